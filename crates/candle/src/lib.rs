@@ -1,0 +1,1 @@
+//! Runs a graph on candle tensors: the portable and reference executor.

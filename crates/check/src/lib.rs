@@ -1,0 +1,1 @@
+//! Syntax tree to program: names, axes, supports, guides; elaboration into graph expressions.

@@ -1,0 +1,1 @@
+//! Readers and preprocessing: headers first, then named arrays.

@@ -1,0 +1,1 @@
+//! Probability families as graph expressions, one file each.

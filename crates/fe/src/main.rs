@@ -1,0 +1,2 @@
+//! The fe command: check, explain, fit and report probabilistic programs.
+fn main() {}

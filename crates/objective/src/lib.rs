@@ -1,0 +1,1 @@
+//! Program to free energy: terms, estimators with reasons, one graph.

@@ -1,0 +1,1 @@
+//! A fit as a ledger: terminal text and JSON.

@@ -1,0 +1,1 @@
+//! Text to syntax tree: lexer, parser, formatter, spans, diagnostics as plain data.
