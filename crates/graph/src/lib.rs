@@ -1,1 +1,25 @@
 //! The tensor IR with named axes: operations, derivatives, simplification, and the executor trait.
+//!
+//! A [`Graph`] is an arena of shared nodes. A node's axes are a sorted set of names: order carries no meaning,
+//! element-wise operations match by name, and a rename is the only way one axis becomes another. Nothing here knows of
+//! probability or of the language.
+
+pub mod axis;
+mod build;
+mod derivative;
+mod executor;
+mod graph;
+pub mod noise;
+mod op;
+mod scan;
+pub mod special;
+mod substitute;
+mod tensor;
+
+pub use axis::{Axis, AxisId, AxisInfo};
+pub use derivative::DerivativeError;
+pub use executor::{Compiled, ExecutionError, Executor, Feed, NonFinite};
+pub use graph::{Graph, InputId, InputInfo, NodeId};
+pub use op::{Binary, Indicator, Node, NoiseKind, Op, Origin, Real, ScanRef, Site, Unary};
+pub use scan::{Scan, ScanParts};
+pub use tensor::Tensor;

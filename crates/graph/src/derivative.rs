@@ -1,0 +1,455 @@
+//! Symbolic reverse-mode differentiation: the derivative of a graph is a graph, so it can be taken again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::axis::{self, Axis};
+use crate::graph::{Graph, InputId, NodeId};
+use crate::noise::MAX_ORDER;
+use crate::op::{Binary, Op, Unary};
+use crate::scan::{Scan, ScanParts};
+
+/// Why a derivative does not exist here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DerivativeError {
+    /// The Poisson sampler has derivatives up to a fixed order.
+    #[error("the Poisson sampler has derivatives up to order {MAX_ORDER} only")]
+    ArrivalOrder,
+}
+
+impl Graph {
+    /// The gradient of the sum of all elements of `output`, one node for each of `with_respect_to`, with its axes.
+    ///
+    /// # Errors
+    /// Where the sampler's highest order of derivative is exceeded.
+    pub fn gradient(&mut self, output: NodeId, with_respect_to: &[NodeId]) -> Result<Vec<NodeId>, DerivativeError> {
+        let axes = self.axes_of(output).to_vec();
+        let one = self.full(1.0, &axes);
+        self.vjp(&[(output, one)], with_respect_to)
+    }
+
+    /// Vector–Jacobian products: Σ over the seeds (node, cotangent) of cotangent · ∂node/∂x for each x. A cotangent has
+    /// its node's axes.
+    ///
+    /// # Errors
+    /// As [`Graph::gradient`].
+    pub fn vjp(
+        &mut self,
+        seeds: &[(NodeId, NodeId)],
+        with_respect_to: &[NodeId],
+    ) -> Result<Vec<NodeId>, DerivativeError> {
+        let outputs: Vec<NodeId> = seeds.iter().map(|s| s.0).collect();
+        let targets: HashSet<NodeId> = with_respect_to.iter().copied().collect();
+        // Only what leads to a target is differentiated: never the data.
+        let mut active = HashSet::new();
+        for id in self.reachable(&outputs) {
+            if targets.contains(&id) || self.node(id).inputs.iter().any(|i| active.contains(i)) {
+                active.insert(id);
+            }
+        }
+        let mut sweep = Sweep { active, cotangents: BTreeMap::new(), scans: HashMap::new() };
+        for &(node, cotangent) in seeds {
+            sweep.add(self, node, cotangent);
+        }
+        let mut found: HashMap<NodeId, NodeId> = HashMap::new();
+        while let Some((id, cotangent)) = sweep.cotangents.pop_last() {
+            if targets.contains(&id) {
+                found.insert(id, cotangent);
+            }
+            let before = self.set_origin(self.origin_of(id));
+            let step = self.pull_back(&mut sweep, id, cotangent);
+            self.set_origin(before);
+            step?;
+        }
+        Ok(with_respect_to
+            .iter()
+            .map(|&x| {
+                let axes = self.axes_of(x).to_vec();
+                found.get(&x).copied().unwrap_or_else(|| self.full(0.0, &axes))
+            })
+            .collect())
+    }
+
+    /// Sum of a product, to just these axes, without making the product where it can be contracted.
+    fn product_to(&mut self, a: NodeId, b: NodeId, axes: &[Axis]) -> NodeId {
+        let all = axis::union(self.axes_of(a), self.axes_of(b));
+        let over = axis::difference(&all, axes);
+        let result = if over.is_empty() { self.mul(a, b) } else { self.contract(a, b, &over) };
+        self.broadcast(result, axes)
+    }
+
+    fn pull_back(&mut self, sweep: &mut Sweep, y: NodeId, g: NodeId) -> Result<(), DerivativeError> {
+        let node = self.node(y).clone();
+        let at = |k: usize| node.inputs.get(k).copied().unwrap_or(y);
+        let axes = |graph: &Self, k: usize| graph.axes_of(at(k)).to_vec();
+        match &node.op {
+            Op::Unary(op) => {
+                let x = at(0);
+                if sweep.wants(x)
+                    && let Some(d) = self.unary_derivative(*op, x, y)
+                {
+                    let c = self.mul(g, d);
+                    sweep.add(self, x, c);
+                }
+            }
+            Op::Binary(op) => {
+                for side in [0, 1] {
+                    if !sweep.wants(at(side)) {
+                        continue;
+                    }
+                    let to = axes(self, side);
+                    let c = match self.binary_derivative(*op, at(0), at(1), y, side) {
+                        Slope::Zero => continue,
+                        Slope::One => self.sum_to(g, &to),
+                        Slope::MinusOne => {
+                            let n = self.neg(g);
+                            self.sum_to(n, &to)
+                        }
+                        Slope::Node(d) => self.product_to(g, d, &to),
+                    };
+                    sweep.add(self, at(side), c);
+                }
+            }
+            Op::Select => {
+                let zero = self.constant(0.0);
+                for side in [1, 2] {
+                    if sweep.wants(at(side)) {
+                        let (a, b) = if side == 1 { (g, zero) } else { (zero, g) };
+                        let c = self.select(at(0), a, b);
+                        let to = axes(self, side);
+                        let c = self.sum_to(c, &to);
+                        sweep.add(self, at(side), c);
+                    }
+                }
+            }
+            Op::Sum(_) => {
+                let to = axes(self, 0);
+                let c = self.broadcast(g, &to);
+                sweep.add(self, at(0), c);
+            }
+            Op::Max(over) => {
+                // Ties share the derivative.
+                let hit = self.equal(at(0), y);
+                let ties = self.sum(hit, over);
+                let share = self.div(g, ties);
+                let c = self.mul(hit, share);
+                sweep.add(self, at(0), c);
+            }
+            Op::Contract(_) => {
+                for (side, other) in [(0, 1), (1, 0)] {
+                    if sweep.wants(at(side)) {
+                        let to = axes(self, side);
+                        let c = self.product_to(g, at(other), &to);
+                        sweep.add(self, at(side), c);
+                    }
+                }
+            }
+            Op::Broadcast(_) => {
+                let to = axes(self, 0);
+                let c = self.sum_to(g, &to);
+                sweep.add(self, at(0), c);
+            }
+            Op::Rename(pairs) => {
+                let back: Vec<(Axis, Axis)> = pairs.iter().map(|&(a, b)| (b, a)).collect();
+                let c = self.rename(g, &back);
+                sweep.add(self, at(0), c);
+            }
+            Op::Reshape { from, to } => {
+                let c = self.reshape(g, to, from);
+                sweep.add(self, at(0), c);
+            }
+            Op::Gather { axis } => {
+                let rest = axis::difference(self.axes_of(at(0)), &[*axis]);
+                let over = axis::difference(self.axes_of(at(1)), &rest);
+                let c = self.scatter_add(g, at(1), *axis, &over);
+                let to = axes(self, 0);
+                let c = self.sum_to(c, &to);
+                sweep.add(self, at(0), c);
+            }
+            Op::ScatterAdd { axis, .. } => {
+                let c = self.gather(g, at(1), *axis);
+                let to = axes(self, 0);
+                let c = self.sum_to(c, &to);
+                sweep.add(self, at(0), c);
+            }
+            Op::Arrivals { order, indicator, site } => {
+                if sweep.wants(at(0)) {
+                    if *order >= MAX_ORDER {
+                        return Err(DerivativeError::ArrivalOrder);
+                    }
+                    let d = self.arrivals(at(0), at(1), order + 1, *indicator, *site, &node.axes);
+                    let to = axes(self, 0);
+                    let c = self.product_to(g, d, &to);
+                    sweep.add(self, at(0), c);
+                }
+            }
+            Op::Output(k) => {
+                sweep.scans.entry(at(0)).or_default().insert(*k, g);
+                // The scan itself is reached once, after all its results.
+                sweep.cotangents.entry(at(0)).or_insert(g);
+            }
+            Op::Scan(_) => self.pull_back_scan(sweep, y)?,
+            Op::Constant(_) | Op::Literal(_) | Op::Input(_) | Op::Noise { .. } | Op::Extent(_) => {}
+            Op::Iota | Op::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// dy/dx of y = op(x), `None` where it is zero.
+    fn unary_derivative(&mut self, op: Unary, x: NodeId, y: NodeId) -> Option<NodeId> {
+        Some(match op {
+            Unary::Neg => self.constant(-1.0),
+            Unary::Exp => y,
+            Unary::Log => self.recip(x),
+            Unary::Log1p => {
+                let d = self.shift(x, 1.0);
+                self.recip(d)
+            }
+            Unary::Expm1 => self.exp(x),
+            Unary::Sqrt => {
+                let r = self.recip(y);
+                self.scale(r, 0.5)
+            }
+            Unary::Square => self.scale(x, 2.0),
+            Unary::Recip => {
+                let s = self.square(y);
+                self.neg(s)
+            }
+            Unary::Abs => self.unary(Unary::Sign, x),
+            Unary::Sign | Unary::Step | Unary::Floor => return None,
+            Unary::Relu => self.unary(Unary::Step, x),
+            Unary::Tanh => {
+                let s = self.square(y);
+                let one = self.constant(1.0);
+                self.sub(one, s)
+            }
+            Unary::Sigmoid => {
+                let n = self.neg(x);
+                let other = self.sigmoid(n);
+                self.mul(y, other)
+            }
+            Unary::Softplus => self.sigmoid(x),
+            Unary::Sin => self.unary(Unary::Cos, x),
+            Unary::Cos => {
+                let s = self.unary(Unary::Sin, x);
+                self.neg(s)
+            }
+            Unary::Atan => {
+                let s = self.square(x);
+                let d = self.shift(s, 1.0);
+                self.recip(d)
+            }
+            Unary::Erf => {
+                let s = self.square(x);
+                let n = self.neg(s);
+                let e = self.exp(n);
+                self.scale(e, 2.0 / std::f64::consts::PI.sqrt())
+            }
+            Unary::NormalCdf => {
+                let l = self.log_normal_pdf(x);
+                self.exp(l)
+            }
+            Unary::LogNormalCdf => {
+                let l = self.log_normal_pdf(x);
+                let d = self.sub(l, y);
+                self.exp(d)
+            }
+            Unary::LogGamma => self.unary(Unary::Polygamma(0), x),
+            Unary::Polygamma(n) => self.unary(Unary::Polygamma(n.saturating_add(1)), x),
+        })
+    }
+
+    /// log φ(x) = −x²/2 − ½ log 2π
+    pub fn log_normal_pdf(&mut self, x: NodeId) -> NodeId {
+        let s = self.square(x);
+        let h = self.scale(s, -0.5);
+        self.shift(h, -0.5 * (2.0 * std::f64::consts::PI).ln())
+    }
+
+    fn binary_derivative(&mut self, op: Binary, a: NodeId, b: NodeId, y: NodeId, side: usize) -> Slope {
+        match (op, side) {
+            (Binary::Add, _) | (Binary::Sub, 0) => Slope::One,
+            (Binary::Sub, _) => Slope::MinusOne,
+            (Binary::Mul, 0) => Slope::Node(b),
+            (Binary::Mul, _) => Slope::Node(a),
+            (Binary::Div, 0) => Slope::Node(self.recip(b)),
+            (Binary::Div, _) => {
+                let q = self.div(y, b);
+                Slope::Node(self.neg(q))
+            }
+            (Binary::Pow, 0) => {
+                let one = self.constant(1.0);
+                let less = self.sub(b, one);
+                let p = self.pow(a, less);
+                Slope::Node(self.mul(b, p))
+            }
+            (Binary::Pow, _) => {
+                // 0ᵇ does not change with b; log 0 must not be met.
+                let zero = self.constant(0.0);
+                let one = self.constant(1.0);
+                let positive = self.less(zero, a);
+                let safe = self.select(positive, a, one);
+                let l = self.log(safe);
+                Slope::Node(self.mul(y, l))
+            }
+            (Binary::Max | Binary::Min, _) => {
+                let (larger, smaller) = if (op == Binary::Max) == (side == 0) { (a, b) } else { (b, a) };
+                let strict = self.less(smaller, larger);
+                let tie = self.equal(a, b);
+                let half = self.scale(tie, 0.5);
+                Slope::Node(self.add(strict, half))
+            }
+            (Binary::Less | Binary::LessEqual | Binary::Equal, _) => Slope::Zero,
+        }
+    }
+
+    /// The derivative of a scan is a scan the other way: it reads the carries before each step, steps the cotangents of
+    /// the carries back, and gathers those of the constants.
+    fn pull_back_scan(&mut self, sweep: &mut Sweep, id: NodeId) -> Result<(), DerivativeError> {
+        let Some(ScanParts { scan, carries: initial, scanned, constants }) = self.scan_of(id) else { return Ok(()) };
+        let given = sweep.scans.remove(&id).unwrap_or_default();
+        let (c, s) = (scan.carries.len(), scan.stacked.len());
+        let mut body = Graph::with_axes_of(self);
+        let mut inputs: HashMap<InputId, NodeId> = HashMap::new();
+        let axes_of_input = |input: InputId| scan.body.input_info(input).map(|i| i.axes.clone()).unwrap_or_default();
+
+        // Carried: the cotangent of each carry, and a running sum for each constant.
+        let mut carries: Vec<InputId> = vec![];
+        let mut start: Vec<NodeId> = vec![];
+        let mut carry_cotangents = vec![];
+        for (k, &(input, _)) in scan.carries.iter().enumerate() {
+            let axes = axes_of_input(input);
+            let (i, node) = body.input("carry cotangent", &axes);
+            carries.push(i);
+            carry_cotangents.push(node);
+            let zero = self.full(0.0, &axes);
+            start.push(given.get(&k).copied().unwrap_or(zero));
+        }
+        let mut running = vec![];
+        for &input in &scan.constants {
+            let axes = axes_of_input(input);
+            let (i, node) = body.input("constant cotangent", &axes);
+            carries.push(i);
+            running.push(node);
+            start.push(self.full(0.0, &axes));
+        }
+        // Scanned: the carries before each step, what was scanned, and the cotangents of what was stacked.
+        let mut slices: Vec<InputId> = vec![];
+        let mut feeds: Vec<NodeId> = vec![];
+        let mut before = vec![];
+        for (k, &(input, _)) in scan.carries.iter().enumerate() {
+            let (i, node) = body.input("carry", &axes_of_input(input));
+            inputs.insert(input, node);
+            before.push(node);
+            slices.push(i);
+            feeds.push(self.push(Op::Output(c + s + k), vec![id], scan.result_axes(c + s + k)));
+        }
+        let mut scanned_nodes = vec![];
+        for (&input, &x) in scan.slices.iter().zip(&scanned) {
+            let (i, node) = body.input("scanned", &axes_of_input(input));
+            inputs.insert(input, node);
+            scanned_nodes.push(node);
+            slices.push(i);
+            feeds.push(x);
+        }
+        let mut seeds_stacked = vec![];
+        for (k, &node) in scan.stacked.iter().enumerate() {
+            let zero = self.full(0.0, &scan.result_axes(c + k));
+            let cotangent = given.get(&(c + k)).copied().unwrap_or(zero);
+            let (i, seed) = body.input("stacked cotangent", scan.body.axes_of(node));
+            seeds_stacked.push(seed);
+            slices.push(i);
+            feeds.push(cotangent);
+        }
+        let mut constant_nodes = vec![];
+        let mut constant_inputs = vec![];
+        for &input in &scan.constants {
+            let (i, node) = body.input("constant", &axes_of_input(input));
+            inputs.insert(input, node);
+            constant_nodes.push(node);
+            constant_inputs.push(i);
+        }
+        let time = scan.time.map(|input| {
+            let (i, node) = body.input("time", &[]);
+            inputs.insert(input, node);
+            i
+        });
+        // The carries before each step may themselves have been asked for.
+        let history: Vec<Option<NodeId>> = (0..c).map(|k| given.get(&(c + s + k)).copied()).collect();
+        let mut history_seeds = vec![];
+        for (k, cotangent) in history.iter().enumerate() {
+            history_seeds.push(cotangent.map(|node| {
+                let axes = scan.carries.get(k).map(|&(i, _)| axes_of_input(i)).unwrap_or_default();
+                let (i, seed) = body.input("history cotangent", &axes);
+                slices.push(i);
+                feeds.push(node);
+                seed
+            }));
+        }
+        let roots: Vec<NodeId> = scan.carries.iter().map(|x| x.1).chain(scan.stacked.iter().copied()).collect();
+        let outputs = body.import(&scan.body, &roots, &inputs);
+        let seeds: Vec<(NodeId, NodeId)> =
+            outputs.into_iter().zip(carry_cotangents.into_iter().chain(seeds_stacked)).collect();
+        let wanted: Vec<NodeId> = before.iter().chain(&constant_nodes).chain(&scanned_nodes).copied().collect();
+        let mut slopes = body.vjp(&seeds, &wanted)?.into_iter();
+        let mut next: Vec<NodeId> = vec![];
+        for (slope, extra) in slopes.by_ref().take(c).zip(history_seeds) {
+            next.push(extra.map_or(slope, |e| body.add(slope, e)));
+        }
+        for (slope, total) in slopes.by_ref().take(constants.len()).zip(running) {
+            next.push(body.add(total, slope));
+        }
+        let stacked: Vec<NodeId> = slopes.collect();
+        let backward = Scan {
+            body,
+            axis: scan.axis,
+            reverse: !scan.reverse,
+            carries: carries.into_iter().zip(next).collect(),
+            slices,
+            constants: constant_inputs,
+            time,
+            stacked,
+        };
+        let results = self.scan(backward, &start, &feeds, &constants);
+        let operands = initial.iter().chain(&constants).chain(&scanned);
+        for (&operand, result) in operands.zip(results) {
+            if sweep.wants(operand) {
+                let to = self.axes_of(operand).to_vec();
+                let cotangent = self.sum_to(result, &to);
+                sweep.add(self, operand, cotangent);
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Slope {
+    Zero,
+    One,
+    MinusOne,
+    Node(NodeId),
+}
+
+struct Sweep {
+    active: HashSet<NodeId>,
+    cotangents: BTreeMap<NodeId, NodeId>,
+    scans: HashMap<NodeId, HashMap<usize, NodeId>>,
+}
+
+impl Sweep {
+    fn wants(&self, id: NodeId) -> bool {
+        self.active.contains(&id)
+    }
+
+    fn add(&mut self, graph: &mut Graph, id: NodeId, cotangent: NodeId) {
+        if !self.wants(id) {
+            return;
+        }
+        let total = match self.cotangents.get(&id) {
+            Some(&before) => graph.add(before, cotangent),
+            None => cotangent,
+        };
+        let axes = graph.axes_of(id).to_vec();
+        let total = graph.broadcast(total, &axes);
+        self.cotangents.insert(id, total);
+    }
+}

@@ -1,0 +1,227 @@
+//! The operations. Few, and closed under differentiation.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::axis::{Axis, AxisId};
+use crate::graph::{InputId, NodeId};
+use crate::scan::Scan;
+use crate::tensor::Tensor;
+
+/// A 64-bit float compared and hashed by its bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+impl Eq for Real {}
+impl Hash for Real {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// Names a source of randomness; the same name gives the same numbers. See [`Site::named`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site(pub u64);
+
+impl Site {
+    /// The site of a name (FNV-1a).
+    pub fn named(name: &str) -> Self {
+        Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
+/// Standard noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoiseKind {
+    /// N(0, 1)
+    Normal,
+    /// Uniform on the open interval (0, 1)
+    Uniform,
+    /// Exponential with rate 1
+    Exponential,
+}
+
+/// What an arrival at time t counts, as a function of v = (1 − t)/τ: a smooth version of [t < 1]. With
+/// u = clamp(v/2 + 1/2, 0, 1): linear u; cubic 3u² − 2u³; quintic 6u⁵ − 15u⁴ + 10u³; cosine ½(1 − cos πu); sigmoid
+/// σ(v), which alone has no compact support (arXiv 2602.03896).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Indicator {
+    /// 3u² − 2u³, the default: mean exact, variance short by 9τ/35.
+    Cubic,
+    /// u: variance short by τ/3.
+    Linear,
+    /// 6u⁵ − 15u⁴ + 10u³: variance short by 50τ/231.
+    Quintic,
+    /// ½(1 − cos πu): variance short by τ/4.
+    Cosine,
+    /// σ(v): mean too large by the factor 1 + τ log(1 + e^{−1/τ}).
+    Sigmoid,
+}
+
+/// Element-wise functions of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Unary {
+    Neg,
+    Exp,
+    Log,
+    Log1p,
+    Expm1,
+    Sqrt,
+    Square,
+    Recip,
+    Abs,
+    /// −1, 0 or 1
+    Sign,
+    /// 1 where positive, else 0
+    Step,
+    Relu,
+    Tanh,
+    Sigmoid,
+    /// log(1 + eˣ)
+    Softplus,
+    Sin,
+    Cos,
+    Atan,
+    Floor,
+    Erf,
+    /// Φ, the standard normal distribution function
+    NormalCdf,
+    /// log Φ, accurate in the tail
+    LogNormalCdf,
+    /// log |Γ|
+    LogGamma,
+    /// The derivative of order n + 1 of log Γ: 0 is digamma, 1 trigamma
+    Polygamma(u8),
+}
+
+/// Element-wise functions of two arguments; comparisons give 1 or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Max,
+    Min,
+    Less,
+    LessEqual,
+    Equal,
+}
+
+/// One operation. A node's axes are those of the result. Element-wise operations match their operands by axis and
+/// give the union.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A number.
+    Constant(Real),
+    /// A fixed tensor over the node's axes.
+    Literal(Arc<Tensor>),
+    /// A tensor given when the graph runs.
+    Input(InputId),
+    /// Fresh standard noise over the node's axes.
+    Noise {
+        /// Its distribution.
+        kind: NoiseKind,
+        /// Its name.
+        site: Site,
+    },
+    /// The extent of an axis as a number.
+    Extent(AxisId),
+    /// 0, 1, 2, … along the node's one axis.
+    Iota,
+    /// Element-wise, one operand.
+    Unary(Unary),
+    /// Element-wise, two operands.
+    Binary(Binary),
+    /// Element-wise: second operand where the first is not 0, else the third.
+    Select,
+    /// Sum over these axes.
+    Sum(Vec<Axis>),
+    /// Maximum over these axes.
+    Max(Vec<Axis>),
+    /// Sum over these axes, which both operands have, of their product.
+    Contract(Vec<Axis>),
+    /// Repeated along these axes, which the operand lacks.
+    Broadcast(Vec<Axis>),
+    /// Axes renamed, pairwise from → to.
+    Rename(Vec<(Axis, Axis)>),
+    /// The elements over `from`, in that order, laid out over `to`, in that order; other axes untouched.
+    Reshape {
+        /// Axes that go, slowest first.
+        from: Vec<Axis>,
+        /// Axes that come, slowest first; same number of elements.
+        to: Vec<Axis>,
+    },
+    /// Operands x and index: picks along `axis` of x; the index's own axes take its place, and axes that both carry
+    /// pick pointwise.
+    Gather {
+        /// The axis of x picked along.
+        axis: Axis,
+    },
+    /// Operands u and index: adds each element of u at position index along the new axis `axis`, summing over the
+    /// axes `over`. The transpose of [`Op::Gather`].
+    ScatterAdd {
+        /// The new axis.
+        axis: Axis,
+        /// Axes of u summed away.
+        over: Vec<Axis>,
+    },
+    /// Operands log rate η and temperature τ. Σᵢ Dᵏ g((1 − tᵢ)/τ) over the arrivals tᵢ = sᵢ e^{−η} of a Poisson
+    /// process, sᵢ cumulated unit exponentials, D = d/dη and k the order; at τ = 0 the exact count (and 0 for k > 0).
+    Arrivals {
+        /// k
+        order: u8,
+        /// g
+        indicator: Indicator,
+        /// Its name.
+        site: Site,
+    },
+    /// The operand, constant to differentiation.
+    Stop,
+    /// A loop; its results are taken by [`Op::Output`]. Operands: initial carries, then scanned tensors, then
+    /// constants.
+    Scan(ScanRef),
+    /// Result k of a scan: final carries first, then stacked results.
+    Output(usize),
+}
+
+/// A shared loop, compared by identity.
+#[derive(Clone, Debug)]
+pub struct ScanRef(pub Arc<Scan>);
+
+impl PartialEq for ScanRef {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+impl Eq for ScanRef {}
+impl Hash for ScanRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+/// Which part of the program a node came from; opaque here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin(pub u32);
+
+/// One node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// From what.
+    pub inputs: Vec<NodeId>,
+    /// The axes of the result, sorted.
+    pub axes: Vec<Axis>,
+    /// Where it came from.
+    pub origin: Origin,
+}
