@@ -1,0 +1,337 @@
+//! What a checked program means: names resolved, axes and supports known, expressions elaborated into one graph.
+
+use fe_distribution::{Distribution, Support};
+use fe_graph::{Axis, AxisId, Graph, Indicator, InputId, NodeId};
+use fe_syntax::Span;
+
+/// A program that can be fitted.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The model's name; the file's stem when it states none.
+    pub name: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// Every expression of the program. A latent stands in it as an input; what replaces it depends on the estimator.
+    pub graph: Graph,
+    /// The axis of data rows.
+    pub row: Option<Row>,
+    /// Observed inputs.
+    pub data: Vec<Data>,
+    /// Free parameters, those of layers included, named by site.
+    pub params: Vec<Param>,
+    /// Latents in order of declaration.
+    pub latents: Vec<Latent>,
+    /// Likelihoods.
+    pub observes: Vec<Observe>,
+    /// Losses.
+    pub losses: Vec<Loss>,
+    /// `let` values, for tables and meters.
+    pub lets: Vec<Named>,
+    /// Names to be metered.
+    pub meters: Vec<Named>,
+    /// Pictures for the report.
+    pub shows: Vec<Show>,
+    /// Units in which spikes are priced.
+    pub prices: Vec<Price>,
+    /// What is minimised.
+    pub objective: ObjectiveSpec,
+    /// How it is fitted.
+    pub train: TrainSpec,
+    /// The span behind each [`fe_graph::Origin`]; origin 0 is the whole program.
+    pub origins: Vec<Span>,
+}
+
+/// The row axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which axis.
+    pub axis: AxisId,
+    /// How many rows the data have.
+    pub rows: usize,
+}
+
+/// One `data` declaration.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// The name declared.
+    pub name: String,
+    /// The input that receives the file's array.
+    pub input: InputId,
+    /// The declared axes, in the order of the file's array, which is flattened to fit.
+    pub axes: Vec<Axis>,
+    /// The value the name stands for: the input, or an expression of it (`/ 255`).
+    pub node: NodeId,
+    /// What its values must be, checked while loading on the value of `node`.
+    pub support: Support,
+    /// The declaration's name.
+    pub span: Span,
+}
+
+/// One free parameter.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The name declared, or the site of a layer's weight (`z.guide.dense.2.weight`).
+    pub name: String,
+    /// The input that receives the value, on the unconstrained scale.
+    pub input: InputId,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// The value on the program's scale.
+    pub node: NodeId,
+    /// Its type; the unconstrained scale is `support.unconstrain`.
+    pub support: Support,
+    /// How it starts, on the program's scale.
+    pub init: Init,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Init {
+    /// The same number everywhere.
+    Constant(f64),
+    /// These numbers, row-major over the declared axes.
+    Values(Vec<f64>),
+    /// `normal(mean, sd)`
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        sd: f64,
+    },
+    /// `uniform(low, high)`
+    Uniform {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+}
+
+/// One latent.
+#[derive(Clone, Debug)]
+pub struct Latent {
+    /// The name declared.
+    pub name: String,
+    /// The input that stands for its value.
+    pub input: InputId,
+    /// The node of that input.
+    pub node: NodeId,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// The support of its prior, after its type.
+    pub support: Support,
+    /// Its prior.
+    pub prior: Distribution,
+    /// Its approximate posterior.
+    pub guide: Guide,
+    /// The relaxation used where it must be sampled and is a count.
+    pub indicator: Indicator,
+    /// The declaration's name.
+    pub span: Span,
+    /// The guide's statement, when there is one.
+    pub guide_span: Option<Span>,
+}
+
+impl Latent {
+    /// Whether it has the row axis: its terms are then scaled with the batch.
+    pub fn is_local(&self, row: Option<Row>) -> bool {
+        row.is_some_and(|r| self.axes.contains(&Axis::plain(r.axis)))
+    }
+}
+
+/// An approximate posterior.
+#[derive(Clone, Debug)]
+pub enum Guide {
+    /// Not stated: the compiler chooses.
+    Default,
+    /// `guide z ~ Normal(m, s)`
+    Stated(Distribution),
+    /// `guide mu, tau ~ FullRank()`; latents with the same number share one Gaussian.
+    FullRank(usize),
+    /// `guide mu, tau ~ MeanField()`: independent Gaussians on the unconstrained scale.
+    MeanField,
+    /// `= point`: maximum a posteriori.
+    Point,
+    /// `= prior`: the model's own dynamics.
+    Prior,
+}
+
+/// One likelihood.
+#[derive(Clone, Debug)]
+pub struct Observe {
+    /// What is observed, as reported.
+    pub name: String,
+    /// The observed value.
+    pub value: NodeId,
+    /// Its distribution.
+    pub distribution: Distribution,
+    /// The axes of the observed value, as declared.
+    pub axes: Vec<Axis>,
+    /// The statement.
+    pub span: Span,
+}
+
+/// One loss: nats, summed over every axis but the row's.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// Its name.
+    pub name: String,
+    /// Its value per element.
+    pub node: NodeId,
+    /// The statement.
+    pub span: Span,
+}
+
+/// A named expression.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub node: NodeId,
+    /// Its axes, as declared or as they came.
+    pub axes: Vec<Axis>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A picture: `show W as images[16, 16]`.
+#[derive(Clone, Debug)]
+pub struct Show {
+    /// What is shown.
+    pub value: Named,
+    /// `images`, …
+    pub style: String,
+    /// Its sizes.
+    pub sizes: Vec<usize>,
+}
+
+/// `price spike = 2.4e9 ATP`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// How many units one spike costs.
+    pub value: f64,
+    /// The unit.
+    pub unit: String,
+}
+
+/// A number that may change in the course of a fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// Always the same.
+    Constant(f64),
+    /// `ramp(from, to, until = 0.5)`: linear until that fraction of the fit, then `to`.
+    Ramp {
+        /// At the start.
+        from: f64,
+        /// From `until` on.
+        to: f64,
+        /// Fraction of the fit.
+        until: f64,
+    },
+    /// `cosine(from, to)`: half a cosine over the whole fit.
+    Cosine {
+        /// At the start.
+        from: f64,
+        /// At the end.
+        to: f64,
+    },
+}
+
+impl Schedule {
+    /// The value at a fraction of the fit, 0 at its start and 1 at its end.
+    pub fn at(self, progress: f64) -> f64 {
+        match self {
+            Self::Constant(v) => v,
+            Self::Ramp { from, to, until } => {
+                let t = if until > 0.0 { (progress / until).min(1.0) } else { 1.0 };
+                from + (to - from) * t
+            }
+            Self::Cosine { from, to } => to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+        }
+    }
+
+    /// Its last value, which every reported figure uses.
+    pub fn last(self) -> f64 {
+        self.at(1.0)
+    }
+}
+
+/// What an objective is built from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Functional {
+    /// Expected −log likelihood plus losses; of one `observe` or `loss` when named.
+    Distortion(Option<String>),
+    /// KL from prior to guide; of one latent when named.
+    Rate(Option<String>),
+    /// Expected counts; of one latent when named.
+    Energy(Option<String>),
+}
+
+/// A weighted sum of functionals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveSpec {
+    /// The sum.
+    pub terms: Vec<(Schedule, Functional)>,
+    /// As written, or `distortion + rate`.
+    pub text: String,
+    /// The statement, when there is one.
+    pub span: Option<Span>,
+}
+
+impl Default for ObjectiveSpec {
+    fn default() -> Self {
+        Self {
+            terms: vec![
+                (Schedule::Constant(1.0), Functional::Distortion(None)),
+                (Schedule::Constant(1.0), Functional::Rate(None)),
+            ],
+            text: "distortion + rate".into(),
+            span: None,
+        }
+    }
+}
+
+/// The optimizers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptimizerKind {
+    /// Adam.
+    Adam,
+    /// Adamax.
+    Adamax,
+    /// Stochastic gradient descent.
+    Sgd,
+    /// Limited-memory BFGS on the whole data.
+    Lbfgs,
+}
+
+/// How a program is fitted; what is `None` was not said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrainSpec {
+    /// The optimizer.
+    pub optimizer: Option<OptimizerKind>,
+    /// Its step size.
+    pub lr: Option<Schedule>,
+    /// Momentum, of `sgd` only.
+    pub momentum: Option<f64>,
+    /// Rows in a batch.
+    pub batch: Option<usize>,
+    /// Passes over the data.
+    pub epochs: Option<usize>,
+    /// Steps; excludes `epochs`.
+    pub steps: Option<usize>,
+    /// Monte Carlo samples per step.
+    pub samples: Option<usize>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// Fraction of rows held out.
+    pub holdout: Option<f64>,
+    /// Temperature of relaxed counts.
+    pub temperature: Option<Schedule>,
+    /// Largest norm of the gradient.
+    pub clip: Option<f64>,
+    /// The block.
+    pub span: Option<Span>,
+}

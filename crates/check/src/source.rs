@@ -1,0 +1,59 @@
+//! What a program asks of its data files, before anything is read.
+
+use fe_syntax::Span;
+
+/// A reader call in a `data` declaration: `patches("natural/*.png", size = 16) |> whiten`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceCall {
+    /// The name declared.
+    pub data: String,
+    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `normal_draws`.
+    pub reader: Reader,
+    /// Preprocessing named behind it, in order.
+    pub stages: Vec<(Stage, Span)>,
+    /// The reader call.
+    pub span: Span,
+    /// The path, or the call when it has none.
+    pub path_span: Span,
+}
+
+/// A reader and its arguments; paths as written, relative to the program's file.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Reader {
+    Npy { path: String },
+    Npz { path: String, array: Option<String> },
+    Csv { path: String, columns: Vec<String> },
+    Json { path: String, field: Option<String> },
+    Idx { path: String },
+    Images { path: String },
+    Patches { path: String, array: Option<String>, images: Option<usize>, size: usize, count: usize, seed: u64 },
+    NormalDraws { mean: f64, sd: f64, count: usize, seed: u64 },
+}
+
+/// Preprocessing that needs the whole array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Whitening of image patches.
+    Whiten,
+    /// Columns to mean 0 and standard deviation 1.
+    Standardize,
+}
+
+/// What is known of a file before it is read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Header {
+    /// Extents of the array.
+    pub shape: Vec<usize>,
+    /// Number of levels, of a text column.
+    pub levels: Option<usize>,
+    /// Whether all values are whole numbers by type.
+    pub integer: bool,
+}
+
+/// Values given on the command line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// `--set name=value`
+    pub set: Vec<(String, String)>,
+}
