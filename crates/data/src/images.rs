@@ -1,0 +1,195 @@
+//! PNG and JPEG files as grey levels in [0, 1].
+
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+use image::error::{ImageError, LimitErrorKind};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::binary;
+use crate::error::{DataError, Kind};
+use crate::file;
+use crate::whiten::{self, Filter};
+use crate::{Content, Element, Header};
+
+/// Longest side of an image, pixels.
+const MAX_SIDE: u32 = 1 << 15;
+/// Most pixels of an image: 134 million.
+const MAX_PIXELS: u64 = 1 << 27;
+/// Most bytes that decoding may take.
+const MAX_ALLOCATION: u64 = 2 << 30;
+/// Weights of red, green and blue in luminance, by Rec. 709.
+const LUMINANCE: [f64; 3] = [0.2126, 0.7152, 0.0722];
+
+/// A grey image, row-major.
+pub(crate) struct Picture {
+    pub height: usize,
+    pub width: usize,
+    pub pixels: Vec<f64>,
+}
+
+impl Picture {
+    /// Without `border` pixels on every side; the caller has checked that something is left.
+    pub(crate) fn crop(&self, border: usize) -> Picture {
+        let height = self.height.saturating_sub(2 * border);
+        let width = self.width.saturating_sub(2 * border);
+        let mut pixels = Vec::with_capacity(height * width);
+        for row in 0..height {
+            pixels.extend_from_slice(self.segment(row + border, border, width));
+        }
+        Picture { height, width, pixels }
+    }
+
+    /// `length` pixels of a row from `left`; nothing where they reach beyond the image.
+    pub(crate) fn segment(&self, row: usize, left: usize, length: usize) -> &[f64] {
+        let start = row * self.width + left;
+        self.pixels.get(start..start + length).unwrap_or_default()
+    }
+}
+
+pub(crate) fn header(pattern: &Path, whitened: bool) -> Result<Header, DataError> {
+    let paths = file::expand(pattern)?;
+    let mut first: Option<(&Path, (usize, usize))> = None;
+    for path in &paths {
+        let size = size(path)?;
+        let (first_path, first_size) = *first.get_or_insert((path, size));
+        if size != first_size {
+            return Err(DataError::file(
+                Kind::ImageSizes,
+                path,
+                format!(
+                    "this image is {} × {} pixels, and {} is {} × {}",
+                    size.0,
+                    size.1,
+                    first_path.display(),
+                    first_size.0,
+                    first_size.1
+                ),
+            )
+            .help("`images` reads images of one size; `patches` reads any"));
+        }
+    }
+    let (height, width) = first.map(|(_, size)| size).unwrap_or_default();
+    let border = if whitened { whiten::BORDER } else { 0 };
+    if height <= 2 * border || width <= 2 * border {
+        return Err(too_small(&paths, height, width, border, 1));
+    }
+    let shape = vec![paths.len(), height - 2 * border, width - 2 * border];
+    binary::elements(pattern, &shape)?;
+    Ok(Header::new(shape, Element::Real))
+}
+
+pub(crate) fn load(pattern: &Path, whitened: bool) -> Result<Content, DataError> {
+    let header = header(pattern, whitened)?;
+    let mut values = binary::reserve(pattern, binary::elements(pattern, &header.shape)?)?;
+    let mut filter = Filter::default();
+    for path in file::expand(pattern)? {
+        let picture = read(&path)?;
+        if !whitened {
+            values.extend(picture.pixels);
+            continue;
+        }
+        let mut picture = filter.apply(&picture).crop(whiten::BORDER);
+        if !whiten::standardize(&mut picture.pixels) {
+            return Err(DataError::file(Kind::Constant, &path, "nothing varies in this image")
+                .help("`whiten` cannot scale it to standard deviation 1; leave it out"));
+        }
+        values.extend(picture.pixels);
+    }
+    Ok(Content::new(header, values))
+}
+
+/// The error for an image in which nothing of side `size` fits.
+pub(crate) fn too_small(
+    paths: &[impl AsRef<Path>],
+    height: usize,
+    width: usize,
+    border: usize,
+    size: usize,
+) -> DataError {
+    let path = paths.first().map(AsRef::as_ref).unwrap_or(Path::new(""));
+    let cropped = match border {
+        0 => String::new(),
+        _ => format!(" with {border} pixels cut off every side"),
+    };
+    DataError::file(
+        Kind::PatchTooLarge,
+        path,
+        format!("a patch of {size} × {size} pixels does not fit into an image of {height} × {width}{cropped}"),
+    )
+    .help("choose smaller patches or leave the image out")
+}
+
+/// Height and width, from the image's header.
+pub(crate) fn size(path: &Path) -> Result<(usize, usize), DataError> {
+    let decoder = decoder(path)?;
+    let (width, height) = decoder.dimensions();
+    Ok((height as usize, width as usize))
+}
+
+/// All pixels of an image.
+pub(crate) fn read(path: &Path) -> Result<Picture, DataError> {
+    let decoder = decoder(path)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| image_error(path, &error))?;
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    let luminance = |pixel: &[f64; 3]| pixel.iter().zip(LUMINANCE).map(|(x, weight)| x * weight).sum();
+    let pixels = match image {
+        DynamicImage::ImageLuma8(_) | DynamicImage::ImageLumaA8(_) => {
+            image.to_luma8().into_raw().into_iter().map(|x| f64::from(x) / 255.0).collect()
+        }
+        DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
+            image.to_luma16().into_raw().into_iter().map(|x| f64::from(x) / 65535.0).collect()
+        }
+        DynamicImage::ImageRgb8(_) | DynamicImage::ImageRgba8(_) => {
+            image.to_rgb8().pixels().map(|pixel| luminance(&pixel.0.map(|x| f64::from(x) / 255.0))).collect()
+        }
+        _ => image.to_rgb16().pixels().map(|pixel| luminance(&pixel.0.map(|x| f64::from(x) / 65535.0))).collect(),
+    };
+    Ok(Picture { height, width, pixels })
+}
+
+/// A decoder that has read the header of a PNG or JPEG, after checking that the file can hold what
+/// the header announces.
+fn decoder(path: &Path) -> Result<impl ImageDecoder, DataError> {
+    let (file, length) = file::open(path)?;
+    let mut buffer = BufReader::new(file);
+    let mut start = [0; 8];
+    let got = binary::fill(&mut buffer, &mut start).map_err(|error| DataError::io(path, &error))?;
+    buffer.rewind().map_err(|error| DataError::io(path, &error))?;
+    let format = start.get(..got).and_then(|bytes| image::guess_format(bytes).ok());
+    let Some(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = format else {
+        return Err(
+            DataError::file(Kind::Format, path, "this is neither a PNG nor a JPEG image").help("convert it to PNG")
+        );
+    };
+    let mut reader = ImageReader::with_format(buffer, format);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| image_error(path, &error))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS {
+        return Err(DataError::file(Kind::TooLarge, path, format!("the image announces {width} × {height} pixels"))
+            .help("images of up to 134 million pixels are read"));
+    }
+    let bits = u64::from(decoder.original_color_type().bits_per_pixel());
+    binary::check_growth(path, pixels * bits / 8, length)?;
+    Ok(decoder)
+}
+
+fn image_error(path: &Path, error: &ImageError) -> DataError {
+    match error {
+        ImageError::IoError(error) => binary::damaged(path, error),
+        ImageError::Limits(limits) => {
+            let what = match limits.kind() {
+                LimitErrorKind::DimensionError => format!("a side of the image is longer than {MAX_SIDE} pixels"),
+                _ => "decoding the image takes too much memory".to_owned(),
+            };
+            DataError::file(Kind::TooLarge, path, what).help("shrink the image, or check that it is not damaged")
+        }
+        _ => DataError::file(Kind::Format, path, format!("the image cannot be decoded: {error}")),
+    }
+}

@@ -1,0 +1,254 @@
+//! Square patches at random places of images, raw or whitened.
+
+use std::path::{Path, PathBuf};
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+use crate::binary;
+use crate::error::{DataError, Kind, Place};
+use crate::file;
+use crate::images::{self, Picture};
+use crate::npy;
+use crate::whiten::{self, Filter};
+use crate::{Content, Element, Header, Reader};
+
+/// Times that flat patches are drawn again before that is an error.
+const ROUNDS: u128 = 100;
+/// 32-bit words of the generator's stream set apart for one draw: one block.
+const WORDS_PER_DRAW: u128 = 16;
+
+/// What `patches` asks for, checked.
+struct Request<'a> {
+    pattern: &'a Path,
+    array: Option<&'a str>,
+    size: usize,
+    count: usize,
+    seed: u64,
+    border: usize,
+}
+
+impl Request<'_> {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.count, self.size * self.size]
+    }
+}
+
+fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
+    let Reader::Patches { pattern, array, size, count, seed, border } = reader else {
+        return Err(DataError::new(Kind::Argument, "not a `patches` reader"));
+    };
+    let fits = size
+        .checked_mul(*size)
+        .and_then(|pixels| pixels.checked_mul(*count))
+        .is_some_and(|values| (1..=binary::MAX_ELEMENTS).contains(&values));
+    if !fits {
+        return Err(DataError::new(
+            Kind::Argument,
+            format!("`patches` with size = {size} and count = {count} gives no array that can be held"),
+        )
+        .help(format!("both are at least 1, and size² × count at most {}", binary::MAX_ELEMENTS)));
+    }
+    let border = if whitened { (*border).max(whiten::BORDER) } else { *border };
+    Ok(Request { pattern, array: array.as_deref(), size: *size, count: *count, seed: *seed, border })
+}
+
+/// Images from files that are read when they are needed, or from one array.
+enum Images {
+    Files(Vec<(PathBuf, (usize, usize))>),
+    Array { path: PathBuf, count: usize, height: usize, width: usize, values: Vec<f64> },
+}
+
+impl Images {
+    fn len(&self) -> usize {
+        match self {
+            Images::Files(files) => files.len(),
+            Images::Array { count, .. } => *count,
+        }
+    }
+
+    /// Height and width of an image.
+    fn size(&self, index: usize) -> (usize, usize) {
+        match self {
+            Images::Files(files) => files.get(index).map(|(_, size)| *size).unwrap_or_default(),
+            Images::Array { height, width, .. } => (*height, *width),
+        }
+    }
+
+    fn read(&self, index: usize) -> Result<Picture, DataError> {
+        match self {
+            Images::Files(files) => match files.get(index) {
+                Some((path, _)) => images::read(path),
+                None => Err(DataError::new(Kind::Argument, "there is no such image")),
+            },
+            Images::Array { height, width, values, .. } => {
+                let pixels = values.chunks_exact(height * width).nth(index).unwrap_or_default();
+                Ok(Picture { height: *height, width: *width, pixels: pixels.to_vec() })
+            }
+        }
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        match self {
+            Images::Files(files) => files.get(index).map(|(path, _)| path.clone()).unwrap_or_default(),
+            Images::Array { path, .. } => path.clone(),
+        }
+    }
+}
+
+pub(crate) fn header(reader: &Reader, whitened: bool) -> Result<Header, DataError> {
+    let request = request(reader, whitened)?;
+    check_sizes(&request, &open(&request, false)?)?;
+    Ok(Header::new(request.shape(), Element::Real))
+}
+
+pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError> {
+    let request = request(reader, whitened)?;
+    let images = open(&request, true)?;
+    check_sizes(&request, &images)?;
+
+    let area = request.size * request.size;
+    let mut values = binary::reserve(request.pattern, request.count * area)?;
+    values.resize(request.count * area, 0.0);
+    let mut rng = ChaCha8Rng::seed_from_u64(request.seed);
+    let mut filter = Filter::default();
+    let mut pending: Vec<usize> = (0..request.count).collect();
+    let mut redrawn = 0;
+    // Patches are cut image by image, so that one is in memory at a time.
+    for round in 0..ROUNDS {
+        let mut draws: Vec<Draw> =
+            pending.iter().map(|patch| draw(&mut rng, *patch, round, &request, &images)).collect();
+        draws.sort_by_key(|draw| draw.image);
+        pending.clear();
+        for group in draws.chunk_by(|a, b| a.image == b.image) {
+            let Some(first) = group.first() else { continue };
+            let picture = images.read(first.image)?;
+            let picture = if whitened { filter.apply(&picture) } else { picture };
+            for draw in group {
+                let start = draw.patch * area;
+                let Some(patch) = values.get_mut(start..start + area) else { continue };
+                for (row, into) in patch.chunks_exact_mut(request.size).enumerate() {
+                    let from = picture.segment(draw.top + row, draw.left, request.size);
+                    into.iter_mut().zip(from).for_each(|(into, from)| *into = *from);
+                }
+                if whitened && !whiten::standardize(patch) {
+                    pending.push(draw.patch);
+                }
+            }
+        }
+        if pending.is_empty() {
+            let header = Header::new(request.shape(), Element::Real);
+            return Ok(Content { redrawn, ..Content::new(header, values) });
+        }
+        redrawn += pending.len();
+    }
+    Err(DataError::file(
+        Kind::Constant,
+        request.pattern,
+        format!("{} patches were drawn {ROUNDS} times, and nothing varied in any", pending.len()),
+    )
+    .help("most of the images is flat; leave the flat ones out, or take larger patches"))
+}
+
+/// One place for one patch.
+struct Draw {
+    patch: usize,
+    image: usize,
+    top: usize,
+    left: usize,
+}
+
+/// Draws an image, then a place in it. Each patch has a stream of its own and each round a block of
+/// that stream, so that no draw depends on any other.
+fn draw(rng: &mut ChaCha8Rng, patch: usize, round: u128, request: &Request, images: &Images) -> Draw {
+    rng.set_stream(patch as u64);
+    rng.set_word_pos(round * WORDS_PER_DRAW);
+    let image = below(rng, images.len());
+    let (height, width) = images.size(image);
+    let free = |side: usize| (side + 1).saturating_sub(2 * request.border + request.size);
+    let top = request.border + below(rng, free(height));
+    let left = request.border + below(rng, free(width));
+    Draw { patch, image, top, left }
+}
+
+/// Uniform on 0..bound, by the high half of a product; its bias is below bound / 2^64.
+fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
+    ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
+}
+
+fn check_sizes(request: &Request, images: &Images) -> Result<(), DataError> {
+    let due = request.border.checked_mul(2).and_then(|both| both.checked_add(request.size));
+    for index in 0..images.len() {
+        let (height, width) = images.size(index);
+        if due.is_none_or(|due| due > height.min(width)) {
+            let path = images.path(index);
+            return Err(images::too_small(&[path], height, width, request.border, request.size));
+        }
+    }
+    Ok(())
+}
+
+/// Finds the images; the values of an array are read only where they are asked for.
+fn open(request: &Request, with_values: bool) -> Result<Images, DataError> {
+    let paths = file::expand(request.pattern)?;
+    if let [path] = paths.as_slice() {
+        let (mut opened, _) = file::open(path)?;
+        let mut start = [0; 6];
+        binary::fill(&mut opened, &mut start).map_err(|error| DataError::io(path, &error))?;
+        if start.starts_with(npy::MAGIC) || start.starts_with(npy::ZIP_MAGIC) {
+            return open_array(path, request.array, start.starts_with(npy::MAGIC), with_values);
+        }
+    }
+    if let Some(array) = request.array {
+        return Err(DataError::file(
+            Kind::Argument,
+            request.pattern,
+            format!("array `{array}` is named, but only an .npz has arrays"),
+        )
+        .help("leave the name out for images"));
+    }
+    let sized = paths.into_iter().map(|path| images::size(&path).map(|size| (path, size)));
+    Ok(Images::Files(sized.collect::<Result<_, _>>()?))
+}
+
+fn open_array(path: &Path, array: Option<&str>, plain: bool, with_values: bool) -> Result<Images, DataError> {
+    let header = if plain { npy::header(path)? } else { npy::npz_header(path, array)? };
+    let (count, height, width) = match *header.shape.as_slice() {
+        [height, width] => (1, height, width),
+        [count, height, width] => (count, height, width),
+        _ => {
+            return Err(DataError::file(
+                Kind::Stage,
+                path,
+                format!("an array of shape {:?} is not grey images", header.shape),
+            )
+            .help("patches are cut from [image, height, width] or [height, width]"));
+        }
+    };
+    let values = match with_values {
+        true => grey(path, if plain { npy::load(path)? } else { npy::npz_load(path, array)? })?,
+        false => Vec::new(),
+    };
+    Ok(Images::Array { path: path.to_owned(), count, height, width, values })
+}
+
+/// Grey levels in [0, 1].
+fn grey(path: &Path, content: Content) -> Result<Vec<f64>, DataError> {
+    let white = match content.white {
+        Some(white) => white,
+        None if content.header.element == Element::Integer => {
+            return Err(DataError::file(Kind::ElementType, path, "these integers are not grey levels of 8 or 16 bits")
+                .help("save the images as uint8, or as floats in [0, 1]"));
+        }
+        None => 1.0,
+    };
+    let outside = content.values.iter().position(|x| !(0.0..=white).contains(x));
+    if let Some(position) = outside {
+        let value = content.values.get(position).copied().unwrap_or(f64::NAN);
+        let place: Place = crate::place(&content.header, position);
+        return Err(DataError::file(Kind::Argument, path, format!("the grey level is {value}, outside [0, 1]"))
+            .at(place)
+            .help("divide the images by their white before saving them, or save them as uint8"));
+    }
+    Ok(content.values.into_iter().map(|x| x / white).collect())
+}
