@@ -23,12 +23,10 @@ pub struct Statement {
 
 /// The statements of the language.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "each variant shows its fields in an example")]
 pub enum StatementKind {
     /// `model name "title"`
-    Model {
-        name: Name,
-        title: Option<Spanned<String>>,
-    },
+    Model { name: Name, title: Option<Spanned<String>> },
     /// `dim K = 512`
     Dim { name: Name, size: Expr },
     /// `const sigma = 0.5`, `const budget = 20 bits` (the unit is part of the expression)
@@ -40,66 +38,29 @@ pub enum StatementKind {
     /// `let h[N, K] = …`
     Let(Declaration),
     /// `latent z[N, K] : positive ~ Gamma(2, 1) by score`
-    Latent {
-        target: Target,
-        ty: Option<Type>,
-        prior: Expr,
-        by: Option<Name>,
-    },
+    Latent { target: Target, ty: Option<Type>, prior: Expr, by: Option<Name> },
     /// `guide mu, tau ~ FullRank()`, `guide z = point`, `guide * ~ Laplace()`
-    Guide {
-        targets: Vec<Target>,
-        star: Option<Span>,
-        body: GuideBody,
-        by: Option<Name>,
-    },
+    Guide { targets: Vec<Target>, star: Option<Span>, body: GuideBody, by: Option<Name> },
     /// `observe x ~ Normal(…)`, `observe y[t] ~ …`
     Observe { target: Target, distribution: Expr },
     /// `loss mse = …`
-    Loss {
-        name: Name,
-        axes: Vec<AxisRef>,
-        value: Expr,
-    },
+    Loss { name: Name, axes: Vec<AxisRef>, value: Expr },
     /// `meter a`
     Meter { name: Name },
     /// `price spike = 2.4e9 ATP`
-    Price {
-        name: Name,
-        value: Expr,
-        unit: Option<Name>,
-    },
+    Price { name: Name, value: Expr, unit: Option<Name> },
     /// `for t in T from 5 { … }`
-    For {
-        variable: Name,
-        axis: AxisRef,
-        from: Option<Expr>,
-        body: Vec<Statement>,
-    },
+    For { variable: Name, axis: AxisRef, from: Option<Expr>, body: Vec<Statement> },
     /// `refine v[N, K] from u over 16 steps by natural_gradient(step = 0.1)`
-    Refine {
-        target: Target,
-        from: Expr,
-        steps: Expr,
-        by: Option<Expr>,
-        average: Option<Expr>,
-    },
+    Refine { target: Target, from: Expr, steps: Expr, by: Option<Expr>, average: Option<Expr> },
     /// `minimize distortion + 4 * rate subject to energy <= 5 spikes, rate <= 20 bits`
     Minimize { objective: Expr, bounds: Vec<Expr> },
     /// `train { optimizer = adam(lr = 0.01)  batch = 100 }`
     Train { entries: Vec<TrainEntry> },
     /// `show W as images[16, 16]`
-    Show {
-        value: Expr,
-        style: Name,
-        sizes: Vec<Expr>,
-    },
+    Show { value: Expr, style: Name, sizes: Vec<Expr> },
     /// `fn block(h) = h |> dense(64) |> silu`
-    Fn {
-        name: Name,
-        parameters: Vec<Name>,
-        body: Expr,
-    },
+    Fn { name: Name, parameters: Vec<Name>, body: Expr },
     /// A statement that did not parse. It still declares its name (when one could be read), so that one mistake
     /// gives one error.
     Broken { keyword: String, name: Option<Name> },
@@ -178,43 +139,26 @@ pub struct Expr {
 
 /// The expressions of the language, loosest binding first.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "each variant shows its fields in an example")]
 pub enum ExprKind {
     /// `if c then a else b`
-    If {
-        condition: Expr,
-        then: Expr,
-        otherwise: Expr,
-    },
+    If { condition: Expr, then: Expr, otherwise: Expr },
     /// `x |> f(…)`
     Pipe { value: Expr, into: Expr },
     /// `a + b` and every other binary operator
-    Binary {
-        operator: Spanned<BinaryOperator>,
-        left: Expr,
-        right: Expr,
-    },
+    Binary { operator: Spanned<BinaryOperator>, left: Expr, right: Expr },
     /// `-a`, `not a`
-    Unary {
-        operator: Spanned<UnaryOperator>,
-        operand: Expr,
-    },
+    Unary { operator: Spanned<UnaryOperator>, operand: Expr },
     /// `x[i, N', t-1]`
     Index { value: Expr, indices: Vec<Expr> },
     /// `f(a, k = b)`; the callee is a name
-    Call {
-        function: Name,
-        arguments: Vec<Argument>,
-    },
+    Call { function: Name, arguments: Vec<Argument> },
     /// `h |> flatten`, `mu`, `N`
     Name(String),
     /// `N'`: a name with one or more primes
     Primed { name: Name, primes: u8 },
     /// `12`, `2.4e9`, `100_000`, with an optional unit or percent sign
-    Number {
-        value: f64,
-        text: String,
-        unit: Option<Spanned<Unit>>,
-    },
+    Number { value: f64, text: String, unit: Option<Spanned<Unit>> },
     /// `"file.csv"`
     Text(String),
     /// `[a, b, c]`, nested for matrices

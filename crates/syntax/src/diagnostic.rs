@@ -37,44 +37,25 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error with its primary place.
-    pub fn error(
-        code: &'static str,
-        message: impl Into<String>,
-        span: Span,
-        label: impl Into<String>,
-    ) -> Self {
+    pub fn error(code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
             message: message.into(),
-            labels: vec![Label {
-                span,
-                message: label.into(),
-            }],
+            labels: vec![Label { span, message: label.into() }],
             help: None,
         }
     }
 
     /// A warning with its primary place.
-    pub fn warning(
-        code: &'static str,
-        message: impl Into<String>,
-        span: Span,
-        label: impl Into<String>,
-    ) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message, span, label)
-        }
+    pub fn warning(code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message, span, label) }
     }
 
     /// Adds a further place.
     #[must_use]
     pub fn and(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            span,
-            message: label.into(),
-        });
+        self.labels.push(Label { span, message: label.into() });
         self
     }
 
