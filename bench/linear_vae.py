@@ -117,7 +117,7 @@ def loss_and_gradients(params, x, beta, sd, clamps):
 
 
 def train(patches, params, beta, steps, batch, lr, sd=np.sqrt(0.5), clamps=(5, 10), seed=0):
-    """Adam(lr, 0.9, 0.999), lr to 0 by a cosine, beta ramped from 1e-4 over the first half; rows reshuffled each epoch."""
+    """Adam(lr, 0.9, 0.999) on rows reshuffled each epoch; lr falls to 0 by a cosine, beta ramps over the first half."""
     rng = np.random.default_rng(seed)
     params = {name: value.copy() for name, value in params.items()}
     first = {name: np.zeros_like(value) for name, value in params.items()}

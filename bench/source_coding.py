@@ -46,8 +46,8 @@ def fitted(m2, beta):
         d, r = functionals(p, m2)
         return d + beta * r
 
-    p = minimize(objective, [1.0, 0.0, 1.0], jac=lambda p: gradient(p, m2, beta), method="BFGS", options={"gtol": 1e-12}).x
-    return functionals(p, m2)
+    fit = minimize(objective, [1.0, 0.0, 1.0], jac=lambda p: gradient(p, m2, beta), method="BFGS", options={"gtol": 1e-12})
+    return functionals(fit.x, m2)
 
 
 def closed_form(m2, beta):
@@ -61,8 +61,10 @@ def main():
     for beta in (0.1, 0.5, 1.5, 1.9, 2.5):
         d, r = fitted(m2, beta)
         d0, r0 = closed_form(m2, beta)
-        print(json.dumps({"m2": m2, "beta": beta, "D": d, "R": r, "R_bits": r / np.log(2), "D_closed": d0, "R_closed": r0,
-                          "D_over_bound_less_1": d / (m2 * np.exp(-2 * r)) - 1}))
+        print(json.dumps({
+            "m2": m2, "beta": beta, "D": d, "R": r, "R_bits": r / np.log(2), "D_closed": d0, "R_closed": r0,
+            "D_over_bound_less_1": d / (m2 * np.exp(-2 * r)) - 1,
+        }))
 
 
 if __name__ == "__main__":
