@@ -1,0 +1,66 @@
+"""Makes the files of this folder from the archives they come from.
+
+    python make.py --mnist mnist.npz --kodak kodak24_gray.npz --posteriordb posteriordb
+
+mnist.npz         arrays train_x, train_y, test_x, test_y: the MNIST digits as uint8
+kodak24_gray.npz  array images, 24 x 512 x 768 uint8: the Kodak suite in grey, in order of number
+posteriordb       a folder with data/*.json and LICENCE.md
+
+Needs numpy, zopfli and pyoxipng. The same inputs give the same bytes.
+"""
+
+import argparse
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import oxipng
+import zopfli.gzip
+
+HERE = Path(__file__).resolve().parent
+# Photographs kept: the ten that compress best.
+PHOTOGRAPHS = 10
+
+
+def digits(archive):
+    """The 10,000 test digits as gzipped idx3-ubyte: two zeros, type 08, three axes, their sizes."""
+    images = np.load(archive)["test_x"]
+    header = struct.pack(">4B3I", 0, 0, 0x08, 3, *images.shape)
+    (HERE / "digits.idx.gz").write_bytes(zopfli.gzip.compress(header + images.tobytes()))
+
+
+def photographs(archive):
+    """The photographs that compress best, as 8-bit grey PNG under their numbers in the suite."""
+    images = np.load(archive)["images"]
+    encoded = []
+    for number, image in enumerate(images, start=1):
+        height, width = image.shape
+        raw = oxipng.RawImage(image.tobytes(), width, height, color_type=oxipng.ColorType.grayscale(None))
+        encoded.append((raw.create_optimized_png(level=6), number))
+    folder = HERE / "natural"
+    folder.mkdir(exist_ok=True)
+    for png, number in sorted(encoded, key=lambda pair: len(pair[0]))[:PHOTOGRAPHS]:
+        (folder / f"kodim{number:02d}.png").write_bytes(png)
+
+
+def posteriors(folder):
+    """Data of three posteriors: two as they are, one as a table."""
+    schools = json.loads((folder / "data/eight_schools.json").read_text())
+    rows = zip("ABCDEFGH", schools["y"], schools["sigma"], strict=True)
+    lines = ["school,y,sigma"] + [f"{school},{y},{sigma}" for school, y, sigma in rows]
+    (HERE / "eight_schools.csv").write_text("\n".join(lines) + "\n")
+    shutil.copyfile(folder / "data/GLM_Poisson_Data.json", HERE / "glm_poisson.json")
+    shutil.copyfile(folder / "data/kidiq.json", HERE / "kidiq.json")
+    shutil.copyfile(folder / "LICENCE.md", HERE / "LICENCE-posteriordb.md")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("mnist", "kodak", "posteriordb"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    paths = parser.parse_args()
+    digits(paths.mnist)
+    photographs(paths.kodak)
+    posteriors(paths.posteriordb)
