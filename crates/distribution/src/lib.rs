@@ -1,1 +1,33 @@
 //! Probability families as graph expressions, one file each.
+//!
+//! A [`Family`] gives its log density, moments, entropy, divergences, sampler and Fisher information as nodes of a
+//! [`fe_graph::Graph`]; a [`Distribution`] is a family with its arguments, perhaps restricted by a type. Arguments may
+//! carry any axes: everything here is element-wise, except along the category axis of `Categorical`. To add a family,
+//! write its file and add its line to the table in `families.rs`.
+
+mod distribution;
+mod expr;
+mod families;
+mod family;
+mod support;
+
+mod bernoulli;
+mod beta;
+mod categorical;
+mod cauchy;
+mod exponential;
+mod flat;
+mod gamma;
+mod half_cauchy;
+mod half_normal;
+mod laplace;
+mod log_normal;
+mod normal;
+mod poisson;
+mod student_t;
+mod uniform;
+
+pub use distribution::Distribution;
+pub use families::{families, family, table};
+pub use family::{Alternative, Family, Parameter, Sampling, Statistic};
+pub use support::Support;

@@ -1,0 +1,114 @@
+//! Bernoulli(prob).
+
+use fe_graph::{Axis, Graph, NodeId};
+use rand::{Rng, RngExt};
+
+use crate::expr::{Expr, Formula, formula};
+use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
+use crate::support::Support;
+
+/// A coin. A prob made by sigmoid(l) is worked with through its logit l, so that nothing is lost where the prob rounds to
+/// 0 or 1.
+#[derive(Debug)]
+pub(crate) struct Bernoulli;
+
+impl Family for Bernoulli {
+    fn name(&self) -> &'static str {
+        "Bernoulli"
+    }
+
+    fn summary(&self) -> &'static str {
+        "1 with this probability, else 0; data between 0 and 1 count as expectations of such values"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const ALL: &[Parameter] = &[Parameter::new("prob", Support::Unit)];
+        ALL
+    }
+
+    fn alternatives(&self) -> &'static [Alternative] {
+        const ALL: &[Alternative] = &[Alternative {
+            parameters: &[Parameter::new("logits", Support::Real)],
+            canonical: |g, args| vec![formula(g, args, |[l]| l.sigmoid())],
+        }];
+        ALL
+    }
+
+    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
+        Some(Support::Bool)
+    }
+
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
+        formula(g, &[&[x], args].concat(), |[x, p]| match p.logit() {
+            Some(l) => x * l - l.softplus(),
+            None => x * p.log_weighted(x) + (1.0 - x) * log_complement(p, 1.0 - x),
+        })
+    }
+
+    fn expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let f: Formula<1> = match of {
+            Statistic::Value | Statistic::Square | Statistic::Relu => |[p]| p,
+            Statistic::Exp => |[p]| 1.0 + 1f64.exp_m1() * p,
+            Statistic::ExpNegative => |[p]| 1.0 + (-1f64).exp_m1() * p,
+            _ => return None,
+        };
+        Some(formula(g, args, f))
+    }
+
+    fn variance(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let step = match of {
+            Statistic::Value | Statistic::Square | Statistic::Relu => 1.0,
+            Statistic::Exp => 1f64.exp_m1(),
+            Statistic::ExpNegative => (-1f64).exp_m1(),
+            _ => return None,
+        };
+        Some(formula(g, args, |[p]| step * step * (p * complement(p))))
+    }
+
+    fn entropy(&self, g: &mut Graph, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, args, |[p]| match p.logit() {
+            // Even in l: softplus(−|l|) + |l| σ(−|l|).
+            Some(l) => (-l.abs()).softplus() + l.abs() * (-l.abs()).sigmoid(),
+            None => -(p * p.log_weighted(p)) - (1.0 - p) * log_complement(p, 1.0 - p),
+        }))
+    }
+
+    fn kl(&self, g: &mut Graph, args: &[NodeId], prior: &dyn Family, prior_args: &[NodeId]) -> Option<NodeId> {
+        if prior.name() != self.name() {
+            return None;
+        }
+        Some(formula(g, &[args, prior_args].concat(), |[p, r]| match (p.logit(), r.logit()) {
+            (Some(l), Some(m)) => p * (l - m) - l.softplus() + m.softplus(),
+            _ => {
+                let q = complement(p);
+                p * (p.log_weighted(p) - r.log_weighted(p)) + q * (log_complement(p, q) - log_complement(r, q))
+            }
+        }))
+    }
+
+    fn median(&self, args: &[f64]) -> Option<f64> {
+        args.first().map(|&p| f64::from(u8::from(p > 0.5)))
+    }
+
+    fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
+        Some(vec![formula(g, args, |[p]| (p * complement(p)).recip())])
+    }
+
+    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
+        let [p] = exactly(args)?;
+        (0.0..=1.0).contains(&p).then(|| f64::from(u8::from(rng.random::<f64>() < p)))
+    }
+}
+
+/// 1 − p
+fn complement(p: Expr) -> Expr {
+    p.logit().map_or_else(|| 1.0 - p, |l| (-l).sigmoid())
+}
+
+/// log(1 − p), to be multiplied by `weight`; 0 where that is 0.
+fn log_complement<'s>(p: Expr<'s>, weight: Expr<'s>) -> Expr<'s> {
+    match p.logit() {
+        Some(_) => (-p).log1p(),
+        None => (-p.unless_zero(weight, 0.0)).log1p(),
+    }
+}

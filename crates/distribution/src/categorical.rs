@@ -1,0 +1,65 @@
+//! Categorical(probs) along the category axis.
+
+use fe_graph::{Axis, Graph, NodeId};
+use rand::{Rng, RngExt};
+
+use crate::expr::formula;
+use crate::family::{Alternative, Family, Parameter};
+use crate::support::Support;
+
+/// One of the indices of an axis. What is given along it counts as weights, so that probs made by exp of logits need
+/// not be normalised first.
+#[derive(Debug)]
+pub(crate) struct Categorical;
+
+impl Family for Categorical {
+    fn name(&self) -> &'static str {
+        "Categorical"
+    }
+
+    fn summary(&self) -> &'static str {
+        "an index along the last axis of its argument, each with its probability"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const ALL: &[Parameter] = &[Parameter::new("probs", Support::Simplex)];
+        ALL
+    }
+
+    fn alternatives(&self) -> &'static [Alternative] {
+        const ALL: &[Alternative] = &[Alternative {
+            parameters: &[Parameter::new("logits", Support::Real)],
+            canonical: |g, args| vec![formula(g, args, |[l]| l.exp())],
+        }];
+        ALL
+    }
+
+    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
+        None
+    }
+
+    fn category_axis_argument(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId {
+        let log_weights = formula(g, args, |[p]| p.log());
+        let Some(axis) = event else { return log_weights };
+        let log_probs = g.log_softmax(log_weights, &[axis]);
+        g.gather(log_probs, x, axis)
+    }
+
+    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
+        let total: f64 = args.iter().sum();
+        if !(total > 0.0 && total.is_finite()) || args.iter().any(|&w| w < 0.0) {
+            return None;
+        }
+        let mut left = rng.random::<f64>() * total;
+        let index = args.iter().position(|&w| {
+            left -= w;
+            left < 0.0
+        });
+        // Rounding may leave a sliver beyond the last weight.
+        index.or_else(|| args.iter().rposition(|&w| w > 0.0)).map(|k| k as f64)
+    }
+}

@@ -1,0 +1,117 @@
+//! A family with its arguments.
+
+use fe_graph::{Axis, Graph, NodeId};
+
+use crate::expr::formula;
+use crate::family::{Family, constants};
+use crate::support::Support;
+
+/// A family with its arguments, perhaps restricted by a type.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Which family.
+    pub family: &'static dyn Family,
+    /// Its canonical arguments.
+    pub args: Vec<NodeId>,
+    /// The axis of categories, where the family has one.
+    pub event: Option<Axis>,
+    /// The type of what is drawn; the density is normalised over it.
+    pub restricted: Option<Support>,
+}
+
+impl Distribution {
+    /// An unrestricted distribution without a category axis.
+    pub fn new(family: &'static dyn Family, args: Vec<NodeId>) -> Self {
+        Self { family, args, event: None, restricted: None }
+    }
+
+    /// Where the values lie, within the restriction. `None` where that depends on arguments that are not constant, or is no
+    /// [`Support`].
+    pub fn support(&self, g: &Graph) -> Option<Support> {
+        let whole = self.unrestricted_support(g)?;
+        self.restricted.map_or(Some(whole), |to| to.intersection(whole))
+    }
+
+    fn unrestricted_support(&self, g: &Graph) -> Option<Support> {
+        match (self.event, self.family.category_axis_argument()) {
+            (Some(axis), Some(_)) => Some(Support::Index(g.extent_of(axis.id))),
+            _ => self.family.support(&constants(g, &self.args)),
+        }
+    }
+
+    /// Whether the density can be normalised over a type.
+    pub fn can_restrict(&self, g: &Graph, to: Support) -> bool {
+        // Tried on a copy of the arguments' values, so that no nodes are left behind.
+        let mut scratch = Graph::with_axes_of(g);
+        let args = constants(g, &self.args);
+        let args = args.into_iter().map(|value| match value {
+            Some(v) => scratch.constant(v),
+            None => scratch.input("argument", &[]).1,
+        });
+        let trial = Self { args: args.collect(), restricted: Some(to), ..self.clone() };
+        trial.log_mass(&mut scratch).is_some()
+    }
+
+    /// log p(x) in nats, normalised within the restriction, over the axes of x and of the arguments. `None` when the
+    /// normaliser is unknown.
+    pub fn log_density(&self, g: &mut Graph, x: NodeId) -> Option<NodeId> {
+        let mass = self.log_mass(g)?;
+        let density = self.family.log_density(g, x, &self.args, self.event);
+        Some(g.sub(density, mass))
+    }
+
+    /// The log probability of the restriction before it is made: 0 where it cuts nothing off.
+    pub fn log_mass(&self, g: &mut Graph) -> Option<NodeId> {
+        let Some(to) = self.restricted else { return Some(g.constant(0.0)) };
+        match self.unrestricted_support(g) {
+            Some(whole) if to.contains(whole) => Some(g.constant(0.0)),
+            _ if to.is_discrete() || matches!(to, Support::Simplex | Support::Ordered) => None,
+            _ => {
+                let (low, high) = to.bounds();
+                self.family.log_mass(g, low, high, &self.args)
+            }
+        }
+    }
+
+    /// The entropy in nats, where closed: the family's, or for categories the sum over them.
+    pub fn entropy(&self, g: &mut Graph) -> Option<NodeId> {
+        if self.is_cut(g) {
+            return None;
+        }
+        let Some(axis) = self.event else { return self.family.entropy(g, &self.args) };
+        let every = g.iota(axis);
+        let log_q = self.log_density(g, every)?;
+        let terms = formula(g, &[log_q], |[l]| {
+            let q = l.exp();
+            -(q * l.unless_zero(q, 0.0))
+        });
+        Some(g.sum(terms, &[axis]))
+    }
+
+    /// KL(self ‖ prior) in nats, where closed; the prior may be restricted to a set that holds this one's support.
+    pub fn kl(&self, g: &mut Graph, prior: &Distribution) -> Option<NodeId> {
+        if self.is_cut(g) {
+            return None;
+        }
+        if let (Some(axis), true) = (self.event, self.event == prior.event) {
+            let every = g.iota(axis);
+            let (log_q, log_p) = (self.log_density(g, every)?, prior.log_density(g, every)?);
+            let terms = formula(g, &[log_q, log_p], |[l, r]| {
+                let q = l.exp();
+                q * (l - r).unless_zero(q, 0.0)
+            });
+            return Some(g.sum(terms, &[axis]));
+        }
+        if prior.is_cut(g) && !prior.support(g)?.contains(self.support(g)?) {
+            return None;
+        }
+        let whole = self.family.kl(g, &self.args, prior.family, &prior.args)?;
+        let mass = prior.log_mass(g)?;
+        Some(g.add(whole, mass))
+    }
+
+    /// Whether the restriction cuts something off.
+    fn is_cut(&self, g: &Graph) -> bool {
+        self.restricted.is_some_and(|to| self.unrestricted_support(g).is_none_or(|whole| !to.contains(whole)))
+    }
+}

@@ -1,0 +1,110 @@
+//! The table of families.
+
+use fe_graph::{Graph, Indicator, NodeId, Site};
+
+use crate::family::{Family, Parameter, Sampling, Statistic};
+use crate::support::Support;
+use crate::{bernoulli, beta, categorical, cauchy, exponential, flat, gamma, half_cauchy, half_normal, laplace};
+use crate::{log_normal, normal, poisson, student_t, uniform};
+
+const FAMILIES: &[&dyn Family] = &[
+    &normal::Normal,
+    &log_normal::LogNormal,
+    &half_normal::HalfNormal,
+    &half_cauchy::HalfCauchy,
+    &cauchy::Cauchy,
+    &student_t::StudentT,
+    &laplace::Laplace,
+    &exponential::Exponential,
+    &gamma::Gamma,
+    &beta::Beta,
+    &uniform::Uniform,
+    &flat::Flat,
+    &bernoulli::Bernoulli,
+    &poisson::Poisson,
+    &categorical::Categorical,
+];
+
+/// All families.
+pub fn families() -> &'static [&'static dyn Family] {
+    FAMILIES
+}
+
+/// The family of a name: `Normal`.
+pub fn family(name: &str) -> Option<&'static dyn Family> {
+    families().iter().copied().find(|f| f.name() == name)
+}
+
+/// A family with arguments that suit it, to find out which of its formulas are closed.
+fn example(g: &mut Graph, family: &dyn Family) -> Vec<NodeId> {
+    let value = |(k, p): (usize, &Parameter)| match p.support {
+        Support::Positive => 3.0,
+        Support::Unit | Support::Simplex => 0.5,
+        _ => k as f64,
+    };
+    family.parameters().iter().enumerate().map(value).map(|v| g.constant(v)).collect()
+}
+
+/// The families as a Markdown table: arguments, other parameterizations, support, and what is closed. It is
+/// worked out from the families themselves.
+pub fn table() -> String {
+    let mut text = String::from(
+        "| Family | By name | Support | Is | Drawn by derivative | Restricted by a type | Closed: E, H | Closed KL to |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for family in families() {
+        text.push_str(&row(*family));
+    }
+    text
+}
+
+fn row(family: &dyn Family) -> String {
+    let mut g = Graph::new();
+    let args = example(&mut g, family);
+    let signature = format!("`{}({})`", family.name(), names(family.parameters()));
+    let by_name: Vec<String> = family.alternatives().iter().map(|a| format!("`{}`", names(a.parameters))).collect();
+    let support = match (family.category_axis_argument(), family.support(&[])) {
+        (Some(_), _) => "indices of the axis".into(),
+        (None, Some(support)) => support.describe(),
+        (None, None) => "numbers from low to high".into(),
+    };
+    let how = Sampling { temperature: g.constant(0.0), indicator: Indicator::Cubic };
+    let sampled = family.sample(&mut g, &args, Site(0), &[], &how).is_some();
+    let cut = family.log_mass(&mut g, 0.25, 0.75, &args).is_some();
+    let mut closed: Vec<&str> = Statistic::ALL
+        .into_iter()
+        .filter(|&s| family.expectation(&mut g, s, &args).is_some())
+        .map(Statistic::formula)
+        .collect();
+    if family.entropy(&mut g, &args).is_some() || family.category_axis_argument().is_some() {
+        closed.push("H");
+    }
+    let mut priors = vec![];
+    for prior in families() {
+        let prior_args = example(&mut g, *prior);
+        let categories = family.category_axis_argument().is_some() && family.name() == prior.name();
+        if categories || family.kl(&mut g, &args, *prior, &prior_args).is_some() {
+            priors.push(prior.name());
+        }
+    }
+    let yes = |b: bool| if b { "yes" } else { "" };
+    let cells = [
+        signature,
+        by_name.join(", "),
+        support,
+        family.summary().into(),
+        yes(sampled).into(),
+        yes(cut).into(),
+        closed.join(", "),
+        priors.join(", "),
+    ];
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn names(parameters: &[Parameter]) -> String {
+    let one = |p: &Parameter| match p.default {
+        Some(value) => format!("{} = {value}", p.name),
+        None => p.name.into(),
+    };
+    parameters.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,259 @@
+//! What a probability family knows of itself.
+
+use std::fmt::Debug;
+
+use fe_graph::axis;
+use fe_graph::{Axis, Graph, Indicator, NodeId, NoiseKind, Site};
+use rand::Rng;
+
+use crate::expr::formula;
+use crate::support::Support;
+
+/// One argument of a family.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// As the user writes it: `sd`.
+    pub name: &'static str,
+    /// What its elements must be.
+    pub support: Support,
+    /// What it is when left out.
+    pub default: Option<f64>,
+}
+
+impl Parameter {
+    /// A parameter that must be given.
+    pub(crate) const fn new(name: &'static str, support: Support) -> Self {
+        Self { name, support, default: None }
+    }
+
+    /// A parameter that may be left out.
+    pub(crate) const fn or(self, default: f64) -> Self {
+        Self { default: Some(default), ..self }
+    }
+}
+
+/// Another parameterization, chosen by its argument names only.
+#[derive(Clone, Copy, Debug)]
+pub struct Alternative {
+    /// Its arguments, in the order that `canonical` takes them.
+    pub parameters: &'static [Parameter],
+    /// The canonical arguments, from these.
+    pub canonical: fn(&mut Graph, &[NodeId]) -> Vec<NodeId>,
+}
+
+/// A function of a value, whose expectation and variance a family may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Statistic {
+    /// z
+    Value,
+    /// log z
+    Log,
+    /// log(1 − z)
+    LogOneMinus,
+    /// eᶻ
+    Exp,
+    /// e⁻ᶻ
+    ExpNegative,
+    /// 1/z
+    Recip,
+    /// z²
+    Square,
+    /// max(z, 0)
+    Relu,
+}
+
+impl Statistic {
+    /// All of them.
+    pub const ALL: [Statistic; 8] = [
+        Statistic::Value,
+        Statistic::Log,
+        Statistic::LogOneMinus,
+        Statistic::Exp,
+        Statistic::ExpNegative,
+        Statistic::Recip,
+        Statistic::Square,
+        Statistic::Relu,
+    ];
+
+    /// As a formula in z.
+    pub fn formula(self) -> &'static str {
+        match self {
+            Statistic::Value => "z",
+            Statistic::Log => "log z",
+            Statistic::LogOneMinus => "log(1 − z)",
+            Statistic::Exp => "eᶻ",
+            Statistic::ExpNegative => "e⁻ᶻ",
+            Statistic::Recip => "1/z",
+            Statistic::Square => "z²",
+            Statistic::Relu => "max(z, 0)",
+        }
+    }
+}
+
+/// How counts are relaxed where they are sampled.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampling {
+    /// τ of [`fe_graph::Op::Arrivals`]; 0 gives exact counts.
+    pub temperature: NodeId,
+    /// What an arrival near the end of the window counts.
+    pub indicator: Indicator,
+}
+
+/// A probability family. `args` are the canonical arguments, one node each, in the order of
+/// [`Family::parameters`]. What is `None` has no closed form here.
+pub trait Family: Debug + Send + Sync {
+    /// As the user writes it: `Normal`.
+    fn name(&self) -> &'static str;
+
+    /// One line for the docs.
+    fn summary(&self) -> &'static str;
+
+    /// The canonical arguments, in order.
+    fn parameters(&self) -> &'static [Parameter];
+
+    /// Other parameterizations.
+    fn alternatives(&self) -> &'static [Alternative] {
+        &[]
+    }
+
+    /// Where the values lie, given the values of those arguments that are constant. `None` where that depends on
+    /// the others.
+    fn support(&self, args: &[Option<f64>]) -> Option<Support>;
+
+    /// The argument whose last declared axis is the axis of categories, which is then given as `event`.
+    fn category_axis_argument(&self) -> Option<usize> {
+        None
+    }
+
+    /// log p(x), or the log probability of x, over the axes of x and of the arguments. That x lies in the support is
+    /// not checked again, unless the support moves with the arguments.
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId;
+
+    /// E[s(z)], over the axes of the arguments.
+    fn expectation(&self, _g: &mut Graph, _of: Statistic, _args: &[NodeId]) -> Option<NodeId> {
+        None
+    }
+
+    /// Var[s(z)], over the axes of the arguments.
+    fn variance(&self, _g: &mut Graph, _of: Statistic, _args: &[NodeId]) -> Option<NodeId> {
+        None
+    }
+
+    /// −E[log p(z)] in nats, over the axes of the arguments.
+    fn entropy(&self, _g: &mut Graph, _args: &[NodeId]) -> Option<NodeId> {
+        None
+    }
+
+    /// E_q[log p(z)] in nats, for p of this family and z drawn from q, over the axes of both's arguments.
+    fn expected_log_density(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _q: &dyn Family,
+        _q_args: &[NodeId],
+    ) -> Option<NodeId> {
+        None
+    }
+
+    /// KL(self ‖ prior) in nats, over the axes of both's arguments. Where it is infinite, or either support is unknown,
+    /// `None`.
+    fn kl(&self, _g: &mut Graph, _args: &[NodeId], _prior: &dyn Family, _prior_args: &[NodeId]) -> Option<NodeId> {
+        None
+    }
+
+    /// A draw over `axes` and those of the arguments, differentiable in the arguments. Elements are independent.
+    fn sample(&self, _g: &mut Graph, _args: &[NodeId], _site: Site, _axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        None
+    }
+
+    /// Where a fit starts: the median; for `Flat`, 0. `None` for invalid arguments.
+    fn median(&self, _args: &[f64]) -> Option<f64> {
+        None
+    }
+
+    /// P(z ≤ x), over the axes of x and of the arguments.
+    fn cdf(&self, _g: &mut Graph, _x: NodeId, _args: &[NodeId]) -> Option<NodeId> {
+        None
+    }
+
+    /// log P(low < z < high), over the axes of the arguments; an end may be infinite. By it a truncated density is
+    /// normalised. 0 where nothing is cut off.
+    fn log_mass(&self, g: &mut Graph, low: f64, high: f64, args: &[NodeId]) -> Option<NodeId> {
+        let (low, high) = cut(self.support(&constants(g, args)), low, high);
+        let mut cdf_at = |end: Option<f64>| match end {
+            None => Some(None),
+            Some(end) => {
+                let end = g.constant(end);
+                self.cdf(g, end, args).map(Some)
+            }
+        };
+        let (below, upto) = (cdf_at(low)?, cdf_at(high)?);
+        Some(match (below, upto) {
+            (None, None) => g.constant(0.0),
+            (None, Some(u)) => g.log(u),
+            (Some(l), None) => formula(g, &[l], |[l]| (-l).log1p()),
+            (Some(l), Some(u)) => formula(g, &[l, u], |[l, u]| (u - l).log()),
+        })
+    }
+
+    /// The diagonal of the Fisher information, one node for each argument.
+    fn fisher(&self, _g: &mut Graph, _args: &[NodeId]) -> Option<Vec<NodeId>> {
+        None
+    }
+
+    /// A draw on the host, for prior predictive values and tests. For `Categorical`, `args` are the weights. `None` for
+    /// invalid arguments and improper families.
+    fn draw(&self, _args: &[f64], _rng: &mut dyn Rng) -> Option<f64> {
+        None
+    }
+}
+
+/// The values of those arguments that are constant.
+pub(crate) fn constants(g: &Graph, args: &[NodeId]) -> Vec<Option<f64>> {
+    args.iter().map(|&a| g.constant_value(a)).collect()
+}
+
+/// The value of argument k, when it is constant.
+pub(crate) fn constant_argument(g: &Graph, args: &[NodeId], k: usize) -> Option<f64> {
+    args.get(k).and_then(|&a| g.constant_value(a))
+}
+
+/// The ends of a range that cut something off a support; an unknown support may be cut anywhere.
+pub(crate) fn cut(support: Option<Support>, low: f64, high: f64) -> (Option<f64>, Option<f64>) {
+    let (least, greatest) = support.unwrap_or(Support::Real).bounds();
+    ((low > least).then_some(low), (high < greatest).then_some(high))
+}
+
+/// Arguments as an array, when there are just N.
+pub(crate) fn exactly<const N: usize>(args: &[f64]) -> Option<[f64; N]> {
+    args.try_into().ok()
+}
+
+/// Noise over `axes` and those of the arguments.
+pub(crate) fn noise(g: &mut Graph, kind: NoiseKind, site: Site, axes: &[Axis], args: &[NodeId]) -> NodeId {
+    let all = args.iter().fold(axes.to_vec(), |all, &a| axis::union(&all, g.axes_of(a)));
+    g.noise(kind, site, &all)
+}
+
+/// A second source of noise for the same site.
+pub(crate) fn twin(site: Site) -> Site {
+    Site(site.0.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15)
+}
+
+/// KL(q ‖ p) = −H[q] − E_q[log p], where both are closed and q's support lies in p's.
+pub(crate) fn divergence(
+    g: &mut Graph,
+    q: &dyn Family,
+    q_args: &[NodeId],
+    p: &dyn Family,
+    p_args: &[NodeId],
+) -> Option<NodeId> {
+    let inner = q.support(&constants(g, q_args))?;
+    let outer = p.support(&constants(g, p_args))?;
+    if !outer.contains(inner) || outer.is_discrete() != inner.is_discrete() {
+        return None;
+    }
+    let entropy = q.entropy(g, q_args)?;
+    let expected = p.expected_log_density(g, p_args, q, q_args)?;
+    Some(formula(g, &[entropy, expected], |[h, e]| -h - e))
+}
