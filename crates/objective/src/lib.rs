@@ -1,1 +1,14 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
+
+mod derive;
+mod expectation;
+mod formula;
+mod guides;
+mod objective;
+mod prepare;
+
+pub use derive::{DEFAULT_TEMPERATURE, derive};
+pub use guides::FULL_RANK_LIMIT;
+pub use objective::{
+    Block, Energy, Joint, LatentNodes, Objective, Parameter, Prepared, Reported, Start, Term, TermKind, Underivable,
+};

@@ -1,0 +1,461 @@
+//! Exact expectations, recognised from the graph.
+//!
+//! The primitives are the independent random nodes: a latent whose guide has fixed arguments, or the standard normal
+//! vector behind a joint Gaussian. Expectations pass through everything linear, split over independent factors, and end
+//! at E[a²] = E[a]² + Var[a], at registered statistics of a family, and at exp or relu of something Gaussian. What is
+//! not covered is reported as blocked at a node, so that the user can be told why a term is sampled.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fe_distribution::{Distribution, Statistic};
+use fe_graph::axis::{difference, intersection, subset, union};
+use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
+
+/// How a primitive is distributed.
+#[derive(Clone, Debug)]
+pub(crate) enum Law {
+    /// Independent elements of a family whose arguments are not random.
+    Family(Distribution),
+    /// Independent standard normals.
+    StandardNormal,
+    /// Random, but not to be integrated here: its guide's arguments are random themselves.
+    Opaque,
+}
+
+/// A variance, and the axes along which different elements depend on different primitives (and so are independent).
+#[derive(Clone, Debug)]
+struct Spread {
+    variance: NodeId,
+    independent: Vec<Axis>,
+}
+
+/// The prime count of the helper axis that enumerates the directions of a standard normal vector.
+const DIRECTION: u8 = 200;
+
+/// Takes expectations over the primitives.
+pub(crate) struct Expectation {
+    laws: HashMap<NodeId, Law>,
+    random: HashMap<NodeId, BTreeSet<NodeId>>,
+    means: HashMap<NodeId, Option<NodeId>>,
+    spreads: HashMap<NodeId, Option<Spread>>,
+    /// The first node whose expectation is not known.
+    pub blocked: Option<NodeId>,
+}
+
+impl Expectation {
+    pub fn new(laws: HashMap<NodeId, Law>) -> Self {
+        Self { laws, random: HashMap::new(), means: HashMap::new(), spreads: HashMap::new(), blocked: None }
+    }
+
+    /// The primitives a node depends on.
+    pub fn primitives(&mut self, g: &Graph, id: NodeId) -> BTreeSet<NodeId> {
+        if !self.random.contains_key(&id) {
+            for n in g.reachable(&[id]) {
+                if self.random.contains_key(&n) {
+                    continue;
+                }
+                let mut set = BTreeSet::new();
+                if self.laws.contains_key(&n) {
+                    set.insert(n);
+                }
+                for i in &g.node(n).inputs {
+                    set.extend(self.random.get(i).into_iter().flatten().copied());
+                }
+                self.random.insert(n, set);
+            }
+        }
+        self.random.get(&id).cloned().unwrap_or_default()
+    }
+
+    fn fixed(&mut self, g: &Graph, id: NodeId) -> bool {
+        self.primitives(g, id).is_empty()
+    }
+
+    fn independent(&mut self, g: &Graph, a: NodeId, b: NodeId) -> bool {
+        let pa = self.primitives(g, a);
+        self.primitives(g, b).is_disjoint(&pa)
+    }
+
+    /// E[node], `None` where it is not known in closed form.
+    pub fn mean(&mut self, g: &mut Graph, id: NodeId) -> Option<NodeId> {
+        if let Some(known) = self.means.get(&id) {
+            return *known;
+        }
+        let before = g.set_origin(g.origin_of(id));
+        let result = self.mean_of(g, id);
+        g.set_origin(before);
+        if result.is_none() && self.blocked.is_none() {
+            self.blocked = Some(id);
+        }
+        self.means.insert(id, result);
+        result
+    }
+
+    /// E[node] with the node's own axes.
+    fn mean_of(&mut self, g: &mut Graph, id: NodeId) -> Option<NodeId> {
+        if self.fixed(g, id) {
+            return Some(id);
+        }
+        let axes = g.axes_of(id).to_vec();
+        if let Some(law) = self.laws.get(&id).cloned() {
+            let m = match law {
+                Law::Family(d) => d.family.expectation(g, Statistic::Value, &d.args)?,
+                Law::StandardNormal => g.constant(0.0),
+                Law::Opaque => return None,
+            };
+            return Some(g.broadcast(m, &axes));
+        }
+        let node = g.node(id).clone();
+        let m = match (&node.op, node.inputs.as_slice()) {
+            (Op::Unary(op), &[x]) => self.mean_of_unary(g, *op, x)?,
+            (Op::Binary(op @ (Binary::Add | Binary::Sub)), &[a, b]) => {
+                let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+                g.binary(*op, a, b)
+            }
+            (Op::Binary(Binary::Mul), &[a, b]) if self.independent(g, a, b) => {
+                let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+                g.mul(a, b)
+            }
+            (Op::Binary(Binary::Div), &[a, b]) if self.independent(g, a, b) => {
+                let (a, r) = (self.mean(g, a)?, g.recip(b));
+                let r = self.mean(g, r)?;
+                g.mul(a, r)
+            }
+            (Op::Contract(over), &[a, b]) if self.independent(g, a, b) => {
+                let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+                g.contract(a, b, over)
+            }
+            (Op::Sum(over), &[x]) => {
+                let x = self.mean(g, x)?;
+                g.sum(x, over)
+            }
+            _ => {
+                // Whatever else is linear in its one random operand.
+                let (which, x) = self.linear_operand(g, id)?;
+                let x = self.mean(g, x)?;
+                self.replace_operand(g, id, &which, x)?
+            }
+        };
+        Some(g.broadcast(m, &axes))
+    }
+
+    fn mean_of_unary(&mut self, g: &mut Graph, op: Unary, x: NodeId) -> Option<NodeId> {
+        match op {
+            Unary::Neg => {
+                let m = self.mean(g, x)?;
+                Some(g.neg(m))
+            }
+            Unary::Square => {
+                let m = self.mean(g, x)?;
+                let spread = self.spread(g, x)?;
+                let s = g.square(m);
+                Some(g.add(s, spread.variance))
+            }
+            Unary::Exp | Unary::Relu if self.gaussian(g, x) => {
+                let m = self.mean(g, x)?;
+                let v = self.spread(g, x)?.variance;
+                if op == Unary::Exp {
+                    let h = g.scale(v, 0.5);
+                    let e = g.add(m, h);
+                    return Some(g.exp(e));
+                }
+                Some(rectified(g, m, v).0)
+            }
+            _ => self.statistic(g, op, x, |g, d, s| d.family.expectation(g, s, &d.args)),
+        }
+    }
+
+    /// A registered statistic of a primitive.
+    fn statistic(
+        &mut self,
+        g: &mut Graph,
+        op: Unary,
+        x: NodeId,
+        look_up: impl Fn(&mut Graph, &Distribution, Statistic) -> Option<NodeId>,
+    ) -> Option<NodeId> {
+        let inner = g.node(x).clone();
+        let negated = inner.op == Op::Unary(Unary::Neg);
+        let of = if negated { *inner.inputs.first()? } else { x };
+        if let (Unary::Log, Op::Binary(Binary::Mul), &[a, b]) = (op, &inner.op, inner.inputs.as_slice()) {
+            // log(a z) = log a + log z; the primitive is positive where its log has an expectation.
+            let (free, z) = if self.fixed(g, a) { (a, b) } else { (b, a) };
+            if !self.fixed(g, free) {
+                return None;
+            }
+            let part = self.statistic(g, op, z, look_up)?;
+            let l = g.log(free);
+            return Some(g.add(l, part));
+        }
+        let Some(Law::Family(d)) = self.laws.get(&of).cloned() else { return None };
+        let statistic = match (op, negated) {
+            (Unary::Log, false) => Statistic::Log,
+            (Unary::Log1p, true) => Statistic::LogOneMinus,
+            (Unary::Exp, false) => Statistic::Exp,
+            (Unary::Exp, true) => Statistic::ExpNegative,
+            (Unary::Recip, false) => Statistic::Recip,
+            (Unary::Relu, false) => Statistic::Relu,
+            _ => return None,
+        };
+        let value = look_up(g, &d, statistic)?;
+        let axes = g.axes_of(of).to_vec();
+        Some(g.broadcast(value, &axes))
+    }
+
+    /// The random operand of an operation that is linear in it, with the others fixed.
+    fn linear_operand(&mut self, g: &Graph, id: NodeId) -> Option<(Vec<usize>, NodeId)> {
+        let node = g.node(id).clone();
+        let linear = match (&node.op, node.inputs.as_slice()) {
+            (Op::Broadcast(_) | Op::Rename(_) | Op::Reshape { .. }, &[_]) => true,
+            (Op::Gather { .. } | Op::ScatterAdd { .. }, &[_, index]) => self.fixed(g, index),
+            (Op::Select, &[c, a, b]) => self.fixed(g, c) && (self.fixed(g, a) || self.fixed(g, b)),
+            _ => false,
+        };
+        if !linear {
+            return None;
+        }
+        let random: Vec<usize> =
+            (0..node.inputs.len()).filter(|&k| node.inputs.get(k).is_some_and(|&x| !self.fixed(g, x))).collect();
+        let first = random.first().and_then(|&k| node.inputs.get(k).copied())?;
+        Some((random, first))
+    }
+
+    fn replace_operand(&self, g: &mut Graph, id: NodeId, which: &[usize], x: NodeId) -> Option<NodeId> {
+        let old = g.node(id).inputs.get(*which.first()?).copied()?;
+        g.substitute(&[id], &HashMap::from([(old, x)])).first().copied()
+    }
+
+    /// Whether a node is affine in the primitives.
+    fn affine(&mut self, g: &Graph, id: NodeId) -> bool {
+        if self.fixed(g, id) {
+            return true;
+        }
+        if let Some(law) = self.laws.get(&id) {
+            return !matches!(law, Law::Opaque);
+        }
+        let node = g.node(id).clone();
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Unary(Unary::Neg) | Op::Sum(_), &[x]) => self.affine(g, x),
+            (Op::Binary(Binary::Add | Binary::Sub), &[a, b]) => self.affine(g, a) && self.affine(g, b),
+            (Op::Binary(Binary::Mul) | Op::Contract(_), &[a, b]) => {
+                (self.fixed(g, a) && self.affine(g, b)) || (self.fixed(g, b) && self.affine(g, a))
+            }
+            (Op::Binary(Binary::Div), &[a, b]) => self.fixed(g, b) && self.affine(g, a),
+            (Op::Select, &[c, a, b]) => self.fixed(g, c) && self.affine(g, a) && self.affine(g, b),
+            _ => self.linear_operand(g, id).is_some_and(|(_, x)| self.affine(g, x)),
+        }
+    }
+
+    /// Whether a node is affine in normal primitives, and so normal itself.
+    fn gaussian(&mut self, g: &Graph, id: NodeId) -> bool {
+        let normal = self.primitives(g, id).iter().all(|p| match self.laws.get(p) {
+            Some(Law::StandardNormal) => true,
+            Some(Law::Family(d)) => d.family.name() == "Normal" && d.restricted.is_none(),
+            _ => false,
+        });
+        normal && self.affine(g, id)
+    }
+
+    fn spread(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        if let Some(known) = self.spreads.get(&id) {
+            return known.clone();
+        }
+        let result = self.spread_by_parts(g, id).or_else(|| self.spread_by_directions(g, id));
+        if result.is_none() && self.blocked.is_none() {
+            self.blocked = Some(id);
+        }
+        self.spreads.insert(id, result.clone());
+        result
+    }
+
+    fn spread_by_parts(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        let axes = g.axes_of(id).to_vec();
+        if self.fixed(g, id) {
+            return Some(Spread { variance: g.constant(0.0), independent: axes });
+        }
+        if let Some(law) = self.laws.get(&id).cloned() {
+            let v = match law {
+                Law::Family(d) => d.family.variance(g, Statistic::Value, &d.args)?,
+                Law::StandardNormal => g.constant(1.0),
+                Law::Opaque => return None,
+            };
+            return Some(Spread { variance: g.broadcast(v, &axes), independent: axes });
+        }
+        let node = g.node(id).clone();
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Unary(Unary::Neg), &[x]) => self.spread(g, x),
+            (Op::Unary(op @ (Unary::Exp | Unary::Relu)), &[x]) => {
+                let of = self.spread(g, x);
+                if self.gaussian(g, x)
+                    && let Some(of) = of
+                {
+                    let m = self.mean(g, x)?;
+                    let v = of.variance;
+                    let variance = if *op == Unary::Relu {
+                        rectified(g, m, v).1
+                    } else {
+                        // e^{2m + v} (e^v − 1)
+                        let twice = g.scale(m, 2.0);
+                        let e = g.add(twice, v);
+                        let (e, w) = (g.exp(e), g.unary(Unary::Expm1, v));
+                        g.mul(e, w)
+                    };
+                    return Some(Spread { variance, independent: of.independent });
+                }
+                let variance = self.statistic(g, *op, x, |g, d, s| d.family.variance(g, s, &d.args))?;
+                Some(Spread { variance, independent: axes })
+            }
+            (Op::Unary(op), &[x]) => {
+                let variance = self.statistic(g, *op, x, |g, d, s| d.family.variance(g, s, &d.args))?;
+                Some(Spread { variance, independent: axes })
+            }
+            (Op::Binary(Binary::Add | Binary::Sub), &[a, b]) if self.independent(g, a, b) => {
+                let (fa, fb) = (self.fixed(g, a), self.fixed(g, b));
+                let (sa, sb) = (self.spread(g, a)?, self.spread(g, b)?);
+                let independent = match (fa, fb) {
+                    (true, _) => sb.independent,
+                    (_, true) => sa.independent,
+                    _ => intersection(&sa.independent, &sb.independent),
+                };
+                Some(Spread { variance: g.add(sa.variance, sb.variance), independent })
+            }
+            (Op::Binary(op @ (Binary::Mul | Binary::Div)), &[a, b]) => {
+                let (factor, x) = match (op, self.fixed(g, a), self.fixed(g, b)) {
+                    (_, _, true) => (b, a),
+                    (Binary::Mul, true, _) => (a, b),
+                    _ => return None,
+                };
+                let of = self.spread(g, x)?;
+                let square = g.square(factor);
+                Some(Spread { variance: g.binary(*op, of.variance, square), independent: of.independent })
+            }
+            (Op::Contract(over), &[a, b]) => {
+                let (factor, x) = match (self.fixed(g, a), self.fixed(g, b)) {
+                    (true, _) => (a, b),
+                    (_, true) => (b, a),
+                    _ => return None,
+                };
+                let of = self.spread(g, x)?;
+                if !subset(over, &of.independent) {
+                    return None;
+                }
+                let square = g.square(factor);
+                let variance = g.contract(of.variance, square, over);
+                Some(Spread { variance, independent: difference(&of.independent, over) })
+            }
+            (Op::Sum(over), &[x]) => {
+                let of = self.spread(g, x)?;
+                if !subset(over, &of.independent) {
+                    return None;
+                }
+                let axes = g.axes_of(x).to_vec();
+                let v = g.broadcast(of.variance, &axes);
+                Some(Spread { variance: g.sum(v, over), independent: difference(&of.independent, over) })
+            }
+            _ => {
+                let (which, x) = self.linear_operand(g, id)?;
+                if which.len() != 1 {
+                    return None;
+                }
+                let of = self.spread(g, x)?;
+                let full = g.axes_of(x).to_vec();
+                let v = g.broadcast(of.variance, &full);
+                // A fixed branch of a select has variance 0.
+                let variance = if node.op == Op::Select {
+                    let zero = g.constant(0.0);
+                    let c = *node.inputs.first()?;
+                    if which.first() == Some(&1) { g.select(c, v, zero) } else { g.select(c, zero, v) }
+                } else {
+                    self.replace_operand(g, id, &which, v)?
+                };
+                let independent = match &node.op {
+                    Op::Rename(pairs) => {
+                        let moved = |a: &Axis| pairs.iter().find(|p| p.0 == *a).map_or(*a, |p| p.1);
+                        union(&of.independent.iter().map(moved).collect::<Vec<_>>(), &[])
+                    }
+                    Op::Reshape { from, to } if subset(from, &of.independent) => {
+                        union(&difference(&of.independent, from), to)
+                    }
+                    Op::Reshape { from, .. } => difference(&of.independent, from),
+                    Op::Gather { axis } => {
+                        let kept = difference(&of.independent, &[*axis]);
+                        match node.inputs.get(1) {
+                            Some(&index) if of.independent.contains(axis) && distinct(g, index) => {
+                                union(&kept, g.axes_of(index))
+                            }
+                            _ => kept,
+                        }
+                    }
+                    Op::ScatterAdd { .. } => return None,
+                    _ => of.independent,
+                };
+                Some(Spread { variance, independent })
+            }
+        }
+    }
+
+    /// The variance of an affine function of standard normal vectors: the sum of its squared slopes along each of their
+    /// directions. It covers what [`Self::spread_by_parts`] cannot, correlated elements of a joint Gaussian.
+    fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        let primitives = self.primitives(g, id);
+        let standard = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::StandardNormal)));
+        if !standard || !self.affine(g, id) {
+            return None;
+        }
+        let zero = g.constant(0.0);
+        let mut at_zero: HashMap<NodeId, NodeId> = HashMap::new();
+        for &p in &primitives {
+            let axes = g.axes_of(p).to_vec();
+            at_zero.insert(p, g.broadcast(zero, &axes));
+        }
+        let origin = *g.substitute(&[id], &at_zero).first()?;
+        let mut total = zero;
+        for &p in &primitives {
+            let &[axis] = g.axes_of(p) else { return None };
+            let direction = Axis { id: axis.id, primes: DIRECTION };
+            let n = g.extent_of(axis.id);
+            let mut values = vec![0.0; n.checked_mul(n)?];
+            values.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
+            let unit = g.literal(Tensor::new(vec![n, n], values)?, &[axis, direction]);
+            let mut at = at_zero.clone();
+            at.insert(p, unit);
+            let moved = *g.substitute(&[id], &at).first()?;
+            let slope = g.sub(moved, origin);
+            let slope = g.broadcast(slope, &[direction]);
+            let square = g.square(slope);
+            let part = g.sum(square, &[direction]);
+            total = g.add(total, part);
+        }
+        Some(Spread { variance: total, independent: vec![] })
+    }
+}
+
+/// Whether an index tensor of this shape surely picks different places: a range.
+fn distinct(g: &Graph, index: NodeId) -> bool {
+    let node = g.node(index);
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Iota, _) => true,
+        (Op::Constant(_), _) => true,
+        (Op::Binary(Binary::Add), &[a, b]) => {
+            (g.constant_value(a).is_some() && distinct(g, b)) || (g.constant_value(b).is_some() && distinct(g, a))
+        }
+        _ => false,
+    }
+}
+
+/// Mean and variance of max(a, 0) for a ~ N(m, v): E = m Φ(m/s) + s φ(m/s), E² = (m² + v) Φ(m/s) + m s φ(m/s).
+pub(crate) fn rectified(g: &mut Graph, m: NodeId, v: NodeId) -> (NodeId, NodeId) {
+    let s = g.sqrt(v);
+    let t = g.div(m, s);
+    let cdf = g.normal_cdf(t);
+    let l = g.log_normal_pdf(t);
+    let pdf = g.exp(l);
+    let (a, b) = (g.mul(m, cdf), g.mul(s, pdf));
+    let mean = g.add(a, b);
+    let square = g.square(m);
+    let second = g.add(square, v);
+    let second = g.mul(second, cdf);
+    let cross = g.mul(m, b);
+    let second = g.add(second, cross);
+    let squared = g.square(mean);
+    (mean, g.sub(second, squared))
+}

@@ -1,0 +1,141 @@
+//! Terms in the notation of a paper, and reasons in words.
+
+use fe_check::{Latent, Observe, Program, Schedule};
+use fe_graph::{Graph, Indicator, NodeId, Op};
+use fe_syntax::Span;
+
+/// The text of a span on one line.
+pub(crate) fn text(source: &str, span: Span) -> String {
+    let slice = source.get(span.start..span.end).unwrap_or_default();
+    slice.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What stands behind the first `=` or `~` of a statement.
+pub(crate) fn right_hand_side(source: &str, span: Span) -> String {
+    let statement = text(source, span);
+    statement.split_once(['=', '~']).map_or(statement.clone(), |(_, right)| right.trim().to_owned())
+}
+
+/// Why an expectation is not known: the operation it stopped at and what it acts on.
+pub(crate) fn blocked(g: &Graph, node: NodeId, program: &Program, source: &str) -> String {
+    let operation = match &g.node(node).op {
+        Op::Unary(u) => format!("{u:?}").to_lowercase(),
+        Op::Binary(b) => format!("{b:?}").to_lowercase(),
+        Op::Contract(_) => "a product of dependent values".into(),
+        Op::Input(_) => return "its guide depends on other latents".into(),
+        Op::Sum(_) => "a sum of dependent values".into(),
+        _ => "an operation".into(),
+    };
+    let place = program
+        .origins
+        .get(g.origin_of(node).0 as usize)
+        .map(|&s| text(source, s))
+        .filter(|t| !t.is_empty() && t.chars().count() <= 60);
+    match place {
+        Some(place) => format!("the expectation of {operation} in `{place}` is not known in closed form"),
+        None => format!("the expectation of {operation} is not known in closed form"),
+    }
+}
+
+fn indices(latent: &Latent) -> &'static str {
+    if latent.axes.is_empty() { "" } else { "Σ " }
+}
+
+/// KL(q ‖ p) of a registered pair.
+pub(crate) fn kl(latent: &Latent, q: &str, p: &str) -> String {
+    let (z, sum) = (&latent.name, indices(latent));
+    let head = format!("KL(q({z}) ‖ p({z}))");
+    match (q, p) {
+        ("Poisson", "Poisson") => format!("{head} = {sum}λ log(λ/r) − λ + r,   λ = E_q[{z}], r = E_p[{z}]"),
+        ("Normal", "Normal") | ("LogNormal", "LogNormal") => {
+            format!("{head} = {sum}½[(μ − m)²/s² + σ²/s² − 1 − log(σ²/s²)],   q = {q}(μ, σ), p = {p}(m, s)")
+        }
+        ("Laplace", "Laplace") => {
+            format!(
+                "{head} = {sum}[b e^(−|μ − m|/b) + |μ − m|]/c − log(b/c) − 1,   q = Laplace(μ, b), p = Laplace(m, c)"
+            )
+        }
+        _ => format!("{head} = {sum}KL({q} ‖ {p})"),
+    }
+}
+
+/// The rate of a latent of a joint Gaussian.
+pub(crate) fn gaussian_rate(latent: &Latent) -> String {
+    let z = &latent.name;
+    let jacobian = match latent.support {
+        fe_distribution::Support::Real => String::new(),
+        _ => format!(" − log|d{z}/du|"),
+    };
+    let sum = indices(latent);
+    format!("E_q[log q({z}) − log p({z})] = E_q[−log p({z}){jacobian}] − {sum}(log L_ii + ½ log 2πe)")
+}
+
+/// Why a likelihood term is closed.
+pub(crate) fn why_closed(observe: &Observe) -> String {
+    match observe.distribution.family.name() {
+        "Normal" => "the mean is linear in values whose mean and variance are known".into(),
+        "Poisson" => "E λ and E log λ are known".into(),
+        name => format!("the log density of {name} is linear in statistics whose means are known"),
+    }
+}
+
+/// The likelihood term.
+pub(crate) fn distortion(observe: &Observe, closed: bool, source: &str) -> String {
+    let density = right_hand_side(source, observe.span);
+    let head = format!("E_q[−log p({})],   p = {density}", observe.name);
+    match (closed, observe.distribution.family.name()) {
+        (true, "Normal") => {
+            format!(
+                "{head}\n= Σ ½{{(x − E m)² + Var m}}/s² + log s + ½ log 2π,   x = {}, p = Normal(m, s)",
+                observe.name
+            )
+        }
+        (true, "Poisson") => format!("{head}\n= Σ E λ − x E log λ + log x!,   x = {}, p = Poisson(λ)", observe.name),
+        (true, "Bernoulli") => {
+            format!("{head}\n= −Σ x E log p + (1 − x) E log(1 − p),   x = {}, p = Bernoulli(p)", observe.name)
+        }
+        (true, _) => head,
+        (false, _) => format!("{head}\n≈ mean over samples z ~ q"),
+    }
+}
+
+/// The bias that relaxed counts bring to the gradient, in closed form (Campbell's theorem; arXiv 2602.03896). Figures
+/// are always taken at temperature 0, where counts are exact.
+pub(crate) fn relaxation_bias(indicator: Indicator, temperature: Schedule) -> String {
+    let tau = temperature.last();
+    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+    let name = format!("{indicator:?}").to_lowercase();
+    let kappa = match indicator {
+        Indicator::Cubic => Some((9.0 / 35.0, "9τ/35")),
+        Indicator::Linear => Some((1.0 / 3.0, "τ/3")),
+        Indicator::Quintic => Some((50.0 / 231.0, "50τ/231")),
+        Indicator::Cosine => Some((0.25, "τ/4")),
+        Indicator::Sigmoid => None,
+    };
+    let changes = match temperature {
+        Schedule::Constant(_) => "",
+        _ => " at its end",
+    };
+    match kappa {
+        Some((k, symbol)) if tau <= 1.0 => format!(
+            "training relaxes counts ({name}, τ = {tau}{changes}): their mean is exact, their variance short by {symbol} = {}; \
+             figures are taken at τ = 0",
+            percent(k * tau)
+        ),
+        Some(_) => format!(
+            "training relaxes counts ({name}, τ = {tau}{changes}): with τ > 1 arrivals are cut off and the mean is short; \
+             figures are taken at τ = 0"
+        ),
+        None => {
+            // E = λ(1 + τ log(1 + e^{−1/τ})), Var = λ(1 + τ log(1 + e^{−1/τ}) − τ σ(1/τ))
+            let soft = if tau > 0.0 { tau * (-1.0 / tau).exp().ln_1p() } else { 0.0 };
+            let short = if tau > 0.0 { tau / (1.0 + (-1.0 / tau).exp()) - soft } else { 0.0 };
+            format!(
+                "training relaxes counts ({name}, τ = {tau}{changes}): their mean is too large by {}, their variance short by {}; \
+                 figures are taken at τ = 0",
+                percent(soft),
+                percent(short)
+            )
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
+//! Gaussians on the unconstrained scale, points, and the prior itself.
+
+use std::collections::{HashMap, HashSet};
+
+use fe_check::{Guide, Init, Latent, Program};
+use fe_distribution::{Distribution, Support, family};
+use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, NoiseKind, Site, Tensor, axis};
+
+use crate::expectation::Law;
+use crate::objective::{Block, Parameter, Start, Underivable};
+
+/// The most scalars that share one full-rank Gaussian when nothing is said.
+pub const FULL_RANK_LIMIT: usize = 256;
+
+/// How one latent is represented.
+#[derive(Clone, Debug)]
+pub(crate) enum Posterior {
+    /// Its own input is random, with this law.
+    Family(Distribution),
+    /// A function of the standard normal vector of a joint Gaussian.
+    Gaussian {
+        /// The group.
+        group: usize,
+        /// log |dz/du|, per element.
+        log_jacobian: NodeId,
+        /// log q(z | earlier latents of the group) is −½ε² − ½ log 2π − log A_jj summed over this block, − log |dz/du|.
+        log_scale: NodeId,
+        /// ε of this block.
+        noise: NodeId,
+    },
+    /// A free value.
+    Point,
+    /// The prior.
+    Prior(Distribution),
+}
+
+/// A joint Gaussian under construction.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub axis: Axis,
+    pub dimension: usize,
+    pub blocks: Vec<Block>,
+    pub base: InputId,
+    pub curvature: InputId,
+    /// The node of ε.
+    pub noise: NodeId,
+    /// The node of u.
+    pub value: NodeId,
+    pub site: Site,
+}
+
+/// Every latent's representation.
+#[derive(Debug)]
+pub(crate) struct Realised {
+    pub posteriors: Vec<Posterior>,
+    /// How each is reported.
+    pub names: Vec<String>,
+    pub groups: Vec<Group>,
+    pub parameters: Vec<Parameter>,
+    /// What takes the place of a latent's input where it is not random by itself.
+    pub replaced: HashMap<NodeId, NodeId>,
+    pub notes: Vec<String>,
+}
+
+fn elements(g: &Graph, axes: &[Axis]) -> usize {
+    axes.iter().map(|a| g.extent_of(a.id)).fold(1, usize::saturating_mul)
+}
+
+/// Chooses and builds the guide of every latent.
+pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
+    let row = program.row;
+    let batched = program.train.batch.is_some() || program.train.holdout.is_some();
+    let mut done = Realised {
+        posteriors: vec![],
+        names: vec![],
+        groups: vec![],
+        parameters: vec![],
+        replaced: HashMap::new(),
+        notes: vec![],
+    };
+    // Which latents share a Gaussian: those that say so, and, by default, all small continuous ones.
+    let mut members: Vec<(Option<usize>, Vec<usize>)> = vec![];
+    let mut mean_field: HashSet<usize> = HashSet::new();
+    let unstated = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
+    let joinable: Vec<usize> = (0..program.latents.len())
+        .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!batched || !l.is_local(row))))
+        .collect();
+    let size = |ks: &[usize]| -> usize {
+        ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| elements(g, &l.axes)).fold(0, usize::saturating_add)
+    };
+    let mut default_group = vec![];
+    if size(&joinable) <= FULL_RANK_LIMIT {
+        default_group = joinable;
+    } else {
+        let global: Vec<usize> =
+            joinable.into_iter().filter(|&k| program.latents.get(k).is_some_and(|l| !l.is_local(row))).collect();
+        if size(&global) <= FULL_RANK_LIMIT {
+            default_group = global;
+        } else {
+            done.notes.push(format!(
+                "the {} global dimensions are more than {FULL_RANK_LIMIT}: their guide is a mean-field Gaussian, which \
+                 understates standard deviations where the posterior is correlated",
+                size(&global)
+            ));
+            mean_field.extend(global);
+        }
+    }
+    if !default_group.is_empty() {
+        members.push((None, default_group));
+    }
+    for (k, latent) in program.latents.iter().enumerate() {
+        if let Guide::FullRank(n) = latent.guide {
+            match members.iter_mut().find(|m| m.0 == Some(n)) {
+                Some(m) => m.1.push(k),
+                None => members.push((Some(n), vec![k])),
+            }
+        }
+        if matches!(latent.guide, Guide::MeanField) {
+            mean_field.insert(k);
+        }
+    }
+    let mut in_group: HashMap<usize, Posterior> = HashMap::new();
+    let mut replaced = HashMap::new();
+    for (number, (_, ks)) in members.into_iter().enumerate() {
+        build_group(g, program, number, &ks, &mut done, &mut in_group, &mut replaced)?;
+    }
+    for (k, latent) in program.latents.iter().enumerate() {
+        let before = g.set_origin(g.origin_of(latent.node));
+        let posterior = if let Some(p) = in_group.remove(&k) {
+            p
+        } else {
+            build_single(g, program, latent, mean_field.contains(&k), &mut done, &mut replaced)?
+        };
+        g.set_origin(before);
+        done.names.push(name_of(g, &posterior, latent, mean_field.contains(&k), &done.groups));
+        done.posteriors.push(posterior);
+    }
+    done.replaced = replaced;
+    Ok(done)
+}
+
+fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, groups: &[Group]) -> String {
+    let stated = matches!(latent.guide, Guide::Stated(_));
+    match posterior {
+        Posterior::Family(d) if stated => d.family.name().to_owned(),
+        Posterior::Family(d) if mean_field => format!("mean-field {}", d.family.name()),
+        Posterior::Family(d) => {
+            format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
+        }
+        Posterior::Gaussian { group, .. } => {
+            let d = groups.get(*group).map_or(0, |x| x.dimension);
+            format!("full-rank Gaussian, {d} dimensions")
+        }
+        Posterior::Point => "point".to_owned(),
+        Posterior::Prior(_) => "prior".to_owned(),
+    }
+}
+
+fn free(g: &mut Graph, done: &mut Realised, program: &Program, name: String, axes: &[Axis], start: f64) -> NodeId {
+    let (input, node) = g.input(&name, axes);
+    let local = program.row.is_some_and(|r| axes.contains(&Axis::plain(r.axis)));
+    done.parameters.push(Parameter {
+        name,
+        input,
+        axes: axes.to_vec(),
+        support: Support::Real,
+        start: Start::Constant(start),
+        local,
+    });
+    node
+}
+
+/// The median of a latent's prior as a number, where its arguments are numbers.
+fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
+    let args: Vec<f64> = latent.prior.args.iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
+    let median = latent.prior.family.median(&args)?;
+    if latent.support.contains_value(median) && latent.support.unconstrain(median).is_some_and(f64::is_finite) {
+        return Some(median);
+    }
+    // A restriction may have cut the median off: a symmetric family on the positive side has its quartile there.
+    let scale = args.last().copied().filter(|s| s.is_finite() && *s > 0.0).unwrap_or(1.0);
+    [scale, 1.0, 0.5].into_iter().find(|&v| latent.support.contains_value(v))
+}
+
+fn build_single(
+    g: &mut Graph,
+    program: &Program,
+    latent: &Latent,
+    mean_field: bool,
+    done: &mut Realised,
+    replaced: &mut HashMap<NodeId, NodeId>,
+) -> Result<Posterior, Underivable> {
+    let unlowered = |message: String, help: &str| Underivable {
+        message,
+        span: latent.guide_span.unwrap_or(latent.span),
+        help: help.to_owned(),
+    };
+    Ok(match &latent.guide {
+        Guide::Stated(d) => Posterior::Family(d.clone()),
+        Guide::Prior => Posterior::Prior(latent.prior.clone()),
+        Guide::Point => {
+            let start = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
+            let u = free(g, done, program, format!("{}.point", latent.name), &latent.axes, start);
+            let Some((z, _)) = latent.support.constrain(g, u) else {
+                return Err(unlowered(
+                    format!("`{}` has no unconstrained scale to search on", latent.name),
+                    "a point guide needs a continuous latent",
+                ));
+            };
+            replaced.insert(latent.node, z);
+            Posterior::Point
+        }
+        Guide::Default | Guide::MeanField | Guide::FullRank(_) => own_family(g, program, latent, mean_field, done)
+            .ok_or_else(|| {
+                unlowered(
+                    format!(
+                        "no guide for `{}`, whose prior is {}, is built by default",
+                        latent.name,
+                        latent.prior.family.name()
+                    ),
+                    "state one with `guide`, or use a continuous or Poisson latent",
+                )
+            })?,
+    })
+}
+
+/// A family with free parameters for each element. It starts at the prior where the prior's arguments are not random.
+fn own_family(
+    g: &mut Graph,
+    program: &Program,
+    latent: &Latent,
+    mean_field: bool,
+    done: &mut Realised,
+) -> Option<Posterior> {
+    let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
+    let anchored = latent.prior.restricted.is_none() && !latent.prior.args.iter().any(|&a| g.depends_on(a, &latents));
+    let prior = latent.prior.family.name();
+    let name = |what: &str| format!("{}.guide.{what}", latent.name);
+    if prior == "Poisson" {
+        let v = free(g, done, program, name("log_rate"), &latent.axes, 0.0);
+        let rate = *latent.prior.args.first()?;
+        let log_rate = if anchored {
+            let r = g.log(rate);
+            g.add(r, v)
+        } else {
+            v
+        };
+        let rate = g.exp(log_rate);
+        return Some(Posterior::Family(plain("Poisson", vec![rate])?));
+    }
+    let location_scale = ["Normal", "Laplace", "LogNormal"].contains(&prior) && latent.prior.restricted.is_none();
+    let own = if location_scale && !(mean_field && prior == "Laplace") {
+        prior
+    } else {
+        match latent.support {
+            Support::Real => "Normal",
+            Support::Positive => "LogNormal",
+            _ => return None,
+        }
+    };
+    let matched = own == prior && anchored;
+    let start =
+        if matched { 0.0 } else { prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0) };
+    let mut location = free(g, done, program, name("location"), &latent.axes, start);
+    let log_scale = free(g, done, program, name("log_scale"), &latent.axes, 0.0);
+    let mut scale = g.exp(log_scale);
+    if matched && let &[m, s] = latent.prior.args.as_slice() {
+        let offset = g.mul(s, location);
+        location = g.add(m, offset);
+        scale = g.mul(s, scale);
+    }
+    Some(Posterior::Family(plain(own, vec![location, scale])?))
+}
+
+fn plain(name: &str, args: Vec<NodeId>) -> Option<Distribution> {
+    Some(Distribution { family: family(name)?, args, event: None, restricted: None })
+}
+
+fn build_group(
+    g: &mut Graph,
+    program: &Program,
+    number: usize,
+    members: &[usize],
+    done: &mut Realised,
+    in_group: &mut HashMap<usize, Posterior>,
+    replaced: &mut HashMap<NodeId, NodeId>,
+) -> Result<(), Underivable> {
+    let name = if number == 0 { "guide".to_owned() } else { format!("guide{}", number + 1) };
+    let mut blocks = vec![];
+    let mut total = 0usize;
+    for &k in members {
+        let Some(latent) = program.latents.get(k) else { continue };
+        let length = elements(g, &latent.axes);
+        let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
+        blocks.push(Block { name: latent.name.clone(), start: total, length, median });
+        total = total.saturating_add(length);
+    }
+    let id: AxisId = g.add_axis(&format!("{name} dimension"), total);
+    let (along, across) = (Axis::plain(id), Axis::plain(id).primed());
+    let (base, base_node) = g.input(&format!("{name}.base"), &[along]);
+    let (curvature, curvature_node) = g.input(&format!("{name}.curvature"), &[along, across]);
+    let mean = free(g, done, program, format!("{name}.mean"), &[along], 0.0);
+    let raw = free(g, done, program, format!("{name}.scale"), &[along, across], 0.0);
+    let (_, noise) = g.input(&format!("{name}.noise"), &[along]);
+    // L: the strict lower triangle as it is, the diagonal through exp.
+    let mask = triangle(g, total, along, across, |i, j| j < i);
+    let unit = triangle(g, total, along, across, |i, j| i == j);
+    let below = g.mul(mask, raw);
+    let on = g.mul(unit, raw);
+    let log_diagonal = g.sum(on, &[across]);
+    let diagonal = g.exp(log_diagonal);
+    let on = g.mul(unit, diagonal);
+    let lower = g.add(below, on);
+    let noise_across = g.rename(noise, &[(along, across)]);
+    let spread = g.contract(lower, noise_across, &[across]);
+    let step = g.add(mean, spread);
+    let step = g.rename(step, &[(along, across)]);
+    let step = g.contract(curvature_node, step, &[across]);
+    let u = g.add(base_node, step);
+    // log A_jj of A = C L, both lower triangular.
+    let curvature_diagonal = g.mul(unit, curvature_node);
+    let curvature_diagonal = g.sum(curvature_diagonal, &[across]);
+    let log_curvature = g.log(curvature_diagonal);
+    let log_scale = g.add(log_diagonal, log_curvature);
+    let group = done.groups.len();
+    for (block, &k) in blocks.iter().zip(members) {
+        let Some(latent) = program.latents.get(k) else { continue };
+        let before = g.set_origin(g.origin_of(latent.node));
+        let part = |g: &mut Graph, x: NodeId| -> NodeId {
+            if latent.axes.is_empty() {
+                return g.pick(x, along, block.start);
+            }
+            let flat = Axis::plain(g.add_axis(&format!("{}*", latent.name), block.length));
+            let s = g.slice(x, along, block.start, flat);
+            g.reshape(s, &[flat], &latent.axes)
+        };
+        let unconstrained = part(g, u);
+        let Some((z, log_jacobian)) = latent.support.constrain(g, unconstrained) else {
+            return Err(Underivable {
+                message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
+                span: latent.guide_span.unwrap_or(latent.span),
+                help: "a joint Gaussian holds real, positive, unit and bounded latents; state another guide".into(),
+            });
+        };
+        replaced.insert(latent.node, z);
+        let log_scale = part(g, log_scale);
+        let noise = part(g, noise);
+        in_group.insert(k, Posterior::Gaussian { group, log_jacobian, log_scale, noise });
+        g.set_origin(before);
+    }
+    done.groups.push(Group {
+        axis: along,
+        dimension: total,
+        blocks,
+        base,
+        curvature,
+        noise,
+        value: u,
+        site: Site::named(&format!("{name}.noise")),
+    });
+    Ok(())
+}
+
+fn triangle(g: &mut Graph, n: usize, along: Axis, across: Axis, keep: impl Fn(usize, usize) -> bool) -> NodeId {
+    let values =
+        (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| f64::from(u8::from(keep(i, j)))).collect();
+    g.literal(Tensor { shape: vec![n, n], values }, &[along, across])
+}
+
+impl Realised {
+    /// The law of every random node, arguments after replacement.
+    pub fn laws(&self, g: &mut Graph, program: &Program) -> HashMap<NodeId, Law> {
+        let mut laws = HashMap::new();
+        for group in &self.groups {
+            laws.insert(group.noise, Law::StandardNormal);
+        }
+        let random: HashSet<NodeId> = program
+            .latents
+            .iter()
+            .map(|l| l.node)
+            .filter(|n| !self.replaced.contains_key(n))
+            .chain(self.groups.iter().map(|x| x.noise))
+            .collect();
+        for (posterior, latent) in self.posteriors.iter().zip(&program.latents) {
+            if let Posterior::Family(d) | Posterior::Prior(d) = posterior {
+                let d = self.after(g, d);
+                let conditional = d.args.iter().any(|&a| g.depends_on(a, &random));
+                let integrable = !conditional && d.restricted.is_none();
+                laws.insert(latent.node, if integrable { Law::Family(d) } else { Law::Opaque });
+            }
+        }
+        laws
+    }
+
+    /// A distribution with replaced latents in its arguments.
+    pub fn after(&self, g: &mut Graph, d: &Distribution) -> Distribution {
+        Distribution { args: g.substitute(&d.args, &self.replaced), ..d.clone() }
+    }
+}
+
+/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled.
+pub(crate) fn draws(
+    g: &mut Graph,
+    program: &Program,
+    realised: &Realised,
+    temperature: NodeId,
+) -> Result<HashMap<NodeId, NodeId>, Underivable> {
+    let mut map: HashMap<NodeId, NodeId> = HashMap::new();
+    for group in &realised.groups {
+        let axes = axis::union(&[Axis::SAMPLE], &[group.axis]);
+        let noise = g.noise(NoiseKind::Normal, group.site, &axes);
+        map.insert(group.noise, noise);
+    }
+    // A guide may read latents that are declared later in the text: go round until every parent is drawn.
+    let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
+    while !waiting.is_empty() {
+        let mut postponed = vec![];
+        for &k in &waiting {
+            let (Some(latent), Some(posterior)) = (program.latents.get(k), realised.posteriors.get(k)) else {
+                continue;
+            };
+            let (Posterior::Family(d) | Posterior::Prior(d)) = posterior else { continue };
+            let d = realised.after(g, d);
+            let pending: HashSet<NodeId> = waiting
+                .iter()
+                .filter_map(|&j| program.latents.get(j))
+                .map(|l| l.node)
+                .filter(|n| !map.contains_key(n) && !realised.replaced.contains_key(n))
+                .collect();
+            if d.args.iter().any(|&a| g.depends_on(a, &pending)) {
+                postponed.push(k);
+                continue;
+            }
+            let args = g.substitute(&d.args, &map);
+            let before = g.set_origin(g.origin_of(latent.node));
+            let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
+            let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
+            let site = Site::named(&latent.name);
+            let drawn = if d.restricted.is_none() { d.family.sample(g, &args, site, &axes, &how) } else { None };
+            g.set_origin(before);
+            // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.
+            if let Some(z) = drawn {
+                map.insert(latent.node, z);
+            }
+        }
+        if postponed.len() == waiting.len() {
+            let span = postponed.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
+            return Err(Underivable {
+                message: "these guides read each other in a circle".into(),
+                span,
+                help: "let each guide read latents that come before it".into(),
+            });
+        }
+        waiting = postponed;
+    }
+    Ok(map)
+}
+
+/// The start of a program's parameter.
+pub(crate) fn declared(program: &Program) -> Vec<Parameter> {
+    let row = program.row;
+    program
+        .params
+        .iter()
+        .map(|p| Parameter {
+            name: p.name.clone(),
+            input: p.input,
+            axes: p.axes.clone(),
+            support: p.support,
+            start: Start::Declared(Init::clone(&p.init)),
+            local: row.is_some_and(|r| p.axes.contains(&Axis::plain(r.axis))),
+        })
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! The derived objective: terms, their estimators, and one graph to run.
+
+use fe_check::{Functional, Row, Schedule};
+use fe_distribution::Support;
+use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
+use fe_syntax::Span;
+
+/// A free energy ready to be fitted. Every node belongs to `graph`.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// All expressions.
+    pub graph: Graph,
+    /// The axis of data rows.
+    pub row: Option<Row>,
+    /// What is optimised: the program's parameters, then the guides'.
+    pub parameters: Vec<Parameter>,
+    /// Values of data alone, computed once at load.
+    pub prepared: Vec<Prepared>,
+    /// The terms of the free energy.
+    pub terms: Vec<Term>,
+    /// Expected counts, one entry for each count latent.
+    pub energies: Vec<Energy>,
+    /// What is minimised, as weights of functionals.
+    pub spec: Vec<(Schedule, Functional)>,
+    /// Scalars that change in the course of the fit.
+    pub controls: Vec<(InputId, Schedule)>,
+    /// The temperature of relaxed counts; 0 whenever figures are reported.
+    pub temperature: InputId,
+    /// How the temperature goes in training.
+    pub temperature_schedule: Schedule,
+    /// 1 / the number of training rows, which scales what belongs to the whole data.
+    pub per_row: InputId,
+    /// What is minimised, per row.
+    pub value: NodeId,
+    /// Its gradient, one node for each parameter.
+    pub gradient: Vec<NodeId>,
+    /// Whether the objective has no noise in it.
+    pub deterministic: bool,
+    /// Joint Gaussians over latents.
+    pub joints: Vec<Joint>,
+    /// What the ledger is computed from, one entry for each latent.
+    pub latents: Vec<LatentNodes>,
+    /// Sampled values of meters.
+    pub meters: Vec<Reported>,
+    /// Sampled values for the posterior table: latents that are not local to a batch, and what follows from them.
+    pub posterior: Vec<Reported>,
+    /// For each real-valued likelihood with rows: what was observed and its mean, the latents at their means.
+    pub decoded: Vec<(NodeId, NodeId)>,
+    /// log p(x, z) − log q(z) for each sample, where every latent was sampled once for all rows.
+    pub log_weight: Option<NodeId>,
+    /// Whether an improper prior leaves the free energy known up to a constant only.
+    pub up_to_constant: bool,
+    /// What the compiler decided, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// One optimised tensor.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name in `params.safetensors`.
+    pub name: String,
+    /// The input that receives it, on the unconstrained scale.
+    pub input: InputId,
+    /// Axes in the order it is saved in.
+    pub axes: Vec<Axis>,
+    /// Its scale in the program.
+    pub support: Support,
+    /// How it starts.
+    pub start: Start,
+    /// Whether it has the row axis, so that a batch touches only its own rows.
+    pub local: bool,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// As the program says, on the program's scale.
+    Declared(fe_check::Init),
+    /// The same number everywhere, on the unconstrained scale.
+    Constant(f64),
+}
+
+/// A value of data alone.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The input that receives it.
+    pub input: InputId,
+    /// What computes it.
+    pub node: NodeId,
+    /// Whether it is a statistic of the training rows; otherwise it has one value for each row or does not depend on rows.
+    pub statistic: bool,
+}
+
+/// Which functional a term belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermKind {
+    /// Of a latent.
+    Rate,
+    /// −log likelihood.
+    Distortion,
+    /// A named loss.
+    Loss,
+}
+
+/// One term of the free energy.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// The latent, what is observed, or the loss.
+    pub name: String,
+    /// Its functional.
+    pub kind: TermKind,
+    /// The statement.
+    pub span: Span,
+    /// Nats, summed over the rows of the batch; has the sample axis where it is sampled.
+    pub sum: NodeId,
+    /// Whether it is a sum over rows, to be scaled with the batch.
+    pub local: bool,
+    /// Whether it is sampled.
+    pub sampled: bool,
+    /// The estimator chosen.
+    pub estimator: &'static str,
+    /// Why it was chosen.
+    pub reason: String,
+    /// The term in paper notation, one or more lines.
+    pub formula: String,
+    /// The bias of its gradient in training, with its size.
+    pub bias: Option<String>,
+}
+
+/// Expected counts of a latent.
+#[derive(Clone, Debug)]
+pub struct Energy {
+    /// The latent.
+    pub name: String,
+    /// Σ z over the rows of the batch, expected or sampled.
+    pub sum: NodeId,
+    /// Whether it is a sum over rows.
+    pub local: bool,
+}
+
+/// A Gaussian over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I). C, from the curvature
+/// at the start, and the base are set before the fit; m and L are learned.
+#[derive(Clone, Debug)]
+pub struct Joint {
+    /// The axis of the vector and its size.
+    pub axis: Axis,
+    /// How many scalars.
+    pub dimension: usize,
+    /// The latents and their places in the vector.
+    pub blocks: Vec<Block>,
+    /// Input: the base, over `axis`.
+    pub base: InputId,
+    /// Input: C, lower triangular over (`axis`, primed `axis`).
+    pub curvature: InputId,
+    /// The noise site of ε, over (sample, `axis`).
+    pub site: Site,
+    /// Input: a point u, of which `energy`, `energy_gradient` and `energy_product` are functions.
+    pub point: InputId,
+    /// −log p(x, z(u)) − log |dz/du|, up to terms that do not depend on u.
+    pub energy: NodeId,
+    /// Its gradient in u.
+    pub energy_gradient: NodeId,
+    /// Input: a direction v.
+    pub direction: InputId,
+    /// The Hessian of `energy` times v.
+    pub energy_product: NodeId,
+    /// Whether `energy` can be used: nothing else is random in it.
+    pub curvature_known: bool,
+}
+
+/// One latent of a joint Gaussian.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The latent.
+    pub name: String,
+    /// First place in the vector.
+    pub start: usize,
+    /// How many places.
+    pub length: usize,
+    /// The median of its prior on the unconstrained scale, when it is a number.
+    pub median: f64,
+}
+
+/// What the ledger needs of a latent.
+#[derive(Clone, Debug)]
+pub struct LatentNodes {
+    /// Its name.
+    pub name: String,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// Whether it has the row axis.
+    pub local: bool,
+    /// Whether it counts spikes.
+    pub count: bool,
+    /// A sample, with the sample axis; counts are exact at temperature 0.
+    pub sample: NodeId,
+    /// The rate of each element, when it is known element by element.
+    pub rate: Option<NodeId>,
+    /// The prior's mean count of each element.
+    pub prior_mean: Option<NodeId>,
+    /// Its guide, as reported.
+    pub guide: String,
+}
+
+/// A named sampled value.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// Its name.
+    pub name: String,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// Its value, with the sample axis where it is random.
+    pub node: NodeId,
+}
+
+/// A program whose free energy cannot be derived, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Underivable {
+    /// What is in the way.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to do.
+    pub help: String,
+}
+
+impl Objective {
+    /// The axis of the elements, without samples.
+    pub fn axes_without_samples(&self, node: NodeId) -> Vec<Axis> {
+        fe_graph::axis::difference(self.graph.axes_of(node), &[Axis::SAMPLE])
+    }
+
+    /// The origin of a node, for messages.
+    pub fn origin(&self, node: NodeId) -> Origin {
+        self.graph.origin_of(node)
+    }
+}
