@@ -4,7 +4,6 @@ pub mod ast;
 mod diagnostic;
 mod dump;
 mod format;
-mod layout;
 mod lexer;
 mod messages;
 mod parser;
