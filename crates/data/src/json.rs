@@ -43,10 +43,15 @@ fn syntax_error(path: &Path, text: &str, error: &serde_json::Error) -> DataError
     let problem = DataError::file(Kind::Format, path, format!("this is not valid JSON: {detail}"))
         .at(Place::Position { line, column });
     let row = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let from: String = row.chars().skip(column.saturating_sub(2)).take(10).collect();
+    // Columns count bytes, and point at the last byte read.
+    let near = row.bytes().skip(column.saturating_sub(2)).take(10);
+    let from: String = near.map(char::from).collect();
     let word = from.trim_start_matches(['-', '+', ' ', '[', ',', ':']);
     if ["NaN", "nan", "Inf", "inf", "NA"].iter().any(|name| word.starts_with(name)) {
         return problem.help("JSON has no NaN, Inf or NA; write null for a missing value");
+    }
+    if error.is_data() {
+        return DataError { message: format!("these are not arrays in JSON: {detail}"), ..problem };
     }
     if error.is_eof() {
         return DataError { kind: Kind::Truncated, ..problem }.help("the file is incomplete");
@@ -143,7 +148,7 @@ impl<'a> Gather<'a> {
         if let Some(size) = known.filter(|size| *size != length) {
             return Err(self.fail(
                 Kind::Ragged,
-                format!("this array has {length} elements, the ones before it {size}"),
+                format!("this array is {length} long, the ones before it {size}"),
                 "rows must be equally long; pad with null where values are missing",
             ));
         }
@@ -167,6 +172,7 @@ impl<'a> Gather<'a> {
         }
         let header = Header::new(shape, self.element.unwrap_or(Element::Real));
         let mut content = Content::new(header, self.values);
+        content.name = (self.name != "[]").then(|| self.name.to_owned());
         if self.missing.contains(&true) {
             content.missing = self.missing;
         }

@@ -207,11 +207,13 @@ pub(crate) struct Content {
     pub redrawn: usize,
     /// The value of white, where the elements are unsigned integers of 8 or 16 bits.
     pub white: Option<f64>,
+    /// The field or the array of an archive that was read.
+    pub name: Option<String>,
 }
 
 impl Content {
     pub(crate) fn new(header: Header, values: Vec<f64>) -> Self {
-        Content { header, values, levels: None, missing: Vec::new(), redrawn: 0, white: None }
+        Content { header, values, levels: None, missing: Vec::new(), redrawn: 0, white: None, name: None }
     }
 }
 
@@ -350,7 +352,14 @@ fn check_values(path: Option<&Path>, mut content: Content, allow_missing: bool) 
             },
         ),
     };
-    Err(DataError { file: path.map(Path::to_owned), ..error }.at(place(&content.header, position)))
+    let place = match (&content.name, place(&content.header, position)) {
+        (Some(name), Place::Element(index)) => {
+            let indices: String = index.iter().map(|i| format!("[{i}]")).collect();
+            Place::Key(format!("{name}{indices}"))
+        }
+        (_, place) => place,
+    };
+    Err(DataError { file: path.map(Path::to_owned), ..error }.at(place))
 }
 
 /// Where the element at a row-major position lies.

@@ -68,18 +68,21 @@ fn open(path: &Path) -> Result<(BufReader<File>, Layout), DataError> {
 }
 
 pub(crate) fn npz_header(path: &Path, array: Option<&str>) -> Result<Header, DataError> {
-    with_entry(path, array, |layout, _| Ok(layout.header()))
+    with_entry(path, array, |layout, _, _| Ok(layout.header()))
 }
 
 pub(crate) fn npz_load(path: &Path, array: Option<&str>) -> Result<Content, DataError> {
-    with_entry(path, array, |layout, entry| layout.load(path, entry))
+    with_entry(path, array, |layout, entry, name| {
+        let name = Some(name.to_owned());
+        Ok(Content { name, ..layout.load(path, entry)? })
+    })
 }
 
 /// Opens one array of an archive, checks every size that is announced, and hands it to `read`.
 fn with_entry<T>(
     path: &Path,
     array: Option<&str>,
-    read: impl FnOnce(&Layout, &mut dyn Read) -> Result<T, DataError>,
+    read: impl FnOnce(&Layout, &mut dyn Read, &str) -> Result<T, DataError>,
 ) -> Result<T, DataError> {
     let (file, length) = file::open(path)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| zip_error(path, error))?;
@@ -95,7 +98,7 @@ fn with_entry<T>(
     binary::check_growth(path, announced, compressed).map_err(inside)?;
     let layout = read_layout(path, &mut entry).map_err(inside)?;
     binary::check_length(path, layout.end(), announced).map_err(inside)?;
-    read(&layout, &mut entry).map_err(inside)
+    read(&layout, &mut entry, name).map_err(inside)
 }
 
 fn choose<'a>(path: &Path, array: Option<&str>, entries: &'a [(usize, String)]) -> Result<(usize, &'a str), DataError> {
@@ -212,6 +215,7 @@ fn encoding(path: &Path, description: &str) -> Result<Encoding, DataError> {
         Some('S' | 'a' | 'U') => ("text", "save indices, or put the text in a csv column"),
         Some('M' | 'm') => ("dates or time differences", "save numbers, as with x.astype(float)"),
         Some('f') => ("extended-precision floats", "save it as float64, with x.astype(float)"),
+        Some('V') => ("raw bytes", "save numbers, as with x.astype(float)"),
         _ => ("no numbers", "save it as float64, with x.astype(float)"),
     };
     let shown: String = description.chars().take(40).collect();
