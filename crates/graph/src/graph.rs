@@ -209,7 +209,8 @@ impl Graph {
         text
     }
 
-    fn op_name(&self, op: &Op) -> String {
+    /// An operation in words, its axes named.
+    pub fn op_name(&self, op: &Op) -> String {
         let list = |axes: &[Axis]| axes.iter().map(|&a| self.axis_name(a)).collect::<Vec<_>>().join(" ");
         match op {
             Op::Constant(Real(v)) => format!("{v}"),

@@ -40,6 +40,12 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The step that keys noise inside a loop at a position: the step outside, mixed with the position. A loop and its
+/// derivative, which runs the other way, so draw the same numbers.
+pub fn step_within(step: u64, position: u64) -> u64 {
+    mix(mix(step) ^ position)
+}
+
 fn halves(x: u64) -> (u32, u32) {
     ((x >> 32) as u32, x as u32)
 }

@@ -1,0 +1,310 @@
+//! A compiled graph: its nodes in order, what they need, and what is kept between runs.
+
+use std::collections::HashMap;
+
+use candle_core::{Tensor, TensorId};
+use fe_graph::{Axis, AxisId, ExecutionError, Graph, InputId, NodeId, Op, Origin, Site};
+
+use crate::backend::Backend;
+use crate::fault::Fault;
+use crate::kernel::{Named, size};
+use crate::looping::Loop;
+use crate::operation;
+
+/// What a run is given besides its inputs.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub backend: &'a Backend,
+    /// The extent of every axis of the graph.
+    pub extents: &'a [usize],
+    pub seed: u64,
+    /// The step of the feed, mixed with the positions of the loops around.
+    pub step: u64,
+    /// The row axis, the rows' numbers, and a stamp that changes with them.
+    pub rows: Option<(Axis, &'a [u64], u64)>,
+    /// Draws that take the place of noise.
+    pub draws: &'a HashMap<Site, Tensor>,
+}
+
+impl Context<'_> {
+    /// The extents of a tensor over `axes`.
+    pub fn dims(&self, axes: &[Axis]) -> Vec<usize> {
+        axes.iter().map(|a| self.extent(a.id)).collect()
+    }
+
+    /// The extent of an axis.
+    pub fn extent(&self, axis: AxisId) -> usize {
+        self.extents.get(axis.0 as usize).copied().unwrap_or(1)
+    }
+
+    fn stamp(&self, site: Site) -> Stamp {
+        match self.draws.get(&site) {
+            Some(tensor) => Stamp::Tensor(tensor.id()),
+            None => Stamp::Noise { seed: self.seed, step: self.step, rows: self.rows.map(|r| r.2) },
+        }
+    }
+}
+
+/// What a leaf's value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    Tensor(TensorId),
+    Noise { seed: u64, step: u64, rows: Option<u64> },
+}
+
+/// What a node does.
+pub enum Action {
+    /// An operation on tensors.
+    Op(Op),
+    /// A loop, compiled.
+    Loop(Box<Loop>),
+}
+
+/// A node made ready.
+pub struct Step {
+    pub node: NodeId,
+    pub action: Action,
+    /// Places of the operands in the plan.
+    pub inputs: Vec<usize>,
+    /// Their axes.
+    pub input_axes: Vec<Vec<Axis>>,
+    pub axes: Vec<Axis>,
+    pub origin: Origin,
+    /// The operation in words, for reports.
+    pub label: String,
+    /// The randomness drawn, in a loop too.
+    sites: Vec<Site>,
+}
+
+/// What a node gives.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Tensor(Tensor),
+    /// The results of a loop, those that are used.
+    Results(Vec<Option<Tensor>>),
+}
+
+/// Nodes in order of evaluation.
+///
+/// A value is kept after a run where nothing it came from changed since the run before and something that changed needs
+/// it; so data, constants, fixed draws and all that follows from them alone are computed once.
+pub struct Plan {
+    pub steps: Vec<Step>,
+    pub outputs: Vec<usize>,
+    pub values: Vec<Option<Value>>,
+    stamps: Vec<Vec<Stamp>>,
+    extents: Vec<usize>,
+}
+
+impl Plan {
+    /// Compiles what the outputs need.
+    pub fn compile(graph: &Graph, outputs: &[NodeId]) -> Self {
+        let order = graph.reachable(outputs);
+        let place: HashMap<NodeId, usize> = order.iter().enumerate().map(|(k, &id)| (id, k)).collect();
+        let mut used: HashMap<NodeId, Vec<usize>> = HashMap::new();
+        for node in order.iter().map(|&id| graph.node(id)) {
+            if let (Op::Output(k), Some(&scan)) = (&node.op, node.inputs.first()) {
+                used.entry(scan).or_default().push(*k);
+            }
+        }
+        let mut steps = Vec::with_capacity(order.len());
+        for &id in &order {
+            let node = graph.node(id);
+            let (action, sites) = match &node.op {
+                Op::Scan(scan) => {
+                    let body = Loop::compile(&scan.0, used.get(&id).map_or(&[], Vec::as_slice));
+                    let sites = body.sites();
+                    (Action::Loop(Box::new(body)), sites)
+                }
+                op @ (Op::Noise { site, .. } | Op::Arrivals { site, .. }) => (Action::Op(op.clone()), vec![*site]),
+                op => (Action::Op(op.clone()), vec![]),
+            };
+            steps.push(Step {
+                node: id,
+                action,
+                inputs: node.inputs.iter().filter_map(|i| place.get(i).copied()).collect(),
+                input_axes: node.inputs.iter().map(|&i| graph.axes_of(i).to_vec()).collect(),
+                axes: node.axes.clone(),
+                origin: node.origin,
+                label: graph.op_name(&node.op),
+                sites,
+            });
+        }
+        let count = steps.len();
+        Self {
+            steps,
+            outputs: outputs.iter().filter_map(|id| place.get(id).copied()).collect(),
+            values: vec![None; count],
+            stamps: vec![vec![]; count],
+            extents: vec![],
+        }
+    }
+
+    /// The randomness drawn.
+    pub fn sites(&self) -> Vec<Site> {
+        self.steps.iter().flat_map(|s| s.sites.iter().copied()).collect()
+    }
+
+    /// Drops everything kept between runs.
+    pub fn forget(&mut self) {
+        self.values.fill(None);
+        for stamps in &mut self.stamps {
+            stamps.clear();
+        }
+    }
+
+    /// The values of the outputs. With `keep`, every node is computed, and its value left in `values`.
+    pub fn run(
+        &mut self,
+        context: &Context,
+        inputs: &HashMap<InputId, Tensor>,
+        keep: bool,
+    ) -> Result<Vec<Tensor>, ExecutionError> {
+        let result = self.evaluate(context, inputs, keep);
+        if result.is_err() && !keep {
+            self.forget();
+        }
+        result
+    }
+
+    fn evaluate(
+        &mut self,
+        context: &Context,
+        inputs: &HashMap<InputId, Tensor>,
+        keep: bool,
+    ) -> Result<Vec<Tensor>, ExecutionError> {
+        if self.extents != context.extents {
+            self.forget();
+            self.extents = context.extents.to_vec();
+        }
+        let changed = self.update_stamps(context, inputs);
+        let (mut uses, retained) = self.demand(&changed, keep);
+        let Self { steps, values, outputs, .. } = self;
+        for (k, step) in steps.iter_mut().enumerate() {
+            let wanted = uses.get(k).is_some_and(|&n| n > 0);
+            if !wanted || values.get(k).is_some_and(Option::is_some) {
+                continue;
+            }
+            let value = compute(step, values, context, inputs).map_err(|fault| fault.at(step.origin))?;
+            if let Some(slot) = values.get_mut(k) {
+                *slot = Some(value);
+            }
+            for &i in &step.inputs {
+                let (Some(left), Some(slot)) = (uses.get_mut(i), values.get_mut(i)) else { continue };
+                *left = left.saturating_sub(1);
+                if *left == 0 && !retained.get(i).copied().unwrap_or(false) {
+                    *slot = None;
+                }
+            }
+        }
+        let mut results = Vec::with_capacity(outputs.len());
+        for &k in outputs.iter() {
+            match values.get(k) {
+                Some(Some(Value::Tensor(tensor))) => results.push(tensor.clone()),
+                _ => return Err(Fault::from("an output is not a tensor").at(Origin::default())),
+            }
+        }
+        for &k in outputs.iter() {
+            if let (Some(slot), Some(false)) = (values.get_mut(k), retained.get(k)) {
+                *slot = None;
+            }
+        }
+        Ok(results)
+    }
+
+    /// Which nodes may have another value than in the last run; theirs are dropped.
+    fn update_stamps(&mut self, context: &Context, inputs: &HashMap<InputId, Tensor>) -> Vec<bool> {
+        let mut changed: Vec<bool> = Vec::with_capacity(self.steps.len());
+        for ((step, stamps), value) in self.steps.iter().zip(&mut self.stamps).zip(&mut self.values) {
+            let mut differs = step.inputs.iter().any(|&i| changed.get(i).copied().unwrap_or(true));
+            let now: Vec<Stamp> = match &step.action {
+                Action::Op(Op::Input(id)) => inputs.get(id).map(|t| Stamp::Tensor(t.id())).into_iter().collect(),
+                _ => step.sites.iter().map(|&s| context.stamp(s)).collect(),
+            };
+            if *stamps != now {
+                differs = true;
+                *stamps = now;
+            }
+            if differs {
+                *value = None;
+            }
+            changed.push(differs);
+        }
+        changed
+    }
+
+    /// How often each value is used in this run, and whether it is kept after it. An output counts as a use that never
+    /// ends before the run does.
+    fn demand(&self, changed: &[bool], keep: bool) -> (Vec<usize>, Vec<bool>) {
+        let count = self.steps.len();
+        let (mut uses, mut retained) = (vec![usize::from(keep); count], vec![keep; count]);
+        let is_changed = |k: usize| changed.get(k).copied().unwrap_or(true);
+        for &k in &self.outputs {
+            if let (Some(n), Some(r)) = (uses.get_mut(k), retained.get_mut(k)) {
+                *n += 1;
+                *r |= !is_changed(k);
+            }
+        }
+        for (k, step) in self.steps.iter().enumerate().rev() {
+            let wanted = uses.get(k).is_some_and(|&n| n > 0);
+            if !wanted || self.values.get(k).is_some_and(Option::is_some) {
+                continue;
+            }
+            for &i in &step.inputs {
+                if let (Some(n), Some(r)) = (uses.get_mut(i), retained.get_mut(i)) {
+                    *n += 1;
+                    *r |= is_changed(k) && !is_changed(i);
+                }
+            }
+        }
+        (uses, retained)
+    }
+}
+
+/// The value of a node.
+fn compute(
+    step: &mut Step,
+    values: &[Option<Value>],
+    context: &Context,
+    inputs: &HashMap<InputId, Tensor>,
+) -> Result<Value, Fault> {
+    let mut tensors: Vec<&Tensor> = Vec::with_capacity(step.inputs.len());
+    for &i in &step.inputs {
+        match (values.get(i), &step.action) {
+            (Some(Some(Value::Tensor(tensor))), _) => tensors.push(tensor),
+            (Some(Some(Value::Results(results))), Action::Op(Op::Output(k))) => {
+                let result = results.get(*k).cloned().flatten();
+                return result.map(Value::Tensor).ok_or_else(|| Fault::from("a loop lacks a result"));
+            }
+            _ => return Err(Fault::from("an operand has no value")),
+        }
+    }
+    let op = match &mut step.action {
+        Action::Loop(body) => return Ok(Value::Results(body.run(context, &tensors, &step.input_axes)?)),
+        Action::Op(op) => op,
+    };
+    let axes = &step.axes;
+    let dims = context.dims(axes);
+    size(&dims)?;
+    Ok(Value::Tensor(match op {
+        Op::Constant(value) => context.backend.scalar(value.0)?,
+        Op::Literal(tensor) => {
+            if tensor.shape != dims {
+                let shape = &tensor.shape;
+                return Err(Fault::Message(format!("a fixed tensor has shape {shape:?}, not {dims:?}")));
+            }
+            context.backend.upload(tensor)?
+        }
+        Op::Input(id) => inputs.get(id).cloned().ok_or_else(|| Fault::from("an input has no value"))?,
+        Op::Extent(axis) => context.backend.scalar(context.extent(*axis) as f64)?,
+        Op::Iota => {
+            let count = size(&dims)?;
+            context.backend.upload(&fe_graph::Tensor { values: (0..count).map(|k| k as f64).collect(), shape: dims })?
+        }
+        op => {
+            let operands: Vec<Named> =
+                tensors.iter().zip(&step.input_axes).map(|(tensor, axes)| Named { tensor, axes }).collect();
+            operation::apply(op, &operands, axes, &dims, context)?
+        }
+    }))
+}
