@@ -1,1 +1,23 @@
 //! A fit as a ledger: terminal text and JSON.
+//!
+//! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
+//! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
+//! [`statistics`] measures the activity of a code.
+
+mod document;
+mod figures;
+mod file;
+mod json;
+mod layout;
+mod nested;
+mod posterior;
+pub mod statistics;
+mod terminal;
+mod trace;
+
+pub use document::{Constraint, Document, HeldOut, Latent, Meter, SCHEMA, Summary, Term, TermKind, Verdict};
+pub use file::write_atomically;
+pub use json::json;
+pub use nested::{Nested, ShapeError};
+pub use terminal::terminal;
+pub use trace::{TraceRow, trace_csv};

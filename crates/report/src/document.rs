@@ -1,0 +1,244 @@
+//! The document of a fit, `fit.json`.
+//!
+//! Numbers that are not finite have no form in JSON. They are written as `null`, and a `null` where a number must
+//! stand is read back as NaN.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::nested::{Nested, number};
+
+/// The version of the `fit.json` layout that this crate writes.
+pub const SCHEMA: u32 = 1;
+
+/// Everything reported about one fit. Figures are nats per training row unless a field says otherwise, taken after
+/// the fit over all training rows at temperature 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// The model's name.
+    pub model: String,
+    /// The model's title, when it states one.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The version of the compiler that made the fit.
+    pub fe_version: String,
+    /// The seed of the fit.
+    pub seed: u64,
+    /// Training rows; 1 for a model without a row axis.
+    pub rows: u64,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Wall-clock seconds of the fit.
+    #[serde(with = "number")]
+    pub seconds: f64,
+    /// The optimizer, as the reader knows it: `adamax`, `L-BFGS`.
+    #[serde(default)]
+    pub optimizer: Option<String>,
+    /// What ran the plan, with its device and precision: `candle, cpu, f32`.
+    #[serde(default)]
+    pub executor: Option<String>,
+    /// Threads used.
+    #[serde(default)]
+    pub threads: Option<u64>,
+    /// The objective as an expression in distortion, rate and energy.
+    pub objective: String,
+    /// The value of that objective: the number that was minimised.
+    #[serde(with = "number")]
+    pub objective_value: f64,
+    /// The layout's version, [`SCHEMA`].
+    pub schema: u32,
+    /// Distortion + rate.
+    #[serde(with = "number")]
+    pub free_energy: f64,
+    /// Monte Carlo standard error of `free_energy`, when any term was sampled.
+    #[serde(default)]
+    pub free_energy_se: Option<f64>,
+    /// E_q[−log p(x|z) + losses].
+    #[serde(with = "number")]
+    pub distortion: f64,
+    /// KL(q‖p) summed over latents.
+    #[serde(with = "number")]
+    pub rate: f64,
+    /// `rate` in bits.
+    #[serde(with = "number")]
+    pub rate_bits: f64,
+    /// The part of `rate` from latents that have the row axis.
+    #[serde(default)]
+    pub local_rate: Option<f64>,
+    /// The part of `rate` from latents shared by all rows, divided by the number of rows.
+    #[serde(default)]
+    pub global_rate: Option<f64>,
+    /// Free energy of all rows together, in nats: minus the evidence bound.
+    #[serde(with = "number")]
+    pub free_energy_total: f64,
+    /// A `Flat` prior, which is not normalised, leaves the free energy known up to a constant.
+    #[serde(default)]
+    pub up_to_constant: bool,
+    /// Expected spikes per row over all latents with count support; none without such a latent.
+    pub energy: Option<f64>,
+    /// The same functionals on rows that the fit did not see.
+    pub heldout: Option<HeldOut>,
+    /// The terms of the free energy, in order of declaration; they add up to `free_energy`.
+    pub terms: Vec<Term>,
+    /// Each latent's code.
+    pub latents: IndexMap<String, Latent>,
+    /// The expressions named by `meter`.
+    pub meters: IndexMap<String, Meter>,
+    /// The bounds of the objective.
+    pub constraints: Vec<Constraint>,
+    /// Draws of the guide, summarised, for each global.
+    pub posterior: IndexMap<String, Summary>,
+    /// The same draws resampled by Pareto-smoothed importance weights; none where k̂ > 0.7.
+    pub posterior_resampled: Option<IndexMap<String, Summary>>,
+    /// Whether the fit can be relied on.
+    pub verdict: Verdict,
+}
+
+/// Figures per held-out row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// Held-out rows.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// Distortion + rate, nats.
+    #[serde(with = "number")]
+    pub free_energy: f64,
+    /// Distortion, nats.
+    #[serde(with = "number")]
+    pub distortion: f64,
+    /// Rate, nats.
+    #[serde(with = "number")]
+    pub rate: f64,
+    /// Spikes; none without counts.
+    pub energy: Option<f64>,
+    /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
+    pub r2: Option<f64>,
+}
+
+/// What a term of the free energy measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TermKind {
+    /// An expected negative log likelihood or loss.
+    #[default]
+    Distortion,
+    /// A Kullback–Leibler divergence.
+    Rate,
+    /// −log p at a point guide: counted in the rate, but not information.
+    Penalty,
+}
+
+/// One term of the free energy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// The observed array, loss or latent that the term belongs to.
+    pub name: String,
+    /// What it measures.
+    pub kind: TermKind,
+    /// Its value, nats per row.
+    #[serde(with = "number")]
+    pub nats: f64,
+    /// Monte Carlo standard error of `nats`; none for a term that was computed exactly.
+    pub se: Option<f64>,
+    /// How it is estimated in training: `closed form`, `pathwise`.
+    pub estimator: String,
+    /// Why that estimator applies.
+    pub reason: String,
+    /// Whether that estimate is biased.
+    pub biased: bool,
+    /// The bias and its size, in words.
+    #[serde(default)]
+    pub bias: Option<String>,
+}
+
+/// The code of one latent. Figures that a latent's support or size gives no meaning to are none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latent {
+    /// Its rate, nats per row.
+    #[serde(with = "number")]
+    pub rate: f64,
+    /// Expected spikes per row under the guide.
+    pub energy: Option<f64>,
+    /// Expected spikes per row under the prior.
+    pub prior_energy: Option<f64>,
+    /// `rate / energy`.
+    pub nats_per_spike: Option<f64>,
+    /// Fraction of samples that are exactly zero.
+    pub zeros: Option<f64>,
+    /// Treves–Rolls sparsity over rows, averaged over units.
+    pub lifetime_sparsity: Option<f64>,
+    /// Treves–Rolls sparsity over units, averaged over rows.
+    pub population_sparsity: Option<f64>,
+    /// Units whose rate exceeds [`ACTIVE_NATS`](crate::statistics::ACTIVE_NATS).
+    pub active: Option<u64>,
+    /// Units in all.
+    pub of: Option<u64>,
+    /// Whether each row has its own.
+    #[serde(default)]
+    pub local: bool,
+    /// Elements per row, or in all for a latent shared by the rows.
+    #[serde(default)]
+    pub dimension: u64,
+}
+
+/// The activity of a metered expression.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meter {
+    /// Mean over rows and units.
+    #[serde(with = "number")]
+    pub mean: f64,
+    /// Fraction of samples that are exactly zero.
+    #[serde(with = "number")]
+    pub zeros: f64,
+    /// Treves–Rolls sparsity over rows, averaged over units; none for a single row.
+    pub lifetime_sparsity: Option<f64>,
+    /// Treves–Rolls sparsity over units, averaged over rows; none for a single unit.
+    pub population_sparsity: Option<f64>,
+}
+
+/// One bound of the objective.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// The bound as written: `rate <= 20 bits`.
+    pub expr: String,
+    /// What was reached, in the bound's own unit.
+    #[serde(with = "number")]
+    pub value: f64,
+    /// That unit: `nats`, `bits`, `spikes`.
+    #[serde(default)]
+    pub unit: String,
+    /// The Lagrange multiplier, nats per unit of the bound.
+    #[serde(with = "number")]
+    pub multiplier: f64,
+    /// Whether the bound holds.
+    pub met: bool,
+}
+
+/// Summaries of a posterior, element by element.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Mean.
+    pub mean: Nested,
+    /// Standard deviation.
+    pub sd: Nested,
+    /// 5 % quantile.
+    pub q05: Nested,
+    /// Median.
+    pub q50: Nested,
+    /// 95 % quantile.
+    pub q95: Nested,
+}
+
+/// Whether the fit can be relied on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether the convergence test passed.
+    pub converged: bool,
+    /// That test and its outcome, in words that follow "converged:" or "not converged:".
+    #[serde(default)]
+    pub test: Option<String>,
+    /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
+    pub khat: Option<f64>,
+    /// What else the reader must know.
+    pub notes: Vec<String>,
+}

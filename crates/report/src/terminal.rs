@@ -1,0 +1,307 @@
+//! The ledger of a fit, as text for a terminal.
+
+use crate::document::{Document, Latent, Term, TermKind};
+use crate::figures::{adding_decimals, bits, count, duration, fixed, maybe, percent, plural, significant};
+use crate::layout::{Align, NO_BREAK, Page, Span, Table, Tone, elide};
+use crate::posterior;
+
+/// The objective when a program states none; it needs no line of its own.
+const DEFAULT_OBJECTIVE: &str = "distortion + rate";
+
+/// Narrowest and widest page.
+const WIDTH: (usize, usize) = (60, 120);
+
+/// From this width on, there is room for longer headings, and for the reason beside each estimator.
+const ROOMY: usize = 100;
+
+/// Columns for a name before its middle is left out.
+pub(crate) const NAME: usize = 24;
+
+/// How far the line under a table is set in.
+const INDENT: usize = 2;
+
+/// Where the text of the closing paragraphs begins.
+const LABEL: usize = 11;
+
+/// The whole report of a fit, within `width` columns (taken as 60 to 120), with ANSI colour if asked for.
+pub fn terminal(document: &Document, width: usize, colour: bool) -> String {
+    let mut page = Page::new(width.clamp(WIDTH.0, WIDTH.1), colour);
+    heading(&mut page, document);
+    free_energy(&mut page, document);
+    code(&mut page, document);
+    meters(&mut page, document);
+    held_out(&mut page, document);
+    constraints(&mut page, document);
+    posteriors(&mut page, document);
+    verdict(&mut page, document);
+    page.into_text()
+}
+
+fn heading(page: &mut Page, document: &Document) {
+    let mut name = vec![Span::strong(&document.model)];
+    name.extend(document.title.iter().map(|title| Span::plain(format!(" · {title}"))));
+    page.paragraph(Span::plain(""), 0, &name);
+    let mut facts = Vec::new();
+    if document.rows > 1 {
+        facts.push(plural(document.rows, "row"));
+    }
+    facts.push(match &document.optimizer {
+        Some(optimizer) => format!("{} of {optimizer}", plural(document.steps, "step")),
+        None => plural(document.steps, "step"),
+    });
+    facts.push(duration(document.seconds));
+    facts.extend(document.executor.clone());
+    facts.extend(document.threads.map(|threads| plural(threads, "thread")));
+    // Lines are broken between facts, after the point.
+    let facts: Vec<String> = facts.iter().map(|fact| fact.replace(' ', NO_BREAK)).collect();
+    page.paragraph(Span::plain(""), 0, &[Span::faint(facts.join(&format!("{NO_BREAK}· ")))]);
+}
+
+fn free_energy(page: &mut Page, document: &Document) {
+    let part = |rate: bool| -> Vec<f64> {
+        let terms = document.terms.iter().filter(|term| (term.kind != TermKind::Distortion) == rate);
+        terms.map(|term| term.nats).collect()
+    };
+    let (distortions, rates) = (part(false), part(true));
+    let split = document.local_rate.zip(document.global_rate);
+    let halves = split.map_or(vec![document.rate], |(local, global)| vec![local, global]);
+    let decimals = adding_decimals(&[
+        (&distortions, document.distortion),
+        (&rates, document.rate),
+        (&halves, document.rate),
+        (&[document.distortion, document.rate], document.free_energy),
+    ]);
+    let nats = |value: f64| fixed(value, decimals);
+    let se = |se: Option<f64>| Span::faint(se.map_or_else(String::new, |se| significant(se, 2)));
+
+    let title = if document.rows > 1 { "free energy per row" } else { "free energy" };
+    let right = |name| (name, Align::Point);
+    let mut table = Table::new(title, &[right("nats"), right("± se"), right("bits"), ("estimator", Align::Wrap)]);
+    for term in &document.terms {
+        let information = if term.kind == TermKind::Rate { nats(bits(term.nats)) } else { String::new() };
+        let tone = if term.biased { Tone::Doubtful } else { Tone::Faint };
+        table.row(
+            &Span::plain(format!("{:<10}  {}", kind(term.kind), elide(&term.name, NAME))),
+            [
+                Span::plain(nats(term.nats)),
+                se(term.se),
+                Span::plain(information),
+                Span::new(estimator(term, page.width), tone),
+            ],
+        );
+    }
+    table.rule();
+    if distortions.len() > 1 || rates.len() > 1 || split.is_some() {
+        let mut sum = |label: &str, value: f64, information: String| {
+            table.row(&Span::plain(label), [Span::plain(nats(value)), Span::plain(""), Span::plain(information)]);
+        };
+        sum("D", document.distortion, String::new());
+        sum("R", document.rate, nats(document.rate_bits));
+        if let Some((local, global)) = split {
+            sum("  local", local, nats(bits(local)));
+            sum("  global / rows", global, nats(bits(global)));
+        }
+    }
+    table.row(&Span::strong("F = D + R"), [Span::strong(nats(document.free_energy)), se(document.free_energy_se)]);
+
+    page.blank();
+    page.table(&table);
+    evidence(page, document, decimals);
+    if document.objective.trim() != DEFAULT_OBJECTIVE {
+        let per_row = if document.rows > 1 { " nats per row" } else { " nats" };
+        let text = format!("{} = {}{per_row}", document.objective.trim(), nats(document.objective_value));
+        page.paragraph(Span::plain("  minimised:"), 13, &[Span::plain(text)]);
+    }
+    for term in document.terms.iter().filter(|term| term.biased) {
+        let text = match &term.bias {
+            Some(bias) => format!("{}, in training: {bias}", term.name),
+            None => format!("{}, in training, by an unknown amount", term.name),
+        };
+        page.paragraph(Span::new("  biased:", Tone::Doubtful), 13, &[Span::plain(text)]);
+    }
+}
+
+fn kind(kind: TermKind) -> &'static str {
+    match kind {
+        TermKind::Distortion => "distortion",
+        TermKind::Rate => "rate",
+        TermKind::Penalty => "penalty",
+    }
+}
+
+fn estimator(term: &Term, width: usize) -> String {
+    let mut text = term.estimator.clone();
+    if term.biased {
+        text.push_str(", biased");
+    }
+    if width >= ROOMY && !term.reason.is_empty() {
+        text.push_str(": ");
+        text.push_str(&term.reason);
+    }
+    text
+}
+
+/// What the free energy says about the evidence.
+fn evidence(page: &mut Page, document: &Document, decimals: usize) {
+    let total = document.free_energy_total;
+    // One decimal place less for each power of ten of the rows, so that no digit is shown that the figures lack.
+    let powers = document.rows.max(1).ilog10() as usize;
+    let total_decimals = decimals.saturating_sub(powers);
+    let rows = if document.rows > 1 { format!(" over all {} rows", count(document.rows)) } else { String::new() };
+    let penalised = document.terms.iter().any(|term| term.kind == TermKind::Penalty);
+    let mut text = if penalised {
+        format!("F = {} nats{rows}; with a penalty in it, no bound on the evidence", fixed(total, total_decimals))
+    } else {
+        format!("log evidence ≥ {} nats{rows}", fixed(-total, total_decimals))
+    };
+    if document.up_to_constant {
+        text.push_str("; known up to a constant, as a Flat prior is not normalised");
+    }
+    page.paragraph(Span::plain(""), INDENT, &[Span::plain(text)]);
+}
+
+fn code(page: &mut Page, document: &Document) {
+    let tells = |latent: &&Latent| {
+        latent.energy.is_some() || latent.zeros.is_some() || latent.lifetime_sparsity.is_some() || latent.of.is_some()
+    };
+    if !document.latents.values().any(|latent| tells(&latent)) {
+        return;
+    }
+    let wide = page.width >= ROOMY;
+    let (lifetime, population) = sparsities(page);
+    let columns = [
+        ("per row", Align::Point),
+        ("prior", Align::Point),
+        ("per unit", Align::Point),
+        ("nats/spike", Align::Point),
+        ("zeros", Align::Point),
+        (lifetime, Align::Point),
+        (population, Align::Point),
+        ("active", Align::Right),
+    ];
+    let mut table = Table::new(if document.energy.is_some() { "spikes" } else { "code" }, &columns);
+    let three = |value: f64| fixed(value, 3);
+    for (name, latent) in document.latents.iter().filter(|(_, latent)| tells(latent)) {
+        let active = match (latent.active, latent.of) {
+            (Some(active), Some(of)) => format!("{} of {}", count(active), count(of)),
+            _ => String::new(),
+        };
+        table.row(
+            &Span::plain(elide(name, NAME)),
+            [
+                filled(latent.energy, |spikes| significant(spikes, 4)),
+                filled(latent.prior_energy, |spikes| significant(spikes, 4)),
+                filled(latent.energy.filter(|_| wide && latent.dimension > 1), |spikes| {
+                    significant(spikes / latent.dimension as f64, 3)
+                }),
+                filled(latent.nats_per_spike, |nats| significant(nats, 3)),
+                filled(latent.zeros, percent),
+                filled(latent.lifetime_sparsity, three),
+                filled(latent.population_sparsity, three),
+                Span::plain(active),
+            ],
+        );
+    }
+    if document.latents.values().filter(|latent| latent.energy.is_some()).count() > 1 {
+        table.row(&Span::strong("energy"), [Span::strong(maybe(document.energy, |spikes| significant(spikes, 4)))]);
+    }
+    page.blank();
+    page.table(&table);
+}
+
+/// The cell of a figure; empty where it has no meaning.
+fn filled(value: Option<f64>, write: impl Fn(f64) -> String) -> Span {
+    Span::plain(value.map_or_else(String::new, write))
+}
+
+/// Headings of the two sparsities.
+fn sparsities(page: &Page) -> (&'static str, &'static str) {
+    if page.width >= ROOMY { ("lifetime sparsity", "population sparsity") } else { ("lifetime", "population") }
+}
+
+fn meters(page: &mut Page, document: &Document) {
+    if document.meters.is_empty() {
+        return;
+    }
+    let (lifetime, population) = sparsities(page);
+    let columns = ["mean", "zeros", lifetime, population].map(|name| (name, Align::Point));
+    let mut table = Table::new("meters", &columns);
+    for (name, meter) in &document.meters {
+        let three = |value: f64| fixed(value, 3);
+        let figures = [
+            significant(meter.mean, 3),
+            percent(meter.zeros),
+            maybe(meter.lifetime_sparsity, three),
+            maybe(meter.population_sparsity, three),
+        ];
+        table.row(&Span::plain(elide(name, NAME)), figures.map(Span::plain));
+    }
+    page.blank();
+    page.table(&table);
+}
+
+fn held_out(page: &mut Page, document: &Document) {
+    let Some(held) = &document.heldout else { return };
+    let decimals = adding_decimals(&[(&[held.distortion, held.rate], held.free_energy)]);
+    let columns = ["F", "D", "R", "spikes", "R²"].map(|name| (name, Align::Point));
+    let mut table = Table::new("held out", &columns);
+    let label = held.rows.map_or_else(|| "per row".into(), |rows| plural(rows, "row"));
+    let figures = [fixed(held.free_energy, decimals), fixed(held.distortion, decimals), fixed(held.rate, decimals)];
+    let others = [filled(held.energy, |spikes| significant(spikes, 4)), filled(held.r2, |r2| fixed(r2, 3))];
+    table.row(&Span::plain(label), figures.map(Span::plain).into_iter().chain(others));
+    page.blank();
+    page.table(&table);
+}
+
+fn constraints(page: &mut Page, document: &Document) {
+    if document.constraints.is_empty() {
+        return;
+    }
+    let columns = [("reached", Align::Right), ("multiplier", Align::Point), ("", Align::Left)];
+    let mut table = Table::new("subject to", &columns);
+    for bound in &document.constraints {
+        let (word, tone) = if bound.met { ("met", Tone::Good) } else { ("not met", Tone::Bad) };
+        table.row(
+            &Span::plain(&bound.expr),
+            [
+                Span::plain(format!("{} {}", significant(bound.value, 4), bound.unit)),
+                Span::plain(significant(bound.multiplier, 3)),
+                Span::new(word, tone),
+            ],
+        );
+    }
+    page.blank();
+    page.table(&table);
+}
+
+fn posteriors(page: &mut Page, document: &Document) {
+    // Titles of one length keep the columns of the two tables under each other.
+    for (title, posterior) in
+        [("posterior", Some(&document.posterior)), ("resampled", document.posterior_resampled.as_ref())]
+    {
+        if let Some(posterior) = posterior.filter(|posterior| !posterior.is_empty()) {
+            page.blank();
+            posterior::print(page, title, posterior);
+        }
+    }
+}
+
+fn verdict(page: &mut Page, document: &Document) {
+    let verdict = &document.verdict;
+    let (word, tone) = if verdict.converged { ("converged", Tone::Good) } else { ("not converged", Tone::Bad) };
+    let mut spans = vec![Span::new(word, tone)];
+    if let Some(test) = &verdict.test {
+        spans.push(Span::plain(format!(": {test}")));
+    }
+    if let Some(khat) = verdict.khat {
+        let (tone, meaning) = posterior::khat_meaning(khat);
+        spans.push(Span::plain("; "));
+        spans.push(Span::new(format!("k̂{NO_BREAK}{}", fixed(khat, 2)), tone));
+        spans.push(Span::plain(format!(": {meaning}")));
+    }
+    page.blank();
+    page.paragraph(Span::strong("verdict"), LABEL, &spans);
+    for note in &verdict.notes {
+        page.paragraph(Span::strong("note"), LABEL, &[Span::plain(note)]);
+    }
+}

@@ -1,0 +1,40 @@
+//! The course of a fit.
+
+use std::fmt::Write;
+
+/// One line of `trace.csv`: estimates at a step, nats per row (spikes per row for `energy`). Unknown figures are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TraceRow {
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Wall-clock seconds since the fit began.
+    pub seconds: f64,
+    /// Distortion + rate.
+    pub free_energy: Option<f64>,
+    /// Distortion.
+    pub distortion: Option<f64>,
+    /// Rate.
+    pub rate: Option<f64>,
+    /// Spikes.
+    pub energy: Option<f64>,
+    /// Free energy of the held-out rows.
+    pub heldout_free_energy: Option<f64>,
+}
+
+/// The text of `trace.csv`. Numbers are written in the fewest digits that read back the same, an unknown figure as
+/// an empty cell; nothing in it needs quoting.
+pub fn trace_csv(rows: &[TraceRow]) -> String {
+    let mut text = String::from("step,seconds,free_energy,distortion,rate,energy,heldout_free_energy\n");
+    for row in rows {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{},{:?}", row.step, row.seconds);
+        for figure in [row.free_energy, row.distortion, row.rate, row.energy, row.heldout_free_energy] {
+            text.push(',');
+            if let Some(figure) = figure {
+                let _ = write!(text, "{figure:?}");
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
