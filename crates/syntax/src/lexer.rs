@@ -148,6 +148,15 @@ impl<'s> Lexer<'s> {
             Slip::Backslash => {
                 self.report(messages::backslash(span));
             }
+            Slip::TripleQuote => {
+                let (inner, _) = self.take_until("\"\"\"", true);
+                let whole = self.span();
+                self.report(messages::triple_quotes(span));
+                // Where no value is due, it was a comment.
+                if self.last().is_some_and(|last| !last.token.ends_operand()) {
+                    self.push(Token::Text(inner), whole);
+                }
+            }
             Slip::Unterminated => {
                 let (inner, _) = self.take_until("\n", false);
                 let whole = self.span();

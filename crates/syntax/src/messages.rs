@@ -142,6 +142,11 @@ pub fn invisible(span: Span, character: char) -> Diagnostic {
     error("E0021", message, span, "invisible").help("remove it, or type an ordinary space in its place")
 }
 
+pub fn triple_quotes(span: Span) -> Diagnostic {
+    error("E0022", "text does not stand in triple quotes", span, "opens here")
+        .help("a comment starts with `#`, and text stands between two `\"` on one line")
+}
+
 // Words and structure: E0030 to E0049.
 
 pub fn capital_boolean(span: Span, written: &str, meant: &str) -> Diagnostic {
@@ -156,7 +161,7 @@ pub fn none(span: Span, written: &str) -> Diagnostic {
 }
 
 pub fn reserved_word(span: Span, word: &str) -> Diagnostic {
-    let message = format!("`{word}` is a statement word and cannot be a name");
+    let message = format!("`{word}` is a reserved word and cannot be a name");
     error("E0032", message, span, "reserved").help(format!("choose another name, such as `{word}_`"))
 }
 
@@ -225,17 +230,12 @@ pub fn import(span: Span) -> Diagnostic {
 }
 
 pub fn tilde_wanted(span: Span, keyword: &str, target: &str) -> Diagnostic {
-    let what = match keyword {
-        "latent" => "prior",
-        "observe" => "likelihood",
-        _ => "guide",
-    };
-    let found = error("E0053", format!("the distribution of a {what} stands behind `~`, not `=`"), span, "write `~`");
-    match keyword {
-        "guide" => {
-            found.help(format!("write `guide {target} ~ Normal(m, s)`; behind `=` stands `point` or `prior` alone"))
-        }
-        _ => found.help(format!("write `{keyword} {target} ~ …`; a value that is computed is `let {target} = …`")),
+    let message = format!("`{keyword}` takes its distribution behind `~`, not `=`");
+    let found = error("E0053", message, span, "write `~`");
+    if keyword == "guide" {
+        found.help(format!("write `guide {target} ~ Normal(m, s)`; behind `=` stands `point` or `prior` alone"))
+    } else {
+        found.help(format!("write `{keyword} {target} ~ …`; a value that is computed is `let {target} = …`"))
     }
 }
 
@@ -285,7 +285,13 @@ pub fn missing_name(span: Span, keyword: &str, found: &str) -> Diagnostic {
         "model" => "write `model name \"title\"`",
         "meter" => "name the expression with `let` first, then write `meter name`",
         "observe" => "name the expression with `let` or read it with `data` first, then write `observe name ~ …`",
+        "latent" => "write `latent z ~ Normal(0, 1)`",
+        "guide" => "write `guide z ~ …`, or `guide * ~ …` for all latents",
         "for" => "write `for t in T { … }`",
+        "refine" => "write `refine v[N, K] from u over 16 steps`",
+        "fn" => "write `fn f(x) = …`",
+        "dim" => "write `dim K = 10`",
+        "loss" => "write `loss cost = …`; several losses are told apart by their names",
         _ => "a name starts with a letter and holds letters, digits and `_`",
     };
     error("E0058", message, span, "a name is due here").help(help)
@@ -320,6 +326,16 @@ pub fn block_colon(span: Span) -> Diagnostic {
 pub fn comma_between_statements(span: Span) -> Diagnostic {
     error("E0063", "statements are not separated by commas", span, "the statement ends before this")
         .help("remove it, and open what follows with its own keyword")
+}
+
+pub fn comma_in_train(span: Span) -> Diagnostic {
+    error("E0064", "the entries of `train` are not separated by commas", span, "not needed")
+        .help("remove it: write `train { batch = 100  epochs = 20 }`")
+}
+
+pub fn function_head(span: Span) -> Diagnostic {
+    error("E0065", "a function's parameters stand in round brackets", span, "`(` is due before this")
+        .help("write `fn f(x) = …`")
 }
 
 // Expressions: E0080 to E0099.
@@ -440,10 +456,25 @@ pub fn operator_after_pipe(operator: Span, pipe: Span, piped: &str, rest: &str) 
     }
 }
 
+/// Whether a message is about the characters alone; a line that opens with no keyword makes those idle.
+pub fn is_lexical(diagnostic: &Diagnostic) -> bool {
+    diagnostic.code < "E0030" && diagnostic.code != "E0011"
+}
+
+/// Whether a message says that a line opens with no keyword.
+pub fn is_stray(diagnostic: &Diagnostic) -> bool {
+    matches!(diagnostic.code, "E0051" | "E0052")
+}
+
 /// Whether pieces of the source are short enough to be repeated in a sentence.
 fn short(pieces: &[&str]) -> bool {
     pieces.iter().map(|piece| piece.len()).sum::<usize>() <= 60
         && pieces.iter().all(|piece| !piece.contains(['\n', '#']))
+}
+
+pub fn else_if(span: Span, written: &str) -> Diagnostic {
+    error("E0097", format!("`{written}` is written `else if`"), span, "write `else if`")
+        .help("write `if a then x else if b then y else z`")
 }
 
 pub fn unexpected(span: Span, found: &str, expected: &str) -> Diagnostic {

@@ -35,6 +35,8 @@ pub fn repair<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Di
 fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnostic>) -> Vec<Lexeme<'s>> {
     let mut output: Vec<Lexeme<'s>> = Vec::with_capacity(tokens.len());
     let mut in_train = false;
+    // One name chosen badly is one mistake, however often it is used.
+    let mut reserved: Vec<&str> = Vec::new();
     for (i, lexeme) in tokens.iter().enumerate() {
         let peek = |k: usize| tokens.get(i.saturating_add(k)).copied();
         let next = peek(1).map(|lexeme| lexeme.token);
@@ -66,7 +68,10 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
                 let name =
                     if in_train { next == Some(Token::Equals) } else { stands_for_name(text, last, *lexeme, peek(1)) };
                 if name {
-                    diagnostics.push(messages::reserved_word(lexeme.span, slice));
+                    if !reserved.contains(&slice) {
+                        diagnostics.push(messages::reserved_word(lexeme.span, slice));
+                        reserved.push(slice);
+                    }
                     Token::Name(slice)
                 } else {
                     token

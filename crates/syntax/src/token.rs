@@ -164,6 +164,7 @@ pub enum Token<'s> {
     #[token("=>", |_| Slip::Arrow)]
     #[token(".", |_| Slip::Dot)]
     #[token("\\", |_| Slip::Backslash)]
+    #[token("\"\"\"", |_| Slip::TripleQuote)]
     #[token("\"", |_| Slip::Unterminated)]
     #[regex(r"[0-9][\p{XID_Continue}.]*", |_| Slip::Number, priority = 2)]
     Slip(Slip),
@@ -192,6 +193,8 @@ pub enum Slip {
     Dot,
     /// `\`
     Backslash,
+    /// `"""`
+    TripleQuote,
     /// `"` without a partner on its line
     Unterminated,
     /// Digits that run into letters or further points

@@ -10,6 +10,7 @@ use crate::spelling;
 use crate::token::{Lexeme, Token};
 use crate::unexpected;
 use lalrpop_util::{ErrorRecovery, ParseError};
+use std::collections::BTreeSet;
 
 /// What a production may look at, and where it reports.
 pub struct Context<'s> {
@@ -17,11 +18,28 @@ pub struct Context<'s> {
     pub text: &'s str,
     /// All tokens, repaired.
     pub tokens: &'s [Lexeme<'s>],
-    /// Everything said so far.
-    pub diagnostics: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
+    /// Where each diagnostic begins.
+    places: BTreeSet<usize>,
 }
 
 impl<'s> Context<'s> {
+    /// Starts with what was said of the tokens.
+    pub fn new(text: &'s str, tokens: &'s [Lexeme<'s>], diagnostics: Vec<Diagnostic>) -> Self {
+        let places = diagnostics.iter().map(|diagnostic| diagnostic.span().start).collect();
+        Self { text, tokens, diagnostics, places }
+    }
+
+    /// Everything said, in no order.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+
+    fn say(&mut self, diagnostic: Diagnostic) {
+        self.places.insert(diagnostic.span().start);
+        self.diagnostics.push(diagnostic);
+    }
+
     /// Reports what recovery skipped.
     pub fn report(&mut self, error: ErrorRecovery<usize, Token<'s>, &'static str>) {
         self.report_error(error.error);
@@ -29,8 +47,9 @@ impl<'s> Context<'s> {
 
     /// Reports an error of the parser, unless the same statement was already complained about.
     pub fn report_error(&mut self, error: ParseError<usize, Token<'s>, &'static str>) {
-        let found = unexpected::explain(self.text, self.tokens, &self.diagnostics, error);
-        self.diagnostics.extend(found);
+        if let Some(found) = unexpected::explain(self.text, self.tokens, &self.places, error) {
+            self.say(found);
+        }
     }
 
     /// A statement that did not parse, with the name it was about to declare.
@@ -45,20 +64,27 @@ impl<'s> Context<'s> {
     }
 
     /// The name that the broken statement at token `first` declares: the word behind its keyword, or the last of
-    /// several words in a row (`let real x`, `real x`).
+    /// several words in a row (`let real x`, `real x`), types and their bounds left out (`vector<lower=0>[N] x`).
     fn declared_name(&self, first: usize) -> Option<Name> {
         let mut rest = self.tokens.iter().skip(first);
         let keyword = rest.next()?.token;
         if matches!(keyword, Token::Minimize | Token::Train | Token::Show) {
             return None;
         }
-        rest.skip_while(|lexeme| lexeme.token == Token::OpenParen)
-            .take_while(|lexeme| matches!(lexeme.token, Token::Name(_)))
-            .last()
-            .and_then(|lexeme| {
-                let text = self.text.get(lexeme.span.start..lexeme.span.end)?;
-                Some(Spanned::new(text.to_owned(), lexeme.span))
-            })
+        let rest = rest.skip_while(|lexeme| lexeme.token == Token::OpenParen);
+        let mut name = None;
+        let mut open = 0_usize;
+        for lexeme in rest {
+            match lexeme.token {
+                Token::Name(_) if open == 0 => name = Some(lexeme),
+                Token::Less | Token::OpenBracket if name.is_some_and(is_type) => open = open.saturating_add(1),
+                Token::Greater | Token::CloseBracket if open > 0 => open = open.saturating_sub(1),
+                token if open == 0 || token.opens_statement() => break,
+                _ => {}
+            }
+        }
+        let place = name?.span;
+        Some(Spanned::new(self.text.get(place.start..place.end)?.to_owned(), place))
     }
 
     /// `value |> into`, which has no binary operator on either side without parentheses.
@@ -73,7 +99,7 @@ impl<'s> Context<'s> {
                 slice(right.span),
                 slice(into.span),
             );
-            self.diagnostics.push(offer);
+            self.say(offer);
         }
         if let ExprKind::Binary { operator, left, .. } = &*into.kind {
             let offer = messages::operator_after_pipe(
@@ -82,7 +108,7 @@ impl<'s> Context<'s> {
                 slice(value.span.to(left.span)),
                 slice(Span::new(operator.span.start, into.span.end)),
             );
-            self.diagnostics.push(offer);
+            self.say(offer);
         }
         let span = value.span.to(into.span);
         Expr { kind: Box::new(ExprKind::Pipe { value, into }), span }
@@ -101,34 +127,84 @@ impl<'s> Context<'s> {
     }
 
     fn inside_chain(&mut self, statement: Statement) -> Statement {
-        let (keyword, name) = match &statement.kind {
-            StatementKind::Let(_)
-            | StatementKind::Latent { .. }
-            | StatementKind::Guide { .. }
-            | StatementKind::Observe { .. }
-            | StatementKind::Loss { .. }
-            | StatementKind::Broken { .. } => return statement,
-            StatementKind::Model { name, .. } => ("model", Some(name)),
-            StatementKind::Dim { name, .. } => ("dim", Some(name)),
-            StatementKind::Const { name, .. } => ("const", Some(name)),
-            StatementKind::Data(declaration) => ("data", Some(&declaration.target.name)),
-            StatementKind::Param(declaration) => ("param", Some(&declaration.target.name)),
-            StatementKind::Meter { .. } => ("meter", None),
-            StatementKind::Price { .. } => ("price", None),
-            StatementKind::For { variable, .. } => ("for", Some(variable)),
-            StatementKind::Refine { target, .. } => ("refine", Some(&target.name)),
-            StatementKind::Minimize { .. } => ("minimize", None),
-            StatementKind::Train { .. } => ("train", None),
-            StatementKind::Show { .. } => ("show", None),
-            StatementKind::Fn { name, .. } => ("fn", Some(name)),
-        };
+        use StatementKind::{Broken, Guide, Latent, Let, Loss, Observe};
+        if matches!(
+            statement.kind,
+            Let(_) | Latent { .. } | Guide { .. } | Observe { .. } | Loss { .. } | Broken { .. }
+        ) {
+            return statement;
+        }
+        let (keyword, name) = head(&statement.kind);
         let start = statement.span.start;
         let place = Span::new(start, start.saturating_add(keyword.len()));
-        self.diagnostics.push(messages::not_inside_chain(place, keyword));
-        Statement {
-            kind: StatementKind::Broken { keyword: keyword.to_owned(), name: name.cloned() },
-            span: statement.span,
+        self.say(messages::not_inside_chain(place, keyword));
+        Statement { kind: Broken { keyword: keyword.to_owned(), name: name.cloned() }, span: statement.span }
+    }
+
+    /// Something follows a statement that is no part of it: the statement cannot be trusted, only its name.
+    pub fn damage(
+        &mut self,
+        mut all: Vec<Statement>,
+        error: ErrorRecovery<usize, Token<'s>, &'static str>,
+    ) -> Vec<Statement> {
+        let found = match &error.error {
+            ParseError::UnrecognizedToken { token: (start, ..), .. } => *start,
+            _ => self.text.len(),
+        };
+        let before = self.tokens.partition_point(|lexeme| lexeme.span.start < found);
+        let opening =
+            self.tokens.get(..before).unwrap_or_default().iter().rfind(|lexeme| lexeme.token.opens_statement());
+        self.report(error);
+        let own = |statement: &&mut Statement| opening.is_some_and(|it| it.span.start == statement.span.start);
+        if let Some(last) = all.last_mut().filter(own) {
+            let (keyword, name) = head(&last.kind);
+            last.kind = StatementKind::Broken { keyword: keyword.to_owned(), name: name.cloned() };
         }
+        all
+    }
+
+    /// What stands behind the `=` of a guide: a word. A distribution there was meant to follow `~`.
+    pub fn guide_word(&mut self, equals: Span, method: Expr) -> GuideBody {
+        match *method.kind {
+            ExprKind::Name(word) => GuideBody::Word(Spanned::new(word, method.span)),
+            _ => {
+                self.say(messages::tilde_wanted(equals, "guide", "z"));
+                GuideBody::Distribution(method)
+            }
+        }
+    }
+}
+
+/// Whether a word is a type of Stan that takes bounds or sizes.
+fn is_type(lexeme: &Lexeme) -> bool {
+    matches!(
+        lexeme.token,
+        Token::Name("real" | "int" | "vector" | "row_vector" | "matrix" | "array" | "simplex" | "ordered")
+    )
+}
+
+/// The keyword of a statement and the name it declares.
+fn head(kind: &StatementKind) -> (&str, Option<&Name>) {
+    match kind {
+        StatementKind::Model { name, .. } => ("model", Some(name)),
+        StatementKind::Dim { name, .. } => ("dim", Some(name)),
+        StatementKind::Const { name, .. } => ("const", Some(name)),
+        StatementKind::Data(declaration) => ("data", Some(&declaration.target.name)),
+        StatementKind::Param(declaration) => ("param", Some(&declaration.target.name)),
+        StatementKind::Let(declaration) => ("let", Some(&declaration.target.name)),
+        StatementKind::Latent { target, .. } => ("latent", Some(&target.name)),
+        StatementKind::Guide { targets, .. } => ("guide", targets.first().map(|target| &target.name)),
+        StatementKind::Observe { target, .. } => ("observe", Some(&target.name)),
+        StatementKind::Loss { name, .. } => ("loss", Some(name)),
+        StatementKind::Meter { name } => ("meter", Some(name)),
+        StatementKind::Price { name, .. } => ("price", Some(name)),
+        StatementKind::For { variable, .. } => ("for", Some(variable)),
+        StatementKind::Refine { target, .. } => ("refine", Some(&target.name)),
+        StatementKind::Minimize { .. } => ("minimize", None),
+        StatementKind::Train { .. } => ("train", None),
+        StatementKind::Show { .. } => ("show", None),
+        StatementKind::Fn { name, .. } => ("fn", Some(name)),
+        StatementKind::Broken { keyword, name } => (keyword, name.as_ref()),
     }
 }
 

@@ -6,23 +6,20 @@ use crate::span::Span;
 use crate::spelling;
 use crate::token::{Lexeme, Token, line_break_between};
 use lalrpop_util::ParseError;
+use std::collections::BTreeSet;
 
 /// Explains an error of the parser; `None` where the same statement was already complained about.
 pub fn explain<'s>(
     text: &'s str,
     tokens: &[Lexeme<'s>],
-    earlier: &[Diagnostic],
+    reported: &BTreeSet<usize>,
     error: ParseError<usize, Token<'s>, &'static str>,
 ) -> Option<Diagnostic> {
     let spot = Spot::new(text, tokens, error);
-    let reported = |diagnostic: &Diagnostic| {
-        let at = diagnostic.span().start;
-        spot.start() <= at && at < spot.end()
-    };
-    if spot.found_token() == Some(Token::Invalid) || earlier.iter().any(reported) {
-        return None;
-    }
-    Some(spot.describe())
+    let (start, end) = (spot.start(), spot.end());
+    let known = start < end && reported.range(start..end).next().is_some();
+    let idle = known || spot.found_token() == Some(Token::Invalid);
+    (!idle).then(|| spot.describe())
 }
 
 /// The place of an error and what surrounds it.
@@ -123,9 +120,14 @@ impl<'a, 's> Spot<'a, 's> {
         self.takes("NUMBER") && self.takes("-") && self.takes("[") && !self.takes("+")
     }
 
-    /// Whether an expression was complete.
+    /// Whether an expression was complete. Behind the last one of a statement, the parser may already be waiting for
+    /// the next statement.
     fn after_value(&self) -> bool {
-        self.takes("+")
+        let by_value = !matches!(
+            self.keyword(),
+            Some(Token::Model | Token::Meter | Token::Show | Token::Train | Token::Stray) | None
+        );
+        self.takes("+") || (by_value && self.takes("let") && self.last().is_some_and(Token::ends_operand))
     }
 
     /// The innermost bracket open before the error.
@@ -286,6 +288,9 @@ impl<'a, 's> Spot<'a, 's> {
             Some(Token::Question) if self.after_value() => return Some(messages::ternary(place)),
             _ => {}
         }
+        if let Some(Token::Name(word @ ("elif" | "elsif" | "elseif"))) = found {
+            return Some(messages::else_if(place, word));
+        }
         let comparing = found.is_some_and(is_comparison);
         for word in ["then", "else"] {
             if self.takes(word) && !comparing {
@@ -307,11 +312,8 @@ impl<'a, 's> Spot<'a, 's> {
         let written = self.keyword_text();
         let (equals, tilde) = (self.takes("="), self.takes("~"));
         let target_only = self.before.iter().all(|lexeme| !matches!(lexeme.token, Token::Equals | Token::Tilde));
-        let joins = (equals || tilde) && target_only && self.open_bracket().is_none();
-        if keyword == Token::Guide && self.found_token() == Some(Token::OpenParen) && !target_only {
-            let equals = self.before.iter().find(|lexeme| lexeme.token == Token::Equals)?;
-            return Some(messages::tilde_wanted(equals.span, written, self.target()));
-        }
+        let undefined = target_only || keyword == Token::Train;
+        let joins = (equals || tilde) && undefined && self.open_bracket().is_none();
         if !joins {
             return match self.found_token()? {
                 Token::Equals if self.after_value() => Some(messages::equals_in_expression(place)),
@@ -337,9 +339,9 @@ impl<'a, 's> Spot<'a, 's> {
             }
             Some(Token::Colon) if keyword == Token::Fn => Some(messages::block_colon(place)),
             Some(Token::Number(_) | Token::Name(_) | Token::Minus | Token::Text(_)) if !tilde => {
-                let start = self.before.first()?.span.start;
-                let end = self.before.last()?.span.end;
-                let so_far = self.text.get(start..end)?;
+                let last = self.before.last()?.span;
+                let first = if keyword == Token::Train { last } else { self.before.first()?.span };
+                let so_far = self.slice(first.to(last));
                 Some(messages::missing_equals(place, so_far, self.slice(place)))
             }
             _ => None,
@@ -374,8 +376,23 @@ impl<'a, 's> Spot<'a, 's> {
         let place = self.place();
         let in_head = keyword == Token::For && !self.takes("let");
         let found = self.found_token();
-        if in_head && matches!(found, Some(Token::OpenParen | Token::Colon | Token::Equals | Token::Comma)) {
+        let range = || {
+            let end = self.found.zip(self.next);
+            end.is_some_and(|(colon, next)| !line_break_between(self.text, colon.span, next.span))
+        };
+        let misheaded = match found {
+            Some(Token::OpenParen | Token::Equals | Token::Comma) => true,
+            Some(Token::Colon) => range(),
+            _ => false,
+        };
+        if in_head && misheaded {
             return Some(messages::loop_head(place));
+        }
+        if keyword == Token::Train && found == Some(Token::Comma) && self.takes("}") {
+            return Some(messages::comma_in_train(place));
+        }
+        if keyword == Token::Fn && self.before.len() == 2 && self.takes("(") {
+            return Some(messages::function_head(place));
         }
         if found == Some(Token::Colon) {
             return Some(match self.open_bracket() {
@@ -385,6 +402,9 @@ impl<'a, 's> Spot<'a, 's> {
         }
         let named = self.takes("NAME") && !self.takes("NUMBER");
         if self.before.len() == 1 && named {
+            if let Some(Token::If | Token::Then | Token::Else | Token::And | Token::Or | Token::Not) = found {
+                return Some(messages::reserved_word(place, self.slice(place)));
+            }
             let found = if self.ended() { "nothing".to_owned() } else { self.described() };
             return Some(messages::missing_name(place, self.keyword_text(), &found));
         }
@@ -414,6 +434,8 @@ impl<'a, 's> Spot<'a, 's> {
                     Some(messages::chained_comparison(place, first.span, self.slice(place)))
                 }
                 Token::Comma => Some(messages::comma_between_statements(place)),
+                token if last.token == Token::Percent && token.starts_operand() => Some(messages::modulo(last.span)),
+                Token::Then | Token::Else => Some(messages::branch_without_if(place, self.slice(place))),
                 _ if self.slice(last.span) == "lambda" => Some(messages::lambda(last.span)),
                 token if token.is_word() && matches!(last.token, Token::Number(_)) => {
                     Some(messages::unknown_unit(place, self.slice(last.span), self.slice(place)))
@@ -472,8 +494,11 @@ impl<'a, 's> Spot<'a, 's> {
         due.extend(
             words.iter().chain(&marks).filter(|terminal| listed(terminal)).map(|terminal| format!("`{terminal}`")),
         );
-        if due.is_empty() || self.takes("let") {
+        if self.takes("let") {
             due.push("a new statement".to_owned());
+        }
+        if due.is_empty() {
+            due.push("another word or sign".to_owned());
         }
         let last = due.pop().unwrap_or_default();
         if due.is_empty() { last } else { format!("{} or {last}", due.join(", ")) }
