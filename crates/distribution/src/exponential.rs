@@ -127,6 +127,7 @@ impl Family for Exponential {
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let [r] = exactly(args)?;
-        Some(rand_distr::Exp::new(r).ok()?.sample(rng))
+        let z: f64 = rand_distr::Exp::new(r).ok()?.sample(rng);
+        z.is_finite().then_some(z)
     }
 }

@@ -45,11 +45,11 @@ fn example(g: &mut Graph, family: &dyn Family) -> Vec<NodeId> {
     family.parameters().iter().enumerate().map(value).map(|v| g.constant(v)).collect()
 }
 
-/// The families as a Markdown table: arguments, other parameterizations, support, and what is closed. It is
-/// worked out from the families themselves.
+/// The families as a Markdown table: arguments, other parameterizations, support, and what is closed, for
+/// constant arguments. It is worked out from the families themselves.
 pub fn table() -> String {
     let mut text = String::from(
-        "| Family | By name | Support | Is | Drawn by derivative | Restricted by a type | Closed: E, H | Closed KL to |\n\
+        "| Family | By name | Support | Meaning | Differentiable draws | Truncated by a type | Closed expectations | Closed KL to |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     for family in families() {

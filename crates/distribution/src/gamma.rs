@@ -130,7 +130,8 @@ impl Family for Gamma {
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let [a, r] = exactly(args)?;
-        Some(rand_distr::Gamma::new(a, 1.0 / r).ok()?.sample(rng))
+        let z = rand_distr::Gamma::new(a, 1.0 / r).ok()?.sample(rng);
+        z.is_finite().then_some(z)
     }
 }
 

@@ -49,10 +49,10 @@ impl Family for LogNormal {
 
     fn variance(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
         let f: Formula<2> = match of {
-            Statistic::Value | Statistic::Relu => |[m, s]| s.square().expm1() * (2.0 * m + s.square()).exp(),
+            Statistic::Value | Statistic::Relu => |[m, s]| normal::exp_variance(m, s),
             Statistic::Log => |[_, s]| s.square(),
-            Statistic::Recip => |[m, s]| s.square().expm1() * (s.square() - 2.0 * m).exp(),
-            Statistic::Square => |[m, s]| (4.0 * s.square()).expm1() * (4.0 * (m + s.square())).exp(),
+            Statistic::Recip => |[m, s]| normal::exp_variance(-m, s),
+            Statistic::Square => |[m, s]| normal::exp_variance(2.0 * m, 2.0 * s),
             _ => return None,
         };
         Some(formula(g, args, f))

@@ -69,8 +69,8 @@ impl Family for Normal {
         let f: Formula<2> = match of {
             Statistic::Value => |[_, s]| s.square(),
             Statistic::Square => |[m, s]| (4.0 * m.square() + 2.0 * s.square()) * s.square(),
-            Statistic::Exp => |[m, s]| s.square().expm1() * (2.0 * m + s.square()).exp(),
-            Statistic::ExpNegative => |[m, s]| s.square().expm1() * (s.square() - 2.0 * m).exp(),
+            Statistic::Exp => |[m, s]| exp_variance(m, s),
+            Statistic::ExpNegative => |[m, s]| exp_variance(-m, s),
             // With a = m/s: s² (Φ(a) + a² Φ(a) Φ(−a) + a φ(a) (Φ(−a) − Φ(a)) − φ(a)²), in which nothing of the size of
             // a² is left to cancel where a is large.
             Statistic::Relu => |[m, s]| {
@@ -145,6 +145,11 @@ impl Family for Normal {
         let [m, s] = exactly(args)?;
         Some(rand_distr::Normal::new(m, s).ok()?.sample(rng))
     }
+}
+
+/// Var[eᶻ] = e^{2m + 2s²} (1 − e^{−s²}), of which no factor overflows alone.
+pub(crate) fn exp_variance<'s>(m: Expr<'s>, s: Expr<'s>) -> Expr<'s> {
+    (2.0 * (m + s.square())).exp() * -(-s.square()).expm1()
 }
 
 /// φ(a)

@@ -55,10 +55,9 @@ impl Family for Poisson {
     }
 
     fn variance(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
-        // Var[e^{cz}] = e^{2λ(eᶜ−1)} (e^{λ(eᶜ−1)²} − 1)
-        let of_exp = |step: f64, g: &mut Graph| {
-            formula(g, args, |[rate]| (2.0 * step * rate).exp() * (step * step * rate).expm1())
-        };
+        // With a = eᶜ − 1: Var[e^{cz}] = e^{λa(a + 2)} (1 − e^{−λa²}), of which no factor overflows alone.
+        let of_exp =
+            |a: f64, g: &mut Graph| formula(g, args, |[rate]| (a * (a + 2.0) * rate).exp() * -(-a * a * rate).expm1());
         Some(match of {
             Statistic::Value | Statistic::Relu => formula(g, args, |[rate]| rate),
             Statistic::Square => formula(g, args, |[rate]| rate + 6.0 * rate.square() + 4.0 * rate.square() * rate),
