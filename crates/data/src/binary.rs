@@ -9,6 +9,8 @@ use crate::error::{DataError, Kind, Place};
 
 /// Most elements one array may have: 16 GiB as f64.
 pub(crate) const MAX_ELEMENTS: usize = 1 << 31;
+/// Most axes one array may have, as in NumPy.
+const MAX_AXES: usize = 64;
 /// Deflate cannot shrink data by more than this factor.
 const DEFLATE_LIMIT: u64 = 1032;
 /// Compressed data that grow beyond this size must not grow by more than `BOMB_RATIO`.
@@ -79,6 +81,13 @@ fn half(bits: u16) -> f64 {
 /// The number of elements of an array of this shape: at least one, and no more than
 /// [`MAX_ELEMENTS`].
 pub(crate) fn elements(path: &Path, shape: &[usize]) -> Result<usize, DataError> {
+    if shape.len() > MAX_AXES {
+        return Err(DataError::file(
+            Kind::TooLarge,
+            path,
+            format!("an array of {} axes is announced; up to {MAX_AXES} are read", shape.len()),
+        ));
+    }
     if shape.contains(&0) {
         return Err(DataError::file(Kind::Empty, path, format!("the array has no elements: its shape is {shape:?}")));
     }

@@ -1,13 +1,13 @@
 //! PNG and JPEG files as grey levels in [0, 1].
 
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::binary;
-use crate::error::{DataError, Kind};
+use crate::error::{DataError, Kind, Place};
 use crate::file;
 use crate::whiten::{self, Filter};
 use crate::{Content, Element, Header};
@@ -18,6 +18,8 @@ const MAX_SIDE: u32 = 1 << 15;
 const MAX_PIXELS: u64 = 1 << 27;
 /// Most bytes that decoding may take.
 const MAX_ALLOCATION: u64 = 2 << 30;
+/// The first bytes of every JPEG.
+const JPEG_START: [u8; 2] = [0xff, 0xd8];
 /// Weights of red, green and blue in luminance, by Rec. 709.
 const LUMINANCE: [f64; 3] = [0.2126, 0.7152, 0.0722];
 
@@ -130,6 +132,7 @@ pub(crate) fn size(path: &Path) -> Result<(usize, usize), DataError> {
 /// All pixels of an image.
 pub(crate) fn read(path: &Path) -> Result<Picture, DataError> {
     let decoder = decoder(path)?;
+    check_jpeg_end(path)?;
     let image = DynamicImage::from_decoder(decoder).map_err(|error| image_error(path, &error))?;
     let (height, width) = (image.height() as usize, image.width() as usize);
     let luminance = |pixel: &[f64; 3]| pixel.iter().zip(LUMINANCE).map(|(x, weight)| x * weight).sum();
@@ -178,6 +181,40 @@ fn decoder(path: &Path) -> Result<impl ImageDecoder, DataError> {
     let bits = u64::from(decoder.original_color_type().bits_per_pixel());
     binary::check_growth(path, pixels * bits / 8, length)?;
     Ok(decoder)
+}
+
+/// Refuses a JPEG that ends before its end marker. The decoder would fill in what is missing.
+fn check_jpeg_end(path: &Path) -> Result<(), DataError> {
+    let (mut file, _) = file::open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| DataError::io(path, &error))?;
+    if !bytes.starts_with(&JPEG_START) || ends_as_jpeg(&bytes).is_some() {
+        return Ok(());
+    }
+    Err(DataError::file(Kind::Truncated, path, "the JPEG image ends too early")
+        .at(Place::Byte(bytes.len() as u64))
+        .help("the file is incomplete; copy or write it again"))
+}
+
+/// Walks over the segments of a JPEG (ITU-T T.81, annex B) to its end marker. None where there is
+/// none, or where the segments run beyond the file.
+fn ends_as_jpeg(bytes: &[u8]) -> Option<()> {
+    let mut rest = bytes.get(JPEG_START.len()..)?;
+    loop {
+        // Entropy-coded data, in which 0xff is followed by 0 or by a restart marker, and padding.
+        let at =
+            rest.windows(2).position(|pair| matches!(pair, [0xff, code] if !matches!(code, 0 | 0xd0..=0xd7 | 0xff)))?;
+        let code = *rest.get(at + 1)?;
+        rest = rest.get(at + 2..)?;
+        match code {
+            0xd9 => return Some(()),
+            0x01 | 0xd8 => {}
+            _ => {
+                let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
+                rest = rest.get(length.max(2)..)?;
+            }
+        }
+    }
 }
 
 fn image_error(path: &Path, error: &ImageError) -> DataError {

@@ -58,6 +58,7 @@ fn npy_files() {
         npy_of("<f8", "(4294967296, 4294967296, 3)", &three),
         npy_of("<f8", "(3000000000,)", &three),
         npy_of("<f8", "(99999999999999999999999,)", &three),
+        npy_of("|u1", &format!("({})", "1,".repeat(65)), &[0]),
         npy_of("|O", "(3,)", &three),
         npy_of("<c16", "(3,)", &three),
         npy_of("<U4", "(3,)", &three),
@@ -242,6 +243,8 @@ fn images_and_patches() {
     folder.write("notes/a.png", png(8, 8, texture));
     folder.write("notes/b.png", "not an image");
     let whole = png(64, 64, texture);
+    let photo = image::GrayImage::from_fn(32, 32, |x, y| image::Luma([texture(y, x)]));
+    let photo = encode(&image::DynamicImage::ImageLuma8(photo), image::ImageFormat::Jpeg);
     // A PNG of one row whose header announces 30000 × 30000 pixels, with its checksum.
     let mut huge = png(1, 1, texture);
     huge[16..20].copy_from_slice(&30_000u32.to_be_bytes());
@@ -272,6 +275,7 @@ fn images_and_patches() {
             images(folder.path("sizes/*.png")),
             images(folder.path("notes/*.png")),
             images(folder.write("cut.png", &whole[..whole.len() / 2])),
+            images(folder.write("cut.jpg", &photo[..700])),
             images(folder.write("head.png", &whole[..20])),
             images(folder.write("huge.png", &huge)),
             images(folder.write("enormous.png", &enormous)),

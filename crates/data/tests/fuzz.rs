@@ -15,7 +15,7 @@ use proptest::prelude::*;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Most memory that all tests of this file together may take. Every input is below 4 KiB.
-const MOST_MEMORY_MB: f32 = 256.0;
+const MOST_MEMORY_MB: f32 = 64.0;
 
 /// Every reader there is, on one file.
 fn readers(path: &Path) -> Vec<Source> {

@@ -214,6 +214,17 @@ fn the_examples_data() {
     assert_eq!(header(&images(data.join("natural/*.png"))).unwrap().shape, [10, 512, 768]);
 }
 
+#[test]
+fn a_truncated_jpeg_is_an_error() {
+    let folder = Folder::new();
+    let image = image::GrayImage::from_fn(64, 64, |x, y| image::Luma([texture(y, x)]));
+    let whole = encode(&DynamicImage::ImageLuma8(image), ImageFormat::Jpeg);
+    for length in [whole.len() / 4, whole.len() / 2, whole.len() - 20] {
+        let path = folder.write("cut.jpg", &whole[..length]);
+        assert!(load(&images(path)).is_err(), "{length} of {} bytes", whole.len());
+    }
+}
+
 /// The archives that the examples were made from, where they are at hand.
 #[test]
 fn the_shared_archives_agree_with_the_examples() {
