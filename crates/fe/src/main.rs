@@ -1,2 +1,115 @@
-//! The fe command: check, explain, fit and report probabilistic programs.
-fn main() {}
+//! The `fe` command: check, explain, fit and report probabilistic programs.
+
+mod cli;
+mod commands;
+mod data;
+mod directory;
+mod document;
+mod failure;
+mod program;
+mod progress;
+mod render;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use failure::Failure;
+use program::Text;
+
+/// The environment variable that sets the number of threads everywhere.
+const THREADS: &str = "RAYON_NUM_THREADS";
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("fe: a fault of the compiler itself: {info}");
+        eprintln!("please report it, with the program and the command");
+    }));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    match std::panic::catch_unwind(|| dispatch(&cli)) {
+        Ok(code) => code,
+        Err(_) => ExitCode::from(70),
+    }
+}
+
+fn dispatch(cli: &Cli) -> ExitCode {
+    let model = match &cli.command {
+        Command::Fmt(args) => return finish(commands::fmt(args), None),
+        Command::Run(args) => &args.program.model,
+        Command::Check(args) => &args.program.model,
+        Command::Explain(args) => &args.program.model,
+    };
+    let text = match Text::read(model) {
+        Ok(t) => t,
+        Err(f) => return finish(Err(f), None),
+    };
+    let outcome = match &cli.command {
+        Command::Run(args) => threads(args.threads).and_then(|()| run::run(&text, args)),
+        Command::Check(args) => commands::check(&text, args),
+        Command::Explain(args) => commands::explain(&text, args),
+        Command::Fmt(_) => Ok(()),
+    };
+    finish(outcome, Some(&text))
+}
+
+/// Sees to it that `--threads` holds for every part: the pools read one environment variable when the process starts, so
+/// the process is started again with it.
+fn threads(wanted: Option<usize>) -> Result<(), Failure> {
+    let Some(n) = wanted else { return Ok(()) };
+    if n == 0 {
+        return Err(Failure::Usage("--threads takes a number from 1".into()));
+    }
+    if std::env::var(THREADS).ok().as_deref() == Some(n.to_string().as_str()) {
+        return Ok(());
+    }
+    let failed = |e: std::io::Error| Failure::Io(format!("the process cannot be started again with {n} threads: {e}"));
+    let me = std::env::current_exe().map_err(failed)?;
+    let mut again = std::process::Command::new(me);
+    again.args(std::env::args_os().skip(1)).env(THREADS, n.to_string());
+    restart(again).map_err(failed)
+}
+
+#[cfg(unix)]
+fn restart(mut command: std::process::Command) -> std::io::Result<()> {
+    Err(std::os::unix::process::CommandExt::exec(&mut command))
+}
+
+#[cfg(not(unix))]
+fn restart(mut command: std::process::Command) -> std::io::Result<()> {
+    let status = command.status()?;
+    std::process::exit(status.code().unwrap_or(70));
+}
+
+fn finish(outcome: Result<(), Failure>, text: Option<&Text>) -> ExitCode {
+    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    let code = failure.code();
+    match failure {
+        Failure::Program(d) | Failure::Data(d) => show(text, &d),
+        Failure::Fit(d) => show(text, &[d]),
+        Failure::Usage(message) | Failure::Io(message) => eprintln!("fe: {message}"),
+        Failure::Unconverged(test) => eprintln!("fe: not converged: {test}"),
+        Failure::Internal(message) => {
+            eprintln!("fe: a fault of the compiler itself: {message}");
+            eprintln!("please report it, with the program and the command");
+        }
+        Failure::Unformatted => {}
+    }
+    ExitCode::from(code)
+}
+
+fn show(text: Option<&Text>, diagnostics: &[fe_syntax::Diagnostic]) {
+    let Some(text) = text else { return };
+    eprint!("{}", render::text(&text.file, &text.source, diagnostics, render::colour_on_stderr()));
+    let errors = diagnostics.iter().filter(|d| d.severity == fe_syntax::Severity::Error).count();
+    if errors > 1 {
+        eprintln!("{errors} errors");
+    }
+}

@@ -236,6 +236,7 @@ impl Deriver<'_> {
             sum: latent.node,
             local: latent.is_local(self.program.row),
             sampled: false,
+            penalty: matches!(posterior, Posterior::Point),
             estimator: "closed form",
             reason: String::new(),
             formula: String::new(),
@@ -384,6 +385,7 @@ impl Deriver<'_> {
             sum: e.node,
             local,
             sampled: e.sampled,
+            penalty: false,
             estimator: if e.sampled { "pathwise" } else { "closed form" },
             reason: if e.sampled { e.reason } else { formula::why_closed(observe) },
             formula: formula::distortion(observe, !e.sampled, self.source),
@@ -409,6 +411,7 @@ impl Deriver<'_> {
             sum: e.node,
             local,
             sampled: e.sampled,
+            penalty: false,
             estimator: if e.sampled { "pathwise" } else { "closed form" },
             reason: if e.sampled {
                 e.reason

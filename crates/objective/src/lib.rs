@@ -2,12 +2,14 @@
 
 mod derive;
 mod expectation;
+mod explain;
 mod formula;
 mod guides;
 mod objective;
 mod prepare;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
+pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use objective::{
     Block, Energy, Joint, LatentNodes, Objective, Parameter, Prepared, Reported, Start, Term, TermKind, Underivable,

@@ -117,6 +117,8 @@ pub struct Term {
     pub local: bool,
     /// Whether it is sampled.
     pub sampled: bool,
+    /// A rate that is −log p at a point: a penalty and not information.
+    pub penalty: bool,
     /// The estimator chosen.
     pub estimator: &'static str,
     /// Why it was chosen.

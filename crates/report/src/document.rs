@@ -169,7 +169,7 @@ pub struct Latent {
     pub lifetime_sparsity: Option<f64>,
     /// Treves–Rolls sparsity over units, averaged over rows.
     pub population_sparsity: Option<f64>,
-    /// Units whose rate exceeds [`ACTIVE_NATS`](crate::statistics::ACTIVE_NATS).
+    /// Units whose rate exceeds 0.01 nats.
     pub active: Option<u64>,
     /// Units in all.
     pub of: Option<u64>,

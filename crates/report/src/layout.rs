@@ -89,10 +89,10 @@ impl Page {
             let text = if place + 1 == used { text.trim_end() } else { &text };
             if self.colour && span.tone != Tone::Plain && !text.trim().is_empty() {
                 let style = span.tone.style();
-                // The spaces before a word stay outside its style.
-                let start = text.len() - text.trim_start().len();
-                let (space, word) = text.split_at(start);
-                self.text.push_str(&format!("{space}{style}{word}{style:#}"));
+                // Padding stays outside the style.
+                let word = text.trim();
+                let (before, after) = text.split_once(word).unwrap_or_default();
+                self.text.push_str(&format!("{before}{style}{word}{style:#}{after}"));
             } else {
                 self.text.push_str(text);
             }
@@ -168,6 +168,9 @@ const GAPS: [usize; 2] = [3, 2];
 /// The narrowest that a wrapped column gets.
 const NARROWEST: usize = 16;
 
+/// The narrowest that labels get, with the two columns that they are set in.
+const NARROWEST_LABEL: usize = 10;
+
 /// How far a rule is set in.
 const INDENT: usize = 2;
 
@@ -235,6 +238,10 @@ impl Table {
                 last.1 = last.1.saturating_sub(over).max(NARROWEST.min(last.1));
             }
         }
+        let over = total(&columns, gap).saturating_sub(page);
+        if let Some((_, label)) = columns.first_mut() {
+            *label = label.saturating_sub(over).max(self.narrowest_label()).min(*label);
+        }
         let mut lines = Vec::new();
         for row in &self.rows {
             match row {
@@ -248,6 +255,12 @@ impl Table {
             }
         }
         lines
+    }
+
+    /// What the column of labels keeps when the others need its room.
+    fn narrowest_label(&self) -> usize {
+        let title = self.rows.iter().find_map(|row| if let Row::Head(cells) = row { cells.first() } else { None });
+        title.map_or(0, Span::width).max(NARROWEST_LABEL)
     }
 
     /// One row, as several lines where its last cell is broken.
@@ -264,6 +277,9 @@ impl Table {
                 used += gap;
             }
             let mut cell = cell.clone();
+            if line.is_empty() {
+                cell.text = elide(&cell.text, width);
+            }
             if align == Align::Wrap {
                 let mut pieces = wrap(&cell.text, width).into_iter();
                 cell.text = pieces.next().unwrap_or_default();
@@ -323,7 +339,8 @@ pub(crate) fn elide(name: &str, width: usize) -> String {
         return name.to_owned();
     }
     let half = width.saturating_sub(1) / 2;
-    let ends = letters.iter().take(half).chain(['…'].iter()).chain(letters.iter().skip(letters.len() - half));
+    let ends =
+        letters.iter().take(half).chain(['…'].iter()).chain(letters.iter().skip(letters.len().saturating_sub(half)));
     ends.collect()
 }
 

@@ -1,8 +1,7 @@
 //! A fit as a ledger: terminal text and JSON.
 //!
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
-//! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
-//! [`statistics`] measures the activity of a code.
+//! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
 mod document;
 mod figures;
@@ -11,7 +10,6 @@ mod json;
 mod layout;
 mod nested;
 mod posterior;
-pub mod statistics;
 mod terminal;
 mod trace;
 

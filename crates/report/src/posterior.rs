@@ -18,13 +18,10 @@ const PLOT: (usize, usize) = (24, 40);
 /// Significant digits of the standard deviation.
 const SD_DIGITS: i32 = 3;
 
-/// Columns for a name where numbers need the room.
-const SHORT_NAME: usize = 12;
-
 /// How a table is written.
 #[derive(Clone, Copy)]
 struct Form {
-    /// Decimal points under each other, and one number of decimals for each array.
+    /// Decimal points under each other, and one number of decimals for each array where one suits it.
     aligned: bool,
     /// Columns for the intervals.
     plot: usize,
@@ -46,18 +43,19 @@ pub(crate) fn print(page: &mut Page, title: &str, posterior: &IndexMap<String, S
 }
 
 fn table(title: &str, posterior: &IndexMap<String, Summary>, form: Form) -> Table {
-    let (align, longest) = if form.aligned { (Align::Point, NAME) } else { (Align::Right, SHORT_NAME) };
+    let align = if form.aligned { Align::Point } else { Align::Right };
     let mut columns = ["mean", "sd", "5 %", "50 %", "95 %"].map(|name| (name, align)).to_vec();
     columns.push(("5 % ───●─── 95 %", Align::Left));
     let mut table = Table::new(title, &columns);
     for (name, summary) in posterior {
-        let name = elide(name, longest);
+        let name = elide(name, NAME);
         let size = summary.mean.values().len();
         let shown = if size > WHOLE { BEGINNING } else { size };
         let rows: Vec<[f64; 5]> = (0..shown).map(|element| figures(summary, element)).collect();
         let scale = Scale::of(&rows, form.plot);
+        let alike = form.aligned && alike(&rows);
         for (element, row) in rows.iter().enumerate() {
-            let decimals = if form.aligned { sd_decimals(&rows) } else { sd_decimals(&[*row]) };
+            let decimals = sd_decimals(if alike { &rows } else { std::slice::from_ref(row) });
             let mut cells: Vec<Span> = row.iter().map(|&value| Span::plain(write(value, decimals))).collect();
             cells.extend(scale.as_ref().map(|scale| Span::plain(scale.draw(row))));
             table.row(&Span::plain(format!("{name}{}", summary.mean.place(element))), cells);
@@ -75,11 +73,20 @@ fn figures(summary: &Summary, element: usize) -> [f64; 5] {
     [&summary.mean, &summary.sd, &summary.q05, &summary.q50, &summary.q95].map(at)
 }
 
+/// The standard deviations that are positive and finite.
+fn sds(rows: &[[f64; 5]]) -> impl Iterator<Item = f64> {
+    rows.iter().map(|&[_, sd, ..]| sd).filter(|sd| *sd > 0.0 && sd.is_finite())
+}
+
+/// Whether one number of decimals suits all rows.
+fn alike(rows: &[[f64; 5]]) -> bool {
+    sds(rows).fold(0.0, f64::max) <= 100.0 * sds(rows).fold(f64::INFINITY, f64::min)
+}
+
 /// Decimals that give the smallest standard deviation three significant digits. None where they are more than can be
 /// read, or nothing varies.
 fn sd_decimals(rows: &[[f64; 5]]) -> Option<usize> {
-    let sds = rows.iter().map(|&[_, sd, ..]| sd).filter(|sd| *sd > 0.0 && sd.is_finite());
-    let smallest = sds.fold(f64::INFINITY, f64::min);
+    let smallest = sds(rows).fold(f64::INFINITY, f64::min);
     (1e-6..1e9).contains(&smallest).then(|| decimals(smallest, SD_DIGITS))
 }
 
@@ -137,7 +144,7 @@ pub(crate) fn khat_meaning(khat: f64) -> (Tone, &'static str) {
     } else if khat >= 0.7 {
         (Tone::Bad, "the guide is too far from the posterior to be corrected; doubt its spread and tails")
     } else if khat >= 0.5 {
-        (Tone::Plain, "the guide is near enough to the posterior for resampling to correct it")
+        (Tone::Plain, "the guide is near enough for resampling to correct it")
     } else {
         (Tone::Good, "the guide is close to the posterior")
     }

@@ -12,7 +12,7 @@ const DEFAULT_OBJECTIVE: &str = "distortion + rate";
 const WIDTH: (usize, usize) = (60, 120);
 
 /// From this width on, there is room for longer headings, and for the reason beside each estimator.
-const ROOMY: usize = 100;
+const ROOMY: usize = 110;
 
 /// Columns for a name before its middle is left out.
 pub(crate) const NAME: usize = 24;

@@ -1,1 +1,22 @@
 //! Optimizers, schedules, minibatches, convergence, evaluation.
+
+pub mod batches;
+pub mod convergence;
+mod curvature;
+mod deterministic;
+pub mod draws;
+mod evaluate;
+mod fit;
+pub mod lbfgs;
+pub mod linear_algebra;
+pub mod optimizer;
+mod posterior;
+mod problem;
+pub mod psis;
+pub mod statistics;
+mod stochastic;
+
+pub use evaluate::{Figures, LatentFigure, MeterFigure, TermFigure};
+pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
+pub use posterior::{KHAT_LIMIT, Posterior, Summary};
+pub use problem::{Problem, Setting, Values, from_sorted, to_sorted};

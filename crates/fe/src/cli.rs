@@ -1,0 +1,135 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Compiles probabilistic programs to their free energy, fits them, and reports what their codes cost.
+#[derive(Debug, Parser)]
+#[command(name = "fe", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check, compile, fit and report.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Everything short of fitting: names, axes, supports, guides, data headers.
+    Check(CheckArgs),
+    /// The derived objective, term by term: formula, estimator, reason, bias.
+    Explain(ExplainArgs),
+    /// Print or rewrite a program in the canonical layout.
+    Fmt(FmtArgs),
+}
+
+const RUN_HELP: &str = "\
+A run directory holds fit.json, trace.csv, params.safetensors, model.fe and run.json. Not yet written: posterior.nc,
+report.html, checkpoint/ (and so --resume).
+
+Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
+5 no convergence verdict (with --strict), 70 a fault of the compiler itself.";
+
+/// What says how a program is read.
+#[derive(Args, Clone, Debug)]
+pub struct ProgramArgs {
+    /// The program; `-` reads standard input.
+    pub model: String,
+    /// Replace the file of the reader in a data declaration.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// Set a `const` or `dim`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `fe run`
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// Seed of starts, draws, batches and the hold-out split [default: the program's, else 0].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Optimizer steps, in place of the program's; 0 reports the start.
+    #[arg(long, conflicts_with = "epochs")]
+    pub steps: Option<usize>,
+    /// Passes over the data, in place of the program's.
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Precision [default: f64 for small problems and L-BFGS, else f32].
+    #[arg(long)]
+    pub precision: Option<PrecisionArg>,
+    /// What runs the graph [default: candle, the only one yet].
+    #[arg(long, default_value = "candle")]
+    pub executor: ExecutorArg,
+    /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// The run directory [default: runs/NAME].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print fit.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no ledger.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Exit with 5 when the fit ends without a convergence verdict.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `fe check`
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// Diagnostics as JSON on standard output, for editors.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fe explain`
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// The tensor graph of the objective too.
+    #[arg(long)]
+    pub graph: bool,
+}
+
+/// `fe fmt`
+#[derive(Args, Clone, Debug)]
+pub struct FmtArgs {
+    /// The programs; `-` reads standard input and writes standard output.
+    #[arg(required = true)]
+    pub models: Vec<String>,
+    /// Change nothing; exit with 1 where a program is not in the canonical layout.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Floating-point precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
+}
+
+/// Executors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExecutorArg {
+    /// candle tensors: portable, the reference.
+    Candle,
+}

@@ -1,0 +1,127 @@
+//! Loads a checked program's data into tensors, and checks every value against its type and its likelihood.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_check::{Data, Observe, Program, SourceCall};
+use fe_distribution::Support;
+use fe_graph::{InputId, Tensor};
+use fe_syntax::Diagnostic;
+
+use crate::failure::Failure;
+use crate::program::data_diagnostic;
+
+/// Loaded data.
+pub struct Arrays {
+    /// A tensor for each data input, row-major over its sorted axes.
+    pub tensors: HashMap<InputId, Arc<Tensor>>,
+    /// SHA-256 of what was read, by name.
+    pub hashes: Vec<(String, String)>,
+    /// Levels of text columns, by name.
+    pub levels: Vec<(String, Vec<String>)>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// How many numbers there are.
+    pub numbers: usize,
+}
+
+/// Reads every array of a program; statistics are taken from the training rows.
+pub fn load(
+    program: &Program,
+    sources: &[(SourceCall, fe_data::Source)],
+    train: &[u64],
+) -> Result<Arrays, Failure> {
+    let mut arrays =
+        Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0 };
+    let mut wrong = vec![];
+    for data in &program.data {
+        let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else {
+            return Err(Failure::Internal(format!("`{}` has no source", data.name)));
+        };
+        let with_rows = program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
+        let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
+        let options = fe_data::Options { rows, ..fe_data::Options::default() };
+        match fe_data::load_with(source, &options) {
+            Err(e) => wrong.push(data_diagnostic(&e, call)),
+            Ok(array) => {
+                arrays.hashes.push((data.name.clone(), array.sha256));
+                if let Some(levels) = array.levels {
+                    arrays.levels.push((data.name.clone(), levels));
+                }
+                if array.redrawn > 0 {
+                    arrays.notes.push(format!("{} flat patches of `{}` were drawn again", array.redrawn, data.name));
+                }
+                let extents: Vec<usize> = data.axes.iter().map(|a| program.graph.extent_of(a.id)).collect();
+                let size: usize = extents.iter().product();
+                if size != array.values.len() {
+                    let message = format!("`{}` holds {} numbers, not {size}", data.name, array.values.len());
+                    wrong.push(Diagnostic::error("D0030", message, call.span, "the file does not match its header"));
+                    continue;
+                }
+                if let Some(d) = misfit(program, data, call, &array.values, &extents) {
+                    wrong.push(d);
+                }
+                arrays.numbers += size;
+                let values = fe_train::to_sorted(&program.graph, &data.axes, array.values);
+                let shape =
+                    fe_graph::axis::sorted(&data.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
+                arrays.tensors.insert(data.input, Arc::new(Tensor { shape, values }));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(arrays) } else { Err(Failure::Data(wrong)) }
+}
+
+/// The first value outside the declared type, or outside the support of the likelihood that observes it as it is.
+fn misfit(
+    program: &Program,
+    data: &Data,
+    call: &SourceCall,
+    values: &[f64],
+    extents: &[usize],
+) -> Option<Diagnostic> {
+    let plain = program.graph.node(data.node).op == fe_graph::Op::Input(data.input);
+    let by_type = plain.then_some((data.support, "its type".to_owned()));
+    let observed = |o: &&Observe| plain && o.value == data.node;
+    let by_likelihood = program.observes.iter().find(observed).and_then(|o| {
+        let support = o.distribution.support(&program.graph)?;
+        // Bernoulli takes an expectation.
+        let support = if support == Support::Bool { Support::Unit } else { support };
+        Some((support, format!("the support of {}", o.distribution.family.name())))
+    });
+    for (support, whose) in by_type.into_iter().chain(by_likelihood) {
+        if let Some(k) = values.iter().position(|&v| !support.contains_value(v)) {
+            let value = values.get(k).copied().unwrap_or(f64::NAN);
+            let place = place(program, data, k, extents);
+            let message = format!("`{}` is {value} at {place}, outside {whose}, {}", data.name, support.describe());
+            let help = match support {
+                Support::Unit => "scale it to 0…1 (`/ 255` for bytes), or use another likelihood",
+                Support::Count => "counts are whole numbers from 0; use another likelihood for real values",
+                Support::Index(_) => "an index counts from 0; write `- 1` after a source that counts from 1",
+                _ => "correct the file, or declare another type or likelihood",
+            };
+            return Some(Diagnostic::error("D0031", message, call.span, format!("read from {}", described(call))).help(help));
+        }
+    }
+    None
+}
+
+fn described(call: &SourceCall) -> String {
+    use fe_check::Reader;
+    match &call.reader {
+        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } | Reader::Json { path, .. } => path.clone(),
+        Reader::Idx { path } | Reader::Images { path } | Reader::Patches { path, .. } => path.clone(),
+        Reader::NormalDraws { .. } => "normal_draws".into(),
+    }
+}
+
+fn place(program: &Program, data: &Data, element: usize, extents: &[usize]) -> String {
+    let mut rest = element;
+    let mut parts = vec![];
+    for (axis, &extent) in data.axes.iter().zip(extents).rev() {
+        parts.push(format!("{} = {}", program.graph.axis_name(*axis), rest % extent.max(1)));
+        rest /= extent.max(1);
+    }
+    parts.reverse();
+    if parts.is_empty() { "its only value".into() } else { parts.join(", ") }
+}

@@ -1,0 +1,155 @@
+//! From a fit to the document that is reported.
+
+use fe_check::Program;
+use fe_objective::{Objective, TermKind};
+use fe_report as report;
+use fe_train::{Fit, KHAT_LIMIT, Summary};
+
+/// What the document says besides the fit's own figures.
+pub struct Setting {
+    /// The seed.
+    pub seed: u64,
+    /// What ran the graph: `candle, cpu, f32`.
+    pub executor: String,
+    /// Threads.
+    pub threads: usize,
+    /// Notes from loading.
+    pub notes: Vec<String>,
+}
+
+/// The document of a fit.
+pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Setting) -> report::Document {
+    let f = &fit.figures;
+    let global = f.rate - f.local_rate;
+    let split = objective.row.is_some() && objective.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
+    let training_rows = f.rows as f64;
+    let mut notes = objective.notes.clone();
+    notes.extend(setting.notes);
+    notes.extend(fit.notes.iter().cloned());
+    if fit.interrupted {
+        notes.push("the fit was interrupted: these are the figures of what it had".into());
+    }
+    if let Some(price) = program.prices.first()
+        && let Some(energy) = f.energy
+    {
+        notes.push(format!(
+            "at {:e} {} a spike, your assumption, the code costs {:.4e} {} per row",
+            price.value,
+            price.unit,
+            energy * price.value,
+            price.unit
+        ));
+    }
+    report::Document {
+        model: program.name.clone(),
+        title: program.title.clone(),
+        fe_version: env!("CARGO_PKG_VERSION").into(),
+        seed: setting.seed,
+        rows: f.rows as u64,
+        steps: fit.steps,
+        seconds: fit.seconds,
+        optimizer: Some(fit.method.clone()),
+        executor: Some(setting.executor),
+        threads: Some(setting.threads as u64),
+        objective: program.objective.text.clone(),
+        objective_value: f.objective,
+        schema: report::SCHEMA,
+        free_energy: f.free_energy,
+        free_energy_se: f.se,
+        distortion: f.distortion,
+        rate: f.rate,
+        rate_bits: f.rate / std::f64::consts::LN_2,
+        local_rate: split.then_some(f.local_rate),
+        global_rate: split.then_some(global),
+        free_energy_total: f.free_energy * training_rows,
+        up_to_constant: objective.up_to_constant,
+        energy: f.energy,
+        heldout: fit.heldout.as_ref().map(|h| report::HeldOut {
+            rows: Some(h.rows as u64),
+            free_energy: h.free_energy,
+            distortion: h.distortion,
+            rate: h.rate,
+            energy: h.energy,
+            r2: h.r2,
+        }),
+        terms: objective.terms.iter().zip(&f.terms).map(|(t, v)| term(t, v)).collect(),
+        latents: f.latents.iter().map(|l| (l.name.clone(), latent(l))).collect(),
+        meters: f
+            .meters
+            .iter()
+            .map(|m| {
+                let meter = report::Meter {
+                    mean: m.mean,
+                    zeros: m.zeros,
+                    lifetime_sparsity: m.lifetime,
+                    population_sparsity: m.population,
+                };
+                (m.name.clone(), meter)
+            })
+            .collect(),
+        constraints: vec![],
+        posterior: fit.posterior.guide.iter().map(summary).collect(),
+        posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
+        verdict: verdict(fit, notes),
+    }
+}
+
+fn verdict(fit: &Fit, mut notes: Vec<String>) -> report::Verdict {
+    if fit.posterior.khat.is_some_and(|k| k > KHAT_LIMIT) {
+        notes.push(
+            "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization".into(),
+        );
+    }
+    report::Verdict {
+        converged: fit.converged,
+        test: Some(fit.test.clone()),
+        khat: fit.posterior.khat,
+        notes,
+    }
+}
+
+fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
+    let kind = match t.kind {
+        TermKind::Rate if t.penalty => report::TermKind::Penalty,
+        TermKind::Rate => report::TermKind::Rate,
+        TermKind::Distortion | TermKind::Loss => report::TermKind::Distortion,
+    };
+    report::Term {
+        name: t.name.clone(),
+        kind,
+        nats: v.nats,
+        se: v.se,
+        estimator: t.estimator.into(),
+        reason: t.reason.clone(),
+        biased: t.bias.is_some(),
+        bias: t.bias.clone(),
+    }
+}
+
+fn latent(l: &fe_train::LatentFigure) -> report::Latent {
+    report::Latent {
+        rate: l.rate,
+        energy: l.energy,
+        prior_energy: l.prior_energy,
+        nats_per_spike: l.energy.map(|e| l.rate / e).filter(|v| v.is_finite()),
+        zeros: l.zeros,
+        lifetime_sparsity: l.lifetime,
+        population_sparsity: l.population,
+        active: l.active.map(|a| a as u64),
+        of: l.active.map(|_| l.units as u64),
+        local: l.local,
+        dimension: l.units as u64,
+    }
+}
+
+fn summary(s: &Summary) -> (String, report::Summary) {
+    let nested = |v: &[f64]| report::Nested::new(s.shape.clone(), v.to_vec()).unwrap_or_else(|_| report::Nested::scalar(f64::NAN));
+    let summary = report::Summary {
+        mean: nested(&s.mean),
+        sd: nested(&s.sd),
+        q05: nested(&s.q05),
+        q50: nested(&s.q50),
+        q95: nested(&s.q95),
+    };
+    (s.name.clone(), summary)
+}

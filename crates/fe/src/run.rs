@@ -1,0 +1,156 @@
+//! `fe run`: check, compile, fit, report.
+
+use std::path::PathBuf;
+
+use fe_candle::{CandleExecutor, Precision};
+use fe_check::{OptimizerKind, Program, TrainSpec};
+use fe_graph::{Executor, NonFinite};
+use fe_syntax::{Diagnostic, Span};
+use fe_train::{FitError, Problem};
+use serde_json::json;
+
+use crate::cli::{PrecisionArg, RunArgs};
+use crate::failure::Failure;
+use crate::program::{self, Text};
+use crate::{data, directory, document, progress, render};
+
+/// Below this many numbers of data and parameters together, f64 is the default.
+const DOUBLE_BELOW: usize = 100_000;
+
+/// Runs a program.
+pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
+    let loaded = program::load(text, &args.program)?;
+    if !args.quiet {
+        eprint!("{}", render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+    }
+    let mut program = loaded.program;
+    program.train = overridden(program.train.clone(), args);
+    let seed = program.train.seed.unwrap_or(0);
+    let objective = fe_objective::derive(&program, &text.source).map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+
+    let rows = program.row.map_or(0, |r| r.rows);
+    let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
+    let arrays = data::load(&program, &loaded.sources, &split.0)?;
+    let parameters: usize = objective
+        .parameters
+        .iter()
+        .map(|p| p.axes.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
+        .sum();
+    let precision = match args.precision {
+        Some(PrecisionArg::F32) => Precision::F32,
+        Some(PrecisionArg::F64) => Precision::F64,
+        None if arrays.numbers + parameters < DOUBLE_BELOW => Precision::F64,
+        // A line search cannot see past single precision.
+        None if fe_train::uses_lbfgs(&objective, &program.train, rows) => Precision::F64,
+        None => Precision::F32,
+    };
+    let executor = CandleExecutor::new(precision, &args.device).map_err(|e| Failure::Usage(e.to_string()))?;
+    let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
+    let problem = Problem::new(&objective, &executor, arrays.tensors, split, seed).map_err(internal)?;
+
+    let mut display = progress::Progress::new(args.quiet);
+    let result = fe_train::fit(&problem, &program.train, &mut display);
+    display.finish();
+    let fit = result.map_err(|e| failed(e, &program))?;
+
+    let setting = document::Setting {
+        seed,
+        executor: format!("{}, {}", executor.name(), args.device),
+        threads: rayon::current_num_threads(),
+        notes: arrays.notes,
+    };
+    let executor_name = setting.executor.clone();
+    let document = document::document(&program, &objective, &fit, setting);
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&program.name));
+    let run_json = json!({
+        "fe_version": env!("CARGO_PKG_VERSION"),
+        "program": text.file,
+        "seed": seed,
+        "executor": executor_name,
+        "threads": rayon::current_num_threads(),
+        "method": fit.method,
+        "options": {
+            "data": args.program.data, "set": args.program.set, "steps": args.steps, "epochs": args.epochs,
+            "precision": format!("{precision:?}").to_lowercase(), "device": args.device,
+        },
+        "data": arrays.hashes.iter().map(|(n, h)| json!({ "name": n, "sha256": h })).collect::<Vec<_>>(),
+        "levels": arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l })).collect::<Vec<_>>(),
+    });
+    let run = directory::Run { source: &text.source, run_json, fit: &fit, document: &document, problem: &problem };
+    directory::write(&folder, &run)?;
+    if args.json {
+        print!("{}", fe_report::json(&document));
+    } else if !args.quiet {
+        print!("{}", fe_report::terminal(&document, width(), render::colour_on_stdout()));
+        println!("\nsaved in {}", folder.display());
+    }
+    if args.strict && !fit.converged {
+        return Err(Failure::Unconverged(fit.test));
+    }
+    Ok(())
+}
+
+/// The `train` block with the command line's wishes.
+fn overridden(mut train: TrainSpec, args: &RunArgs) -> TrainSpec {
+    if args.seed.is_some() {
+        train.seed = args.seed;
+    }
+    if args.steps.is_some() {
+        train.steps = args.steps;
+        train.epochs = None;
+    }
+    if args.epochs.is_some() {
+        train.epochs = args.epochs;
+        train.steps = None;
+    }
+    train
+}
+
+/// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
+    columns.or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w))).unwrap_or(100).clamp(60, 200)
+}
+
+fn failed(e: FitError, program: &Program) -> Failure {
+    match e {
+        FitError::Execution(fe_graph::ExecutionError::Index { origin, value, extent }) => {
+            let message = format!("an index is {value}, outside the {extent} places of its axis");
+            let d = Diagnostic::error("R0002", message, span_of(program, origin), "this index");
+            Failure::Data(vec![d.help("an index counts from 0; write `- 1` after a source that counts from 1")])
+        }
+        FitError::Execution(e) => Failure::Internal(e.to_string()),
+        FitError::Unsuited(message) => {
+            let span = program.train.span.unwrap_or_default();
+            Failure::Program(vec![Diagnostic::error("E0801", message, span, "asked for here")])
+        }
+        FitError::NonFinite { step, terms, place } => Failure::Fit(non_finite(program, step, &terms, place.as_deref())),
+    }
+}
+
+fn span_of(program: &Program, origin: fe_graph::Origin) -> Span {
+    program.origins.get(origin.0 as usize).copied().unwrap_or_default()
+}
+
+fn non_finite(program: &Program, step: u64, terms: &[String], place: Option<&NonFinite>) -> Diagnostic {
+    let of = match terms {
+        [] => "its gradient".to_owned(),
+        terms => format!("the term{} `{}`", if terms.len() == 1 { "" } else { "s" }, terms.join("`, `")),
+    };
+    let message = format!("the free energy stopped being finite at step {step}, in {of}");
+    let (span, label) = match place {
+        None => (program.objective.span.unwrap_or_default(), "no single operation was found".to_owned()),
+        Some(p) => {
+            let at: Vec<String> = p.index.iter().map(|(axis, k)| format!("{axis} = {k}")).collect();
+            let at = if at.is_empty() { String::new() } else { format!(" at {}", at.join(", ")) };
+            let of: Vec<String> = p.operands.iter().map(|v| format!("{v:.6}")).collect();
+            let of = if of.is_empty() { String::new() } else { format!(" of {}", of.join(" and ")) };
+            (span_of(program, p.origin), format!("{}{of} gives {}{at}", p.operation, p.value))
+        }
+    };
+    let help = match program.train.optimizer {
+        Some(OptimizerKind::Lbfgs) => "bound what is exponentiated, or state another start",
+        _ => "lower the step size `lr`, clip the gradient with `clip = 100`, or bound what is exponentiated",
+    };
+    Diagnostic::error("R0001", message, span, label).help(help)
+}

@@ -1,0 +1,124 @@
+//! Where a joint Gaussian starts, and its scale: the prior's median, or the mode found from there, with the curvature
+//! of the log joint density. Of the two the one with the lower free energy is taken.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use fe_graph::{Compiled, ExecutionError, InputId, Tensor};
+use fe_objective::Joint;
+
+use crate::lbfgs;
+use crate::linear_algebra::covariance_factor;
+use crate::problem::{Problem, Setting, Values};
+
+/// Directions flatter than this fraction of the steepest keep that curvature, so that no start is infinitely wide.
+const FLOOR: f64 = 1e-10;
+
+/// The base u₀ and the lower factor C of a joint Gaussian.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    /// u₀ [dimension].
+    pub base: Vec<f64>,
+    /// C [dimension, dimension].
+    pub factor: Vec<f64>,
+    /// What it was taken from.
+    pub from: &'static str,
+}
+
+impl Anchor {
+    /// As inputs of the objective.
+    pub fn feed(&self, joint: &Joint, extra: &mut HashMap<InputId, Arc<Tensor>>) {
+        let d = joint.dimension;
+        let base = Tensor { shape: vec![d], values: self.base.clone() };
+        let factor = Tensor { shape: vec![d, d], values: self.factor.clone() };
+        extra.insert(joint.base, Arc::new(base));
+        extra.insert(joint.curvature, Arc::new(factor));
+    }
+}
+
+/// The prior's medians on the unconstrained scale.
+pub fn medians(joint: &Joint) -> Vec<f64> {
+    joint.blocks.iter().flat_map(|b| std::iter::repeat_n(b.median, b.length)).collect()
+}
+
+fn unit(d: usize) -> Vec<f64> {
+    let mut factor = vec![0.0; d * d];
+    factor.iter_mut().step_by(d + 1).for_each(|v| *v = 1.0);
+    factor
+}
+
+/// The candidate starts of a joint Gaussian, best guess last.
+///
+/// # Errors
+/// When a run fails.
+pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<Vec<Anchor>, ExecutionError> {
+    let median = medians(joint);
+    let d = joint.dimension;
+    let mut list = vec![Anchor { base: median.clone(), factor: unit(d), from: "the prior's median, unit scale" }];
+    if !joint.curvature_known {
+        return Ok(list);
+    }
+    let mut energy = Energy {
+        problem,
+        joint,
+        values,
+        value: problem.compile(&[joint.energy, joint.energy_gradient])?,
+        product: problem.compile(&[joint.energy_product])?,
+    };
+    if let Some(factor) = energy.factor(&median)? {
+        list.push(Anchor { base: median.clone(), factor, from: "the prior's median and the curvature there" });
+    }
+    let options = lbfgs::Options { iterations: 500, ..lbfgs::Options::default() };
+    if let Some(mode) = energy.mode(&median, options)?
+        && let Some(factor) = energy.factor(&mode)?
+    {
+        list.push(Anchor { base: mode, factor, from: "the mode found from the prior's median, and the curvature there" });
+    }
+    Ok(list)
+}
+
+struct Energy<'a> {
+    problem: &'a Problem<'a>,
+    joint: &'a Joint,
+    values: &'a Values,
+    value: Box<dyn Compiled>,
+    product: Box<dyn Compiled>,
+}
+
+impl Energy<'_> {
+    fn setting(&self, point: &[f64], direction: Option<&[f64]>) -> Setting {
+        let tensor = |v: &[f64]| Arc::new(Tensor { shape: vec![v.len()], values: v.to_vec() });
+        let mut setting = Setting::reporting(0, 1);
+        setting.extra.insert(self.joint.point, tensor(point));
+        if let Some(v) = direction {
+            setting.extra.insert(self.joint.direction, tensor(v));
+        }
+        setting
+    }
+
+    fn at(&mut self, point: &[f64]) -> Result<(f64, Vec<f64>), ExecutionError> {
+        let feed = self.problem.feed(self.values, &self.problem.train, &self.setting(point, None));
+        let mut results = self.value.run(&feed)?.into_iter();
+        let value = results.next().map_or(f64::NAN, |t| t.item());
+        Ok((value, results.next().map(|t| t.values).unwrap_or_default()))
+    }
+
+    fn mode(&mut self, start: &[f64], options: lbfgs::Options) -> Result<Option<Vec<f64>>, ExecutionError> {
+        let outcome = lbfgs::minimize(|x| self.at(x), start.to_vec(), &options, |_| ControlFlow::Continue(()))?;
+        let usable = outcome.value.is_finite() && outcome.x.iter().all(|v| v.is_finite());
+        Ok(usable.then_some(outcome.x))
+    }
+
+    /// The lower factor of the inverse Hessian at a point.
+    fn factor(&mut self, point: &[f64]) -> Result<Option<Vec<f64>>, ExecutionError> {
+        let d = self.joint.dimension;
+        let mut hessian = Vec::with_capacity(d * d);
+        for k in 0..d {
+            let direction: Vec<f64> = (0..d).map(|j| f64::from(u8::from(j == k))).collect();
+            let feed = self.problem.feed(self.values, &self.problem.train, &self.setting(point, Some(&direction)));
+            hessian.extend(self.product.run(&feed)?.into_iter().next().unwrap_or_default().values);
+        }
+        Ok(covariance_factor(&hessian, d, FLOOR))
+    }
+}

@@ -1,0 +1,255 @@
+//! L-BFGS on an objective that repeats: one without noise, or one whose noise is a fixed set of draws (sample-average
+//! approximation; Giordano, Ingram and Broderick, 2024).
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fe_graph::{Axis, ExecutionError, NoiseKind, Op, Site, Tensor};
+use fe_objective::{Objective, TermKind};
+
+use crate::curvature;
+use crate::draws::normal_draws;
+use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
+use crate::lbfgs::{self, Outcome, Reason};
+use crate::problem::{Problem, Setting, Values};
+
+/// How often a start that is not finite is drawn again.
+const ATTEMPTS: u64 = 10;
+
+/// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
+const ROUNDING: f64 = 1e-5;
+
+/// The normal noise sites of an objective with their axes (without samples) and sizes; `None` when it has other noise,
+/// or none.
+pub(crate) fn normal_sites(o: &Objective) -> Option<Vec<(Site, Vec<Axis>, usize)>> {
+    let mut sites = vec![];
+    let mut seen = HashSet::new();
+    for id in o.graph.reachable(&[o.value]) {
+        let node = o.graph.node(id);
+        match node.op {
+            Op::Noise { kind: NoiseKind::Normal, site } => {
+                if seen.insert(site) {
+                    let axes = o.axes_without_samples(id);
+                    let size = axes.iter().map(|a| o.graph.extent_of(a.id)).product();
+                    sites.push((site, axes, size));
+                }
+            }
+            Op::Noise { .. } | Op::Arrivals { .. } => return None,
+            _ => {}
+        }
+    }
+    (!sites.is_empty()).then_some(sites)
+}
+
+fn extent(problem: &Problem, axis: Axis) -> usize {
+    match problem.objective.row {
+        Some(r) if r.axis == axis.id => problem.train.len(),
+        _ => problem.objective.graph.extent_of(axis.id),
+    }
+}
+
+/// One fixed set of draws for all sites together, so that the whole vector has exact mean and covariance.
+fn fixed_draws(problem: &Problem, count: usize) -> Option<HashMap<Site, Arc<Tensor>>> {
+    let sites: Vec<(Site, Vec<Axis>, usize)> = normal_sites(problem.objective)?
+        .into_iter()
+        .map(|(site, axes, _)| {
+            let size = axes.iter().map(|a| extent(problem, *a)).product();
+            (site, axes, size)
+        })
+        .collect();
+    let total: usize = sites.iter().map(|s| s.2).sum();
+    let all = normal_draws(count, total, problem.seed)?;
+    let mut map = HashMap::new();
+    let mut start = 0;
+    for (site, axes, size) in sites {
+        let values = all.chunks(total.max(1)).flat_map(|row| row.iter().skip(start).take(size).copied()).collect();
+        let shape = std::iter::once(count).chain(axes.iter().map(|a| extent(problem, *a))).collect();
+        map.insert(site, Arc::new(Tensor { shape, values }));
+        start += size;
+    }
+    Some(map)
+}
+
+fn flatten(values: &Values) -> Vec<f64> {
+    values.iter().flatten().copied().collect()
+}
+
+fn unflatten(flat: &[f64], like: &Values) -> Values {
+    let mut rest = flat;
+    like.iter()
+        .map(|v| {
+            let (head, tail) = rest.split_at(v.len().min(rest.len()));
+            rest = tail;
+            head.to_vec()
+        })
+        .collect()
+}
+
+/// Minimises; gives the values, and the anchors of joint Gaussians in its setting.
+pub(crate) fn run(
+    problem: &Problem,
+    iterations: u64,
+    count: usize,
+    monitor: &mut dyn Monitor,
+    started: Instant,
+) -> Result<Fitted, FitError> {
+    let o = problem.objective;
+    let mut notes = vec![];
+    let mut setting = Setting::reporting(0, count.max(1));
+    setting.temperature = problem.temperature(1.0);
+    if count > 0 {
+        setting.draws = fixed_draws(problem, count)
+            .ok_or_else(|| FitError::Unsuited(format!("{count} draws are too few for this guide; raise `samples`")))?;
+    }
+    let mut outputs = vec![o.value];
+    outputs.extend(&o.gradient);
+    let terms = outputs.len();
+    outputs.extend(o.terms.iter().map(|t| t.sum));
+    outputs.extend(o.energies.iter().map(|e| e.sum));
+    let mut compiled = problem.compile(&outputs)?;
+    let mut value_at = |values: &Values, setting: &Setting| -> Result<Vec<Tensor>, ExecutionError> {
+        compiled.run(&problem.feed(values, &problem.train, setting))
+    };
+
+    // The start: parameters, then the best of the candidate anchors.
+    let mut attempt = 0;
+    let mut values = problem.start(0);
+    loop {
+        let mut best: Option<(f64, Setting, &'static str)> = None;
+        let mut settings = vec![(setting.clone(), "")];
+        for joint in &o.joints {
+            let anchors = curvature::candidates(problem, joint, &values)?;
+            settings = settings
+                .into_iter()
+                .flat_map(|(s, _)| {
+                    anchors.iter().map(move |a| {
+                        let mut s = s.clone();
+                        a.feed(joint, &mut s.extra);
+                        (s, a.from)
+                    })
+                })
+                .collect();
+        }
+        for (s, from) in settings {
+            let f = value_at(&values, &s)?.first().map_or(f64::NAN, Tensor::item);
+            if f.is_finite() && best.as_ref().is_none_or(|b| f < b.0) {
+                best = Some((f, s, from));
+            }
+        }
+        match best {
+            Some((_, s, from)) => {
+                setting = s;
+                if !from.is_empty() {
+                    notes.push(format!("the Gaussian guide started at {from}"));
+                }
+                break;
+            }
+            None if attempt < ATTEMPTS && o.parameters.iter().any(|p| matches!(p.start, fe_objective::Start::Declared(_))) => {
+                attempt += 1;
+                values = problem.start(attempt);
+            }
+            None => {
+                let mut setting = setting.clone();
+                for joint in &o.joints {
+                    if let Some(a) = curvature::candidates(problem, joint, &values)?.first() {
+                        a.feed(joint, &mut setting.extra);
+                    }
+                }
+                return Err(locate(problem, &values, &setting, 0));
+            }
+        }
+    }
+    if attempt > 0 {
+        notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
+    }
+    if iterations == 0 {
+        return Ok(finished(values, 0, false, "no steps were asked for".into(), false, notes, vec![], setting));
+    }
+
+    let mut trace: Vec<TracePoint> = vec![];
+    let mut interrupted = false;
+    let last = std::cell::RefCell::new(vec![]);
+    let options = lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
+    let outcome = lbfgs::minimize(
+        |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
+            let values = unflatten(x, &values);
+            let results = value_at(&values, &setting)?;
+            let value = results.first().map_or(f64::NAN, Tensor::item);
+            let gradient = results.iter().skip(1).take(terms - 1).flat_map(|t| t.values.iter().copied()).collect();
+            *last.borrow_mut() = results.into_iter().skip(terms).collect();
+            Ok((value, gradient))
+        },
+        flatten(&values),
+        &options,
+        |now| {
+            let seconds = started.elapsed().as_secs_f64();
+            trace.push(trace_point(problem, now.iteration as u64, seconds, &last.borrow()));
+            interrupted = !monitor.step(now.iteration as u64, None, now.value);
+            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )?;
+    let values = unflatten(&outcome.x, &values);
+    let (converged, test) = verdict(&outcome, options.tolerance);
+    Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+}
+
+/// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.
+fn verdict(outcome: &Outcome, tolerance: f64) -> (bool, String) {
+    let limit = tolerance * outcome.value.abs().max(1.0);
+    let norm = outcome.gradient_norm;
+    let after = format!("after {} iterations", outcome.iterations);
+    match outcome.reason {
+        Reason::Converged => (true, format!("largest gradient {norm:.1e} ≤ {limit:.1e} {after}")),
+        Reason::Stalled(_) => {
+            let near = norm <= ROUNDING * outcome.value.abs().max(1.0);
+            (near, format!("no further progress beyond rounding {after}, largest gradient {norm:.1e}"))
+        }
+        Reason::MaxIterations => (false, format!("largest gradient {norm:.1e} > {limit:.1e} {after}")),
+        Reason::Cancelled => (false, format!("ended {after}, largest gradient {norm:.1e}")),
+        Reason::NonFiniteStart => (false, "the start is not finite".into()),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn finished(
+    values: Values,
+    steps: u64,
+    converged: bool,
+    test: String,
+    interrupted: bool,
+    notes: Vec<String>,
+    trace: Vec<TracePoint>,
+    setting: Setting,
+) -> Fitted {
+    let extra = Setting { extra: setting.extra, ..Setting::default() };
+    Fitted { values, steps, converged, test, interrupted, notes, trace, extra }
+}
+
+/// The sums of terms and energies of one evaluation, per row.
+pub(crate) fn trace_point(problem: &Problem, step: u64, seconds: f64, sums: &[Tensor]) -> TracePoint {
+    trace_point_of(problem, step, seconds, sums, problem.training_rows())
+}
+
+/// As [`trace_point`], for a batch of so many rows.
+pub(crate) fn trace_point_of(problem: &Problem, step: u64, seconds: f64, sums: &[Tensor], rows: usize) -> TracePoint {
+    let o = problem.objective;
+    let mut point = TracePoint { step, seconds, ..TracePoint::default() };
+    let per_row = |local: bool, t: &Tensor| {
+        let mean = t.values.iter().sum::<f64>() / t.len().max(1) as f64;
+        mean / if local { rows.max(1) as f64 } else { problem.training_rows() as f64 }
+    };
+    for (term, sum) in o.terms.iter().zip(sums) {
+        match term.kind {
+            TermKind::Rate => point.rate += per_row(term.local, sum),
+            _ => point.distortion += per_row(term.local, sum),
+        }
+    }
+    point.free_energy = point.rate + point.distortion;
+    if !o.energies.is_empty() {
+        point.energy =
+            Some(o.energies.iter().zip(sums.iter().skip(o.terms.len())).map(|(e, t)| per_row(e.local, t)).sum());
+    }
+    point
+}

@@ -1,0 +1,354 @@
+//! The figures of a fit: every term over all rows at temperature 0, with Monte Carlo standard errors where sampled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_check::Functional;
+use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
+use fe_objective::{LatentNodes, TermKind};
+
+use crate::problem::{Problem, Setting, Values};
+use crate::statistics::{ACTIVE_NATS, CodeStatistics, R2};
+
+/// Steps from here on are for reporting, so that figures never reuse the noise of training.
+const REPORTING: u64 = 1 << 40;
+
+/// One term, per row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TermFigure {
+    /// Nats per row.
+    pub nats: f64,
+    /// Its standard error, where it was sampled.
+    pub se: Option<f64>,
+}
+
+/// What the ledger says of one latent, per row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatentFigure {
+    /// Its name.
+    pub name: String,
+    /// Whether it has the row axis.
+    pub local: bool,
+    /// Its guide.
+    pub guide: String,
+    /// Nats.
+    pub rate: f64,
+    /// Expected spikes, of a count.
+    pub energy: Option<f64>,
+    /// The prior's expected spikes, of a count.
+    pub prior_energy: Option<f64>,
+    /// Fraction of exact zeros among samples, of a count.
+    pub zeros: Option<f64>,
+    /// Treves–Rolls sparsity over rows, averaged over units.
+    pub lifetime: Option<f64>,
+    /// Treves–Rolls sparsity over units, averaged over rows.
+    pub population: Option<f64>,
+    /// Units whose rate exceeds 0.01 nats, where rates are known unit by unit.
+    pub active: Option<usize>,
+    /// Units.
+    pub units: usize,
+}
+
+/// What the ledger says of a meter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeterFigure {
+    /// Its name.
+    pub name: String,
+    /// Mean activity.
+    pub mean: f64,
+    /// Fraction of exact zeros.
+    pub zeros: f64,
+    /// As for latents.
+    pub lifetime: Option<f64>,
+    /// As for latents.
+    pub population: Option<f64>,
+}
+
+/// Everything over one set of rows, per row.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Figures {
+    /// How many rows; 1 without.
+    pub rows: usize,
+    /// In the objective's order of terms.
+    pub terms: Vec<TermFigure>,
+    /// distortion + rate.
+    pub free_energy: f64,
+    /// Standard error of the free energy, where sampled; terms share their draws.
+    pub se: Option<f64>,
+    /// Likelihoods and losses.
+    pub distortion: f64,
+    /// All rates.
+    pub rate: f64,
+    /// Rates of latents with the row axis.
+    pub local_rate: f64,
+    /// Expected spikes, with counts.
+    pub energy: Option<f64>,
+    /// What was minimised, at its final weights.
+    pub objective: f64,
+    /// By latent.
+    pub latents: Vec<LatentFigure>,
+    /// By meter.
+    pub meters: Vec<MeterFigure>,
+    /// 1 − SS_res/SS_tot about each row's own mean, averaged over rows and likelihoods.
+    pub r2: Option<f64>,
+}
+
+struct Activity {
+    code: CodeStatistics,
+    units: usize,
+    /// Σ over rows of each unit's rate.
+    rates: Option<Vec<f64>>,
+    prior: f64,
+    has_prior: bool,
+}
+
+impl Activity {
+    fn new(units: usize) -> Self {
+        Self { code: CodeStatistics::new(units), units, rates: None, prior: 0.0, has_prior: false }
+    }
+}
+
+/// Samples per row taken for figures: many for few rows, and always enough for a standard error.
+fn sample_count(rows: usize) -> usize {
+    (131_072 / rows.max(1)).clamp(8, 16_384)
+}
+
+/// The figures over some rows.
+///
+/// # Errors
+/// When a run fails.
+pub fn figures(
+    problem: &Problem,
+    values: &Values,
+    rows: &Arc<Vec<u64>>,
+    fitted: &Setting,
+) -> Result<Figures, ExecutionError> {
+    let o = problem.objective;
+    let has_rows = o.row.is_some();
+    let count = if has_rows { rows.len().max(1) } else { 1 };
+    let sampled = !o.deterministic;
+    let samples = if sampled { sample_count(count) } else { 1 };
+    let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
+    outputs.extend(o.energies.iter().map(|e| e.sum));
+    let mut sums = problem.compile(&outputs)?;
+    // Rows and samples in blocks of bounded size.
+    let block = rows.len().clamp(1, 1000);
+    let width = (65_536 / block).clamp(1, samples);
+    let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {
+        rows.chunks(block).map(|c| Arc::new(c.to_vec())).collect()
+    } else {
+        vec![rows.clone()]
+    };
+    // totals[term][sample]
+    let mut totals = vec![vec![0.0; samples]; outputs.len()];
+    for (k, chunk) in blocks.iter().enumerate() {
+        let mut done = 0;
+        let mut pass = 0;
+        while done < samples {
+            let now = width.min(samples - done);
+            let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING + pass, now) };
+            let result = sums.run(&problem.feed(values, chunk, &setting))?;
+            for (number, (total, value)) in totals.iter_mut().zip(&result).enumerate() {
+                let local = o.terms.get(number).map_or_else(
+                    || o.energies.get(number.saturating_sub(o.terms.len())).is_some_and(|e| e.local),
+                    |t| t.local,
+                );
+                if k > 0 && !local {
+                    continue;
+                }
+                for (s, slot) in total.iter_mut().skip(done).take(now).enumerate() {
+                    *slot += value.values.get(s).copied().unwrap_or_else(|| value.item());
+                }
+            }
+            done += now;
+            pass += 1;
+        }
+    }
+    let scale = |local: bool| 1.0 / if local { count as f64 } else { problem.training_rows() as f64 };
+    let mut f = Figures { rows: count, ..Figures::default() };
+    let mut whole = vec![0.0; samples];
+    for (term, total) in o.terms.iter().zip(&totals) {
+        let per_row = scale(term.local);
+        let (mean, se) = mean_and_error(total);
+        let nats = mean * per_row;
+        f.terms.push(TermFigure { nats, se: term.sampled.then_some(se * per_row) });
+        whole.iter_mut().zip(total).for_each(|(w, t)| *w += t * per_row);
+        match term.kind {
+            TermKind::Rate => {
+                f.rate += nats;
+                f.local_rate += if term.local { nats } else { 0.0 };
+            }
+            TermKind::Distortion | TermKind::Loss => f.distortion += nats,
+        }
+    }
+    f.free_energy = f.distortion + f.rate;
+    f.se = o.terms.iter().any(|t| t.sampled).then(|| mean_and_error(&whole).1);
+    let energies: Vec<f64> = o
+        .energies
+        .iter()
+        .zip(totals.iter().skip(o.terms.len()))
+        .map(|(e, t)| mean_and_error(t).0 * scale(e.local))
+        .collect();
+    f.energy = (!energies.is_empty()).then(|| energies.iter().sum());
+    f.objective = objective_value(problem, &f, &energies);
+    activities(problem, values, &blocks, fitted, &energies, &mut f)?;
+    Ok(f)
+}
+
+/// The free energy of some rows, per row, from one sample: a look in the course of a fit.
+///
+/// # Errors
+/// When a run fails.
+pub fn quick_free_energy(
+    problem: &Problem,
+    values: &Values,
+    rows: &Arc<Vec<u64>>,
+    fitted: &Setting,
+) -> Result<f64, ExecutionError> {
+    let o = problem.objective;
+    let outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
+    let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, 1) };
+    let sums = problem.compile(&outputs)?.run(&problem.feed(values, rows, &setting))?;
+    let per_row = |local: bool| if local { rows.len().max(1) } else { problem.training_rows() } as f64;
+    Ok(o.terms.iter().zip(&sums).map(|(t, s)| s.item() / per_row(t.local)).sum())
+}
+
+/// The objective at its final weights, from the figures.
+fn objective_value(problem: &Problem, f: &Figures, energies: &[f64]) -> f64 {
+    let o = problem.objective;
+    let mut value = 0.0;
+    for (weight, functional) in &o.spec {
+        let part: f64 = match functional {
+            Functional::Energy(name) => o
+                .energies
+                .iter()
+                .zip(energies)
+                .filter(|(e, _)| name.as_ref().is_none_or(|n| *n == e.name))
+                .map(|(_, v)| v)
+                .sum(),
+            Functional::Rate(name) | Functional::Distortion(name) => {
+                let rate = matches!(functional, Functional::Rate(_));
+                o.terms
+                    .iter()
+                    .zip(&f.terms)
+                    .filter(|(t, _)| (t.kind == TermKind::Rate) == rate)
+                    .filter(|(t, _)| name.as_ref().is_none_or(|n| *n == t.name))
+                    .map(|(_, v)| v.nats)
+                    .sum()
+            }
+        };
+        value += weight.last() * part;
+    }
+    value
+}
+
+fn mean_and_error(samples: &[f64]) -> (f64, f64) {
+    let n = samples.len().max(1) as f64;
+    let mean = samples.iter().sum::<f64>() / n;
+    let variance = samples.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0).max(1.0);
+    (mean, (variance / n).sqrt())
+}
+
+fn units(problem: &Problem, axes: &[Axis]) -> usize {
+    let row = problem.objective.row.map(|r| Axis::plain(r.axis));
+    let g = &problem.objective.graph;
+    axes.iter().filter(|a| Some(**a) != row).map(|a| g.extent_of(a.id)).product()
+}
+
+/// Activity of latents and meters, and reconstruction.
+fn activities(
+    problem: &Problem,
+    values: &Values,
+    blocks: &[Arc<Vec<u64>>],
+    fitted: &Setting,
+    energies: &[f64],
+    f: &mut Figures,
+) -> Result<(), ExecutionError> {
+    let o = problem.objective;
+    let mut outputs = vec![];
+    for l in &o.latents {
+        outputs.push(l.sample);
+        outputs.extend(l.rate);
+        outputs.extend(l.prior_mean);
+    }
+    outputs.extend(o.meters.iter().map(|m| m.node));
+    outputs.extend(o.decoded.iter().flat_map(|&(x, m)| [x, m]));
+    let mut compiled = problem.compile(&outputs)?;
+    let mut latents: Vec<Activity> = o.latents.iter().map(|l| Activity::new(units(problem, &l.axes))).collect();
+    let mut meters: Vec<Activity> = o.meters.iter().map(|m| Activity::new(units(problem, &m.axes))).collect();
+    let mut r2 = R2::default();
+    for block in blocks {
+        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, 1) };
+        let mut results = compiled.run(&problem.feed(values, block, &setting))?.into_iter();
+        let mut next = || results.next().unwrap_or_default();
+        for (l, activity) in o.latents.iter().zip(&mut latents) {
+            add_latent(l, activity, &mut next);
+        }
+        for activity in &mut meters {
+            // A chunk always holds whole rows: its shape is (rows, units).
+            let _ = activity.code.add(&next().values);
+        }
+        for _ in &o.decoded {
+            let (x, m): (Tensor, Tensor) = (next(), next());
+            let columns: usize = x.shape.iter().skip(1).product();
+            let _ = r2.add(&x.values, &m.values, columns);
+        }
+    }
+    let by_name: HashMap<&str, f64> = o.energies.iter().map(|e| e.name.as_str()).zip(energies.iter().copied()).collect();
+    for (l, activity) in o.latents.iter().zip(&latents) {
+        let rate = o
+            .terms
+            .iter()
+            .zip(&f.terms)
+            .find(|(t, _)| t.kind == TermKind::Rate && t.name == l.name)
+            .map_or(0.0, |(_, v)| v.nats);
+        let rows = if l.local { f.rows as f64 } else { 1.0 };
+        let active = activity
+            .rates
+            .as_ref()
+            .filter(|_| l.local)
+            .map(|r| r.iter().filter(|&&nats| nats / rows > ACTIVE_NATS).count());
+        let scale = if l.local { f.rows as f64 } else { problem.training_rows() as f64 };
+        let count = |v: Option<f64>| if l.count { v } else { None };
+        f.latents.push(LatentFigure {
+            name: l.name.clone(),
+            local: l.local,
+            guide: l.guide.clone(),
+            rate,
+            energy: by_name.get(l.name.as_str()).copied(),
+            prior_energy: activity.has_prior.then_some(activity.prior / scale),
+            zeros: count(activity.code.zeros()),
+            lifetime: if l.local { count(activity.code.lifetime()) } else { None },
+            population: count(activity.code.population()),
+            active,
+            units: units(problem, &l.axes),
+        });
+    }
+    for (m, activity) in o.meters.iter().zip(&meters) {
+        f.meters.push(MeterFigure {
+            name: m.name.clone(),
+            mean: activity.code.mean().unwrap_or(f64::NAN),
+            zeros: activity.code.zeros().unwrap_or(f64::NAN),
+            lifetime: activity.code.lifetime(),
+            population: activity.code.population(),
+        });
+    }
+    f.r2 = r2.value();
+    Ok(())
+}
+
+fn add_latent(l: &LatentNodes, activity: &mut Activity, next: &mut impl FnMut() -> Tensor) {
+    let _ = activity.code.add(&next().values);
+    if l.rate.is_some() {
+        let rate = next().values;
+        let width = activity.units;
+        let sums = activity.rates.get_or_insert_with(|| vec![0.0; width]);
+        for row in rate.chunks(width.max(1)) {
+            sums.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+        }
+    }
+    if l.prior_mean.is_some() {
+        activity.prior += next().values.iter().sum::<f64>();
+        activity.has_prior = true;
+    }
+}

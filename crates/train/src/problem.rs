@@ -1,0 +1,251 @@
+//! An objective bound to its data: what is fed to the executor, for any set of rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_check::{Init, Schedule};
+use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Site, Tensor};
+use fe_objective::{Objective, Parameter, Start};
+
+/// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
+pub type Values = Vec<Vec<f64>>;
+
+/// An objective, its data, and which rows are trained on.
+pub struct Problem<'a> {
+    /// What is fitted.
+    pub objective: &'a Objective,
+    /// What runs it.
+    pub executor: &'a dyn Executor,
+    /// Rows of the data that are trained on.
+    pub train: Arc<Vec<u64>>,
+    /// Rows held out.
+    pub heldout: Arc<Vec<u64>>,
+    /// The seed of every draw.
+    pub seed: u64,
+    data: HashMap<InputId, Arc<Tensor>>,
+    training_data: HashMap<InputId, Arc<Tensor>>,
+}
+
+/// What a run needs besides parameters and data.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Asks for fresh noise.
+    pub step: u64,
+    /// Monte Carlo samples.
+    pub samples: usize,
+    /// Temperature of relaxed counts.
+    pub temperature: f64,
+    /// Fraction of the fit done, for schedules.
+    pub progress: f64,
+    /// Draws in place of noise.
+    pub draws: HashMap<Site, Arc<Tensor>>,
+    /// Further inputs.
+    pub extra: HashMap<InputId, Arc<Tensor>>,
+}
+
+impl Setting {
+    /// As figures are reported: temperature 0, schedules at their end.
+    pub fn reporting(step: u64, samples: usize) -> Self {
+        Self { step, samples, progress: 1.0, ..Self::default() }
+    }
+}
+
+impl<'a> Problem<'a> {
+    /// Binds data to an objective; `data` holds a tensor, row-major over the input's sorted axes, for each data input.
+    ///
+    /// # Errors
+    /// When a value of data alone cannot be computed.
+    pub fn new(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
+        (train, heldout): (Vec<u64>, Vec<u64>),
+        seed: u64,
+    ) -> Result<Self, ExecutionError> {
+        let mut problem = Self {
+            objective,
+            executor,
+            train: Arc::new(train),
+            heldout: Arc::new(heldout),
+            seed,
+            data,
+            training_data: HashMap::new(),
+        };
+        problem.select_training_rows();
+        // Statistics see the training rows, everything else all rows; each may read the ones before it.
+        for prepared in &objective.prepared {
+            let mut compiled = executor.compile(&objective.graph, &[prepared.node])?;
+            let feed = if prepared.statistic {
+                problem.feed(&[], &problem.train.clone(), &Setting::default())
+            } else {
+                problem.feed(&[], &Arc::new(problem.all_rows()), &Setting::default())
+            };
+            if let Some(value) = compiled.run(&feed)?.into_iter().next() {
+                problem.data.insert(prepared.input, Arc::new(value));
+                problem.select_training_rows();
+            }
+        }
+        Ok(problem)
+    }
+
+    fn row_axis(&self) -> Option<AxisId> {
+        self.objective.row.map(|r| r.axis)
+    }
+
+    fn all_rows(&self) -> Vec<u64> {
+        let n = self.objective.row.map_or(0, |r| r.rows);
+        (0..n as u64).collect()
+    }
+
+    fn select_training_rows(&mut self) {
+        let all = self.train.len() == self.objective.row.map_or(0, |r| r.rows);
+        self.training_data = if all { self.data.clone() } else { self.rows_of(&self.train) };
+    }
+
+    fn carries_rows(&self, input: InputId) -> bool {
+        let axis = self.row_axis().map(Axis::plain);
+        self.objective.graph.input_info(input).is_some_and(|i| axis.is_some_and(|a| i.axes.contains(&a)))
+    }
+
+    /// Some rows of every tensor that has rows. The row axis is sorted first, so a row is one run of numbers.
+    fn rows_of(&self, rows: &[u64]) -> HashMap<InputId, Arc<Tensor>> {
+        self.data
+            .iter()
+            .map(|(&input, tensor)| {
+                if self.carries_rows(input) {
+                    (input, Arc::new(take_rows(tensor, rows)))
+                } else {
+                    (input, tensor.clone())
+                }
+            })
+            .collect()
+    }
+
+    /// Prepares nodes of the objective for running.
+    ///
+    /// # Errors
+    /// When the executor cannot.
+    pub fn compile(&self, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError> {
+        self.executor.compile(&self.objective.graph, outputs)
+    }
+
+    /// How many rows are trained on; 1 without rows.
+    pub fn training_rows(&self) -> usize {
+        self.train.len().max(1)
+    }
+
+    /// Everything a run needs for some rows.
+    pub fn feed(&self, values: &[Vec<f64>], rows: &Arc<Vec<u64>>, setting: &Setting) -> Feed {
+        let mut feed = Feed { seed: self.seed, step: setting.step, draws: setting.draws.clone(), ..Feed::default() };
+        feed.extents.insert(AxisId::SAMPLE, setting.samples.max(1));
+        if let Some(axis) = self.row_axis() {
+            feed.extents.insert(axis, rows.len());
+            feed.rows = Some((axis, rows.clone()));
+        }
+        feed.inputs = if Arc::ptr_eq(rows, &self.train) || self.row_axis().is_none() {
+            self.training_data.clone()
+        } else {
+            self.rows_of(rows)
+        };
+        for (parameter, value) in self.objective.parameters.iter().zip(values) {
+            let shape = self.shape(parameter);
+            let whole = Tensor { shape, values: value.clone() };
+            let all = rows.len() == self.objective.row.map_or(0, |r| r.rows);
+            let tensor = if parameter.local && !all { take_rows(&whole, rows) } else { whole };
+            feed.inputs.insert(parameter.input, Arc::new(tensor));
+        }
+        let mut scalar = |input: InputId, v: f64| {
+            feed.inputs.insert(input, Arc::new(Tensor::scalar(v)));
+        };
+        scalar(self.objective.temperature, setting.temperature);
+        scalar(self.objective.per_row, 1.0 / self.training_rows() as f64);
+        for &(input, schedule) in &self.objective.controls {
+            scalar(input, schedule.at(setting.progress));
+        }
+        for (input, tensor) in &setting.extra {
+            feed.inputs.insert(*input, tensor.clone());
+        }
+        feed
+    }
+
+    /// The extents of a parameter over its sorted axes.
+    pub fn shape(&self, parameter: &Parameter) -> Vec<usize> {
+        let axes = fe_graph::axis::sorted(&parameter.axes);
+        axes.iter().map(|a| self.objective.graph.extent_of(a.id)).collect()
+    }
+
+    /// The temperature at a fraction of the fit.
+    pub fn temperature(&self, progress: f64) -> f64 {
+        Schedule::at(self.objective.temperature_schedule, progress)
+    }
+
+    /// Starting values; `attempt` asks for other random ones.
+    pub fn start(&self, attempt: u64) -> Values {
+        self.objective.parameters.iter().map(|p| self.start_of(p, attempt)).collect()
+    }
+
+    fn start_of(&self, parameter: &Parameter, attempt: u64) -> Vec<f64> {
+        let g = &self.objective.graph;
+        let declared: Vec<usize> = parameter.axes.iter().map(|a| g.extent_of(a.id)).collect();
+        let size = declared.iter().product();
+        let init = match &parameter.start {
+            Start::Constant(v) => return vec![*v; size],
+            Start::Declared(init) => init,
+        };
+        let key = NoiseKey { seed: self.seed, site: Site::named(&format!("start of {}", parameter.name)), step: attempt };
+        // Drawn in the order declared, so that the file of parameters is filled in its own order.
+        let draw = |sample: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
+            (0..size as u64).map(|row| sample(&mut Stream::new(key, Element { row, rest: 0 }))).collect()
+        };
+        let values = match init {
+            Init::Constant(v) => vec![*v; size],
+            Init::Values(v) => v.clone(),
+            Init::Normal { mean, sd } => draw(&|s| mean + sd * s.normal()),
+            Init::Uniform { low, high } => draw(&|s| low + (high - low) * s.uniform()),
+        };
+        let values = values.into_iter().map(|v| parameter.support.unconstrain(v).unwrap_or(v)).collect();
+        to_sorted(g, &parameter.axes, values)
+    }
+
+    /// A parameter on the program's scale, in its declared order: what is saved.
+    pub fn declared_value(&self, parameter: &Parameter, value: &[f64]) -> Tensor {
+        let g = &self.objective.graph;
+        let values = value.iter().map(|&u| parameter.support.constrain_value(u).unwrap_or(u)).collect();
+        from_sorted(g, &parameter.axes, values)
+    }
+}
+
+fn take_rows(tensor: &Tensor, rows: &[u64]) -> Tensor {
+    let width: usize = tensor.shape.iter().skip(1).product();
+    let mut values = Vec::with_capacity(rows.len().saturating_mul(width));
+    for &row in rows {
+        let start = (row as usize).saturating_mul(width);
+        if let Some(row) = tensor.values.get(start..start.saturating_add(width)) {
+            values.extend_from_slice(row);
+        }
+    }
+    let mut shape = tensor.shape.clone();
+    if let Some(first) = shape.first_mut() {
+        *first = rows.len();
+    }
+    Tensor { shape, values }
+}
+
+/// Values over axes in the order declared, put into sorted order.
+pub fn to_sorted(g: &Graph, declared: &[Axis], values: Vec<f64>) -> Vec<f64> {
+    let shape = declared.iter().map(|a| g.extent_of(a.id)).collect();
+    let sorted = fe_graph::axis::sorted(declared);
+    let order: Vec<usize> = sorted.iter().filter_map(|a| declared.iter().position(|d| d == a)).collect();
+    let tensor = Tensor { shape, values };
+    tensor.permuted(&order).map_or(tensor.values, |t| t.values)
+}
+
+/// Values over sorted axes, put into the order declared.
+pub fn from_sorted(g: &Graph, declared: &[Axis], values: Vec<f64>) -> Tensor {
+    let sorted = fe_graph::axis::sorted(declared);
+    let shape = sorted.iter().map(|a| g.extent_of(a.id)).collect();
+    let order: Vec<usize> = declared.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
+    let tensor = Tensor { shape, values };
+    tensor.permuted(&order).unwrap_or(tensor)
+}
