@@ -278,7 +278,9 @@ impl Table {
             }
             let mut cell = cell.clone();
             if line.is_empty() {
-                cell.text = elide(&cell.text, width);
+                let name = cell.text.trim_start();
+                let indent = cell.text.len() - name.len();
+                cell.text = " ".repeat(indent) + &elide(name, width.saturating_sub(indent));
             }
             if align == Align::Wrap {
                 let mut pieces = wrap(&cell.text, width).into_iter();

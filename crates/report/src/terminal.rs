@@ -183,7 +183,8 @@ fn code(page: &mut Page, document: &Document) {
     let three = |value: f64| fixed(value, 3);
     for (name, latent) in document.latents.iter().filter(|(_, latent)| tells(latent)) {
         let active = match (latent.active, latent.of) {
-            (Some(active), Some(of)) => format!("{} of {}", count(active), count(of)),
+            (Some(active), Some(of)) if wide => format!("{} of {}", count(active), count(of)),
+            (Some(active), Some(of)) => format!("{}/{}", count(active), count(of)),
             _ => String::new(),
         };
         table.row(

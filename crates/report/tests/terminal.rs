@@ -54,3 +54,46 @@ fn an_empty_document_is_reported_all_the_same() {
     assert!(text.contains("not converged"));
     assert!(text.contains("F = D + R"));
 }
+
+/// A document with every number the same.
+fn extreme(value: f64, whole: u64) -> Document {
+    let mut document = fits::metered();
+    document.heldout = fits::poisson_vae().heldout;
+    document.constraints = fits::failing().constraints;
+    let mut json = serde_json::to_value(&document).unwrap();
+    fn fill(json: &mut serde_json::Value, value: f64, whole: u64) {
+        match json {
+            serde_json::Value::Number(number) => {
+                *json = if number.is_f64() { value.into() } else { whole.into() };
+            }
+            serde_json::Value::Array(list) => list.iter_mut().for_each(|json| fill(json, value, whole)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|json| fill(json, value, whole)),
+            _ => {}
+        }
+    }
+    fill(&mut json, value, whole);
+    json["schema"] = 1.into();
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn any_number_is_reported() {
+    for value in [f64::NAN, 0.0, -0.0, 5e-324, 1e-9, -1e-3, 0.999_999_9, 123_456.789, -1e9, 1e15, f64::MAX] {
+        for whole in [0, 1, 1_000_000, u64::MAX] {
+            let document = extreme(value, whole);
+            let text = terminal(&document, 80, false);
+            assert!(text.contains("F = D + R"));
+            assert_eq!(without_colour(&terminal(&document, 80, true)), text);
+        }
+    }
+}
+
+#[test]
+fn long_names_give_way_to_figures() {
+    let mut document = fits::poisson_vae();
+    let z = document.latents.swap_remove("z").unwrap();
+    document.latents.insert("spikes_of_the_first_layer".into(), z);
+    let text = terminal(&document, 80, false);
+    assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+    assert!(text.contains("  spike…layer "), "{text}");
+}
