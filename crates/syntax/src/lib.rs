@@ -10,6 +10,7 @@ mod parser;
 mod repair;
 mod span;
 mod spelling;
+mod stray;
 mod token;
 mod tree;
 mod unexpected;

@@ -194,9 +194,9 @@ pub fn too_deep(span: Span, limit: usize) -> Diagnostic {
 }
 
 pub fn bracket_not_closed(open: Span, bracket: &str, end: Span, close: &str) -> Diagnostic {
-    error("E0038", format!("this `{bracket}` is never closed"), open, "opens here")
-        .and(end, format!("`{close}` is missing at the latest behind this"))
-        .help(format!("close it with `{close}`"))
+    let found = error("E0038", format!("this `{bracket}` is never closed"), open, "opens here")
+        .help(format!("close it with `{close}`"));
+    if end == open { found } else { found.and(end, format!("`{close}` is missing at the latest behind this")) }
 }
 
 pub fn bracket_mismatch(found: Span, written: &str, open: Span, close: &str) -> Diagnostic {
@@ -250,9 +250,10 @@ pub fn left_arrow(span: Span, wanted: &str) -> Diagnostic {
         .help("a value is defined with `=`, and a distribution is given with `~`")
 }
 
-pub fn missing_equals(span: Span, written: &str, found: &str) -> Diagnostic {
-    error("E0056", format!("`=` is missing behind `{written}`"), span, "`=` stands before this")
-        .help(format!("write `{written} = {found}`"))
+pub fn missing_sign(span: Span, sign: &str, written: &str, found: &str) -> Diagnostic {
+    let message = format!("`{sign}` is missing behind `{written}`");
+    error("E0056", message, span, format!("`{sign}` stands before this"))
+        .help(format!("write `{written} {sign} {found}`"))
 }
 
 pub fn says_nothing(span: Span, keyword: &str, target: &str) -> Diagnostic {
@@ -292,7 +293,9 @@ pub fn missing_name(span: Span, keyword: &str, found: &str) -> Diagnostic {
         "fn" => "write `fn f(x) = …`",
         "dim" => "write `dim K = 10`",
         "loss" => "write `loss cost = …`; several losses are told apart by their names",
-        _ => "a name starts with a letter and holds letters, digits and `_`",
+        _ => {
+            return error("E0058", message, span, "a name is due here").help(format!("write `{keyword} name = …`"));
+        }
     };
     error("E0058", message, span, "a name is due here").help(help)
 }
@@ -336,6 +339,11 @@ pub fn comma_in_train(span: Span) -> Diagnostic {
 pub fn function_head(span: Span) -> Diagnostic {
     error("E0065", "a function's parameters stand in round brackets", span, "`(` is due before this")
         .help("write `fn f(x) = …`")
+}
+
+pub fn meter_expression(span: Span) -> Diagnostic {
+    error("E0066", "`meter` takes a name, not an expression", span, "more than a name")
+        .help("name the expression with `let` first, then write `meter name`")
 }
 
 // Expressions: E0080 to E0099.
@@ -475,6 +483,11 @@ fn short(pieces: &[&str]) -> bool {
 pub fn else_if(span: Span, written: &str) -> Diagnostic {
     error("E0097", format!("`{written}` is written `else if`"), span, "write `else if`")
         .help("write `if a then x else if b then y else z`")
+}
+
+pub fn comprehension(span: Span) -> Diagnostic {
+    error("E0098", "no `for` stands inside an expression", span, "not the start of a chain")
+        .help("operations run over whole axes by themselves: write `sum(x^2, N)` in place of a sum over a loop")
 }
 
 pub fn unexpected(span: Span, found: &str, expected: &str) -> Diagnostic {

@@ -37,6 +37,7 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
     let mut in_train = false;
     // One name chosen badly is one mistake, however often it is used.
     let mut reserved: Vec<&str> = Vec::new();
+    let mut open = 0_usize;
     for (i, lexeme) in tokens.iter().enumerate() {
         let peek = |k: usize| tokens.get(i.saturating_add(k)).copied();
         let next = peek(1).map(|lexeme| lexeme.token);
@@ -64,6 +65,10 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
                 diagnostics.push(messages::none(lexeme.span, word));
                 Token::Invalid
             }
+            Token::For if open > 0 && last.is_some_and(|last| goes_on(text, last, *lexeme)) => {
+                diagnostics.push(messages::comprehension(lexeme.span));
+                Token::Invalid
+            }
             token if token.opens_statement() => {
                 let name =
                     if in_train { next == Some(Token::Equals) } else { stands_for_name(text, last, *lexeme, peek(1)) };
@@ -82,12 +87,19 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
         match (token, last.map(|last| last.token)) {
             (Token::OpenBrace, Some(Token::Train)) => in_train = true,
             (Token::CloseBrace, _) => in_train = false,
-            _ if token.opens_statement() => in_train = false,
+            (Token::OpenParen | Token::OpenBracket, _) => open = open.saturating_add(1),
+            (Token::CloseParen | Token::CloseBracket, _) => open = open.saturating_sub(1),
+            _ if token.opens_statement() => (in_train, open) = (false, 0),
             _ => {}
         }
         output.push(Lexeme { token, span: lexeme.span });
     }
     output
+}
+
+/// Whether an operand ends on the same line.
+fn goes_on(text: &str, last: Lexeme, next: Lexeme) -> bool {
+    last.token.ends_operand() && !line_break_between(text, last.span, next.span)
 }
 
 /// Whether a keyword stands where a name or an operand is due, with nothing behind it that it could open.

@@ -26,6 +26,10 @@ const KEYWORDS: [(&str, Token<'static>, &[&str]); 17] = [
 /// The keyword that `word` stands for, if it is near to one or means one.
 pub fn keyword(word: &str) -> Option<(&'static str, Token<'static>)> {
     let lower = word.to_lowercase();
+    if lower.starts_with("max") {
+        // Near to `minimize`, and the opposite of it.
+        return None;
+    }
     let exact =
         |&&(keyword, _, synonyms): &&(&str, Token, &[&str])| keyword == lower || synonyms.contains(&lower.as_str());
     let near = || {
@@ -104,6 +108,7 @@ mod tests {
         assert_eq!(meant("likelihood"), Some("observe"));
         assert_eq!(meant("guides"), Some("guide"));
         assert_eq!(meant("Let"), Some("let"));
+        assert_eq!(meant("maximize"), None);
         assert_eq!(meant("mu"), None);
         assert_eq!(meant("tau"), None);
         assert_eq!(meant("x"), None);

@@ -63,27 +63,31 @@ impl<'s> Context<'s> {
         }]
     }
 
-    /// The name that the broken statement at token `first` declares: the word behind its keyword, or the last of
-    /// several words in a row (`let real x`, `real x`), types and their bounds left out (`vector<lower=0>[N] x`).
+    /// The name that the broken statement at token `first` declares: the word behind its keyword, or behind a type
+    /// written before it (`param real x`, `vector<lower=0>[N] x`), or the second word of a line without keyword.
     fn declared_name(&self, first: usize) -> Option<Name> {
         let mut rest = self.tokens.iter().skip(first);
         let keyword = rest.next()?.token;
         if matches!(keyword, Token::Minimize | Token::Train | Token::Show) {
             return None;
         }
-        let rest = rest.skip_while(|lexeme| lexeme.token == Token::OpenParen);
-        let mut name = None;
+        let mut rest = rest.skip_while(|lexeme| lexeme.token == Token::OpenParen);
+        let word = rest.next().filter(|lexeme| lexeme.token.is_word())?;
         let mut open = 0_usize;
-        for lexeme in rest {
+        let second = rest.find(|lexeme| {
             match lexeme.token {
-                Token::Name(_) if open == 0 => name = Some(lexeme),
-                Token::Less | Token::OpenBracket if name.is_some_and(is_type) => open = open.saturating_add(1),
-                Token::Greater | Token::CloseBracket if open > 0 => open = open.saturating_sub(1),
-                token if open == 0 || token.opens_statement() => break,
-                _ => {}
+                Token::Less | Token::OpenBracket => open = open.saturating_add(1),
+                Token::Greater | Token::CloseBracket => open = open.saturating_sub(1),
+                _ => return open == 0 || lexeme.token.opens_statement(),
             }
-        }
-        let place = name?.span;
+            false
+        });
+        let second = second.filter(|lexeme| matches!(lexeme.token, Token::Name(_)));
+        let adjacent = |next: &&Lexeme| {
+            let gap = self.text.get(word.span.end..next.span.start).unwrap_or_default();
+            keyword == Token::Stray && gap.trim().is_empty()
+        };
+        let place = second.filter(|next| is_type(word) || adjacent(next)).unwrap_or(word).span;
         Some(Spanned::new(self.text.get(place.start..place.end)?.to_owned(), place))
     }
 
@@ -175,11 +179,27 @@ impl<'s> Context<'s> {
     }
 }
 
-/// Whether a word is a type of Stan that takes bounds or sizes.
-fn is_type(lexeme: &Lexeme) -> bool {
+/// Whether a word is a type, of this language or of Stan.
+pub fn is_type(lexeme: &Lexeme) -> bool {
     matches!(
         lexeme.token,
-        Token::Name("real" | "int" | "vector" | "row_vector" | "matrix" | "array" | "simplex" | "ordered")
+        Token::Name(
+            "real"
+                | "positive"
+                | "unit"
+                | "count"
+                | "bool"
+                | "simplex"
+                | "ordered"
+                | "index"
+                | "int"
+                | "float"
+                | "double"
+                | "array"
+                | "vector"
+                | "row_vector"
+                | "matrix"
+        )
     )
 }
 

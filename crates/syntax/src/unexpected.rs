@@ -4,7 +4,9 @@ use crate::diagnostic::Diagnostic;
 use crate::messages;
 use crate::span::Span;
 use crate::spelling;
+use crate::stray;
 use crate::token::{Lexeme, Token, line_break_between};
+use crate::tree::is_type;
 use lalrpop_util::ParseError;
 use std::collections::BTreeSet;
 
@@ -184,63 +186,9 @@ impl<'a, 's> Spot<'a, 's> {
 
     /// A line that opens with no keyword. The token found is its first word.
     fn stray(&self) -> Diagnostic {
-        let Some(found) = self.found else {
-            return messages::no_statement(self.place());
-        };
-        let word = self.slice(found.span);
-        let stray = |message: String, help: String| messages::stray_line(found.span, message, help);
-        match word {
-            "import" | "using" | "library" | "require" => return messages::import(found.span),
-            "real" | "int" | "vector" | "row_vector" | "matrix" | "array" | "float" | "double" => {
-                return stray(
-                    "a declaration opens with its role, not with its type".to_owned(),
-                    "write `latent mu ~ …`, `data y[N] = …` or `param w = …`; a type follows the name, as in `latent s : \
-                     positive ~ …`"
-                        .to_owned(),
-                );
-            }
-            "target" => {
-                return stray(
-                    "there is no `target` to add to".to_owned(),
-                    "write `observe y ~ …` for a likelihood and `loss name = …` for any other cost, in nats".to_owned(),
-                );
-            }
-            "while" | "class" | "with" | "try" | "switch" | "repeat" => {
-                return stray(
-                    format!("there is no `{word}`"),
-                    "a program states a model; the only loop is the chain `for t in T { … }`".to_owned(),
-                );
-            }
-            "print" | "println" | "summary" => {
-                return stray(
-                    "a program prints nothing by itself".to_owned(),
-                    "`fe run` reports every latent; add a named expression with `meter name`".to_owned(),
-                );
-            }
-            "maximize" | "maximise" => {
-                return stray(
-                    "an objective is minimized".to_owned(),
-                    "write `minimize distortion + rate`; the free energy is minus the evidence bound".to_owned(),
-                );
-            }
-            _ => {}
-        }
-        let message = format!("no statement begins with `{word}`");
-        match self.next.map(|next| next.token) {
-            Some(Token::Tilde) => {
-                stray(message, format!("write `latent {word} ~ …` for an unknown and `observe {word} ~ …` for data"))
-            }
-            Some(Token::Equals | Token::Less) => stray(
-                message,
-                format!(
-                    "write `let {word} = …` for a value, `param {word} = …` for a free parameter, `const {word} = …` for a number"
-                ),
-            ),
-            _ => stray(
-                message,
-                "statements open with `data`, `param`, `let`, `latent`, `guide`, `observe`, `loss` or another keyword"
-                    .to_owned(),
-            ),
+        match self.found {
+            Some(found) => stray::explain(self.slice(found.span), found.span, self.next.map(|next| next.token)),
+            None => messages::no_statement(self.place()),
         }
     }
 
@@ -338,11 +286,13 @@ impl<'a, 's> Spot<'a, 's> {
                 Some(messages::type_first(ty.span, written, self.slice(ty.span), self.slice(place)))
             }
             Some(Token::Colon) if keyword == Token::Fn => Some(messages::block_colon(place)),
-            Some(Token::Number(_) | Token::Name(_) | Token::Minus | Token::Text(_)) if !tilde => {
+            Some(Token::Number(_) | Token::Name(_) | Token::Minus | Token::Text(_)) => {
                 let last = self.before.last()?.span;
                 let first = if keyword == Token::Train { last } else { self.before.first()?.span };
                 let so_far = self.slice(first.to(last));
-                Some(messages::missing_equals(place, so_far, self.slice(place)))
+                let call = if next == Some(Token::OpenParen) { "(…)" } else { "" };
+                let rest = format!("{}{call}", self.slice(place));
+                Some(messages::missing_sign(place, wanted, so_far, &rest))
             }
             _ => None,
         }
@@ -350,30 +300,13 @@ impl<'a, 's> Spot<'a, 's> {
 
     /// Whether the word behind the keyword is a type, as in `param real x`.
     fn names_type(&self) -> bool {
-        self.before.len() == 2
-            && matches!(
-                self.last(),
-                Some(Token::Name(
-                    "real"
-                        | "positive"
-                        | "unit"
-                        | "count"
-                        | "bool"
-                        | "simplex"
-                        | "ordered"
-                        | "index"
-                        | "int"
-                        | "float"
-                        | "vector"
-                        | "matrix"
-                        | "double"
-                ))
-            )
+        self.before.len() == 2 && self.before.last().is_some_and(is_type)
     }
 
     /// Mistakes right behind the keyword, or in the head of a chain.
     fn head(&self, keyword: Token) -> Option<Diagnostic> {
         let place = self.place();
+        let last_is_in = self.last() == Some(Token::In);
         let in_head = keyword == Token::For && !self.takes("let");
         let found = self.found_token();
         let range = || {
@@ -387,6 +320,12 @@ impl<'a, 's> Spot<'a, 's> {
         };
         if in_head && misheaded {
             return Some(messages::loop_head(place));
+        }
+        if keyword == Token::For && found == Some(Token::OpenBrace) && last_is_in {
+            return Some(messages::loop_head(place));
+        }
+        if keyword == Token::Meter && self.before.len() == 2 && !self.ended() {
+            return Some(messages::meter_expression(place));
         }
         if keyword == Token::Train && found == Some(Token::Comma) && self.takes("}") {
             return Some(messages::comma_in_train(place));
