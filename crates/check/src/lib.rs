@@ -1,7 +1,69 @@
 //! Syntax tree to program: names, axes, supports, guides; elaboration into graph expressions.
+//!
+//! [`sources`] says which files a program reads; with their headers, [`check`] understands it. Both are total: whatever
+//! is wrong comes back as diagnostics, every independent mistake once, and what stands on a mistake is silent.
 
+mod axes;
+mod checker;
+mod codes;
+mod constants;
+mod data;
+mod declarations;
+mod distributions;
+mod expression;
+mod functions;
+mod guides;
+mod layers;
+mod messages;
+mod objective;
+mod observes;
 mod program;
+mod range;
+mod scope;
 mod source;
+mod text;
+mod train;
+mod types;
+mod value;
+mod warnings;
 
+use std::collections::HashMap;
+
+use fe_syntax::Diagnostic;
+use fe_syntax::ast::Ast;
+
+pub use codes::CODES;
 pub use program::*;
 pub use source::*;
+
+use crate::checker::Checker;
+
+/// What a check finds.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The program; `None` where there is an error, here or in parsing, or where a file has no header.
+    pub program: Option<Program>,
+    /// Errors, then warnings, each in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Which files a program reads, in order of declaration. The diagnostics are those that concern readers; [`check`]
+/// reports them too.
+pub fn sources(ast: &Ast, overrides: &Overrides) -> (Vec<SourceCall>, Vec<Diagnostic>) {
+    let mut checker = Checker::new(ast, None, overrides);
+    checker.make_axes();
+    checker.declarations();
+    let mut calls = checker.sources;
+    calls.sort_by_key(|c| c.span);
+    let mut diagnostics = checker.diagnostics;
+    diagnostics.retain(|d| d.code.starts_with("E06"));
+    diagnostics.sort_by_key(|d| d.span());
+    (calls, diagnostics)
+}
+
+/// Understands a program. `headers` holds what is known of each datum's file, by the datum's name; where one is
+/// missing, why was said elsewhere, and there is no program. `default_name` names a model that does not name itself.
+pub fn check(ast: &Ast, headers: &HashMap<String, Header>, overrides: &Overrides, default_name: &str) -> Checked {
+    let (program, diagnostics) = Checker::new(ast, Some(headers), overrides).program(default_name);
+    Checked { program, diagnostics }
+}

@@ -7,9 +7,9 @@ use fe_syntax::Span;
 pub struct SourceCall {
     /// The name declared.
     pub data: String,
-    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `normal_draws`.
+    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `normal_draws`, or numbers in the program itself.
     pub reader: Reader,
-    /// Preprocessing named behind it, in order.
+    /// Preprocessing named directly behind it, in order.
     pub stages: Vec<(Stage, Span)>,
     /// The reader call.
     pub span: Span,
@@ -21,14 +21,46 @@ pub struct SourceCall {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Reader {
-    Npy { path: String },
-    Npz { path: String, array: Option<String> },
-    Csv { path: String, columns: Vec<String> },
-    Json { path: String, field: Option<String> },
-    Idx { path: String },
-    Images { path: String },
-    Patches { path: String, array: Option<String>, images: Option<usize>, size: usize, count: usize, seed: u64 },
-    NormalDraws { mean: f64, sd: f64, count: usize, seed: u64 },
+    Npy {
+        path: String,
+    },
+    Npz {
+        path: String,
+        array: Option<String>,
+    },
+    Csv {
+        path: String,
+        columns: Vec<String>,
+    },
+    Json {
+        path: String,
+        field: Option<String>,
+    },
+    Idx {
+        path: String,
+    },
+    Images {
+        path: String,
+    },
+    Patches {
+        path: String,
+        array: Option<String>,
+        border: usize,
+        size: usize,
+        count: usize,
+        seed: u64,
+    },
+    NormalDraws {
+        mean: f64,
+        sd: f64,
+        count: usize,
+        seed: u64,
+    },
+    /// Written in the program, row-major: no file.
+    Numbers {
+        shape: Vec<usize>,
+        values: Vec<f64>,
+    },
 }
 
 /// Preprocessing that needs the whole array.

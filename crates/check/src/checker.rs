@@ -1,0 +1,296 @@
+//! The state of a check, and the order in which a program is understood: names, axes, declarations by dependency, then
+//! guides, likelihoods, the objective and training.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use fe_graph::{Graph, Origin};
+use fe_syntax::ast::{Ast, Statement, StatementKind};
+use fe_syntax::{Diagnostic, Severity, Span};
+
+use crate::axes::Axes;
+use crate::messages;
+use crate::program::{Data, Latent, Loss, Named, Observe, Param, Program, Row};
+use crate::scope::{Kind, Scope, statement_reads};
+use crate::source::{Header, Overrides, SourceCall};
+use crate::value::Value;
+
+/// Where parameters of layers are made: `z.guide`, and how many layers of each kind it has so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallSite {
+    pub name: String,
+    pub layers: HashMap<String, usize>,
+}
+
+/// One check of one program.
+pub(crate) struct Checker<'a> {
+    pub ast: &'a Ast,
+    pub scope: Scope<'a>,
+    /// `None` while only the files are asked for.
+    pub headers: Option<&'a HashMap<String, Header>>,
+    pub overrides: &'a Overrides,
+    pub graph: Graph,
+    pub axes: Axes,
+    pub row: Option<Row>,
+    /// Why there is no row axis: the first axes of two observed arrays that differ.
+    pub row_conflict: Option<(Span, Span)>,
+    pub values: HashMap<&'a str, Value>,
+    /// Arguments of the functions being inlined, innermost last.
+    pub locals: Vec<HashMap<String, Value>>,
+    pub site: CallSite,
+    pub depth: usize,
+    pub inlined: usize,
+    /// The reader call of the `data` declaration at hand, and the array it stands for.
+    pub source_value: Option<(Span, Value)>,
+    /// Names declared in a circle.
+    pub cyclic: BTreeSet<&'a str>,
+    /// What a `train` block says of a batch, needed where a mean runs over rows.
+    pub batch: Option<Span>,
+    pub diagnostics: Vec<Diagnostic>,
+    pub origins: Vec<Span>,
+    /// Names already reported as unknown.
+    pub unknown: HashSet<String>,
+    /// Whether a part did not parse, or a file has no header: there is no program then.
+    pub incomplete: bool,
+    pub sources: Vec<SourceCall>,
+    pub data: Vec<Data>,
+    pub params: Vec<Param>,
+    pub latents: Vec<Latent>,
+    pub observes: Vec<Observe>,
+    pub losses: Vec<Loss>,
+    pub lets: Vec<Named>,
+}
+
+impl<'a> Checker<'a> {
+    pub fn new(ast: &'a Ast, headers: Option<&'a HashMap<String, Header>>, overrides: &'a Overrides) -> Self {
+        let whole = ast.statements.iter().map(|s| s.span).reduce(Span::to).unwrap_or_default();
+        Self {
+            ast,
+            scope: Scope::of(ast),
+            headers,
+            overrides,
+            graph: Graph::new(),
+            axes: Axes::default(),
+            row: None,
+            row_conflict: None,
+            values: HashMap::new(),
+            locals: vec![],
+            site: CallSite::default(),
+            depth: 0,
+            inlined: 0,
+            source_value: None,
+            cyclic: BTreeSet::new(),
+            batch: None,
+            diagnostics: vec![],
+            origins: vec![whole],
+            unknown: HashSet::new(),
+            incomplete: false,
+            sources: vec![],
+            data: vec![],
+            params: vec![],
+            latents: vec![],
+            observes: vec![],
+            losses: vec![],
+            lets: vec![],
+        }
+    }
+
+    /// Reports a diagnostic.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reports an error; what it stands in is silent from here on.
+    pub fn fail(&mut self, diagnostic: Diagnostic, span: Span) -> Value {
+        self.report(diagnostic);
+        Value::poison(span)
+    }
+
+    /// Whether an error has been reported.
+    pub fn failed(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Nodes made until [`Checker::leave`] come from this place.
+    pub fn enter(&mut self, span: Span) -> Origin {
+        let id = u32::try_from(self.origins.len()).unwrap_or(0);
+        self.origins.push(span);
+        self.graph.set_origin(Origin(id))
+    }
+
+    /// Back to the origin before.
+    pub fn leave(&mut self, before: Origin) {
+        self.graph.set_origin(before);
+    }
+
+    /// Runs with layers' parameters named after a site.
+    pub fn at_site<T>(&mut self, name: String, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.site, CallSite { name, layers: HashMap::new() });
+        let result = f(self);
+        self.site = before;
+        result
+    }
+
+    /// Everything that is declared, in an order in which each follows what it reads.
+    pub fn declarations(&mut self) {
+        for d in std::mem::take(&mut self.scope.duplicates) {
+            self.report(messages::duplicate(&d.name, d.second, d.first, d.first_kind));
+        }
+        self.overrides_known();
+        let (sorted, cycles) = self.scope.sorted();
+        for cycle in &cycles {
+            let spans: Vec<(&str, Span)> =
+                cycle.iter().filter_map(|n| self.scope.get(n).map(|e| (*n, e.span))).collect();
+            self.report(messages::cycle(&spans));
+            for &name in cycle {
+                self.cyclic.insert(name);
+                self.values.insert(name, Value::poison(Span::default()));
+            }
+        }
+        for name in sorted {
+            self.declaration(name);
+        }
+    }
+
+    fn declaration(&mut self, name: &'a str) {
+        let Some(entry) = self.scope.get(name) else { return };
+        let before = self.enter(entry.statement.span);
+        let value = match (&entry.statement.kind, entry.kind) {
+            (StatementKind::Dim { size, .. }, _) => self.dim(name, size, entry.span),
+            (StatementKind::Data(_), Kind::DataAxis) => self.data_axis(name, entry.span),
+            (StatementKind::Const { value, .. }, _) => self.constant(name, value, entry.span),
+            (StatementKind::Data(d), _) => self.datum(d),
+            (StatementKind::Param(d), _) => self.param(d),
+            (StatementKind::Let(d), Kind::Let) => self.definition(d),
+            (StatementKind::Latent { target, ty, prior, by }, Kind::Latent) => {
+                self.latent(target, ty.as_ref(), prior, by.as_ref())
+            }
+            (StatementKind::Loss { name, axes, value }, Kind::Loss) => {
+                self.loss(name, axes, value, entry.statement.span)
+            }
+            (StatementKind::Fn { .. }, _) => return self.leave(before),
+            _ => Value::poison(entry.span),
+        };
+        self.leave(before);
+        self.values.insert(name, value);
+    }
+
+    /// `--set` names a const or a dim.
+    fn overrides_known(&mut self) {
+        for (name, _) in &self.overrides.set {
+            match self.scope.get(name).map(|e| e.kind) {
+                Some(Kind::Const | Kind::Dim | Kind::Unknown) => {}
+                Some(kind) => self.report(messages::set_other(name, kind)),
+                None => {
+                    let near = crate::scope::nearest(name, self.scope.names(|k| matches!(k, Kind::Const | Kind::Dim)));
+                    self.report(messages::set_unknown(name, near));
+                }
+            }
+        }
+    }
+
+    /// What is not lowered yet, once per statement, at its keyword.
+    fn not_lowered(&mut self) {
+        for statement in &self.ast.statements {
+            match &statement.kind {
+                StatementKind::For { .. } => self.report(messages::chain_later(keyword(statement, "for"))),
+                StatementKind::Refine { .. } => self.report(messages::refine_later(keyword(statement, "refine"))),
+                StatementKind::Broken { .. } => self.incomplete = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// One statement of its kind, the others being errors.
+    fn only(&mut self, word: &'static str, is: impl Fn(&StatementKind) -> bool) -> Option<&'a Statement> {
+        let mut all = self.ast.statements.iter().filter(|s| is(&s.kind));
+        let first = all.next()?;
+        for again in all {
+            self.report(messages::stated_twice(word, keyword(again, word), keyword(first, word)));
+        }
+        Some(first)
+    }
+
+    /// The whole check.
+    pub fn program(mut self, default_name: &str) -> (Option<Program>, Vec<Diagnostic>) {
+        let model = self.only("model", |k| matches!(k, StatementKind::Model { .. }));
+        let train = self.only("train", |k| matches!(k, StatementKind::Train { .. }));
+        let minimize = self.only("minimize", |k| matches!(k, StatementKind::Minimize { .. }));
+        self.batch = train.and_then(crate::train::batch_span);
+        self.not_lowered();
+        self.make_axes();
+        self.declarations();
+        self.latents.sort_by_key(|l| l.span);
+        self.guides();
+        self.observes();
+        self.losses_need_guides();
+        self.something_observed();
+        let meters = self.meters();
+        let shows = self.shows();
+        let prices = self.prices();
+        let objective = self.objective(minimize);
+        let train = self.train(train);
+        self.warn();
+        self.diagnostics.sort_by_key(|d| (d.severity, d.span()));
+        self.diagnostics.dedup();
+        if self.failed() || self.incomplete {
+            return (None, self.diagnostics);
+        }
+        let (name, title) = match model.map(|s| &s.kind) {
+            Some(StatementKind::Model { name, title }) => (name.value.clone(), title.as_ref().map(|t| t.value.clone())),
+            _ => (default_name.to_owned(), None),
+        };
+        self.data.sort_by_key(|d| d.span);
+        self.lets.sort_by_key(|l| l.span);
+        self.losses.sort_by_key(|l| l.span);
+        let program = Program {
+            name,
+            title,
+            graph: self.graph,
+            row: self.row,
+            data: self.data,
+            params: self.params,
+            latents: self.latents,
+            observes: self.observes,
+            losses: self.losses,
+            lets: self.lets,
+            meters,
+            shows,
+            prices,
+            objective,
+            train,
+            origins: self.origins,
+        };
+        (Some(program), self.diagnostics)
+    }
+
+    fn something_observed(&mut self) {
+        let lost = |s: &Statement| matches!(s.kind, StatementKind::Observe { .. } | StatementKind::Loss { .. });
+        let deep = |s: &Statement| match &s.kind {
+            StatementKind::For { body, .. } => body.iter().any(lost),
+            _ => lost(s),
+        };
+        if !self.scope.broken && !self.ast.statements.is_empty() && !self.ast.statements.iter().any(deep) {
+            let end = self.ast.statements.last().map(|s| s.span).unwrap_or_default();
+            self.report(messages::nothing_observed(end));
+        }
+    }
+
+    /// Every name that some statement other than its own declaration reads.
+    pub fn names_read(&self) -> BTreeSet<&'a str> {
+        let ast = self.ast;
+        let mut read = BTreeSet::new();
+        for statement in &ast.statements {
+            for (name, _) in statement_reads(statement) {
+                if !self.scope.declares(name, statement) {
+                    read.insert(name);
+                }
+            }
+        }
+        read
+    }
+}
+
+/// The place of the word that opens a statement.
+pub(crate) fn keyword(statement: &Statement, word: &str) -> Span {
+    Span::new(statement.span.start, statement.span.start.saturating_add(word.len()))
+}

@@ -1,0 +1,375 @@
+//! Readers: which file a `data` declaration asks for, and whether its header fits what is declared.
+
+use fe_syntax::Span;
+use fe_syntax::ast::{Argument, Declaration, Expr, ExprKind, Name};
+
+use crate::axes::extents;
+use crate::checker::Checker;
+use crate::messages;
+use crate::scope::{bare, nearest, parts};
+use crate::source::{Header, Reader, SourceCall, Stage};
+
+/// All readers.
+pub(crate) const READERS: [&str; 8] = ["npy", "npz", "csv", "json", "idx", "images", "patches", "normal_draws"];
+
+/// Readers of other libraries, and ours.
+const READER_HABITS: [(&str, &str); 9] = [
+    ("read_csv", "csv"),
+    ("read", "csv"),
+    ("tsv", "csv"),
+    ("load", "npy"),
+    ("loadtxt", "csv"),
+    ("numpy", "npy"),
+    ("mnist", "idx"),
+    ("image", "images"),
+    ("randn", "normal_draws"),
+];
+
+/// What a reader takes.
+#[derive(Clone, Copy, PartialEq)]
+enum Takes {
+    Text,
+    Number,
+    Count,
+}
+
+struct Spec {
+    name: &'static str,
+    takes: Takes,
+    required: bool,
+}
+
+const fn spec(name: &'static str, takes: Takes, required: bool) -> Spec {
+    Spec { name, takes, required }
+}
+
+const PATH: Spec = spec("path", Takes::Text, true);
+
+fn arguments_of(reader: &str) -> &'static [Spec] {
+    match reader {
+        "npz" => const { &[PATH, spec("array", Takes::Text, false)] },
+        "json" => const { &[PATH, spec("field", Takes::Text, false)] },
+        "patches" => {
+            const {
+                &[
+                    PATH,
+                    spec("size", Takes::Count, true),
+                    spec("count", Takes::Count, true),
+                    spec("seed", Takes::Count, false),
+                    spec("array", Takes::Text, false),
+                    spec("border", Takes::Count, false),
+                ]
+            }
+        }
+        "normal_draws" => {
+            const {
+                &[
+                    spec("mean", Takes::Number, true),
+                    spec("sd", Takes::Number, true),
+                    spec("count", Takes::Count, true),
+                    spec("seed", Takes::Count, false),
+                ]
+            }
+        }
+        _ => const { &[PATH] },
+    }
+}
+
+/// How a reader is called.
+fn usage(reader: &str) -> &'static str {
+    match reader {
+        "npy" => "npy(\"x.npy\")",
+        "npz" => "npz(\"x.npz\", \"array\")",
+        "csv" => "csv(\"table.csv\", \"column\")",
+        "json" => "json(\"data.json\", \"field\")",
+        "idx" => "idx(\"digits.idx.gz\")",
+        "images" => "images(\"folder/*.png\")",
+        "patches" => "patches(\"folder/*.png\", size = 16, count = 10_000)",
+        _ => "normal_draws(0, 1, count = 1000)",
+    }
+}
+
+/// Where a declaration's source stands in its expression.
+pub(crate) struct Found<'e> {
+    /// The reader with its stages.
+    pub whole: &'e Expr,
+    reader: &'e Name,
+    arguments: &'e [Argument],
+    call: Span,
+    stages: Vec<(Stage, Span)>,
+}
+
+/// The reader call in an expression, outermost first, and every further one.
+pub(crate) fn find(e: &Expr) -> Vec<Found<'_>> {
+    let mut found = vec![];
+    let mut stack = vec![e];
+    while let Some(e) = stack.pop() {
+        match source_in(e) {
+            Some(source) => found.push(source),
+            None => stack.extend(parts(e).into_iter().rev()),
+        }
+    }
+    found
+}
+
+/// A reader call, or one with stages piped behind it.
+fn source_in(e: &Expr) -> Option<Found<'_>> {
+    let mut stages = vec![];
+    let mut at = bare(e);
+    while let ExprKind::Pipe { value, into } = at.kind.as_ref() {
+        let ExprKind::Name(name) = into.kind.as_ref() else { return None };
+        let stage = match name.as_str() {
+            "whiten" => Stage::Whiten,
+            "standardize" => Stage::Standardize,
+            _ => return None,
+        };
+        stages.push((stage, into.span));
+        at = bare(value);
+    }
+    stages.reverse();
+    let ExprKind::Call { function, arguments } = at.kind.as_ref() else { return None };
+    let file = arguments.iter().any(|a| matches!(a.value.kind.as_ref(), ExprKind::Text(_)));
+    (READERS.contains(&function.value.as_str()) || file).then_some(Found {
+        whole: e,
+        reader: function,
+        arguments,
+        call: at.span,
+        stages,
+    })
+}
+
+/// The shape of nested lists, by their first elements.
+fn list_shape(e: &Expr) -> Option<Vec<usize>> {
+    let mut shape = vec![];
+    let mut at = bare(e);
+    while let ExprKind::List(items) = at.kind.as_ref() {
+        shape.push(items.len());
+        at = bare(items.first()?);
+    }
+    (!shape.is_empty()).then_some(shape)
+}
+
+impl<'a> Checker<'a> {
+    /// What is known of a datum's file; of numbers in the program, everything.
+    pub fn header_of(&self, d: &Declaration) -> Option<Header> {
+        if let Some(shape) = list_shape(&d.value) {
+            return Some(Header { shape, ..Header::default() });
+        }
+        self.headers?.get(&d.target.name.value).cloned()
+    }
+
+    /// What a declaration asks for, and the part of its expression that does.
+    pub fn source(&mut self, d: &'a Declaration) -> Option<(SourceCall, Span)> {
+        let name = d.target.name.value.clone();
+        if list_shape(&d.value).is_some() {
+            let (values, shape) = self.numbers(&d.value)?;
+            let span = d.value.span;
+            let reader = Reader::Numbers { shape, values };
+            return Some((SourceCall { data: name, reader, stages: vec![], span, path_span: span }, span));
+        }
+        if matches!(d.value.kind.as_ref(), ExprKind::Error) {
+            self.incomplete = true;
+            return None;
+        }
+        let mut all = find(&d.value).into_iter();
+        let Some(found) = all.next() else {
+            let text = matches!(bare(&d.value).kind.as_ref(), ExprKind::Text(_));
+            self.report(messages::no_reader(&name, d.value.span, text));
+            return None;
+        };
+        if let Some(second) = all.next() {
+            self.report(messages::two_readers(&name, second.call, found.call));
+            return None;
+        }
+        let reader = self.reader(&found)?;
+        let path = found.arguments.iter().find(|a| matches!(a.value.kind.as_ref(), ExprKind::Text(_)));
+        let call = SourceCall {
+            data: name,
+            reader,
+            stages: found.stages,
+            span: found.call,
+            path_span: path.map_or(found.call, |p| p.value.span),
+        };
+        Some((call, found.whole.span))
+    }
+
+    fn reader(&mut self, found: &Found) -> Option<Reader> {
+        let name = found.reader.value.as_str();
+        if !READERS.contains(&name) {
+            let habit = READER_HABITS.iter().find(|h| h.0 == name.to_lowercase()).map(|h| h.1);
+            let near = habit.or_else(|| nearest(name, READERS));
+            self.report(messages::unknown_reader(name, found.reader.span, near));
+            return None;
+        }
+        let specs = arguments_of(name);
+        let mut given: Vec<Option<&Expr>> = specs.iter().map(|_| None).collect();
+        let mut columns = vec![];
+        let mut good = true;
+        let mut place = 0;
+        for argument in found.arguments {
+            let slot = match &argument.name {
+                Some(key) => match specs.iter().position(|s| s.name == key.value) {
+                    Some(slot) => slot,
+                    None => {
+                        let near = nearest(&key.value, specs.iter().map(|s| s.name));
+                        let known: Vec<&str> = specs.iter().map(|s| s.name).collect();
+                        self.report(messages::reader_argument(name, key, near, &known, usage(name)));
+                        good = false;
+                        continue;
+                    }
+                },
+                None => {
+                    place += 1;
+                    place - 1
+                }
+            };
+            match given.get_mut(slot) {
+                Some(empty @ None) => *empty = Some(&argument.value),
+                Some(Some(first)) => {
+                    let (first, what) = (first.span, specs.get(slot).map_or("", |s| s.name));
+                    self.report(messages::argument_twice(name, what, argument.value.span, first));
+                    good = false;
+                }
+                None if name == "csv" => columns.push(&argument.value),
+                None => {
+                    self.report(messages::reader_too_many(name, argument.value.span, usage(name)));
+                    return None;
+                }
+            }
+        }
+        for (spec, value) in specs.iter().zip(&given) {
+            if spec.required && value.is_none() {
+                self.report(messages::reader_missing(name, spec.name, found.call, usage(name)));
+                good = false;
+            }
+        }
+        let mut texts: Vec<Option<String>> = vec![];
+        let mut numbers: Vec<Option<f64>> = vec![];
+        for (spec, value) in specs.iter().zip(&given) {
+            let (mut text, mut number) = (None, None);
+            if let Some(e) = value {
+                if spec.takes == Takes::Text {
+                    text = self.text_argument(name, spec.name, e);
+                    good &= text.is_some();
+                } else {
+                    number = self.number_argument(name, spec, e);
+                    good &= number.is_some();
+                }
+            }
+            texts.push(text);
+            numbers.push(number);
+        }
+        let columns: Vec<Option<String>> =
+            columns.into_iter().map(|e| self.text_argument("csv", "column", e)).collect();
+        if !good {
+            return None;
+        }
+        let named = |n: &str| specs.iter().position(|s| s.name == n);
+        let text = |n: &str| named(n).and_then(|k| texts.get(k).cloned().flatten());
+        let number = |n: &str| named(n).and_then(|k| numbers.get(k).copied().flatten());
+        let count = |n: &str| number(n).map(|v| v as usize);
+        let path = text("path").unwrap_or_default();
+        let seed = number("seed").map_or(0, |v| v as u64);
+        Some(match name {
+            "npy" => Reader::Npy { path },
+            "npz" => Reader::Npz { path, array: text("array") },
+            "csv" => Reader::Csv { path, columns: columns.into_iter().collect::<Option<_>>()? },
+            "json" => Reader::Json { path, field: text("field") },
+            "idx" => Reader::Idx { path },
+            "images" => Reader::Images { path },
+            "patches" => Reader::Patches {
+                path,
+                array: text("array"),
+                border: count("border").unwrap_or(0),
+                size: count("size")?,
+                count: count("count")?,
+                seed,
+            },
+            _ => Reader::NormalDraws { mean: number("mean")?, sd: number("sd")?, count: count("count")?, seed },
+        })
+    }
+
+    fn text_argument(&mut self, reader: &str, what: &str, e: &Expr) -> Option<String> {
+        match bare(e).kind.as_ref() {
+            ExprKind::Text(text) => Some(text.clone()),
+            ExprKind::Error => {
+                self.incomplete = true;
+                None
+            }
+            _ => {
+                self.report(messages::reader_text(reader, what, e.span));
+                None
+            }
+        }
+    }
+
+    fn number_argument(&mut self, reader: &str, spec: &Spec, e: &Expr) -> Option<f64> {
+        if let Some((axis, place)) = self.reads_a_file_size(e) {
+            self.report(messages::size_before_reading(&axis, place, e.span));
+            return None;
+        }
+        let what = format!("`{}` of `{reader}`", spec.name);
+        if spec.takes == Takes::Number {
+            let v = self.plain_number(e, &what)?;
+            if spec.name == "sd" && v < 0.0 {
+                self.report(messages::not_whole(&what, v, 0, e.span));
+                return None;
+            }
+            return Some(v);
+        }
+        let least = usize::from(!matches!(spec.name, "seed" | "border"));
+        self.whole_number(e, &what, least).map(|v| v as f64)
+    }
+
+    /// Compares a header with the axes declared; says what does not fit.
+    pub fn fit_header(
+        &mut self,
+        d: &Declaration,
+        axes: &[(fe_graph::Axis, Span)],
+        header: &Header,
+        source: Span,
+    ) -> bool {
+        let name = &d.target.name;
+        let shape = &header.shape;
+        let sizes = match extents(shape, axes.len()) {
+            Some(sizes) => sizes,
+            None if axes.is_empty() => {
+                self.report(messages::array_without_axes(&name.value, name.span, shape, source));
+                return false;
+            }
+            // An axis of size 1 needs no dimension of its own.
+            None => {
+                let missing = axes.get(shape.len()..).unwrap_or_default();
+                let one = |a: &(fe_graph::Axis, Span)| {
+                    self.axes.entry(a.0.id).is_some_and(|e| !e.from_file && e.size == Some(1))
+                };
+                if !missing.iter().all(one) {
+                    let declared = self.axis_names(&axes.iter().map(|a| a.0).collect::<Vec<_>>());
+                    self.report(messages::too_few_dimensions(&name.value, d.target.span, &declared, shape, source));
+                    return false;
+                }
+                let mut sizes = shape.clone();
+                sizes.resize(axes.len(), 1);
+                sizes
+            }
+        };
+        let mut good = true;
+        for (k, (&(axis, place), &size)) in axes.iter().zip(&sizes).enumerate() {
+            let Some(entry) = self.axes.entry(axis.id).cloned() else { continue };
+            if let Some(stated) = entry.size.filter(|&s| s != size) {
+                let axis_name = self.graph.axis_name(fe_graph::Axis::plain(axis.id));
+                let flat = k + 1 == axes.len() && shape.len() > axes.len();
+                let flat = flat.then(|| shape.get(k..).unwrap_or_default().to_vec());
+                let message =
+                    messages::size_mismatch(&name.value, &axis_name, place, size, stated, &entry, flat.as_deref());
+                self.report(message);
+                good = false;
+            }
+            if size == 0 {
+                self.report(messages::empty_data(&name.value, place));
+                good = false;
+            }
+        }
+        good
+    }
+}

@@ -1,0 +1,449 @@
+//! `data`, `param`, `let`, `latent`, `loss`.
+
+use fe_distribution::Support;
+use fe_graph::{Axis, Indicator};
+use fe_syntax::Span;
+use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
+
+use crate::checker::Checker;
+use crate::distributions::{Drawn, Role};
+use crate::messages;
+use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
+use crate::range::Range;
+use crate::scope::{bare, nearest};
+use crate::types::Declared;
+use crate::value::{Along, Level, Value};
+
+/// The most elements of one parameter.
+const MOST_ELEMENTS: usize = 1 << 31;
+
+/// Relaxations of counts, by name.
+pub(crate) const INDICATORS: [(&str, Indicator); 5] = [
+    ("cubic", Indicator::Cubic),
+    ("linear", Indicator::Linear),
+    ("quintic", Indicator::Quintic),
+    ("cosine", Indicator::Cosine),
+    ("sigmoid", Indicator::Sigmoid),
+];
+
+/// Estimators that parse but are not lowered in this version.
+const ESTIMATORS_LATER: [&str; 5] = ["score", "gumbel_softmax", "enumeration", "quadrature", "implicit"];
+
+impl<'a> Checker<'a> {
+    /// `data x[N, D] : unit = idx("…") / 255`
+    pub fn datum(&mut self, d: &'a Declaration) -> Value {
+        let name = &d.target.name;
+        let axes = self.target_axes(&d.target);
+        let ty = d.ty.as_ref().map(|t| self.declared_type(t));
+        let source = self.source(d);
+        if let Some((call, _)) = &source {
+            self.sources.push(call.clone());
+        }
+        let (Some(axes), Some((call, whole))) = (axes, source) else { return Value::poison(name.span) };
+        match self.header_of(d) {
+            Some(header) => {
+                let fits = self.fit_header(d, &axes, &header, call.span);
+                let typed = self.fit_levels(d, ty.and_then(|t| t), &header, call.span);
+                if !fits || !typed {
+                    return Value::poison(name.span);
+                }
+            }
+            None => self.incomplete = true,
+        }
+        let ty = match ty {
+            Some(None) => return Value::poison(name.span),
+            Some(Some(ty)) => Some(ty),
+            None => None,
+        };
+        let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+        let (input, node) = self.graph.input(&name.value, &order);
+        let range = Range::REAL;
+        let raw = Value { axes: axes.clone(), ..Value::scalar(node, range, Level::Data, whole) };
+        self.source_value = Some((whole, raw));
+        let value = self.expression(&d.value, None);
+        self.source_value = None;
+        let value = self.fit_axes(value, &axes, &name.value, d.target.span);
+        if value.poison {
+            return Value::poison(name.span);
+        }
+        if value.level > Level::Data {
+            return self.fail(messages::data_reads(&name.value, value.span), name.span);
+        }
+        let support = ty.map_or(Support::Real, |t| t.support);
+        let number = self.data.len();
+        self.data.push(Data {
+            name: name.value.clone(),
+            input,
+            axes: order.clone(),
+            node: value.node,
+            support,
+            span: name.span,
+        });
+        let range = if ty.is_some() { Range::of(support) } else { value.range };
+        Value {
+            axes,
+            along: along(support, &order),
+            index: ty.and_then(|t| t.index),
+            datum: Some(number),
+            ..Value::scalar(value.node, range, Level::Data, name.span)
+        }
+    }
+
+    /// A column of text is an index.
+    fn fit_levels(
+        &mut self,
+        d: &Declaration,
+        ty: Option<Declared>,
+        header: &crate::source::Header,
+        source: Span,
+    ) -> bool {
+        let Some(levels) = header.levels else { return true };
+        match ty {
+            Some(Declared { index: Some(axis), .. }) => {
+                let size = self.graph.extent_of(axis);
+                if size == levels {
+                    return true;
+                }
+                let (axis_name, entry) = (self.graph.axis_name(Axis::plain(axis)), self.axes.entry(axis).cloned());
+                let place = d.ty.as_ref().map_or(source, |t| t.span);
+                let stated = entry.map(|e| e.stated);
+                self.report(messages::level_count(&d.target.name.value, place, &axis_name, levels, size, stated));
+                false
+            }
+            Some(_) => {
+                let place = d.ty.as_ref().map_or(source, |t| t.span);
+                self.report(messages::text_data(&d.target.name.value, place, source, levels));
+                false
+            }
+            // A type that was wrong has been reported.
+            None if d.ty.is_some() => true,
+            None => {
+                self.report(messages::text_data(&d.target.name.value, d.target.span, source, levels));
+                false
+            }
+        }
+    }
+
+    /// `param W[K, D] = normal(0, 0.05)`
+    pub fn param(&mut self, d: &'a Declaration) -> Value {
+        let name = &d.target.name;
+        let axes = self.target_axes(&d.target);
+        let ty = d.ty.as_ref().map(|t| (t.span, self.declared_type(t)));
+        let init = self.init(d, axes.as_deref());
+        let (Some(axes), Some(init)) = (axes, init) else { return Value::poison(name.span) };
+        let support = match ty {
+            None => Support::Real,
+            Some((_, None)) => return Value::poison(name.span),
+            Some((place, Some(ty))) => match ty.support {
+                Support::Simplex | Support::Ordered => {
+                    let word = if ty.support == Support::Simplex { "simplex" } else { "ordered" };
+                    return self.fail(messages::vector_type_later(word, "param", place), name.span);
+                }
+                s if s.is_discrete() => {
+                    return self.fail(messages::discrete_param(&name.value, place, s), name.span);
+                }
+                s => s,
+            },
+        };
+        let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+        let size = order.iter().try_fold(1usize, |n, a| n.checked_mul(self.graph.extent_of(a.id)));
+        if size.is_none_or(|n| n > MOST_ELEMENTS) {
+            return self.fail(messages::param_too_large(&name.value, d.target.span), name.span);
+        }
+        if !self.init_within(d, &init, support) {
+            return Value::poison(name.span);
+        }
+        if let Some(row) = self.row.filter(|r| order.contains(&Axis::plain(r.axis)))
+            && let Some(batch) = self.batch
+        {
+            let axis = self.graph.axis_name(Axis::plain(row.axis));
+            return self.fail(messages::param_with_rows(&name.value, d.target.span, &axis, batch), name.span);
+        }
+        let (input, raw) = self.graph.input(&name.value, &order);
+        let node = support.constrain(&mut self.graph, raw).map_or(raw, |c| c.0);
+        self.params.push(Param { name: name.value.clone(), input, axes: order, node, support, init, span: name.span });
+        Value { axes, ..Value::scalar(node, Range::of(support), Level::Free, name.span) }
+    }
+
+    /// How a parameter starts.
+    fn init(&mut self, d: &Declaration, axes: Option<&[(Axis, Span)]>) -> Option<Init> {
+        let e = bare(&d.value);
+        match e.kind.as_ref() {
+            ExprKind::Error => {
+                self.incomplete = true;
+                None
+            }
+            ExprKind::Call { function, arguments } if matches!(function.value.as_str(), "normal" | "uniform") => {
+                let names: [&str; 2] = if function.value == "normal" { ["mean", "sd"] } else { ["low", "high"] };
+                let mut values = [None, None];
+                for (k, argument) in arguments.iter().enumerate() {
+                    let slot = match &argument.name {
+                        Some(key) => names.iter().position(|n| *n == key.value),
+                        None => Some(k),
+                    };
+                    let what = format!("an argument of `{}`", function.value);
+                    let number = self.plain_number(&argument.value, &what);
+                    match slot.and_then(|s| values.get_mut(s)) {
+                        Some(place) => *place = Some(number?),
+                        None => {
+                            self.report(messages::init_arguments(function, argument.value.span));
+                            return None;
+                        }
+                    }
+                }
+                let [Some(a), Some(b)] = values else {
+                    self.report(messages::init_arguments(function, e.span));
+                    return None;
+                };
+                if function.value == "normal" {
+                    if b < 0.0 {
+                        self.report(messages::init_sd(e.span, b));
+                        return None;
+                    }
+                    Some(Init::Normal { mean: a, sd: b })
+                } else {
+                    if a > b {
+                        self.report(messages::init_ends(e.span, a, b));
+                        return None;
+                    }
+                    Some(Init::Uniform { low: a, high: b })
+                }
+            }
+            ExprKind::Call { function, .. } if fe_distribution::family(&function.value).is_some() => {
+                self.report(messages::param_distribution(&d.target.name.value, function));
+                None
+            }
+            ExprKind::List(_) => {
+                let axes = axes?;
+                let (values, shape) = self.numbers(e)?;
+                let wanted: Vec<usize> = axes.iter().map(|a| self.graph.extent_of(a.0.id)).collect();
+                if shape != wanted {
+                    let have = self.axis_names(&axes.iter().map(|a| a.0).collect::<Vec<_>>());
+                    self.report(messages::init_shape(e.span, &shape, &have, &wanted, d.target.span));
+                    return None;
+                }
+                Some(Init::Values(values))
+            }
+            ExprKind::Call { function, .. } if crate::data::READERS.contains(&function.value.as_str()) => {
+                self.report(messages::reader_as_value(&function.value, function.span));
+                None
+            }
+            _ => Some(Init::Constant(self.plain_number(&d.value, "the start of a param")?)),
+        }
+    }
+
+    /// The start lies inside the type.
+    fn init_within(&mut self, d: &Declaration, init: &Init, support: Support) -> bool {
+        let (low, high) = support.bounds();
+        let inside = |v: f64| low < v && v < high || support == Support::Real;
+        let outside = match init {
+            Init::Constant(v) => (!inside(*v)).then_some(*v),
+            Init::Values(all) => all.iter().copied().find(|&v| !inside(v)),
+            Init::Uniform { low: a, high: b } => {
+                let (a_out, b_out) = (*a < low, *b > high);
+                if a_out { Some(*a) } else { b_out.then_some(*b) }
+            }
+            // A Normal draw may fall anywhere.
+            Init::Normal { .. } => {
+                if support != Support::Real {
+                    self.report(messages::init_normal_outside(d.value.span, support));
+                    return false;
+                }
+                None
+            }
+        };
+        let Some(v) = outside else { return true };
+        self.report(messages::init_outside(d.value.span, v, support, d.ty.as_ref().map(|t| t.span)));
+        false
+    }
+
+    /// `let h[N, K] = …`
+    pub fn definition(&mut self, d: &'a Declaration) -> Value {
+        let name = &d.target.name;
+        let declared = d.target.axes.as_ref().map(|_| self.target_axes(&d.target));
+        let ty = d.ty.as_ref().map(|t| self.declared_type(t));
+        let hint: Option<Vec<Axis>> = declared.clone().flatten().map(|axes| axes.iter().map(|a| a.0).collect());
+        if let ExprKind::Call { function, .. } = bare(&d.value).kind.as_ref()
+            && fe_distribution::family(&function.value).is_some()
+            && self.scope.get(&function.value).is_none()
+        {
+            let (target, family) = (&name.value, function.value.as_str());
+            return self.fail(messages::let_distribution(target, family, function.span, d.value.span), name.span);
+        }
+        let mut value = self.at_site(name.value.clone(), |c| c.expression(&d.value, hint.as_deref()));
+        value = match declared {
+            Some(Some(axes)) => {
+                let mut value = self.fit_axes(value, &axes, &name.value, d.target.span);
+                if !value.poison {
+                    // The declared order counts, and axes it lacks are repeated along.
+                    let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+                    value.node = self.graph.broadcast(value.node, &order);
+                    value.axes = axes;
+                }
+                value
+            }
+            Some(None) => Value::poison(name.span),
+            None => self.drop_primes(value),
+        };
+        if value.poison || matches!(ty, Some(None)) {
+            return Value::poison(name.span);
+        }
+        if let Some(Some(ty)) = ty {
+            let fits = value.range.within(ty.support) || value.level == Level::Data || ty.index.is_some();
+            let vector = matches!(ty.support, Support::Simplex | Support::Ordered);
+            if !fits && !vector {
+                let place = d.ty.as_ref().map_or(d.value.span, |t| t.span);
+                let message = messages::let_type(&name.value, place, ty.support, value.span, value.range);
+                return self.fail(message, name.span);
+            }
+            value.index = ty.index.or(value.index);
+            if !vector {
+                value.range = Range::of(ty.support);
+            }
+        }
+        self.lets.push(Named { name: name.value.clone(), node: value.node, axes: value.order(), span: name.span });
+        Value { axis: None, span: name.span, ..value }
+    }
+
+    /// `loss mse = …`
+    pub fn loss(&mut self, name: &Name, axes: &'a [fe_syntax::ast::AxisRef], value: &'a Expr, span: Span) -> Value {
+        let declared = if axes.is_empty() { None } else { Some(self.axis_refs(axes)) };
+        let hint: Option<Vec<Axis>> = declared.clone().flatten().map(|axes| axes.iter().map(|a| a.0).collect());
+        let mut result = self.at_site(name.value.clone(), |c| c.expression(value, hint.as_deref()));
+        result = match declared {
+            Some(Some(axes)) => self.fit_axes(result, &axes, &name.value, name.span),
+            Some(None) => Value::poison(name.span),
+            None => self.drop_primes(result),
+        };
+        if result.poison {
+            return Value::poison(name.span);
+        }
+        if matches!(&result.unit, Some(unit) if *unit != fe_syntax::ast::Unit::Nats) {
+            return self.fail(messages::loss_unit(result.span), name.span);
+        }
+        self.losses.push(Loss { name: name.value.clone(), node: result.node, span });
+        Value { axis: None, unit: None, span: name.span, ..result }
+    }
+
+    /// `latent z[N, K] : positive ~ Gamma(2, 1) by cubic`
+    pub fn latent(&mut self, target: &'a Target, ty: Option<&'a Type>, prior: &'a Expr, by: Option<&'a Name>) -> Value {
+        let name = &target.name;
+        let axes = self.target_axes(target);
+        let ty = ty.map(|t| (t.span, self.declared_type(t)));
+        let left = axes.clone().unwrap_or_default();
+        let drawn = self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, Role::Prior));
+        let (Some(axes), Some(mut drawn)) = (axes, drawn) else { return Value::poison(name.span) };
+        if matches!(ty, Some((_, None))) {
+            return Value::poison(name.span);
+        }
+        if !self.axes_fit(&drawn, &axes, &name.value, target.span) {
+            return Value::poison(name.span);
+        }
+        let ty = ty.and_then(|(span, t)| t.map(|t| (span, t)));
+        let Some(support) = self.latent_support(&mut drawn, name, ty) else { return Value::poison(name.span) };
+        let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+        let (input, node) = self.graph.input(&name.value, &order);
+        let indicator = by.and_then(|by| self.indicator(by, support));
+        self.latents.push(Latent {
+            name: name.value.clone(),
+            input,
+            node,
+            axes: order.clone(),
+            support,
+            prior: drawn.distribution,
+            guide: Guide::Default,
+            indicator: indicator.unwrap_or(Indicator::Cubic),
+            span: name.span,
+            guide_span: None,
+        });
+        Value { axes, ..Value::scalar(node, Range::of(support), Level::Random, name.span) }
+    }
+
+    /// The prior's support after the type, which restricts it.
+    fn latent_support(&mut self, drawn: &mut Drawn, name: &Name, ty: Option<(Span, Declared)>) -> Option<Support> {
+        let family = drawn.distribution.family.name();
+        let vector = match ty {
+            Some((place, Declared { support: Support::Simplex, .. })) => Some(("simplex", place)),
+            Some((place, Declared { support: Support::Ordered, .. })) => Some(("ordered", place)),
+            _ => None,
+        };
+        if let Some((word, place)) = vector {
+            self.report(messages::vector_type_later(word, "latent", place));
+            return None;
+        }
+        let Some(support) = drawn.support else {
+            self.report(messages::moving_support(&name.value, family, drawn.span));
+            return None;
+        };
+        if support.is_discrete() && support != Support::Count {
+            self.report(messages::enumeration_later(&name.value, family, drawn.name));
+            return None;
+        }
+        let Some((place, ty)) = ty else { return Some(support) };
+        if ty.support.is_discrete() != support.is_discrete() && ty.support != Support::Real {
+            self.report(messages::type_of_prior(&name.value, place, ty.support, family, drawn.name, support));
+            return None;
+        }
+        if ty.support.contains(support) {
+            return Some(support);
+        }
+        drawn.distribution.restricted = Some(ty.support);
+        let Some(inside) = drawn.distribution.support(&self.graph) else {
+            self.report(messages::type_of_prior(&name.value, place, ty.support, family, drawn.name, support));
+            return None;
+        };
+        if !drawn.distribution.can_restrict(&self.graph, ty.support) {
+            self.report(messages::unknown_normaliser(&name.value, place, ty.support, family, drawn.name));
+            return None;
+        }
+        Some(inside)
+    }
+
+    /// `by cubic`
+    pub fn indicator(&mut self, by: &Name, support: Support) -> Option<Indicator> {
+        if ESTIMATORS_LATER.contains(&by.value.as_str()) {
+            self.report(messages::estimator_later(&by.value, by.span));
+            return None;
+        }
+        let Some(&(_, indicator)) = INDICATORS.iter().find(|i| i.0 == by.value) else {
+            let near = nearest(&by.value, INDICATORS.iter().map(|i| i.0));
+            self.report(messages::unknown_estimator(&by.value, by.span, near));
+            return None;
+        };
+        if support != Support::Count {
+            self.report(messages::indicator_without_counts(&by.value, by.span));
+            return None;
+        }
+        Some(indicator)
+    }
+
+    /// No argument of a distribution brings an axis that the left side lacks; its category axis apart.
+    pub fn axes_fit(&mut self, drawn: &Drawn, left: &[(Axis, Span)], name: &str, place: Span) -> bool {
+        let mut extra: Vec<(String, Span)> = vec![];
+        for (_, value, _) in &drawn.args {
+            for &(axis, came) in &value.axes {
+                let known = left.iter().any(|l| l.0 == axis) || drawn.distribution.event == Some(axis);
+                let name = self.graph.axis_name(axis);
+                if !known && !extra.iter().any(|e| e.0 == name) {
+                    extra.push((name, came));
+                }
+            }
+        }
+        if extra.is_empty() {
+            return true;
+        }
+        let have = self.axis_names(&left.iter().map(|a| a.0).collect::<Vec<_>>());
+        self.report(messages::extra_axes(name, place, &have, &extra, drawn.span));
+        false
+    }
+}
+
+/// What a vector type says along the last axis.
+fn along(support: Support, axes: &[Axis]) -> Option<Along> {
+    let last = *axes.last()?;
+    match support {
+        Support::Simplex => Some(Along::Simplex(last)),
+        Support::Ordered => Some(Along::Ordered(last)),
+        _ => None,
+    }
+}

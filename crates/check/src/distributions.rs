@@ -1,0 +1,390 @@
+//! Calls of families: which parameterization, whether each argument suits it, and over which axes.
+
+use fe_distribution::{Distribution, Family, Parameter, Support};
+use fe_graph::Axis;
+use fe_syntax::Span;
+use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
+
+use crate::checker::Checker;
+use crate::messages;
+use crate::scope::{Kind, bare, nearest};
+use crate::text::written;
+use crate::value::{Along, Level, Value};
+
+/// Families of other languages, and ours.
+pub(crate) const SYNONYMS: [(&str, &str); 22] = [
+    ("n", "Normal"),
+    ("gaussian", "Normal"),
+    ("gauss", "Normal"),
+    ("norm", "Normal"),
+    ("bern", "Bernoulli"),
+    ("ber", "Bernoulli"),
+    ("pois", "Poisson"),
+    ("poiss", "Poisson"),
+    ("poi", "Poisson"),
+    ("exp", "Exponential"),
+    ("expon", "Exponential"),
+    ("cat", "Categorical"),
+    ("student_t", "StudentT"),
+    ("student", "StudentT"),
+    ("t", "StudentT"),
+    ("doubleexponential", "Laplace"),
+    ("double_exponential", "Laplace"),
+    ("half_normal", "HalfNormal"),
+    ("half_cauchy", "HalfCauchy"),
+    ("log_normal", "LogNormal"),
+    ("unif", "Uniform"),
+    ("improper", "Flat"),
+];
+
+/// Families whose link is part of the name elsewhere, and how they are written.
+const LINKED: [(&str, &str); 7] = [
+    ("bernoulli_logit", "Bernoulli(logits = …)"),
+    ("bernoulli_logits", "Bernoulli(logits = …)"),
+    ("categorical_logit", "Categorical(logits = …)"),
+    ("poisson_log", "Poisson(exp(…))"),
+    ("bernoulli_logit_glm", "Bernoulli(logits = x @ w + b)"),
+    ("normal_id_glm", "Normal(x @ w + b, s)"),
+    ("poisson_log_glm", "Poisson(exp(x @ w + b))"),
+];
+
+/// Families that are planned.
+const LATER: [&str; 23] = [
+    "dirichlet",
+    "multivariatenormal",
+    "mvnormal",
+    "multi_normal",
+    "multinormal",
+    "negativebinomial",
+    "neg_binomial",
+    "negative_binomial",
+    "binomial",
+    "betabinomial",
+    "geometric",
+    "multinomial",
+    "weibull",
+    "inversegamma",
+    "inv_gamma",
+    "gumbel",
+    "logistic",
+    "pareto",
+    "vonmises",
+    "lkjcholesky",
+    "lkj",
+    "wishart",
+    "halfstudentt",
+];
+
+/// Argument names of other languages, and ours.
+const ARGUMENT_SYNONYMS: [(&str, &[&str]); 17] = [
+    ("mu", &["mean", "location"]),
+    ("loc", &["mean", "location"]),
+    ("m", &["mean", "location"]),
+    ("sigma", &["sd", "scale"]),
+    ("scale", &["sd", "scale"]),
+    ("std", &["sd", "scale"]),
+    ("stddev", &["sd", "scale"]),
+    ("sd", &["sd", "scale"]),
+    ("tau", &["precision"]),
+    ("var", &["variance"]),
+    ("lam", &["rate"]),
+    ("lambda", &["rate"]),
+    ("beta", &["rate", "b", "scale"]),
+    ("alpha", &["shape", "a"]),
+    ("nu", &["df"]),
+    ("p", &["prob", "probs"]),
+    ("logit", &["logits"]),
+];
+
+/// What a distribution is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Prior,
+    Guide,
+    Likelihood,
+}
+
+/// A distribution with what is known of its call.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    pub distribution: Distribution,
+    /// The arguments as given, for messages and warnings.
+    pub args: Vec<(&'static Parameter, Value, Expr)>,
+    /// Its support before any restriction, where it is known.
+    pub support: Option<Support>,
+    /// The family's name in the text.
+    pub name: Span,
+    /// The whole call.
+    pub span: Span,
+}
+
+impl<'a> Checker<'a> {
+    /// The distribution that an expression calls, `None` where something is wrong with it, which is then said.
+    pub fn distribution(&mut self, e: &Expr, left: &[(Axis, Span)], role: Role) -> Option<Drawn> {
+        let before = self.enter(e.span);
+        let drawn = self.distribution_within(e, left, role);
+        self.leave(before);
+        drawn
+    }
+
+    fn distribution_within(&mut self, e: &Expr, left: &[(Axis, Span)], role: Role) -> Option<Drawn> {
+        let (function, arguments): (Name, &[Argument]) = match bare(e).kind.as_ref() {
+            ExprKind::Call { function, arguments } => (function.clone(), arguments),
+            ExprKind::Name(name) if fe_distribution::family(name).is_some() => {
+                self.report(messages::family_without_call(name, e.span));
+                return None;
+            }
+            ExprKind::Error => {
+                self.incomplete = true;
+                return None;
+            }
+            _ => {
+                let value = self.expression(e, None);
+                if !value.poison {
+                    self.report(messages::not_a_distribution(e.span, role));
+                }
+                return None;
+            }
+        };
+        let Some(family) = self.family(&function) else {
+            // Mistakes inside the arguments are mistakes of their own.
+            for argument in arguments {
+                if !matches!(bare(&argument.value).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) {
+                    self.expression(&argument.value, None);
+                }
+            }
+            return None;
+        };
+        let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
+        let values: Vec<Value> =
+            arguments.iter().map(|a| self.expression(&a.value, (!order.is_empty()).then_some(&order))).collect();
+        let chosen = self.parameterization(family, &function, arguments, e.span)?;
+        let mut args: Vec<(&'static Parameter, Value, Expr)> = vec![];
+        let mut good = true;
+        for (parameter, slot) in chosen.parameters.iter().zip(&chosen.slots) {
+            let (value, written) = match slot.and_then(|k| Some((values.get(k)?, arguments.get(k)?))) {
+                Some((value, argument)) => (self.drop_primes(value.clone()), argument.value.clone()),
+                None => {
+                    let number = parameter.default.unwrap_or(0.0);
+                    (self.literal(number, None, e.span), e.clone())
+                }
+            };
+            good &= !value.poison && self.argument_fits(family, parameter, &value, &written);
+            args.push((parameter, value, written));
+        }
+        if !good {
+            return None;
+        }
+        let event = match family.category_axis_argument().and_then(|k| args.get(k)) {
+            Some((parameter, value, _)) => match value.axes.last() {
+                Some(&(axis, _)) if !order.contains(&axis) => Some(axis),
+                _ => {
+                    let have = self.axis_names(&value.order());
+                    self.report(messages::no_category_axis(family.name(), parameter.name, value.span, &have));
+                    return None;
+                }
+            },
+            None => None,
+        };
+        let nodes: Vec<_> = args.iter().map(|a| a.1.node).collect();
+        let nodes = match chosen.canonical {
+            Some(canonical) => canonical(&mut self.graph, &nodes),
+            None => nodes,
+        };
+        let mut distribution = Distribution::new(family, nodes);
+        distribution.event = event;
+        let support = distribution.support(&self.graph);
+        if family.name() == "Uniform" && support.is_none() {
+            let ends: Vec<Option<f64>> = distribution.args.iter().map(|&a| self.graph.constant_value(a)).collect();
+            if let [Some(low), Some(high)] = ends.as_slice() {
+                self.report(messages::uniform_ends(e.span, *low, *high));
+                return None;
+            }
+        }
+        Some(Drawn { distribution, args, support, name: function.span, span: e.span })
+    }
+
+    /// The family of a name.
+    fn family(&mut self, function: &Name) -> Option<&'static dyn Family> {
+        let name = function.value.as_str();
+        let span = function.span;
+        if let Some(family) = fe_distribution::family(name) {
+            return Some(family);
+        }
+        if matches!(name, "FullRank" | "MeanField" | "LowRank") {
+            self.report(messages::guide_word_as_distribution(name, span));
+            return None;
+        }
+        if let Some(entry) = self.scope.get(name) {
+            if entry.kind != Kind::Unknown {
+                self.report(messages::value_as_distribution(name, entry.kind, span, entry.span));
+            }
+            return None;
+        }
+        let lower = name.to_lowercase();
+        if let Some((_, instead)) = LINKED.iter().find(|l| l.0 == lower) {
+            self.report(messages::linked_family(name, span, instead));
+            return None;
+        }
+        if LATER.contains(&lower.as_str()) {
+            self.report(messages::family_later(name, span));
+            return None;
+        }
+        let known = || fe_distribution::families().iter().map(|f| f.name());
+        if let Some(family) = known().find(|f| f.to_lowercase() == lower) {
+            self.report(messages::family_case(name, span, family));
+            return None;
+        }
+        if let Some((_, family)) = SYNONYMS.iter().find(|s| s.0 == lower) {
+            self.report(messages::family_synonym(name, span, family));
+            return None;
+        }
+        let all: Vec<&str> = known().collect();
+        self.report(messages::unknown_family(name, span, nearest(name, known()), &all));
+        None
+    }
+
+    /// The parameterization that the argument names select.
+    fn parameterization(
+        &mut self,
+        family: &'static dyn Family,
+        function: &Name,
+        arguments: &[Argument],
+        span: Span,
+    ) -> Option<Chosen> {
+        let canonical = family.parameters();
+        let alternatives = family.alternatives().iter().map(|a| (a.parameters, Some(a.canonical)));
+        let all: Vec<_> = std::iter::once((canonical, None)).chain(alternatives).collect();
+        let names: Vec<&Name> = arguments.iter().filter_map(|a| a.name.as_ref()).collect();
+        let usages: Vec<String> = all
+            .iter()
+            .map(|(ps, _)| {
+                let ps: Vec<&str> = ps.iter().map(|p| p.name).collect();
+                ps.join(", ")
+            })
+            .collect();
+        if let Some(unknown) = names.iter().find(|n| !all.iter().any(|(ps, _)| ps.iter().any(|p| p.name == n.value))) {
+            let every: Vec<&str> = all.iter().flat_map(|(ps, _)| ps.iter().map(|p| p.name)).collect();
+            let synonym = ARGUMENT_SYNONYMS
+                .iter()
+                .find(|s| s.0 == unknown.value.to_lowercase())
+                .and_then(|s| s.1.iter().copied().find(|ours| every.contains(ours)));
+            let near = synonym.or_else(|| nearest(&unknown.value, every.iter().copied()));
+            self.report(messages::unknown_parameter(family.name(), unknown, near, &usages));
+            return None;
+        }
+        let suits = |ps: &[Parameter]| names.iter().all(|n| ps.iter().any(|p| p.name == n.value));
+        let Some(&(parameters, map)) = all.iter().find(|(ps, _)| suits(ps)) else {
+            self.report(messages::mixed_parameters(family.name(), &names, &usages));
+            return None;
+        };
+        let mut slots: Vec<Option<usize>> = parameters.iter().map(|_| None).collect();
+        let mut place = 0;
+        for (k, argument) in arguments.iter().enumerate() {
+            let slot = match &argument.name {
+                Some(name) => parameters.iter().position(|p| p.name == name.value)?,
+                None => {
+                    place += 1;
+                    place - 1
+                }
+            };
+            match slots.get_mut(slot) {
+                Some(empty @ None) => *empty = Some(k),
+                Some(Some(first)) => {
+                    let first = arguments.get(*first).map_or(span, |a| a.value.span);
+                    let what = parameters.get(slot).map_or("", |p| p.name);
+                    self.report(messages::argument_twice(family.name(), what, argument.value.span, first));
+                    return None;
+                }
+                None => {
+                    let names: Vec<&str> = parameters.iter().map(|p| p.name).collect();
+                    self.report(messages::too_many_parameters(
+                        family.name(),
+                        &names,
+                        arguments.len(),
+                        argument.value.span,
+                    ));
+                    return None;
+                }
+            }
+        }
+        let missing: Vec<&str> = parameters
+            .iter()
+            .zip(&slots)
+            .filter(|(p, s)| s.is_none() && p.default.is_none())
+            .map(|(p, _)| p.name)
+            .collect();
+        if !missing.is_empty() {
+            self.report(messages::missing_parameters(family.name(), &missing, span, function.span, &usages));
+            return None;
+        }
+        Some(Chosen { parameters, slots, canonical: map })
+    }
+
+    /// Whether a value suits a parameter; says why where it does not.
+    fn argument_fits(&mut self, family: &dyn Family, parameter: &'static Parameter, value: &Value, e: &Expr) -> bool {
+        if let Some(unit) = &value.unit {
+            self.report(messages::unit_here(
+                unit,
+                value.span,
+                &format!("the {} of `{}`", parameter.name, family.name()),
+            ));
+            return false;
+        }
+        let support = parameter.support;
+        if support == Support::Simplex {
+            let last = value.axes.last().map(|a| Along::Simplex(a.0));
+            let data = value.level == Level::Data;
+            if data || (last.is_some() && value.along == last) || value.axes.is_empty() {
+                return true;
+            }
+            let axis = value.axes.last().map(|a| self.graph.axis_name(a.0)).unwrap_or_default();
+            self.report(messages::not_a_simplex(family.name(), parameter.name, value.span, &axis));
+            return false;
+        }
+        if value.range.within(support) {
+            return true;
+        }
+        if value.level == Level::Data {
+            return self.narrow_for(family, parameter, value);
+        }
+        let constant = (value.level == Level::Constant).then_some(value.range);
+        let named = match bare(e).kind.as_ref() {
+            ExprKind::Name(name) => self.scope.get(name).map(|entry| (name.clone(), entry.kind, entry.span)),
+            _ => None,
+        };
+        let logits = family.alternatives().iter().any(|a| a.parameters.iter().any(|p| p.name == "logits"));
+        self.report(messages::argument_range(
+            family.name(),
+            parameter,
+            value.span,
+            &written(e),
+            value.range,
+            constant.is_some(),
+            named,
+            logits,
+        ));
+        false
+    }
+
+    /// Data are checked against what they are used for while loading.
+    fn narrow_for(&mut self, family: &dyn Family, parameter: &Parameter, value: &Value) -> bool {
+        let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
+        if datum.support == Support::Real {
+            datum.support = parameter.support;
+        }
+        if parameter.support.contains(datum.support) {
+            return true;
+        }
+        let (name, declared, support) = (datum.name.clone(), datum.span, datum.support);
+        self.report(messages::data_range(family.name(), parameter, value.span, &name, declared, support));
+        false
+    }
+}
+
+/// A parameterization, with the place of each parameter among the arguments given.
+struct Chosen {
+    parameters: &'static [Parameter],
+    slots: Vec<Option<usize>>,
+    canonical: Option<fn(&mut fe_graph::Graph, &[fe_graph::NodeId]) -> Vec<fe_graph::NodeId>>,
+}

@@ -1,0 +1,574 @@
+//! Elaboration of expressions: operators, `if`, lists, indexing, pipes.
+
+use fe_graph::{Axis, Tensor, Unary};
+use fe_syntax::Span;
+use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, UnaryOperator};
+
+use crate::checker::Checker;
+use crate::functions::Input;
+use crate::messages;
+use crate::range::Range;
+use crate::scope::{Kind, bare, nearest};
+use crate::value::{Along, Level, Value};
+
+/// How deep expressions may nest.
+const DEEPEST: usize = 150;
+
+impl<'a> Checker<'a> {
+    /// The value of an expression. `hint` gives a list its axes.
+    pub fn expression(&mut self, e: &Expr, hint: Option<&[Axis]>) -> Value {
+        if let Some((_, value)) = self.source_value.as_ref().filter(|s| s.0 == e.span) {
+            return value.clone();
+        }
+        if self.depth >= DEEPEST {
+            return self.fail(messages::too_deep(e.span), e.span);
+        }
+        self.depth += 1;
+        let mut value = self.expression_within(e, hint);
+        self.depth -= 1;
+        value.span = e.span;
+        value
+    }
+
+    fn expression_within(&mut self, e: &Expr, hint: Option<&[Axis]>) -> Value {
+        let span = e.span;
+        match e.kind.as_ref() {
+            ExprKind::Parenthesised(inner) => self.expression(inner, hint),
+            ExprKind::Number { value, unit, .. } => self.literal(*value, unit.as_ref().map(|u| &u.value), span),
+            ExprKind::Name(name) => self.name(name, span),
+            ExprKind::Primed { name, .. } => match self.scope.get(&name.value) {
+                Some(entry) if entry.kind == Kind::Unknown => Value::poison(span),
+                _ => self.fail(messages::primed_value(&name.value, span), span),
+            },
+            ExprKind::Text(_) => self.fail(messages::text_here(span), span),
+            ExprKind::List(items) => self.list(items, hint, span),
+            ExprKind::Unary { operator, operand } => {
+                let before = self.enter(span);
+                let value = self.expression(operand, hint);
+                let value = self.unary(operator.value, value, span);
+                self.leave(before);
+                value
+            }
+            ExprKind::Binary { .. } => self.chain_of_operators(e, hint),
+            ExprKind::Pipe { .. } => self.pipeline(e),
+            ExprKind::If { condition, then, otherwise } => {
+                let before = self.enter(span);
+                let value = self.conditional(condition, then, otherwise, hint, span);
+                self.leave(before);
+                value
+            }
+            ExprKind::Index { value, indices } => {
+                let before = self.enter(span);
+                let value = self.index(value, indices, span);
+                self.leave(before);
+                value
+            }
+            ExprKind::Call { function, arguments } => {
+                let before = self.enter(span);
+                let inputs = arguments.iter().map(Input::from).collect();
+                let value = self.call(function, inputs, span);
+                self.leave(before);
+                value
+            }
+            ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
+            ExprKind::Error => {
+                self.incomplete = true;
+                Value::poison(span)
+            }
+        }
+    }
+
+    /// A name: an argument of the function being inlined, or a declaration.
+    fn name(&mut self, name: &str, span: Span) -> Value {
+        if let Some(value) = self.locals.last().and_then(|l| l.get(name)) {
+            return Value { span, ..value.clone() };
+        }
+        if self.scope.get(name).is_some_and(|e| e.kind == Kind::Fn) {
+            let declared = self.scope.get(name).map(|e| e.span);
+            return self.fail(messages::function_as_value(name, span, declared), span);
+        }
+        if let Some(value) = self.values.get(name) {
+            let mut value = value.clone();
+            // An axis comes in where the name stands, not where it was declared.
+            value.axes.iter_mut().for_each(|a| a.1 = span);
+            return Value { span, ..value };
+        }
+        match self.scope.get(name) {
+            Some(_) => Value::poison(span),
+            None if name == "pi" => self.literal(std::f64::consts::PI, None, span),
+            None => {
+                if !self.unknown.insert(name.to_owned()) {
+                    return Value::poison(span);
+                }
+                if crate::functions::is_function(name) {
+                    return self.fail(messages::function_as_value(name, span, None), span);
+                }
+                let locals: Vec<String> = self.locals.last().iter().flat_map(|l| l.keys().cloned()).collect();
+                let known = self.scope.names(|k| k != Kind::Unknown).chain(locals.iter().map(String::as_str));
+                let near = nearest(name, known).map(str::to_owned);
+                let near = near.map(|n| (self.scope.get(&n).map(|e| e.span), n));
+                self.fail(messages::unknown_name(name, span, near), span)
+            }
+        }
+    }
+
+    /// A left spine of binary operators, without recursion along it.
+    fn chain_of_operators(&mut self, e: &Expr, hint: Option<&[Axis]>) -> Value {
+        let mut spine = vec![];
+        let mut at = e;
+        while let ExprKind::Binary { operator, left, right } = at.kind.as_ref() {
+            spine.push((at.span, operator, right));
+            at = left;
+        }
+        let first_matmul = spine.last().is_some_and(|s| s.1.value == BinaryOperator::MatMul);
+        let mut value = self.expression(at, if first_matmul { None } else { hint });
+        for (span, operator, right) in spine.into_iter().rev() {
+            let before = self.enter(span);
+            let matmul = operator.value == BinaryOperator::MatMul;
+            let right = self.expression(right, if matmul { None } else { hint });
+            value = if matmul {
+                self.matmul(value, right, operator.span, span)
+            } else {
+                self.binary(operator.value, value, right, operator.span, span)
+            };
+            value.span = span;
+            self.leave(before);
+        }
+        value
+    }
+
+    /// A left spine of pipes, without recursion along it.
+    fn pipeline(&mut self, e: &Expr) -> Value {
+        let mut spine = vec![];
+        let mut at = e;
+        let source = self.source_value.as_ref().map(|s| s.0);
+        while let ExprKind::Pipe { value, into } = at.kind.as_ref()
+            && source != Some(at.span)
+        {
+            spine.push((at.span, into));
+            at = value;
+        }
+        let mut value = self.expression(at, None);
+        for (span, into) in spine.into_iter().rev() {
+            let before = self.enter(span);
+            value = match bare(into).kind.as_ref() {
+                ExprKind::Name(name) => {
+                    let function = Name::new(name.clone(), into.span);
+                    self.call(&function, vec![Input::Value(value)], span)
+                }
+                ExprKind::Call { function, arguments } => {
+                    let inputs = std::iter::once(Input::Value(value)).chain(arguments.iter().map(Input::from));
+                    self.call(function, inputs.collect(), span)
+                }
+                ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
+                ExprKind::Error => {
+                    self.incomplete = true;
+                    Value::poison(span)
+                }
+                // The parser has offered both readings of an operator behind a pipe.
+                ExprKind::Binary { .. } => {
+                    self.incomplete = true;
+                    Value::poison(span)
+                }
+                _ => self.fail(messages::pipe_into(into.span), span),
+            };
+            value.span = span;
+            self.leave(before);
+        }
+        value
+    }
+
+    fn unary(&mut self, operator: UnaryOperator, value: Value, span: Span) -> Value {
+        if value.poison {
+            return value;
+        }
+        match operator {
+            UnaryOperator::Negate => {
+                let node = self.graph.neg(value.node);
+                Value { unit: value.unit.clone(), ..value.derived(node, value.range.neg(), span) }
+            }
+            UnaryOperator::Not => {
+                let Some(value) = self.truth(value) else { return Value::poison(span) };
+                let one = self.graph.constant(1.0);
+                let node = self.graph.sub(one, value.node);
+                value.derived(node, Range::TRUTH, span)
+            }
+        }
+    }
+
+    /// A value that is 0 or 1.
+    fn truth(&mut self, value: Value) -> Option<Value> {
+        if value.poison {
+            return None;
+        }
+        let r = value.range;
+        if (r.whole && r.low >= 0.0 && r.high <= 1.0) || value.level == Level::Data && value.datum.is_some() {
+            return Some(value);
+        }
+        self.report(messages::not_a_truth(value.span));
+        None
+    }
+
+    fn binary(&mut self, op: BinaryOperator, a: Value, b: Value, at: Span, span: Span) -> Value {
+        use BinaryOperator as B;
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        if a.unit.is_some() || b.unit.is_some() {
+            return self.with_units(op, &a, &b, at, span);
+        }
+        let (x, y) = (a.range, b.range);
+        let (node, range) = match op {
+            B::Add => (self.graph.add(a.node, b.node), x.add(y)),
+            B::Subtract => (self.graph.sub(a.node, b.node), x.sub(y)),
+            // x · x is x², wherever it came from.
+            B::Multiply if a.node == b.node => (self.graph.mul(a.node, b.node), x.square()),
+            B::Multiply => (self.graph.mul(a.node, b.node), x.mul(y)),
+            B::Divide => {
+                if self.graph.constant_value(b.node) == Some(0.0) {
+                    return self.fail(messages::division_by_zero(b.span), span);
+                }
+                (self.graph.div(a.node, b.node), x.div(y))
+            }
+            B::Power => (self.graph.pow(a.node, b.node), x.power(self.graph.constant_value(b.node))),
+            B::Less => (self.graph.less(a.node, b.node), Range::TRUTH),
+            B::Greater => (self.graph.less(b.node, a.node), Range::TRUTH),
+            B::LessEqual => (self.graph.less_equal(a.node, b.node), Range::TRUTH),
+            B::GreaterEqual => (self.graph.less_equal(b.node, a.node), Range::TRUTH),
+            B::Equal => (self.graph.equal(a.node, b.node), Range::TRUTH),
+            B::NotEqual => {
+                let same = self.graph.equal(a.node, b.node);
+                let one = self.graph.constant(1.0);
+                (self.graph.sub(one, same), Range::TRUTH)
+            }
+            B::And | B::Or => {
+                let (Some(a), Some(b)) = (self.truth(a.clone()), self.truth(b.clone())) else {
+                    return Value::poison(span);
+                };
+                let both = self.graph.mul(a.node, b.node);
+                if op == B::And {
+                    (both, Range::TRUTH)
+                } else {
+                    let sum = self.graph.add(a.node, b.node);
+                    (self.graph.sub(sum, both), Range::TRUTH)
+                }
+            }
+            B::MatMul => return self.matmul(a, b, at, span),
+        };
+        let range = self.graph.constant_value(node).map_or(range, Range::point);
+        let level = a.level.max(b.level);
+        Value { axes: a.joined(&b), ..Value::scalar(node, range, level, span) }
+    }
+
+    /// Quantities with units add up with their like and scale by bare numbers.
+    fn with_units(&mut self, op: BinaryOperator, a: &Value, b: &Value, at: Span, span: Span) -> Value {
+        use BinaryOperator as B;
+        let (node, unit) = match (op, &a.unit, &b.unit) {
+            (B::Add, x, y) if x == y => (self.graph.add(a.node, b.node), a.unit.clone()),
+            (B::Subtract, x, y) if x == y => (self.graph.sub(a.node, b.node), a.unit.clone()),
+            (B::Multiply, _, None) => (self.graph.mul(a.node, b.node), a.unit.clone()),
+            (B::Multiply, None, _) => (self.graph.mul(a.node, b.node), b.unit.clone()),
+            (B::Divide, _, None) => (self.graph.div(a.node, b.node), a.unit.clone()),
+            (B::Divide, x, y) if x == y => (self.graph.div(a.node, b.node), None),
+            _ => return self.fail(messages::units_differ(at, a, b), span),
+        };
+        let range = self.graph.constant_value(node).map_or(Range::REAL, Range::point);
+        Value { unit, axes: a.joined(b), ..Value::scalar(node, range, a.level.max(b.level), span) }
+    }
+
+    /// Sums over the last axis of a and the first of b.
+    fn matmul(&mut self, a: Value, b: Value, at: Span, span: Span) -> Value {
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let (Some(&(last, _)), Some(&(first, _))) = (a.axes.last(), b.axes.first()) else {
+            let scalar = if a.axes.is_empty() { &a } else { &b };
+            return self.fail(messages::matmul_scalar(at, scalar.span), span);
+        };
+        let describe = |c: &Self, v: &Value| (v.span, c.axis_names(&v.order()));
+        if last.id != first.id {
+            let (left, right) = (describe(self, &a), describe(self, &b));
+            let names = (self.graph.axis_name(last), self.graph.axis_name(first));
+            let fix = if b.axes.last().is_some_and(|l| l.0.id == last.id) { Some("transpose") } else { None };
+            return self.fail(messages::matmul_axes(at, &left, &right, &names, fix), span);
+        }
+        let rest_a: Vec<(Axis, Span)> = a.axes.iter().copied().filter(|x| x.0 != last).collect();
+        let rest_b: Vec<(Axis, Span)> = b.axes.iter().copied().filter(|x| x.0 != first).collect();
+        if let Some(common) = rest_a.iter().find(|x| rest_b.iter().any(|y| y.0 == x.0)) {
+            let (left, right) = (describe(self, &a), describe(self, &b));
+            let (shared, summed) = (self.graph.axis_name(common.0), self.graph.axis_name(last));
+            return self.fail(messages::matmul_shared(at, &left, &right, &shared, &summed), span);
+        }
+        let (x, y, over) = if last == first {
+            (a.node, b.node, last)
+        } else {
+            // A private copy, so that neither operand's other axes are met.
+            let over = Axis { id: last.id, primes: u8::MAX };
+            (self.graph.rename(a.node, &[(last, over)]), self.graph.rename(b.node, &[(first, over)]), over)
+        };
+        let node = self.graph.contract(x, y, &[over]);
+        let range = a.range.mul(b.range).sum();
+        let axes = rest_a.into_iter().chain(rest_b).collect();
+        let value = Value { axes, ..Value::scalar(node, range, a.level.max(b.level), span) };
+        self.drop_primes(value)
+    }
+
+    fn conditional(
+        &mut self,
+        condition: &Expr,
+        then: &Expr,
+        otherwise: &Expr,
+        hint: Option<&[Axis]>,
+        span: Span,
+    ) -> Value {
+        let condition = self.expression(condition, None);
+        let Some(condition) = self.truth(condition) else {
+            self.expression(then, hint);
+            self.expression(otherwise, hint);
+            return Value::poison(span);
+        };
+        if let Some(known) = self.graph.constant_value(condition.node) {
+            return self.expression(if known != 0.0 { then } else { otherwise }, hint);
+        }
+        // A list takes its axes from the other branch.
+        let list = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::List(_));
+        let (a, b) = if list(then) && !list(otherwise) {
+            let b = self.expression(otherwise, hint);
+            let order = b.order();
+            (self.expression(then, if b.poison { hint } else { Some(&order) }), b)
+        } else {
+            let a = self.expression(then, hint);
+            let order = a.order();
+            let from = if list(otherwise) && !list(then) && !a.poison { Some(order.as_slice()) } else { hint };
+            let b = self.expression(otherwise, from);
+            (a, b)
+        };
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let node = self.graph.select(condition.node, a.node, b.node);
+        let axes = condition.joined(&Value { axes: a.joined(&b), ..a.clone() });
+        let level = condition.level.max(a.level).max(b.level);
+        Value { axes, ..Value::scalar(node, a.range.hull(b.range), level, span) }
+    }
+
+    /// `[a, b]`, over the axes of the hint.
+    fn list(&mut self, items: &[Expr], hint: Option<&[Axis]>, span: Span) -> Value {
+        let Some(axes) = hint.filter(|h| !h.is_empty()) else {
+            return self.fail(messages::list_without_axes(span), span);
+        };
+        let Some((&axis, rest)) = axes.split_first() else { return Value::poison(span) };
+        let extent = self.graph.extent_of(axis.id);
+        if self.axes.entry(axis.id).is_some_and(|e| e.size.is_some()) && extent != items.len() {
+            let stated = self.axes.entry(axis.id).map(|e| e.stated);
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::list_length(span, items.len(), &name, extent, stated), span);
+        }
+        if let Some(value) = self.literal_list(items, axes, span) {
+            return value;
+        }
+        let parts: Vec<Value> = items
+            .iter()
+            .map(|item| match bare(item).kind.as_ref() {
+                ExprKind::List(_) if rest.is_empty() => {
+                    self.fail(messages::list_rank(item.span, axes.len()), item.span)
+                }
+                _ => self.expression(item, (!rest.is_empty()).then_some(rest)),
+            })
+            .collect();
+        if parts.iter().any(|p| p.poison) {
+            return Value::poison(span);
+        }
+        if let Some(unit) = parts.iter().find(|p| p.unit.is_some()) {
+            let place = unit.span;
+            return self.fail(messages::unit_here_any(place), span);
+        }
+        if let Some(flat) = parts.iter().find(|p| !rest.is_empty() && p.axes.is_empty() && p.level == Level::Constant) {
+            let place = flat.span;
+            return self.fail(messages::list_too_flat(place, axes.len()), span);
+        }
+        let range = parts.iter().map(|p| p.range).reduce(Range::hull).unwrap_or(Range::REAL);
+        let level = parts.iter().map(|p| p.level).max().unwrap_or(Level::Constant);
+        let node = self.stack(&parts, axis);
+        let mut value = Value { axes: vec![(axis, span)], ..Value::scalar(node, range, level, span) };
+        for part in &parts {
+            value.axes = value.joined(part);
+        }
+        if let Some(shared) = parts.iter().find(|p| p.has(axis)) {
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::list_shares_axis(shared.span, &name), span);
+        }
+        value
+    }
+
+    /// A list of nothing but numbers, as one literal.
+    fn literal_list(&mut self, items: &[Expr], axes: &[Axis], span: Span) -> Option<Value> {
+        let mut values = vec![];
+        let shape = written_numbers(items, &mut values, axes.len())?;
+        let mut order: Vec<usize> = (0..axes.len()).collect();
+        order.sort_by_key(|&k| axes.get(k));
+        let fits = shape.iter().zip(axes).all(|(&n, a)| self.graph.extent_of(a.id) == n);
+        if shape.len() != axes.len() || !fits {
+            return None;
+        }
+        let range = values.iter().map(|&v| Range::point(v)).reduce(Range::hull).unwrap_or(Range::REAL);
+        let total: f64 = values.iter().sum();
+        let tensor = Tensor::new(shape, values)?.permuted(&order)?;
+        let node = self.graph.literal(tensor, axes);
+        let simplex = axes.len() == 1 && range.low >= 0.0 && (total - 1.0).abs() < 1e-9;
+        let along = axes.first().filter(|_| simplex).map(|&a| Along::Simplex(a));
+        let axes = axes.iter().map(|&a| (a, span)).collect();
+        Some(Value { axes, along, ..Value::scalar(node, range, Level::Constant, span) })
+    }
+
+    /// Elements side by side along a new axis.
+    fn stack(&mut self, parts: &[Value], axis: Axis) -> fe_graph::NodeId {
+        let at = self.graph.iota(axis);
+        let mut result = self.graph.constant(0.0);
+        for (k, part) in parts.iter().enumerate().rev() {
+            let place = self.graph.constant(k as f64);
+            let here = self.graph.equal(at, place);
+            result = self.graph.select(here, part.node, result);
+        }
+        result
+    }
+
+    /// `x[N']`, `m[c]`, `x[0]`.
+    fn index(&mut self, value: &Expr, indices: &[Expr], span: Span) -> Value {
+        let base = self.expression(value, None);
+        let mut parts = vec![];
+        for (place, index) in indices.iter().enumerate() {
+            match bare(index).kind.as_ref() {
+                ExprKind::Primed { .. } => match self.axis(bare(index)) {
+                    Some(axis) => parts.push(Pick::Rename(axis, index.span)),
+                    None => return Value::poison(span),
+                },
+                ExprKind::Text(text) => return self.fail(messages::quoted_axis(text, index.span), span),
+                _ => {
+                    let picked = self.expression(index, None);
+                    if picked.poison && picked.axis.is_none() {
+                        return Value::poison(span);
+                    }
+                    parts.push(match (picked.axis, picked.index) {
+                        (Some(axis), _) => Pick::Rename(axis, index.span),
+                        (None, Some(_)) => Pick::Gather(picked),
+                        (None, None) => Pick::Place(place, picked),
+                    });
+                }
+            }
+        }
+        if base.poison {
+            return Value::poison(span);
+        }
+        let whole = base.clone();
+        parts.into_iter().fold(base, |value, part| {
+            if value.poison { value } else { self.pick(value, part, &whole, indices.len(), span) }
+        })
+    }
+
+    fn pick(&mut self, value: Value, part: Pick, whole: &Value, count: usize, span: Span) -> Value {
+        match part {
+            Pick::Rename(axis, place) => {
+                let Some(from) = value.axes.iter().map(|a| a.0).find(|a| a.id == axis.id) else {
+                    let (name, have) = (self.graph.axis_name(axis), self.axis_names(&whole.order()));
+                    return self.fail(messages::no_such_axis(&name, place, &have, whole.span), span);
+                };
+                if from == axis || value.has(axis) {
+                    return value;
+                }
+                let node = self.graph.rename(value.node, &[(from, axis)]);
+                let axes = value.axes.iter().map(|&(a, s)| if a == from { (axis, place) } else { (a, s) }).collect();
+                Value { node, axes, datum: None, ..value }
+            }
+            Pick::Gather(index) => {
+                let along = index.index.map(Axis::plain);
+                let Some(axis) = along.filter(|&a| value.has(a)) else {
+                    let name = along.map(|a| self.graph.axis_name(a)).unwrap_or_default();
+                    let have = self.axis_names(&whole.order());
+                    return self.fail(messages::no_such_axis(&name, index.span, &have, whole.span), span);
+                };
+                self.gathered(value, axis, &index, span)
+            }
+            Pick::Place(place, index) => {
+                let number = self.graph.constant_value(index.node);
+                if whole.axes.is_empty() {
+                    return self.fail(messages::index_scalar(span, whole.span), span);
+                }
+                let (Some(&(axis, _)), true) = (whole.axes.get(place), count == whole.axes.len()) else {
+                    if number.is_none() {
+                        return self.fail(messages::index_type(index.span), span);
+                    }
+                    let have = self.axis_names(&whole.order());
+                    return self.fail(messages::index_count(span, count, &have), span);
+                };
+                let Some(k) = number else {
+                    return self.fail(messages::index_type(index.span), span);
+                };
+                let extent = self.graph.extent_of(axis.id);
+                let known = self.axes.entry(axis.id).is_some_and(|e| e.size.is_some());
+                if k.fract() != 0.0 || k < 0.0 || (known && k >= extent as f64) {
+                    let name = self.graph.axis_name(axis);
+                    return self.fail(messages::index_outside(index.span, k, &name, extent), span);
+                }
+                self.gathered(value, axis, &index, span)
+            }
+        }
+    }
+
+    fn gathered(&mut self, value: Value, axis: Axis, index: &Value, span: Span) -> Value {
+        let node = self.graph.gather(value.node, index.node, axis);
+        let mut axes = vec![];
+        for &(a, s) in &value.axes {
+            let comes: Vec<(Axis, Span)> = if a == axis { index.axes.clone() } else { vec![(a, s)] };
+            for c in comes {
+                if !axes.iter().any(|x: &(Axis, Span)| x.0 == c.0) {
+                    axes.push(c);
+                }
+            }
+        }
+        let level = value.level.max(index.level);
+        Value { axes, ..Value::scalar(node, value.range, level, span) }
+    }
+
+    /// An element-wise function of one argument.
+    pub fn elementwise(&mut self, op: Unary, x: &Value, range: Range, span: Span) -> Value {
+        let node = self.graph.unary(op, x.node);
+        let range = self.graph.constant_value(node).map_or(range, Range::point);
+        x.derived(node, range, span)
+    }
+}
+
+/// The numbers of nested lists, row-major, and their shape.
+fn written_numbers(items: &[Expr], values: &mut Vec<f64>, depth: usize) -> Option<Vec<usize>> {
+    let mut inner: Option<Vec<usize>> = None;
+    for item in items {
+        let shape = match bare(item).kind.as_ref() {
+            ExprKind::Number { value, unit: None, .. } => {
+                values.push(*value);
+                vec![]
+            }
+            ExprKind::Unary { operator, operand } if operator.value == UnaryOperator::Negate => {
+                let ExprKind::Number { value, unit: None, .. } = bare(operand).kind.as_ref() else { return None };
+                values.push(-value);
+                vec![]
+            }
+            ExprKind::List(items) if depth > 1 => written_numbers(items, values, depth - 1)?,
+            _ => return None,
+        };
+        if inner.as_ref().is_some_and(|first| *first != shape) {
+            return None;
+        }
+        inner = Some(shape);
+    }
+    Some(std::iter::once(items.len()).chain(inner?).collect())
+}
+
+/// What one index does.
+enum Pick {
+    /// `x[N']`, or `x[N]`, which changes nothing.
+    Rename(Axis, Span),
+    /// By an `index(J)` array.
+    Gather(Value),
+    /// By a number, at its place.
+    Place(usize, Value),
+}

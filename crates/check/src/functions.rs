@@ -1,0 +1,565 @@
+//! Calls: functions of the program, built-in functions, layers.
+
+use std::collections::HashMap;
+
+use fe_distribution::Support;
+use fe_graph::{Axis, Unary};
+use fe_syntax::Span;
+use fe_syntax::ast::{Argument, Expr, ExprKind, Name, StatementKind};
+
+use crate::checker::Checker;
+use crate::messages;
+use crate::range::Range;
+use crate::scope::{Kind, bare, nearest};
+use crate::value::{Along, Level, Value};
+
+/// How many calls of the program's own functions may be inlined.
+const MOST_CALLS: usize = 5_000;
+
+/// An argument: an expression, or the value that a pipe brings.
+#[derive(Clone, Debug)]
+pub(crate) enum Input<'e> {
+    Value(Value),
+    Expr(&'e Expr),
+    Named(&'e Name, &'e Expr),
+}
+
+impl<'e> From<&'e Argument> for Input<'e> {
+    fn from(a: &'e Argument) -> Self {
+        match &a.name {
+            Some(name) => Input::Named(name, &a.value),
+            None => Input::Expr(&a.value),
+        }
+    }
+}
+
+impl Input<'_> {
+    pub fn span(&self) -> Span {
+        match self {
+            Input::Value(v) => v.span,
+            Input::Expr(e) => e.span,
+            Input::Named(n, e) => n.span.to(e.span),
+        }
+    }
+}
+
+/// Element-wise functions of one argument.
+const ELEMENTWISE: [(&str, Unary); 17] = [
+    ("exp", Unary::Exp),
+    ("log", Unary::Log),
+    ("log1p", Unary::Log1p),
+    ("expm1", Unary::Expm1),
+    ("sqrt", Unary::Sqrt),
+    ("abs", Unary::Abs),
+    ("sign", Unary::Sign),
+    ("relu", Unary::Relu),
+    ("tanh", Unary::Tanh),
+    ("sigmoid", Unary::Sigmoid),
+    ("softplus", Unary::Softplus),
+    ("sin", Unary::Sin),
+    ("cos", Unary::Cos),
+    ("floor", Unary::Floor),
+    ("erf", Unary::Erf),
+    ("Phi", Unary::NormalCdf),
+    ("lgamma", Unary::LogGamma),
+];
+
+/// The others, with how they are called.
+const OTHERS: [(&str, &str); 18] = [
+    ("silu", "silu(x)"),
+    ("logit", "logit(p)"),
+    ("digamma", "digamma(x)"),
+    ("sum", "sum(x, D)"),
+    ("mean", "mean(x, D)"),
+    ("max", "max(x, D) or max(a, b)"),
+    ("min", "min(x, D) or min(a, b)"),
+    ("softmax", "softmax(x, D)"),
+    ("logsumexp", "logsumexp(x, D)"),
+    ("transpose", "transpose(x)"),
+    ("eye", "eye(N)"),
+    ("diag", "diag(x)"),
+    ("slice", "slice(x, N, start, end)"),
+    ("concat", "concat(a, b, K)"),
+    ("dense", "dense(64)"),
+    ("normal", "normal(0, 0.05)"),
+    ("uniform", "uniform(-1, 1)"),
+    ("standardize", "standardize"),
+];
+
+/// Functions of other languages, and what is written here.
+const HABITS: [(&str, &str); 34] = [
+    ("len", "an axis used as a value is its size: write `N`"),
+    ("length", "an axis used as a value is its size: write `N`"),
+    ("size", "an axis used as a value is its size: write `N`"),
+    ("nrow", "an axis used as a value is its size: write `N`"),
+    ("rows", "an axis used as a value is its size: write `N`"),
+    ("dot", "a product that sums over an axis is written `a @ b`"),
+    ("matmul", "a product that sums over an axis is written `a @ b`"),
+    ("mm", "a product that sums over an axis is written `a @ b`"),
+    ("einsum", "a product that sums over an axis is written `a @ b`, or `sum(a * b, S)`"),
+    ("ln", "the natural logarithm is `log(x)`"),
+    ("pow", "a power is written `a ^ b`"),
+    ("square", "a power is written `x ^ 2`"),
+    ("logistic", "it is called `sigmoid(x)`"),
+    ("expit", "it is called `sigmoid(x)`"),
+    ("inv_logit", "it is called `sigmoid(x)`"),
+    ("gammaln", "it is called `lgamma(x)`"),
+    ("fabs", "it is called `abs(x)`"),
+    ("maximum", "it is called `max(a, b)`"),
+    ("minimum", "it is called `min(a, b)`"),
+    ("clip", "write `min(max(x, low), high)`"),
+    ("clamp", "write `min(max(x, low), high)`"),
+    ("where", "write `if condition then a else b`"),
+    ("ifelse", "write `if condition then a else b`"),
+    ("if_else", "write `if condition then a else b`"),
+    ("log_sum_exp", "it is called `logsumexp(x, D)`"),
+    ("log_softmax", "write `log(softmax(x, D))`, which is computed without overflow"),
+    ("swish", "it is called `silu(x)`"),
+    ("linear", "an affine layer is `dense(64)`"),
+    ("zeros", "a number fits every axis: write `0`"),
+    ("ones", "a number fits every axis: write `1`"),
+    ("rep_vector", "a number fits every axis: write the number"),
+    ("range", "an axis used as a value is its size; counting along an axis is not in the language"),
+    ("normal_cdf", "it is called `Phi(x)`"),
+    ("std", "write `sqrt(mean((x - mean(x, D))^2, D))`"),
+];
+
+/// Layers and functions that parse but are not lowered in this version.
+const LATER: [&str; 3] = ["conv", "flatten", "cholesky"];
+
+/// Whether a name is a function's.
+pub(crate) fn is_function(name: &str) -> bool {
+    ELEMENTWISE.iter().any(|f| f.0 == name) || OTHERS.iter().any(|f| f.0 == name)
+}
+
+fn function_names() -> impl Iterator<Item = &'static str> {
+    ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0))
+}
+
+impl<'a> Checker<'a> {
+    /// The value of a call.
+    pub fn call(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let name = function.value.as_str();
+        if let Some(entry) = self.scope.get(name) {
+            match entry.kind {
+                Kind::Fn => return self.inlined(function, inputs, span),
+                Kind::Unknown => return Value::poison(span),
+                _ if !is_function(name) => {
+                    self.elaborate_all(&inputs);
+                    return self.fail(messages::call_of_value(name, entry.kind, function.span, entry.span), span);
+                }
+                _ => {}
+            }
+        }
+        if let Some(&(_, op)) = ELEMENTWISE.iter().find(|f| f.0 == name) {
+            let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+            let range = elementwise_range(op, x.range);
+            return if x.poison { Value::poison(span) } else { self.elementwise(op, &x, range, span) };
+        }
+        match name {
+            "sum" | "mean" | "max" | "min" | "softmax" | "logsumexp" => self.reduction(function, inputs, span),
+            "silu" | "logit" | "digamma" => self.composite(function, inputs, span),
+            "transpose" => self.transpose(function, inputs, span),
+            "eye" | "diag" => self.diagonal(function, inputs, span),
+            "slice" => self.slice(function, inputs, span),
+            "concat" => self.concat(function, inputs, span),
+            "dense" => self.dense(function, inputs, span),
+            _ => {
+                self.elaborate_all(&inputs);
+                self.unknown_function(function, span)
+            }
+        }
+    }
+
+    /// So that mistakes inside the arguments of a wrong call are reported too.
+    fn elaborate_all(&mut self, inputs: &[Input]) {
+        for input in inputs {
+            match input {
+                Input::Expr(e) | Input::Named(_, e) => {
+                    if !matches!(bare(e).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) {
+                        self.expression(e, None);
+                    }
+                }
+                Input::Value(_) => {}
+            }
+        }
+    }
+
+    fn unknown_function(&mut self, function: &Name, span: Span) -> Value {
+        let name = function.value.as_str();
+        if LATER.contains(&name) {
+            return self.fail(messages::function_later(name, function.span), span);
+        }
+        if let Some(family) = fe_distribution::family(name) {
+            return self.fail(messages::distribution_as_value(family.name(), function.span), span);
+        }
+        if matches!(name, "normal" | "uniform") {
+            return self.fail(messages::draw_as_value(name, function.span), span);
+        }
+        if matches!(name, "standardize" | "whiten") {
+            return self.fail(messages::stage_as_function(name, function.span), span);
+        }
+        if crate::data::READERS.contains(&name) {
+            return self.fail(messages::reader_as_value(name, function.span), span);
+        }
+        if !self.unknown.insert(format!("{name}(")) {
+            return Value::poison(span);
+        }
+        if let Some((_, instead)) = HABITS.iter().find(|h| h.0 == name.to_lowercase()) {
+            return self.fail(messages::function_habit(name, function.span, instead), span);
+        }
+        let own = self.scope.names(|k| k == Kind::Fn);
+        let known: Vec<&str> = function_names().map(|f| -> &str { f }).chain(own).collect();
+        let near = nearest(name, known).map(str::to_owned);
+        self.fail(messages::unknown_function(name, function.span, near.as_deref()), span)
+    }
+
+    /// The value of one argument.
+    fn input(&mut self, input: &Input) -> Value {
+        match input {
+            Input::Value(v) => v.clone(),
+            Input::Expr(e) | Input::Named(_, e) => self.expression(e, None),
+        }
+    }
+
+    /// Just so many unnamed arguments.
+    fn exactly<const N: usize>(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Option<[Value; N]> {
+        let values: Vec<Value> = inputs.iter().map(|i| self.input(i)).collect();
+        if let Some(Input::Named(name, _)) = inputs.iter().find(|i| matches!(i, Input::Named(..))) {
+            self.report(messages::named_argument(&function.value, &name.value, name.span, usage(&function.value)));
+            return None;
+        }
+        let given = values.len();
+        match values.try_into() {
+            Ok(values) => Some(values),
+            Err(_) => {
+                let extra = inputs.get(N).map(Input::span);
+                self.report(messages::arity(&function.value, N, given, extra.unwrap_or(span), usage(&function.value)));
+                None
+            }
+        }
+    }
+
+    /// A function of the program, its body put in place of the call.
+    fn inlined(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some(entry) = self.scope.get(&function.value) else { return Value::poison(span) };
+        let StatementKind::Fn { name, parameters, body } = &entry.statement.kind else { return Value::poison(span) };
+        let values: Vec<Value> = inputs.iter().map(|i| self.input(i)).collect();
+        if self.cyclic.contains(function.value.as_str()) {
+            return Value::poison(span);
+        }
+        let named = inputs.iter().find_map(|i| if let Input::Named(n, _) = i { Some(*n) } else { None });
+        if let Some(named) = named {
+            return self.fail(messages::fn_named_argument(&name.value, named), span);
+        }
+        if values.len() != parameters.len() {
+            let names: Vec<&str> = parameters.iter().map(|p| p.value.as_str()).collect();
+            return self.fail(messages::fn_arity(&name.value, &names, values.len(), span, name.span), span);
+        }
+        self.inlined += 1;
+        if self.inlined > MOST_CALLS {
+            return if self.inlined == MOST_CALLS + 1 {
+                self.fail(messages::too_many_calls(span, MOST_CALLS), span)
+            } else {
+                Value::poison(span)
+            };
+        }
+        let locals: HashMap<String, Value> = parameters.iter().map(|p| p.value.clone()).zip(values).collect();
+        self.locals.push(locals);
+        let value = self.expression(body, None);
+        self.locals.pop();
+        value
+    }
+
+    fn composite(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if x.poison {
+            return x;
+        }
+        match function.value.as_str() {
+            "silu" => {
+                let gate = self.graph.sigmoid(x.node);
+                let node = self.graph.mul(x.node, gate);
+                x.derived(node, Range { low: -0.279, ..x.range.hull(Range::point(0.0)) }, span)
+            }
+            "logit" => {
+                let one = self.graph.constant(1.0);
+                let rest = self.graph.sub(one, x.node);
+                let (a, b) = (self.graph.log(x.node), self.graph.log(rest));
+                let node = self.graph.sub(a, b);
+                x.derived(node, Range::REAL, span)
+            }
+            _ => {
+                let node = self.graph.unary(Unary::Polygamma(0), x.node);
+                x.derived(node, Range::REAL, span)
+            }
+        }
+    }
+
+    /// Reductions over named axes; left out, the last axis, and never the row axis.
+    fn reduction(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let name = function.value.as_str();
+        let Some((first, rest)) = inputs.split_first() else {
+            return self.fail(messages::arity(name, 1, 0, span, usage(name)), span);
+        };
+        if let Some(Input::Named(argument, _)) = inputs.iter().find(|i| matches!(i, Input::Named(..))) {
+            self.elaborate_all(&inputs);
+            return self.fail(messages::reduction_keyword(name, &argument.value, argument.span), span);
+        }
+        let x = self.input(first);
+        let mut over: Vec<(Axis, Span)> = vec![];
+        let mut elementwise = None;
+        for input in rest {
+            let axis = match input {
+                Input::Expr(e) if matches!(bare(e).kind.as_ref(), ExprKind::Primed { .. } | ExprKind::Text(_)) => {
+                    match self.axis(bare(e)) {
+                        Some(axis) => Some(axis),
+                        None => return Value::poison(span),
+                    }
+                }
+                other => {
+                    let value = self.input(other);
+                    if value.poison && value.axis.is_none() {
+                        return Value::poison(span);
+                    }
+                    let axis = value.axis;
+                    if axis.is_none() {
+                        elementwise = Some(value);
+                    }
+                    axis
+                }
+            };
+            over.extend(axis.map(|a| (a, input.span())));
+        }
+        if x.poison {
+            return x;
+        }
+        if let Some(other) = elementwise {
+            if matches!(name, "max" | "min") && rest.len() == 1 {
+                return self.extremum(name, x, other, span);
+            }
+            let have = self.axis_names(&x.order());
+            return self.fail(messages::reduction_axis(name, other.span, &have), span);
+        }
+        if over.is_empty() {
+            let row = self.row.map(|r| Axis::plain(r.axis));
+            match x.axes.last() {
+                None => return self.fail(messages::reduce_scalar(name, x.span), span),
+                Some(&(axis, _)) if Some(axis) == row => {
+                    let axis = self.graph.axis_name(axis);
+                    return self.fail(messages::reduce_rows(name, x.span, &axis), span);
+                }
+                Some(&(axis, place)) => over.push((axis, place)),
+            }
+        }
+        for &(axis, place) in &over {
+            if !x.has(axis) {
+                let (missing, have) = (self.graph.axis_name(axis), self.axis_names(&x.order()));
+                return self.fail(messages::no_such_axis(&missing, place, &have, x.span), span);
+            }
+        }
+        self.reduced(name, &x, &over, span)
+    }
+
+    fn reduced(&mut self, name: &str, x: &Value, over: &[(Axis, Span)], span: Span) -> Value {
+        let axes: Vec<Axis> = over.iter().map(|a| a.0).collect();
+        let rows = self.row.is_some_and(|r| axes.contains(&Axis::plain(r.axis)));
+        if let (true, Some(batch), true) = (rows, self.batch, x.level >= Level::Free) {
+            return self.fail(messages::rows_in_a_batch(name, span, batch), span);
+        }
+        let g = &mut self.graph;
+        let (node, range, along) = match name {
+            "sum" => (g.sum(x.node, &axes), x.range.sum(), None),
+            "mean" => (g.mean(x.node, &axes), x.range.mean(), None),
+            "max" => (g.max(x.node, &axes), x.range, None),
+            "min" => {
+                let n = g.neg(x.node);
+                let m = g.max(n, &axes);
+                (g.neg(m), x.range, None)
+            }
+            "logsumexp" => (g.logsumexp(x.node, &axes), Range::REAL, None),
+            _ => {
+                let along = axes.first().filter(|_| axes.len() == 1).map(|&a| Along::Simplex(a));
+                (g.softmax(x.node, &axes), Range::of(Support::Simplex), along)
+            }
+        };
+        let mut value = x.derived(node, range, span);
+        value.along = along;
+        if name != "softmax" {
+            value.axes.retain(|a| !axes.contains(&a.0));
+            value = self.drop_primes(value);
+        }
+        value
+    }
+
+    fn extremum(&mut self, name: &str, a: Value, b: Value, span: Span) -> Value {
+        if b.poison {
+            return b;
+        }
+        let (op, range) = if name == "max" {
+            (fe_graph::Binary::Max, a.range.max(b.range))
+        } else {
+            (fe_graph::Binary::Min, a.range.min(b.range))
+        };
+        let node = self.graph.binary(op, a.node, b.node);
+        Value { axes: a.joined(&b), ..Value::scalar(node, range, a.level.max(b.level), span) }
+    }
+
+    /// The order of declared axes turned round; names, not places, carry the meaning.
+    fn transpose(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([mut x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        x.axes.reverse();
+        // A square matrix over N and N' has to swap its elements too.
+        if let [(a, _), (b, _)] = x.axes.as_slice()
+            && a.id == b.id
+        {
+            let (a, b) = (*a, *b);
+            x.node = self.graph.rename(x.node, &[(a, b), (b, a)]);
+            x.axes.reverse();
+        }
+        Value { datum: None, ..x }
+    }
+
+    /// `eye(N)` over N and N'; `diag` of a vector, or of a square matrix.
+    fn diagonal(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if x.poison && x.axis.is_none() {
+            return x;
+        }
+        let place = x.span;
+        let make = |c: &mut Self, axis: Axis| {
+            let (i, j) = (c.graph.iota(axis), c.graph.iota(axis.primed()));
+            c.graph.equal(i, j)
+        };
+        if function.value == "eye" {
+            let axis = match (x.axis, self.graph.constant_value(x.node).and_then(crate::axes::whole_size)) {
+                (Some(axis), _) => axis,
+                (None, Some(size)) if x.axes.is_empty() => Axis::plain(self.numeric_axis(size, place)),
+                _ => return self.fail(messages::not_an_axis(place), span),
+            };
+            let node = make(self, axis);
+            let axes = vec![(axis, span), (axis.primed(), span)];
+            return Value { axes, ..Value::scalar(node, Range::TRUTH, Level::Constant, span) };
+        }
+        match x.axes.as_slice() {
+            &[(axis, s)] => {
+                let eye = make(self, axis);
+                let node = self.graph.mul(x.node, eye);
+                let mut value = x.derived(node, x.range.hull(Range::point(0.0)), span);
+                value.axes = vec![(axis, s), (axis.primed(), s)];
+                value
+            }
+            &[(a, s), (b, _)] if a.id == b.id => {
+                let (i, j) = (self.graph.iota(a), self.graph.iota(b));
+                let eye = self.graph.equal(i, j);
+                let node = self.graph.contract(x.node, eye, &[b]);
+                let mut value = x.derived(node, x.range, span);
+                value.axes = vec![(a, s)];
+                self.drop_primes(value)
+            }
+            _ => {
+                let have = self.axis_names(&x.order());
+                self.fail(messages::diag_axes(place, &have), span)
+            }
+        }
+    }
+
+    /// `slice(x, N, 0, 100)`: elements from 0 up to 100, over the axis named by their number.
+    fn slice(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let numbers: Vec<Option<(f64, Span)>> = inputs
+            .iter()
+            .skip(2)
+            .map(|i| match i {
+                Input::Expr(e) => self.plain_number(e, "an end of a slice").map(|v| (v, e.span)),
+                _ => None,
+            })
+            .collect();
+        let first_two = inputs.iter().take(2).cloned().collect();
+        if inputs.len() != 4 {
+            return self.fail(messages::arity("slice", 4, inputs.len(), span, usage("slice")), span);
+        }
+        let Some([x, along]) = self.exactly::<2>(function, first_two, span) else { return Value::poison(span) };
+        let (Some(Some(start)), Some(Some(end))) = (numbers.first().copied(), numbers.get(1).copied()) else {
+            return Value::poison(span);
+        };
+        if x.poison {
+            return x;
+        }
+        let Some(axis) = along.axis else { return self.fail(messages::not_an_axis(along.span), span) };
+        if !x.has(axis) {
+            let (missing, have) = (self.graph.axis_name(axis), self.axis_names(&x.order()));
+            return self.fail(messages::no_such_axis(&missing, along.span, &have, x.span), span);
+        }
+        let extent = self.graph.extent_of(axis.id);
+        let whole = |v: f64| v.fract() == 0.0 && v >= 0.0;
+        let known = self.axes.entry(axis.id).is_some_and(|e| e.size.is_some());
+        if !whole(start.0) || !whole(end.0) || end.0 <= start.0 || (known && end.0 > extent as f64) {
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::slice_ends(start.1.to(end.1), start.0, end.0, &name, extent), span);
+        }
+        let to = Axis::plain(self.numeric_axis((end.0 - start.0) as usize, end.1));
+        if to == axis {
+            return x;
+        }
+        if x.has(to) {
+            let name = self.graph.axis_name(to);
+            return self.fail(messages::axis_already(&name, span, x.span), span);
+        }
+        let node = self.graph.slice(x.node, axis, start.0 as usize, to);
+        let axes = x.axes.iter().map(|&(a, s)| if a == axis { (to, end.1) } else { (a, s) }).collect();
+        Value { node, axes, datum: None, index: x.index, ..x.derived(node, x.range, span) }
+    }
+
+    /// `concat(a, b, K)`: the last axes of a and b one behind the other. K names the result's axis, or an axis of both.
+    fn concat(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([a, b, along]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let Some(axis) = along.axis else { return self.fail(messages::not_an_axis(along.span), span) };
+        let last = |v: &Value| if v.has(axis) { Some(axis) } else { v.axes.last().map(|a| a.0) };
+        let (Some(x), Some(y)) = (last(&a), last(&b)) else {
+            let scalar = if a.axes.is_empty() { a.span } else { b.span };
+            return self.fail(messages::concat_scalar(scalar), span);
+        };
+        let total = self.graph.extent_of(x.id).saturating_add(self.graph.extent_of(y.id));
+        let to = if a.has(axis) || b.has(axis) { Axis::plain(self.numeric_axis(total, along.span)) } else { axis };
+        if self.graph.extent_of(to.id) != total {
+            let (name, have) = (self.graph.axis_name(to), self.graph.extent_of(to.id));
+            return self.fail(messages::concat_size(along.span, &name, have, total), span);
+        }
+        let node = self.graph.concat((a.node, x), (b.node, y), to);
+        let swap = |v: &Value, from: Axis| -> Vec<(Axis, Span)> {
+            v.axes.iter().map(|&(n, s)| if n == from { (to, along.span) } else { (n, s) }).collect()
+        };
+        let left = Value { axes: swap(&a, x), ..a.clone() };
+        let right = Value { axes: swap(&b, y), ..b.clone() };
+        let level = a.level.max(b.level);
+        Value { axes: left.joined(&right), ..Value::scalar(node, a.range.hull(b.range), level, span) }
+    }
+}
+
+/// How a function is called.
+fn usage(name: &str) -> String {
+    OTHERS.iter().find(|f| f.0 == name).map_or_else(|| format!("{name}(x)"), |f| f.1.to_owned())
+}
+
+fn elementwise_range(op: Unary, x: Range) -> Range {
+    match op {
+        Unary::Exp => x.exp(),
+        Unary::Log if x.low > 0.0 => x.monotone(f64::ln),
+        Unary::Log if x.low >= 0.0 && x.high <= 1.0 => Range { low: f64::NEG_INFINITY, high: 0.0, ..Range::REAL },
+        Unary::Log1p if x.low >= 0.0 => Range { zero: x.zero, ..x.monotone(f64::ln_1p) },
+        Unary::Expm1 => x.monotone(f64::exp_m1),
+        Unary::Sqrt => x.power(Some(0.5)),
+        Unary::Abs => x.abs(),
+        Unary::Relu => x.max(Range::point(0.0)),
+        Unary::Tanh | Unary::Erf => Range { low: -1.0, high: 1.0, zero: x.zero, whole: false },
+        Unary::Sigmoid | Unary::NormalCdf => Range::of(Support::Unit),
+        Unary::Softplus => Range::POSITIVE,
+        Unary::Sign => Range { low: -1.0, high: 1.0, zero: x.zero, whole: true },
+        Unary::Sin | Unary::Cos => Range { low: -1.0, high: 1.0, zero: true, whole: false },
+        Unary::Floor => Range { whole: true, ..x.monotone(f64::floor) },
+        _ => Range::REAL,
+    }
+}

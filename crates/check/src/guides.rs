@@ -1,0 +1,277 @@
+//! Guides against latents, and losses against guides.
+
+use std::collections::HashSet;
+
+use fe_distribution::Support;
+use fe_graph::{Axis, NodeId};
+use fe_syntax::Span;
+use fe_syntax::ast::{Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
+
+use crate::checker::{Checker, keyword};
+use crate::distributions::Role;
+use crate::messages;
+use crate::program::Guide;
+use crate::scope::{Kind, bare, nearest};
+
+/// Families of guides over several latents that parse but are not lowered in this version.
+const LATER: [&str; 4] = ["LowRank", "Laplace", "Flow", "Banded"];
+
+impl<'a> Checker<'a> {
+    /// Every `guide` statement, put to its latents.
+    pub fn guides(&mut self) {
+        let ast = self.ast;
+        let mut groups = 0;
+        let mut stars: Vec<(&'a Statement, Span)> = vec![];
+        for statement in &ast.statements {
+            let StatementKind::Guide { targets, star, body, by } = &statement.kind else { continue };
+            if let Some(star) = star {
+                if let Some(first) = stars.first() {
+                    self.report(messages::stated_twice("guide *", *star, first.1));
+                    continue;
+                }
+                stars.push((statement, *star));
+                continue;
+            }
+            let of: Vec<usize> = targets.iter().filter_map(|t| self.guided(t, statement)).collect();
+            let whole = of.len() == targets.len();
+            self.guide(statement, body, &of, targets, by.as_ref(), whole, &mut groups);
+        }
+        for (statement, star) in stars {
+            let StatementKind::Guide { body, by, .. } = &statement.kind else { continue };
+            let free: Vec<usize> = self
+                .latents
+                .iter()
+                .enumerate()
+                .filter(|(_, l)| l.guide_span.is_none() && l.support != Support::Count)
+                .map(|(k, _)| k)
+                .collect();
+            if let GuideBody::Distribution(e) = body
+                && let ExprKind::Call { function, .. } = bare(e).kind.as_ref()
+                && fe_distribution::family(&function.value).is_some()
+                && !LATER.contains(&function.value.as_str())
+            {
+                self.report(messages::star_family(&function.value, function.span, star));
+                continue;
+            }
+            self.guide(statement, body, &free, &[], by.as_ref(), true, &mut groups);
+        }
+    }
+
+    /// The latent that a guide names, marked as having one.
+    fn guided(&mut self, target: &'a Target, statement: &Statement) -> Option<usize> {
+        let name = &target.name;
+        let Some(entry) = self.scope.get(&name.value) else {
+            if self.unknown.insert(name.value.clone()) {
+                let near = nearest(&name.value, self.scope.names(|k| k == Kind::Latent));
+                self.report(messages::unknown_latent(&name.value, name.span, near));
+            }
+            return None;
+        };
+        if entry.kind == Kind::Unknown {
+            return None;
+        }
+        if entry.kind != Kind::Latent {
+            self.report(messages::guide_of_other(&name.value, entry.kind, name.span, entry.span));
+            return None;
+        }
+        let at = self.latents.iter().position(|l| l.name == name.value)?;
+        let latent = self.latents.get(at)?;
+        if let Some(first) = latent.guide_span {
+            self.report(messages::guide_twice(&name.value, name.span, first));
+            return None;
+        }
+        let (axes, declared) = (latent.axes.clone(), latent.span);
+        if let Some(latent) = self.latents.get_mut(at) {
+            latent.guide_span = Some(statement.span);
+        }
+        if target.axes.is_some() {
+            let order: Vec<Axis> = self.target_axes(target)?.iter().map(|a| a.0).collect();
+            if order != axes {
+                let (given, have) = (self.axis_names(&order), self.axis_names(&axes));
+                self.report(messages::guide_axes(&name.value, target.span, &given, &have, declared));
+                return None;
+            }
+        }
+        Some(at)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn guide(
+        &mut self,
+        statement: &'a Statement,
+        body: &'a GuideBody,
+        of: &[usize],
+        targets: &'a [Target],
+        by: Option<&'a Name>,
+        whole: bool,
+        groups: &mut usize,
+    ) {
+        let set = |c: &mut Self, guide: &Guide| {
+            for &k in of {
+                if let Some(latent) = c.latents.get_mut(k) {
+                    latent.guide = guide.clone();
+                    latent.guide_span = Some(statement.span);
+                }
+            }
+        };
+        match body {
+            GuideBody::Word(word) => match word.value.as_str() {
+                "point" if !self.all_continuous(of, "point", word.span) => {}
+                "point" => set(self, &Guide::Point),
+                "prior" => set(self, &Guide::Prior),
+                other => {
+                    let near = nearest(other, ["point", "prior"]);
+                    self.report(messages::guide_word(other, word.span, near));
+                }
+            },
+            GuideBody::Distribution(e) => {
+                if let Some(joint) = self.joint(e) {
+                    match joint {
+                        Ok(Joint::FullRank) if self.all_continuous(of, "FullRank", e.span) => {
+                            set(self, &Guide::FullRank(*groups));
+                            *groups += 1;
+                        }
+                        Ok(Joint::MeanField) if self.all_continuous(of, "MeanField", e.span) => {
+                            set(self, &Guide::MeanField);
+                        }
+                        _ => {}
+                    }
+                    return;
+                }
+                if let ([first, second, ..], true) = (targets, whole) {
+                    self.report(messages::guide_of_several(e.span, first.name.span, second.name.span));
+                    return;
+                }
+                match of {
+                    &[k] => self.stated(e, k, statement, targets, by),
+                    // Its latent is not known, but mistakes inside are mistakes still.
+                    _ => {
+                        self.distribution(e, &[], Role::Guide);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `FullRank()`, `MeanField()`; an error was reported where it is one of the others.
+    fn joint(&mut self, e: &Expr) -> Option<Result<Joint, ()>> {
+        let (name, span, arguments) = match bare(e).kind.as_ref() {
+            ExprKind::Call { function, arguments } => (function.value.as_str(), function.span, arguments.as_slice()),
+            ExprKind::Name(name) if matches!(name.as_str(), "FullRank" | "MeanField" | "LowRank") => {
+                self.report(messages::family_without_call(name, e.span));
+                return Some(Err(()));
+            }
+            _ => return None,
+        };
+        let joint = match name {
+            "FullRank" => Joint::FullRank,
+            "MeanField" => Joint::MeanField,
+            // With arguments it is the distribution.
+            "Laplace" if !arguments.is_empty() => return None,
+            later if LATER.contains(&later) => {
+                self.report(messages::guide_later(later, span));
+                return Some(Err(()));
+            }
+            other => {
+                let near = ["FullRank", "MeanField"].into_iter().find(|j| {
+                    let plain = |s: &str| s.to_lowercase().replace('_', "");
+                    plain(j) == plain(other) || plain(&format!("Auto{j}")) == plain(other)
+                })?;
+                self.report(messages::guide_word(other, span, Some(near)));
+                return Some(Err(()));
+            }
+        };
+        if let Some(first) = arguments.first() {
+            self.report(messages::joint_arguments(name, first.value.span));
+            return Some(Err(()));
+        }
+        Some(Ok(joint))
+    }
+
+    fn all_continuous(&mut self, of: &[usize], word: &str, span: Span) -> bool {
+        let count = of.iter().filter_map(|&k| self.latents.get(k)).find(|l| l.support.is_discrete());
+        let Some((name, declared)) = count.map(|l| (l.name.clone(), l.span)) else { return true };
+        self.report(messages::counts_in_gaussian(word, span, &name, declared));
+        false
+    }
+
+    /// `guide z ~ Normal(m, s)`
+    fn stated(&mut self, e: &'a Expr, k: usize, statement: &'a Statement, targets: &'a [Target], by: Option<&'a Name>) {
+        let Some(latent) = self.latents.get(k).cloned() else { return };
+        let place = targets.first().map_or(statement.span, |t| t.name.span);
+        let axes: Vec<(Axis, Span)> = latent.axes.iter().map(|&a| (a, latent.span)).collect();
+        let drawn = self.at_site(format!("{}.guide", latent.name), |c| c.distribution(e, &axes, Role::Guide));
+        let Some(drawn) = drawn else { return };
+        if !self.axes_fit(&drawn, &axes, &latent.name, place) {
+            return;
+        }
+        let family = drawn.distribution.family.name();
+        let Some(support) = drawn.support else {
+            self.report(messages::moving_support(&latent.name, family, drawn.span));
+            return;
+        };
+        let same_kind = support.is_discrete() == latent.support.is_discrete();
+        if !same_kind || !latent.support.contains(support) || family == "Flat" {
+            let prior = latent.prior.family.name();
+            self.report(messages::guide_support(
+                &latent.name,
+                family,
+                drawn.name,
+                support,
+                prior,
+                latent.span,
+                latent.support,
+            ));
+            return;
+        }
+        let later: Vec<(String, NodeId, Span)> =
+            self.latents.iter().skip(k).map(|l| (l.name.clone(), l.node, l.span)).collect();
+        for (_, value, _) in &drawn.args {
+            let read = later.iter().find(|l| self.graph.depends_on(value.node, &HashSet::from([l.1])));
+            if let Some((name, _, declared)) = read {
+                self.report(messages::guide_reads_later(&latent.name, value.span, name, *declared));
+                return;
+            }
+        }
+        if family == latent.prior.family.name() {
+            self.variance_warning(&drawn);
+        }
+        let indicator = by.and_then(|by| self.indicator(by, latent.support));
+        if let Some(latent) = self.latents.get_mut(k) {
+            latent.indicator = indicator.unwrap_or(latent.indicator);
+            latent.guide = Guide::Stated(drawn.distribution);
+            latent.guide_span = Some(statement.span);
+        }
+    }
+
+    /// A latent that follows another, and that a loss reads, has its guide stated: left alone it would bend the model's
+    /// own randomness toward success.
+    pub fn losses_need_guides(&mut self) {
+        let nodes: Vec<NodeId> = self.latents.iter().map(|l| l.node).collect();
+        let mut found = vec![];
+        for (k, latent) in self.latents.iter().enumerate() {
+            if !matches!(latent.guide, Guide::Default) || latent.guide_span.is_some() {
+                continue;
+            }
+            let others: HashSet<NodeId> = nodes.iter().enumerate().filter(|(j, _)| *j != k).map(|(_, &n)| n).collect();
+            let follows = latent.prior.args.iter().any(|&a| self.graph.depends_on(a, &others));
+            let own = HashSet::from([latent.node]);
+            let loss = self.losses.iter().find(|l| self.graph.depends_on(l.node, &own));
+            if let (true, Some(loss)) = (follows, loss) {
+                found.push((latent.name.clone(), latent.span, loss.name.clone(), loss.span));
+            }
+        }
+        for (name, span, loss, place) in found {
+            let statement = self.ast.statements.iter().find(|s| s.span == place);
+            let place = statement.map_or(place, |s| keyword(s, "loss"));
+            self.report(messages::loss_needs_guide(&name, span, &loss, place));
+        }
+    }
+}
+
+/// Guides over several latents at once.
+#[derive(Clone, Copy, Debug)]
+enum Joint {
+    FullRank,
+    MeanField,
+}

@@ -1,0 +1,165 @@
+//! E0400 to E0499: guides, latents, likelihoods.
+
+use fe_distribution::Support;
+use fe_syntax::{Diagnostic, Span};
+
+use crate::scope::Kind;
+
+use super::{did_you_mean, error};
+
+pub fn unknown_latent(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0400", format!("there is no latent `{name}` to guide"), span, "not declared");
+    did_you_mean(found, near, &format!("declare it first: `latent {name} ~ Normal(0, 1)`"))
+}
+
+pub fn guide_of_other(name: &str, kind: Kind, span: Span, declared: Span) -> Diagnostic {
+    let found =
+        error("E0401", format!("`{name}` is {}, and only a latent has a guide", kind.describe()), span, "guided here")
+            .and(declared, format!("{} here", kind.describe()));
+    match kind {
+        Kind::Param => {
+            found.help(format!("a param is fitted as it is; to learn how sure it is, declare `latent {name} ~ …`"))
+        }
+        Kind::Data => found.help(format!("data get a likelihood: `observe {name} ~ …`")),
+        _ => found.help("remove the guide, or name a latent"),
+    }
+}
+
+pub fn guide_twice(name: &str, span: Span, first: Span) -> Diagnostic {
+    error("E0402", format!("`{name}` has two guides"), span, "again")
+        .and(first, "first here")
+        .help("keep one of the two")
+}
+
+pub fn guide_support(
+    name: &str,
+    family: &str,
+    span: Span,
+    support: Support,
+    prior: &str,
+    declared: Span,
+    wanted: Support,
+) -> Diagnostic {
+    let message = format!(
+        "a `{family}` guide gives {}, and `{name}` has a `{prior}` prior over {}",
+        support.describe(),
+        wanted.describe()
+    );
+    let found = error("E0403", message, span, format!("gives {}", support.describe()))
+        .and(declared, format!("takes {}", wanted.describe()));
+    if support.is_discrete() == wanted.is_discrete() && !wanted.is_discrete() {
+        let better = match wanted {
+            Support::Positive => "`LogNormal(m, s)` or `Gamma(shape, rate)`",
+            Support::Unit => "`Beta(a, b)`",
+            _ => "a guide on the same range",
+        };
+        return found.help(format!("outside its prior a guide costs infinitely much: use {better}"));
+    }
+    found.help(match wanted {
+        Support::Count => "a count takes a guide of counts: `Poisson(exp(…))`".to_owned(),
+        _ => format!("use a guide of the prior's own family, `{prior}(…)`"),
+    })
+}
+
+pub fn guide_reads_later(name: &str, span: Span, later: &str, declared: Span) -> Diagnostic {
+    if name == later {
+        return error("E0404", format!("the guide of `{name}` reads `{name}` itself"), span, "reads it")
+            .and(declared, "the latent")
+            .help("a guide is a function of data, params and earlier latents");
+    }
+    error(
+        "E0404",
+        format!("the guide of `{name}` reads `{later}`, which is declared after it"),
+        span,
+        format!("reads `{later}`"),
+    )
+    .and(declared, "declared later")
+    .help(format!("declare `{later}` before `{name}`, or leave it out of this guide"))
+}
+
+pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0405", format!("there is no guide `{word}`"), span, "not known");
+    did_you_mean(
+        found,
+        near,
+        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, or a distribution such as `~ Normal(m, s)`",
+    )
+}
+
+pub fn guide_of_several(span: Span, first: Span, second: Span) -> Diagnostic {
+    error("E0406", "a distribution guides one latent", span, "one distribution")
+        .and(first, "one latent")
+        .and(second, "and another")
+        .help("write a guide for each, or `guide a, b ~ FullRank()` for all of them together")
+}
+
+pub fn joint_arguments(name: &str, span: Span) -> Diagnostic {
+    error("E0407", format!("`{name}` takes no arguments"), span, "an argument")
+        .help(format!("write `{name}()`: its mean and spread are fitted"))
+}
+
+pub fn counts_in_gaussian(word: &str, span: Span, name: &str, declared: Span) -> Diagnostic {
+    let what = if word == "point" { "a point estimate" } else { "a joint Gaussian" };
+    error("E0408", format!("`{name}` is a count, and {what} is for real numbers"), span, "guides a count")
+        .and(declared, "a count")
+        .help(format!("state its own guide, `guide {name} ~ Poisson(exp(…))`, or leave it to the compiler"))
+}
+
+pub fn star_family(family: &str, span: Span, star: Span) -> Diagnostic {
+    error("E0409", format!("`{family}` has arguments of its own for each latent"), span, "one distribution")
+        .and(star, "for every latent")
+        .help("write `guide * ~ FullRank()` or `guide * ~ MeanField()`, or a guide for each latent")
+}
+
+pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diagnostic {
+    error(
+        "E0410",
+        format!("`{name}` follows another latent and is read by the loss `{loss}`: its guide must be stated"),
+        span,
+        "no guide",
+    )
+    .and(place, format!("`{loss}` reads it"))
+    .help(format!(
+        "write `guide {name} = prior` if chance decides `{name}`: the loss then cannot bend it; or \
+         `guide {name} ~ …` if `{name}` is to be inferred, or chosen, with the loss as evidence"
+    ))
+}
+
+pub fn unknown_estimator(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0411", format!("there is no estimator `{name}`"), span, "not known");
+    did_you_mean(found, near, "counts are relaxed by cubic, linear, quintic, cosine or sigmoid")
+}
+
+pub fn indicator_without_counts(name: &str, span: Span) -> Diagnostic {
+    error("E0412", format!("`by {name}` says how counts are relaxed, and this is not a count"), span, "not a count")
+        .help("leave it away: a continuous latent is differentiated as it is")
+}
+
+pub fn unknown_observed(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0413", format!("there are no data `{name}`"), span, "not declared");
+    did_you_mean(found, near, &format!("declare them: `data {name}[N] = csv(\"file.csv\", \"{name}\")`"))
+}
+
+pub fn observe_other(name: &str, kind: Kind, span: Span, declared: Span) -> Diagnostic {
+    let found =
+        error("E0414", format!("`{name}` is {}, and only data are observed", kind.describe()), span, "observed here")
+            .and(declared, format!("{} here", kind.describe()));
+    match kind {
+        Kind::Latent => found
+            .help(format!("its approximate posterior is `guide {name} ~ …`; data are declared with `data {name} = …`")),
+        Kind::Param => found.help(format!("for a prior, declare `latent {name} ~ …` in place of the param")),
+        _ => found.help(format!("declare `data {name} = …`")),
+    }
+}
+
+pub fn observe_let(name: &str, span: Span, declared: Span) -> Diagnostic {
+    error("E0414", format!("`{name}` depends on what is fitted, and only data are observed"), span, "observed here")
+        .and(declared, "not of data alone")
+        .help("observe the data, and put what is fitted into the distribution; a penalty is a `loss`")
+}
+
+pub fn observed_twice(name: &str, span: Span, first: Span) -> Diagnostic {
+    error("E0415", format!("`{name}` is observed twice, and would count twice"), span, "again")
+        .and(first, "first here")
+        .help("keep one likelihood")
+}

@@ -1,0 +1,89 @@
+//! E0700 to E0799: what the language has, and this version does not lower yet.
+
+use fe_syntax::{Diagnostic, Span};
+
+use super::error;
+
+fn later(code: &'static str, what: &str, span: Span, help: impl Into<String>) -> Diagnostic {
+    error(code, format!("{what} not compiled in this version"), span, "not in this version").help(help)
+}
+
+pub fn chain_later(span: Span) -> Diagnostic {
+    later(
+        "E0700",
+        "chains are",
+        span,
+        "the program is understood, but `for` is not lowered yet; write independent steps as an axis",
+    )
+}
+
+pub fn refine_later(span: Span) -> Diagnostic {
+    later(
+        "E0701",
+        "inference by descent is",
+        span,
+        "in place of `refine`, state an amortized guide, as in `guide z ~ Poisson(exp(u + x @ E))`",
+    )
+}
+
+pub fn bounds_later(span: Span) -> Diagnostic {
+    later(
+        "E0702",
+        "bounds are",
+        span,
+        "weigh the functionals instead, as in `minimize distortion + 4 * rate`, and vary the weight",
+    )
+}
+
+pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
+    later("E0703", &format!("`by {name}` is"), span, "leave it away: counts are sampled by exponential arrival times")
+}
+
+pub fn enumeration_later(name: &str, family: &str, span: Span) -> Diagnostic {
+    later(
+        "E0704",
+        &format!("latents that are enumerated, like the `{family}` latent `{name}`, are"),
+        span,
+        "sum it out by hand in a `loss`, or use a continuous latent; counts are `Poisson`",
+    )
+}
+
+pub fn vector_type_later(word: &str, kind: &str, span: Span) -> Diagnostic {
+    let help = match word {
+        "simplex" => "use a real array `u` and `softmax(u, K)`",
+        _ => "use an unordered array",
+    };
+    later("E0705", &format!("a {kind} of type `{word}` is"), span, help)
+}
+
+pub fn missing_values_later(span: Span) -> Diagnostic {
+    later("E0706", "missing values, `real?`, are", span, "remove the rows with missing values from the file")
+}
+
+pub fn guide_later(name: &str, span: Span) -> Diagnostic {
+    let plain =
+        if name == "Laplace" { "the Laplace approximation is".to_owned() } else { format!("a `{name}` guide is") };
+    later("E0707", &plain, span, "use `FullRank()`, `MeanField()`, or a guide of your own")
+}
+
+pub fn shape_later(span: Span) -> Diagnostic {
+    later(
+        "E0708",
+        "reshaping with `as` is",
+        span,
+        "use named axes, as in `data x[N, D]`, into whose last the trailing dimensions flatten",
+    )
+}
+
+pub fn function_later(name: &str, span: Span) -> Diagnostic {
+    later("E0709", &format!("`{name}` is"), span, "build it of `dense` layers and the functions there are")
+}
+
+pub fn family_later(name: &str, span: Span) -> Diagnostic {
+    later(
+        "E0710",
+        &format!("the distribution `{name}` is"),
+        span,
+        "see the list of distributions in the documentation, or write its −log density as a `loss`",
+    )
+}

@@ -1,0 +1,328 @@
+//! E0300 to E0399: types, supports, distributions.
+
+use fe_distribution::{Parameter, Support};
+use fe_syntax::ast::Name;
+use fe_syntax::{Diagnostic, Span};
+
+use crate::distributions::Role;
+use crate::range::Range;
+use crate::scope::Kind;
+
+use super::{did_you_mean, error, list_of};
+
+/// How a support is written as a type.
+fn type_name(support: Support) -> String {
+    match support {
+        Support::Real => "real".into(),
+        Support::Positive => "positive".into(),
+        Support::Unit => "unit".into(),
+        Support::Interval { low, high } => format!("real({low}, {high})"),
+        Support::Count => "count".into(),
+        Support::Bool => "bool".into(),
+        Support::Index(_) => "index".into(),
+        Support::Simplex => "simplex".into(),
+        Support::Ordered => "ordered".into(),
+    }
+}
+
+pub fn unknown_family(name: &str, span: Span, near: Option<&str>, all: &[&str]) -> Diagnostic {
+    let found = error("E0300", format!("there is no distribution `{name}`"), span, "not known");
+    did_you_mean(found, near, &format!("there are {}", list_of(all, "and")))
+}
+
+pub fn family_case(name: &str, span: Span, family: &str) -> Diagnostic {
+    let found = error("E0301", format!("a distribution is written with a capital: `{family}`"), span, "lower case");
+    if matches!(name, "normal" | "uniform") {
+        return found.help(format!("write `{family}(…)`; lower case, `{name}(…)` draws where a `param` starts"));
+    }
+    found.help(format!("write `{family}(…)`"))
+}
+
+pub fn family_synonym(name: &str, span: Span, family: &str) -> Diagnostic {
+    error("E0302", format!("`{name}` is called `{family}` here"), span, "another name")
+        .help(format!("write `{family}(…)`"))
+}
+
+pub fn linked_family(name: &str, span: Span, instead: &str) -> Diagnostic {
+    error("E0302", format!("there is no distribution `{name}`"), span, "a link stands in the argument here")
+        .help(format!("write `{instead}`"))
+}
+
+pub fn family_without_call(name: &str, span: Span) -> Diagnostic {
+    error("E0303", format!("`{name}` needs its arguments in parentheses"), span, "not called")
+        .help(format!("write `{name}(…)`, or `{name}()` where it has none"))
+}
+
+pub fn not_a_distribution(span: Span, role: Role) -> Diagnostic {
+    let found = error("E0304", "a distribution is due behind `~`", span, "a value");
+    found.help(match role {
+        Role::Prior => "write `latent z ~ Normal(0, 1)`; a name for a value is `let z = …`",
+        Role::Guide => "write `guide z ~ Normal(m, s)`",
+        Role::Likelihood => "write `observe x ~ Normal(m, s)`, with the spread around this value",
+    })
+}
+
+pub fn value_as_distribution(name: &str, kind: Kind, span: Span, declared: Span) -> Diagnostic {
+    error("E0304", format!("`{name}` is {}, not a distribution", kind.describe()), span, "a distribution is due here")
+        .and(declared, format!("{} here", kind.describe()))
+        .help("distributions have capital names, such as `Normal(mean, sd)`")
+}
+
+pub fn guide_word_as_distribution(name: &str, span: Span) -> Diagnostic {
+    error("E0305", format!("`{name}` is a kind of guide, not a distribution"), span, "only in a guide")
+        .help(format!("write `guide mu, tau ~ {name}()`"))
+}
+
+#[allow(clippy::too_many_arguments)]
+pub fn argument_range(
+    family: &str,
+    parameter: &Parameter,
+    span: Span,
+    written: &str,
+    range: Range,
+    constant: bool,
+    named: Option<(String, Kind, Span)>,
+    logits: bool,
+) -> Diagnostic {
+    let name = parameter.name;
+    let what = format!("the {name} of `{family}`");
+    let needs = match parameter.support {
+        Support::Positive => "positive".to_owned(),
+        Support::Unit => "between 0 and 1".to_owned(),
+        other => other.describe(),
+    };
+    if constant {
+        let label = if range.low == range.high {
+            format!("this is {}", range.low)
+        } else {
+            format!("may be {}", range.describe())
+        };
+        let found = error("E0306", format!("{what} must be {needs}"), span, label);
+        let found = match named {
+            Some((_, kind, declared)) => found.and(declared, format!("{} here", kind.describe())),
+            None => found,
+        };
+        return found.help(match (family, name) {
+            ("Poisson" | "Exponential", "rate") => "write a number above 0".into(),
+            (_, _) if parameter.support == Support::Unit => "write a number from 0 to 1".into(),
+            _ => format!("write a number above 0 for the {name}"),
+        });
+    }
+    let may = match parameter.support {
+        Support::Positive if range.low == 0.0 => "may be 0".to_owned(),
+        Support::Positive => "may be negative".to_owned(),
+        _ => format!("may be {}", range.describe()).replace("may be negative", "may be any number"),
+    };
+    let found = error("E0307", format!("{what} must be {needs}, and `{written}` {may}"), span, may);
+    let declare = named.filter(|n| matches!(n.1, Kind::Param | Kind::Latent | Kind::Let));
+    let found = match &declare {
+        Some((name, kind, declared)) => found.and(*declared, format!("`{name}` is {} of any sign", kind.describe())),
+        None => found,
+    };
+    match parameter.support {
+        Support::Unit if logits => found.help(format!("write `{family}(logits = {written})`, or `sigmoid({written})`")),
+        Support::Unit => found.help(format!("write `sigmoid({written})`")),
+        Support::Positive if range.low == 0.0 => {
+            found.help(format!("write `softplus(…)` or `exp(…)`, or add a small number: `{written} + 0.001`"))
+        }
+        Support::Positive => match declare {
+            Some((name, Kind::Param, _)) => {
+                found.help(format!("declare `param {name} : positive = 1`, or write `exp({written})`"))
+            }
+            Some((name, Kind::Latent, _)) => {
+                found.help(format!("declare `latent {name} : positive ~ …`, or write `exp({written})`"))
+            }
+            _ => found.help(format!("write `exp({written})` or `softplus({written})`")),
+        },
+        _ => found.help(format!("it must be {needs}")),
+    }
+}
+
+pub fn data_range(
+    family: &str,
+    parameter: &Parameter,
+    span: Span,
+    name: &str,
+    declared: Span,
+    support: Support,
+) -> Diagnostic {
+    let message = format!(
+        "the {} of `{family}` is made of {}, and `{name}` is declared as {}",
+        parameter.name,
+        parameter.support.describe(),
+        support.describe()
+    );
+    error("E0307", message, span, "used here")
+        .and(declared, format!("`{name}` : {}", type_name(support)))
+        .help(format!("declare `{name}` as `{}` if the data are so", type_name(parameter.support)))
+}
+
+pub fn not_a_simplex(family: &str, argument: &str, span: Span, axis: &str) -> Diagnostic {
+    error("E0308", format!("the {argument} of `{family}` must add up to 1"), span, "need not add up to 1")
+        .help(format!("write `softmax(…, {axis})`, or give unnormalised logarithms by name: `{family}(logits = …)`"))
+}
+
+pub fn uniform_ends(span: Span, low: f64, high: f64) -> Diagnostic {
+    error("E0309", "a `Uniform` runs from a lower to a higher end", span, format!("from {low} to {high}"))
+        .help(format!("write `Uniform({high}, {low})`"))
+}
+
+pub fn moving_support(name: &str, family: &str, span: Span) -> Diagnostic {
+    error(
+        "E0310",
+        format!("the support of `{name}` must be known before it is fitted"),
+        span,
+        format!("the ends of this `{family}` move"),
+    )
+    .help(format!("write constant ends, or scale a latent on a fixed range: `let {name} = low + (high - low) * u`"))
+}
+
+pub fn unknown_type(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0311", format!("there is no type `{name}`"), span, "not known");
+    did_you_mean(found, near, "types are real, positive, unit, count, bool, simplex, ordered, index(J) and real(0, 20)")
+}
+
+pub fn type_arguments(name: &str, span: Span) -> Diagnostic {
+    error("E0312", format!("the type `{name}` takes no arguments"), span, "arguments given")
+        .help(format!("write `{name}`; a range is `real(0, 20)`"))
+}
+
+pub fn range_ends(span: Span) -> Diagnostic {
+    error("E0312", "a range has two ends", span, "not two").help("write `real(0, 20)`")
+}
+
+pub fn empty_range(span: Span, low: f64, high: f64) -> Diagnostic {
+    error("E0313", "a range runs from a lower to a higher end", span, format!("from {low} to {high}"))
+        .help(format!("write `real({high}, {low})`"))
+}
+
+pub fn index_of_what(span: Span) -> Diagnostic {
+    error("E0314", "an index counts along one axis", span, "which axis?").help("write `index(J)`")
+}
+
+pub fn discrete_param(name: &str, span: Span, support: Support) -> Diagnostic {
+    error(
+        "E0315",
+        format!("`{name}` is fitted by gradients, and {} have none", support.describe()),
+        span,
+        "a discrete param",
+    )
+    .help("make it a `latent` with a distribution, or a `const`")
+}
+
+pub fn let_type(name: &str, place: Span, support: Support, value: Span, range: Range) -> Diagnostic {
+    error(
+        "E0316",
+        format!("`{name}` is declared as {}, and its value need not be", support.describe()),
+        place,
+        "declared here",
+    )
+    .and(value, format!("may be {}", range.describe()).replace("may be negative", "may be any number"))
+    .help("make it so with `exp(…)`, `softplus(…)` or `sigmoid(…)`, or leave the type away")
+}
+
+pub fn type_of_prior(name: &str, place: Span, ty: Support, family: &str, prior: Span, support: Support) -> Diagnostic {
+    let message = format!("`{name}` is declared as {}, and a `{family}` draws {}", ty.describe(), support.describe());
+    error("E0317", message, place, format!("`{}`", type_name(ty)))
+        .and(prior, format!("draws {}", support.describe()))
+        .help("leave the type away, or choose a distribution of that type")
+}
+
+pub fn unknown_normaliser(name: &str, place: Span, ty: Support, family: &str, prior: Span) -> Diagnostic {
+    let message = format!("the share of this `{family}` that lies in {} is not known in closed form", ty.describe());
+    error("E0318", message, place, format!("restricts `{name}` to a part of its prior"))
+        .and(prior, "restricted here")
+        .help("choose a prior on that range, such as `LogNormal`, `Gamma`, `Beta` or `Uniform`")
+}
+
+pub fn init_arguments(function: &Name, span: Span) -> Diagnostic {
+    let usage = if function.value == "normal" { "normal(mean, sd)" } else { "uniform(low, high)" };
+    error("E0319", format!("`{}` takes two numbers", function.value), span, "not so").help(format!("write `{usage}`"))
+}
+
+pub fn init_sd(span: Span, sd: f64) -> Diagnostic {
+    error("E0320", "a spread is not negative", span, format!("the sd is {sd}"))
+        .help("write `normal(mean, sd)` with an sd from 0 up")
+}
+
+pub fn init_ends(span: Span, low: f64, high: f64) -> Diagnostic {
+    error("E0320", "`uniform` runs from a lower to a higher end", span, format!("from {low} to {high}"))
+        .help(format!("write `uniform({high}, {low})`"))
+}
+
+pub fn init_shape(span: Span, given: &[usize], have: &str, wanted: &[usize], target: Span) -> Diagnostic {
+    let text = |s: &[usize]| s.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
+    error(
+        "E0321",
+        format!("this list is {} and the axes [{have}] are {}", text(given), text(wanted)),
+        span,
+        text(given),
+    )
+    .and(target, text(wanted))
+    .help("give as many elements as the axes have")
+}
+
+pub fn init_outside(span: Span, value: f64, support: Support, ty: Option<Span>) -> Diagnostic {
+    let found =
+        error("E0322", format!("a param of {} cannot start at {value}", support.describe()), span, "outside its type");
+    let found = match ty {
+        Some(ty) => found.and(ty, "its type"),
+        None => found,
+    };
+    found.help("start inside the type, and not at an end of it")
+}
+
+pub fn init_normal_outside(span: Span, support: Support) -> Diagnostic {
+    error(
+        "E0322",
+        format!("a normal draw need not be one of {}", support.describe()),
+        span,
+        "may start outside its type",
+    )
+    .help("start with a number, or with `uniform(low, high)` inside the type")
+}
+
+pub fn param_distribution(name: &str, function: &Name) -> Diagnostic {
+    let family = &function.value;
+    let found = error(
+        "E0323",
+        format!("a `param` has a start, not a distribution like `{family}`"),
+        function.span,
+        "a distribution",
+    );
+    match family.as_str() {
+        "Normal" | "Uniform" => found.help(format!(
+            "a start is drawn in lower case, `{}(…)`; a random variable is `latent {name} ~ {family}(…)`",
+            family.to_lowercase()
+        )),
+        _ => found.help(format!("a random variable is `latent {name} ~ {family}(…)`")),
+    }
+}
+
+pub fn data_type(
+    name: &str,
+    place: Span,
+    declared: Span,
+    have: Support,
+    family: &str,
+    likelihood: Span,
+    accepted: Support,
+) -> Diagnostic {
+    let message =
+        format!("`{name}` is declared as {}, and a `{family}` gives {}", have.describe(), accepted.describe());
+    error("E0324", message, place, "observed here")
+        .and(likelihood, format!("gives {}", accepted.describe()))
+        .and(declared, format!("`{name}` : {}", type_name(have)))
+        .help(format!("declare it as `{}` if the data are so, or choose another likelihood", type_name(accepted)))
+}
+
+pub fn index_axis(name: &str, place: Span, of: &str, over: &str, likelihood: Span) -> Diagnostic {
+    error(
+        "E0325",
+        format!("`{name}` counts along axis `{of}`, and its likelihood's categories are those of `{over}`"),
+        place,
+        format!("`index({of})`"),
+    )
+    .and(likelihood, format!("categories along `{over}`"))
+    .help("use the same axis for both")
+}

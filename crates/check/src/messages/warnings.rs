@@ -1,0 +1,37 @@
+//! W0100 to W0199: legal but doubtful.
+
+use fe_syntax::{Diagnostic, Span};
+
+pub fn unused(name: &str, word: &str, span: Span) -> Diagnostic {
+    Diagnostic::warning("W0101", format!("`{name}` is never used"), span, format!("this {word} changes nothing"))
+        .help("remove it, or use it")
+}
+
+pub fn unread_latent(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::warning(
+        "W0102",
+        format!("no data depend on the latent `{name}`: it keeps its prior"),
+        span,
+        "nothing reads it",
+    )
+    .help("use it in an `observe`, a `loss`, or another latent's prior, or remove it")
+}
+
+pub fn variance_as_sd(family: &str, parameter: &str, span: Span, written: &str, variance: bool) -> Diagnostic {
+    let found = Diagnostic::warning(
+        "W0103",
+        format!("`{family}` takes a standard deviation, and `{written}` looks like a variance"),
+        span,
+        format!("used as the {parameter}"),
+    );
+    if variance {
+        return found.help(format!("if it is a variance, say so: `variance = {written}`"));
+    }
+    found.help(format!("if it is a variance, write `sqrt({written})`"))
+}
+
+pub fn rate_overflow(family: &str, parameter: &str, span: Span, inner: Span, what: &str) -> Diagnostic {
+    Diagnostic::warning("W0104", format!("the {parameter} of this `{family}` can overflow"), span, "an exponential")
+        .and(inner, format!("of {what}, which grows without end"))
+        .help("bound what stands inside, as in `exp(5 - softplus(5 - a))`, or use `softplus(…)`")
+}

@@ -1,0 +1,230 @@
+//! `observe`, `meter`, `show`, `price`.
+
+use fe_distribution::Support;
+use fe_graph::Axis;
+use fe_syntax::Span;
+use fe_syntax::ast::{Expr, Name, Statement, StatementKind, Target, Unit};
+
+use crate::checker::Checker;
+use crate::distributions::{Drawn, Role};
+use crate::messages;
+use crate::program::{Named, Observe, Price, Show};
+use crate::scope::{Kind, nearest};
+use crate::text::written;
+use crate::value::{Level, Value};
+
+impl<'a> Checker<'a> {
+    /// Every likelihood.
+    pub fn observes(&mut self) {
+        let ast = self.ast;
+        let mut seen: Vec<(&str, Span)> = vec![];
+        for statement in &ast.statements {
+            let StatementKind::Observe { target, distribution } = &statement.kind else { continue };
+            let name = target.name.value.as_str();
+            if let Some((_, first)) = seen.iter().find(|s| s.0 == name) {
+                self.report(messages::observed_twice(name, target.name.span, *first));
+                continue;
+            }
+            seen.push((name, target.name.span));
+            let before = self.enter(statement.span);
+            self.observe(statement, target, distribution);
+            self.leave(before);
+        }
+    }
+
+    fn observe(&mut self, statement: &'a Statement, target: &'a Target, distribution: &'a Expr) {
+        let value = self.observed(target);
+        let left = value.as_ref().map(|v| v.axes.clone()).unwrap_or_default();
+        let name = target.name.value.as_str();
+        let drawn = self.at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, Role::Likelihood));
+        let (Some(value), Some(drawn)) = (value, drawn) else { return };
+        if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
+            return;
+        }
+        self.variance_warning(&drawn);
+        self.overflow_warning(&drawn);
+        self.observes.push(Observe {
+            name: name.to_owned(),
+            value: value.node,
+            distribution: drawn.distribution,
+            axes: value.order(),
+            span: statement.span,
+        });
+    }
+
+    /// The observed value: data, or a `let` of data.
+    fn observed(&mut self, target: &'a Target) -> Option<Value> {
+        let name = &target.name;
+        let Some(entry) = self.scope.get(&name.value) else {
+            if self.unknown.insert(name.value.clone()) {
+                let near = nearest(&name.value, self.scope.names(|k| k == Kind::Data));
+                self.report(messages::unknown_observed(&name.value, name.span, near));
+            }
+            return None;
+        };
+        let value = self.values.get(name.value.as_str()).cloned().filter(|v| !v.poison);
+        match entry.kind {
+            Kind::Data | Kind::Let => {}
+            Kind::Unknown => return None,
+            kind => {
+                self.report(messages::observe_other(&name.value, kind, name.span, entry.span));
+                return None;
+            }
+        }
+        let mut value = value?;
+        if value.level > Level::Data {
+            self.report(messages::observe_let(&name.value, name.span, entry.span));
+            return None;
+        }
+        value.axes.iter_mut().for_each(|a| a.1 = name.span);
+        if target.axes.is_some() {
+            let order: Vec<Axis> = self.target_axes(target)?.iter().map(|a| a.0).collect();
+            if order != value.order() {
+                let (given, have) = (self.axis_names(&order), self.axis_names(&value.order()));
+                self.report(messages::observed_axes(&name.value, target.span, &given, &have, entry.span));
+                return None;
+            }
+        }
+        Some(value)
+    }
+
+    /// Data are checked against their likelihood: by type now, by value while loading.
+    fn data_fit(&mut self, value: &Value, drawn: &Drawn, target: &Target) -> bool {
+        let Some(support) = drawn.support else { return true };
+        let family = drawn.distribution.family.name();
+        if let (Some(event), Some(index)) = (drawn.distribution.event, value.index)
+            && event.id != index
+        {
+            let (over, of) = (self.graph.axis_name(event), self.graph.axis_name(Axis::plain(index)));
+            self.report(messages::index_axis(&target.name.value, target.name.span, &of, &over, drawn.span));
+            return false;
+        }
+        // Bernoulli takes an expectation too.
+        let accepted = if family == "Bernoulli" { Support::Unit } else { support };
+        let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
+        if accepted.contains(datum.support) {
+            return true;
+        }
+        if datum.support == Support::Real {
+            datum.support = accepted;
+            return true;
+        }
+        let (have, declared) = (datum.support, datum.span);
+        self.report(messages::data_type(
+            &target.name.value,
+            target.name.span,
+            declared,
+            have,
+            family,
+            drawn.name,
+            accepted,
+        ));
+        false
+    }
+
+    /// `meter a`
+    pub fn meters(&mut self) -> Vec<Named> {
+        let ast = self.ast;
+        let mut meters = vec![];
+        for statement in &ast.statements {
+            let StatementKind::Meter { name } = &statement.kind else { continue };
+            let Some(entry) = self.scope.get(&name.value) else {
+                if self.unknown.insert(name.value.clone()) {
+                    let near = nearest(&name.value, self.scope.names(|k| matches!(k, Kind::Let | Kind::Latent)));
+                    self.report(messages::unknown_name(&name.value, name.span, near.map(|n| (None, n.to_owned()))));
+                }
+                continue;
+            };
+            match entry.kind {
+                Kind::Let | Kind::Latent | Kind::Loss => {
+                    if let Some(value) = self.values.get(name.value.as_str()).filter(|v| !v.poison) {
+                        let axes = value.order();
+                        meters.push(Named { name: name.value.clone(), node: value.node, axes, span: name.span });
+                    }
+                }
+                Kind::Unknown => {}
+                kind => self.report(messages::meter_other(&name.value, kind, name.span, entry.span)),
+            }
+        }
+        meters
+    }
+
+    /// `show W as images[16, 16]`
+    pub fn shows(&mut self) -> Vec<Show> {
+        let ast = self.ast;
+        let mut shows = vec![];
+        for statement in &ast.statements {
+            let StatementKind::Show { value, style, sizes } = &statement.kind else { continue };
+            let before = self.enter(statement.span);
+            let shown = self.show(value, style, sizes);
+            self.leave(before);
+            shows.extend(shown);
+        }
+        shows
+    }
+
+    fn show(&mut self, e: &Expr, style: &Name, sizes: &[Expr]) -> Option<Show> {
+        let value = self.expression(e, None);
+        let numbers: Vec<Option<usize>> =
+            sizes.iter().map(|s| self.whole_number(s, "a size of a picture", 1)).collect();
+        if style.value != "images" {
+            self.report(messages::show_style(style, nearest(&style.value, ["images"])));
+            return None;
+        }
+        let numbers: Vec<usize> = numbers.into_iter().collect::<Option<_>>()?;
+        if value.poison {
+            return None;
+        }
+        let product = numbers.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+        let Some(&(last, _)) = value.axes.last() else {
+            self.report(messages::show_scalar(e.span));
+            return None;
+        };
+        let extent = self.graph.extent_of(last.id);
+        let known = self.axes.entry(last.id).is_some_and(|a| a.size.is_some());
+        if numbers.len() != 2 || (known && product != Some(extent)) {
+            let name = self.graph.axis_name(last);
+            let place = sizes.iter().map(|s| s.span).reduce(Span::to).unwrap_or(style.span);
+            self.report(messages::show_sizes(place, &numbers, e.span, &name, extent));
+            return None;
+        }
+        let named = Named { name: written(e), node: value.node, axes: value.order(), span: e.span };
+        Some(Show { value: named, style: style.value.clone(), sizes: numbers })
+    }
+
+    /// `price spike = 2.4e9 ATP`
+    pub fn prices(&mut self) -> Vec<Price> {
+        let ast = self.ast;
+        let mut prices: Vec<(Price, Span)> = vec![];
+        for statement in &ast.statements {
+            let StatementKind::Price { name, value, unit } = &statement.kind else { continue };
+            if name.value != "spike" {
+                self.report(messages::price_of_what(&name.value, name.span));
+                continue;
+            }
+            let Some(number) = self.number(value, "a price") else { continue };
+            let unit = match (unit, &number.unit) {
+                (Some(unit), None) => unit.value.clone(),
+                (_, Some(Unit::Other(word))) => word.clone(),
+                (None, None) => {
+                    self.report(messages::price_without_unit(value.span));
+                    continue;
+                }
+                (_, Some(unit)) => {
+                    self.report(messages::price_unit(value.span, unit));
+                    continue;
+                }
+            };
+            if number.value <= 0.0 {
+                self.report(messages::price_sign(value.span, number.value));
+                continue;
+            }
+            if let Some((_, first)) = prices.iter().find(|p| p.0.unit == unit) {
+                self.report(messages::stated_twice("price", value.span, *first));
+                continue;
+            }
+            prices.push((Price { value: number.value, unit }, value.span));
+        }
+        prices.into_iter().map(|p| p.0).collect()
+    }
+}

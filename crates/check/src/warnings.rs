@@ -1,0 +1,146 @@
+//! What is legal but doubtful.
+
+use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
+
+use crate::checker::Checker;
+use crate::distributions::Drawn;
+use crate::messages;
+use crate::scope::{Kind, bare, expression_reads, statement_reads};
+use crate::value::Level;
+
+impl<'a> Checker<'a> {
+    /// Names that nothing reads. Where a statement did not parse, it may be the one that does.
+    pub fn warn(&mut self) {
+        if self.scope.broken || self.incomplete {
+            return;
+        }
+        let read = self.names_read();
+        let modelled = self.names_modelled();
+        for name in self.scope.order.clone() {
+            let Some(entry) = self.scope.get(name) else { continue };
+            let unread = !read.contains(name);
+            match entry.kind {
+                Kind::Latent if !modelled.contains(&name) => {
+                    self.report(messages::unread_latent(name, entry.span));
+                }
+                // A value computed from latents is for the posterior table.
+                Kind::Let if unread => {
+                    let value = self.values.get(name);
+                    if value.is_some_and(|v| !v.poison && v.level < Level::Random) {
+                        self.report(messages::unused(name, "let", entry.span));
+                    }
+                }
+                Kind::Dim if unread => self.report(messages::unused(name, "dim", entry.span)),
+                Kind::Const if unread => self.report(messages::unused(name, "const", entry.span)),
+                Kind::Data if unread => self.report(messages::unused(name, "data", entry.span)),
+                Kind::Param if unread => self.report(messages::unused(name, "param", entry.span)),
+                Kind::Fn if unread => self.report(messages::unused(name, "fn", entry.span)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Names that anything but a guide, a meter or a picture reads.
+    fn names_modelled(&self) -> Vec<&'a str> {
+        let ast = self.ast;
+        let mut names = vec![];
+        let reads = |s: &'a Statement, names: &mut Vec<&'a str>| {
+            let apart = matches!(
+                s.kind,
+                StatementKind::Guide { .. }
+                    | StatementKind::Meter { .. }
+                    | StatementKind::Show { .. }
+                    | StatementKind::Minimize { .. }
+            );
+            if !apart {
+                names.extend(statement_reads(s).into_iter().map(|r| r.0).filter(|n| !self.scope.declares(n, s)));
+            }
+        };
+        for statement in &ast.statements {
+            reads(statement, &mut names);
+        }
+        names
+    }
+
+    /// A variance where a standard deviation is due.
+    pub fn variance_warning(&mut self, drawn: &Drawn) {
+        let family = drawn.distribution.family.name();
+        let Some((parameter, _, e)) = drawn.args.iter().find(|a| a.0.name == "sd") else { return };
+        let e = bare(e);
+        let squared = match e.kind.as_ref() {
+            ExprKind::Binary { operator, right, .. } if operator.value == BinaryOperator::Power => {
+                matches!(bare(right).kind.as_ref(), ExprKind::Number { value, .. } if *value == 2.0)
+            }
+            ExprKind::Name(name) => variance_name(name),
+            _ => false,
+        };
+        if squared {
+            let variance = drawn
+                .distribution
+                .family
+                .alternatives()
+                .iter()
+                .any(|a| a.parameters.iter().any(|p| p.name == "variance"));
+            self.report(messages::variance_as_sd(family, parameter.name, e.span, &crate::text::written(e), variance));
+        }
+    }
+
+    /// A rate that overflows: an exponential of an exponential, or of a square of what has no bound.
+    pub fn overflow_warning(&mut self, drawn: &Drawn) {
+        for (parameter, value, e) in &drawn.args {
+            let ExprKind::Call { function, arguments } = bare(e).kind.as_ref() else { continue };
+            let rate = matches!(parameter.name, "rate" | "mean" | "sd" | "scale") && function.value == "exp";
+            let open = value.level >= Level::Free && value.range.high.is_infinite();
+            let (true, [one], true) = (rate, arguments.as_slice(), open) else { continue };
+            if let Some((inner, what)) = self.explosive(&one.value) {
+                let family = drawn.distribution.family.name();
+                self.report(messages::rate_overflow(family, parameter.name, e.span, inner, what));
+            }
+        }
+    }
+
+    /// The part of an exponent that itself grows without bound faster than linearly in parameters and latents.
+    fn explosive(&self, e: &Expr) -> Option<(fe_syntax::Span, &'static str)> {
+        let mut stack = vec![e];
+        while let Some(e) = stack.pop() {
+            let free = |e: &Expr| {
+                let mut reads = vec![];
+                expression_reads(e, &mut reads);
+                reads.iter().any(|r| self.values.get(r.0).is_some_and(|v| v.level >= Level::Random))
+            };
+            match e.kind.as_ref() {
+                ExprKind::Call { function, arguments } if function.value == "exp" => {
+                    if arguments.iter().any(|a| free(&a.value)) {
+                        return Some((e.span, "an exponential"));
+                    }
+                }
+                ExprKind::Call { function, .. }
+                    if matches!(
+                        function.value.as_str(),
+                        "tanh" | "sigmoid" | "min" | "softplus" | "log" | "log1p" | "relu" | "dense" | "softmax"
+                    ) =>
+                {
+                    continue;
+                }
+                ExprKind::Binary { operator, left, right } if operator.value == BinaryOperator::Power => {
+                    let steep = matches!(bare(right).kind.as_ref(), ExprKind::Number { value, .. } if *value >= 2.0);
+                    if steep && free(left) {
+                        return Some((e.span, "a power"));
+                    }
+                }
+                _ => {}
+            }
+            stack.extend(crate::scope::parts(e));
+        }
+        None
+    }
+}
+
+/// Whether a name says that it is a variance.
+fn variance_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower.split('_').any(|w| matches!(w, "var" | "variance" | "sigma2" | "sigmasq" | "s2" | "σ2" | "sd2"))
+        || lower.ends_with("variance")
+        || lower.ends_with("_sq")
+        || lower.ends_with("²")
+}
