@@ -1,7 +1,6 @@
 //! One operation on tensors.
 
 use candle_core::{Device, Tensor};
-use fe_graph::noise::NoiseKey;
 use fe_graph::{Axis, Op};
 
 use crate::Precision;
@@ -44,6 +43,10 @@ fn typed<T: Element>(
             return ordered(x.tensor, &renamed, axes);
         }
         (Op::Reshape { from, to }, &[x]) => return reshape(x, from, to, axes, context),
+        (Op::Arrivals { order, .. }, _) => {
+            let found = typed_arrivals::<T>(op, &[*order], operands, axes, dims, context)?;
+            return found.into_iter().next().ok_or_else(|| Fault::from("nothing was sampled"));
+        }
         (Op::Contract(over), &[a, b]) => return contract::contract::<T>(a, b, over, axes),
         (Op::Gather { axis }, &[x, index]) if index.axes.is_empty() && context.backend.device.is_cpu() => {
             return pick(x, index, *axis, context);
@@ -70,8 +73,6 @@ fn on_host<T: Element>(
     dims: &[usize],
     context: &Context,
 ) -> Result<Tensor, Fault> {
-    let key = |site| NoiseKey { seed: context.seed, site, step: context.step };
-    let places = || Places::new(axes, dims, context.rows.map(|(axis, numbers, _)| (axis, numbers)));
     let values: Vec<T> = match (op, operands) {
         (Op::Unary(op), &[x]) => elementwise::unary(*op, x)?,
         (Op::Binary(op), &[a, b]) => elementwise::binary(*op, a, b, axes, dims)?,
@@ -86,29 +87,65 @@ fn on_host<T: Element>(
             exact_places::<T>(context.extent(axis.id))?;
             index::scatter_add(u, index, *axis, over, axes, dims)?
         }
-        (Op::Noise { site, .. } | Op::Arrivals { site, .. }, _) if context.draws.contains_key(site) => {
-            return draws(op, context.draws.get(site), dims);
-        }
-        (Op::Noise { kind, site }, _) => random::noise(*kind, key(*site), &places()?)?,
-        (Op::Arrivals { order, indicator, site }, &[rate, temperature]) => {
-            random::arrivals([rate, temperature], (*order, *indicator), key(*site), &places()?, axes, dims)?
-        }
+        (Op::Noise { kind, site }, _) => match context.draws.get(site) {
+            Some(given) => return draws(given, 0, dims),
+            None => random::noise(*kind, context.key(*site), &places(axes, dims, context)?)?,
+        },
         _ => return Err(Fault::Message(format!("the graph is malformed at {op:?}"))),
     };
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
 }
 
+/// The Poisson sampler's results of several orders, from the same arrivals.
+pub fn arrivals(
+    op: &Op,
+    orders: &[u8],
+    operands: &[Named],
+    axes: &[Axis],
+    dims: &[usize],
+    context: &Context,
+) -> Result<Vec<Tensor>, Fault> {
+    match context.backend.precision {
+        Precision::F32 => typed_arrivals::<f32>(op, orders, operands, axes, dims, context),
+        Precision::F64 => typed_arrivals::<f64>(op, orders, operands, axes, dims, context),
+    }
+}
+
+fn typed_arrivals<T: Element>(
+    op: &Op,
+    orders: &[u8],
+    operands: &[Named],
+    axes: &[Axis],
+    dims: &[usize],
+    context: &Context,
+) -> Result<Vec<Tensor>, Fault> {
+    let (Op::Arrivals { indicator, site, .. }, &[rate, temperature]) = (op, operands) else {
+        return Err(Fault::from("a sampler needs a rate and a temperature"));
+    };
+    if let Some(given) = context.draws.get(site) {
+        return orders.iter().map(|&order| draws(given, order, dims)).collect();
+    }
+    let [rates, temperatures] = [rate, temperature].map(|x| x.tensor.to_device(&Device::Cpu));
+    let (rates, temperatures) = (rates?, temperatures?);
+    let operands = [Named { tensor: &rates, ..rate }, Named { tensor: &temperatures, ..temperature }];
+    let places = places(axes, dims, context)?;
+    let key = context.key(*site);
+    let results = random::arrivals::<T>(operands, orders, *indicator, key, &places, axes, dims)?;
+    let device = &context.backend.device;
+    results.into_iter().map(|values| Ok(Tensor::from_vec(values, dims, device)?)).collect()
+}
+
+fn places<'a>(axes: &[Axis], dims: &[usize], context: &Context<'a>) -> Result<Places<'a>, Fault> {
+    Places::new(axes, dims, context.rows.map(|(axis, numbers, _)| (axis, numbers)))
+}
+
 /// Given draws in the place of noise. A count that is given does not change with its rate.
-fn draws(op: &Op, given: Option<&Tensor>, dims: &[usize]) -> Result<Tensor, Fault> {
-    let Some(given) = given else { return Err(Fault::from("draws are missing")) };
+fn draws(given: &Tensor, order: u8, dims: &[usize]) -> Result<Tensor, Fault> {
     if given.dims() != dims {
         let found = given.dims();
         return Err(Fault::Message(format!("the draws of a site have shape {found:?}, not {dims:?}")));
     }
-    Ok(match op {
-        Op::Arrivals { order: 1.., .. } => given.zeros_like()?,
-        _ => given.clone(),
-    })
+    Ok(if order == 0 { given.clone() } else { given.zeros_like()? })
 }
 
 /// Reorders dimensions named `now` to the order of `axes`.

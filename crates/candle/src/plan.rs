@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Tensor, TensorId};
+use fe_graph::noise::NoiseKey;
 use fe_graph::{Axis, AxisId, ExecutionError, Graph, InputId, NodeId, Op, Origin, Site};
 
 use crate::backend::Backend;
@@ -35,6 +36,11 @@ impl Context<'_> {
     /// The extent of an axis.
     pub fn extent(&self, axis: AxisId) -> usize {
         self.extents.get(axis.0 as usize).copied().unwrap_or(1)
+    }
+
+    /// What keys the draws of a site.
+    pub fn key(&self, site: Site) -> NoiseKey {
+        NoiseKey { seed: self.seed, site, step: self.step }
     }
 
     fn stamp(&self, site: Site) -> Stamp {
@@ -74,6 +80,8 @@ pub struct Step {
     pub label: String,
     /// The randomness drawn, in a loop too.
     sites: Vec<Site>,
+    /// Later samplers of the same arrivals, and their orders.
+    siblings: Vec<(usize, u8)>,
 }
 
 /// What a node gives.
@@ -128,6 +136,7 @@ impl Plan {
                 origin: node.origin,
                 label: graph.op_name(&node.op),
                 sites,
+                siblings: siblings(graph, &order, id),
             });
         }
         let count = steps.len();
@@ -179,15 +188,31 @@ impl Plan {
         }
         let changed = self.update_stamps(context, inputs);
         let (mut uses, retained) = self.demand(&changed, keep);
+        let mut early = vec![false; self.steps.len()];
         let Self { steps, values, outputs, .. } = self;
         for (k, step) in steps.iter_mut().enumerate() {
-            let wanted = uses.get(k).is_some_and(|&n| n > 0);
-            if !wanted || values.get(k).is_some_and(Option::is_some) {
+            let wanted = |k: usize| uses.get(k).is_some_and(|&n| n > 0);
+            let present = values.get(k).is_some_and(Option::is_some);
+            let by_sibling = early.get(k).copied().unwrap_or(false);
+            if !wanted(k) || present && !by_sibling {
                 continue;
             }
-            let value = compute(step, values, context, inputs).map_err(|fault| fault.at(step.origin))?;
-            if let Some(slot) = values.get_mut(k) {
-                *slot = Some(value);
+            if !present {
+                let open = |i: usize| wanted(i) && values.get(i).is_some_and(Option::is_none);
+                let siblings: Vec<(usize, u8)> = step.siblings.iter().copied().filter(|&(i, _)| open(i)).collect();
+                let origin = step.origin;
+                let fault = |fault: Fault| fault.at(origin);
+                let found = if siblings.is_empty() {
+                    vec![(k, compute(step, values, context, inputs).map_err(fault)?)]
+                } else {
+                    sample(step, k, &siblings, values, context).map_err(fault)?
+                };
+                for (i, value) in found {
+                    if let (Some(slot), Some(early)) = (values.get_mut(i), early.get_mut(i)) {
+                        *slot = Some(value);
+                        *early = true;
+                    }
+                }
             }
             for &i in &step.inputs {
                 let (Some(left), Some(slot)) = (uses.get_mut(i), values.get_mut(i)) else { continue };
@@ -261,6 +286,54 @@ impl Plan {
     }
 }
 
+/// Later nodes that sample the same arrivals, with their orders.
+fn siblings(graph: &Graph, order: &[NodeId], id: NodeId) -> Vec<(usize, u8)> {
+    let same = |other: &NodeId| {
+        let (a, b) = (graph.node(id), graph.node(*other));
+        match (&a.op, &b.op) {
+            (Op::Arrivals { indicator: f, site: s, .. }, Op::Arrivals { indicator: g, site: t, order }) => {
+                (*other > id && f == g && s == t && a.inputs == b.inputs && a.axes == b.axes).then_some(*order)
+            }
+            _ => None,
+        }
+    };
+    match graph.node(id).op {
+        Op::Arrivals { .. } => order.iter().enumerate().filter_map(|(k, other)| Some((k, same(other)?))).collect(),
+        _ => vec![],
+    }
+}
+
+/// The tensors at some places.
+pub fn tensors<'a>(places: &[usize], values: &'a [Option<Value>]) -> Result<Vec<&'a Tensor>, Fault> {
+    let tensor = |&k: &usize| match values.get(k) {
+        Some(Some(Value::Tensor(tensor))) => Ok(tensor),
+        _ => Err(Fault::from("an operand has no value")),
+    };
+    places.iter().map(tensor).collect()
+}
+
+/// A node's operands.
+fn operands<'a>(step: &'a Step, values: &'a [Option<Value>]) -> Result<Vec<Named<'a>>, Fault> {
+    let tensors = tensors(&step.inputs, values)?;
+    Ok(tensors.into_iter().zip(&step.input_axes).map(|(tensor, axes)| Named { tensor, axes }).collect())
+}
+
+/// The values of a sampler and of its siblings, each with its place.
+fn sample(
+    step: &Step,
+    place: usize,
+    siblings: &[(usize, u8)],
+    values: &[Option<Value>],
+    context: &Context,
+) -> Result<Vec<(usize, Value)>, Fault> {
+    let Action::Op(op @ Op::Arrivals { order, .. }) = &step.action else { return Ok(vec![]) };
+    let (places, orders): (Vec<usize>, Vec<u8>) =
+        std::iter::once((place, *order)).chain(siblings.iter().copied()).unzip();
+    let dims = context.dims(&step.axes);
+    let tensors = operation::arrivals(op, &orders, &operands(step, values)?, &step.axes, &dims, context)?;
+    Ok(places.into_iter().zip(tensors.into_iter().map(Value::Tensor)).collect())
+}
+
 /// The value of a node.
 fn compute(
     step: &mut Step,
@@ -268,21 +341,20 @@ fn compute(
     context: &Context,
     inputs: &HashMap<InputId, Tensor>,
 ) -> Result<Value, Fault> {
-    let mut tensors: Vec<&Tensor> = Vec::with_capacity(step.inputs.len());
-    for &i in &step.inputs {
-        match (values.get(i), &step.action) {
-            (Some(Some(Value::Tensor(tensor))), _) => tensors.push(tensor),
-            (Some(Some(Value::Results(results))), Action::Op(Op::Output(k))) => {
+    if let (Action::Op(Op::Output(k)), Some(&scan)) = (&step.action, step.inputs.first()) {
+        return match values.get(scan) {
+            Some(Some(Value::Results(results))) => {
                 let result = results.get(*k).cloned().flatten();
-                return result.map(Value::Tensor).ok_or_else(|| Fault::from("a loop lacks a result"));
+                result.map(Value::Tensor).ok_or_else(|| Fault::from("a loop lacks a result"))
             }
-            _ => return Err(Fault::from("an operand has no value")),
-        }
+            _ => Err(Fault::from("a loop has no value")),
+        };
     }
-    let op = match &mut step.action {
-        Action::Loop(body) => return Ok(Value::Results(body.run(context, &tensors, &step.input_axes)?)),
-        Action::Op(op) => op,
-    };
+    if let Action::Loop(body) = &mut step.action {
+        let tensors = tensors(&step.inputs, values)?;
+        return Ok(Value::Results(body.run(context, &tensors, &step.input_axes)?));
+    }
+    let Action::Op(op) = &step.action else { return Err(Fault::from("a loop was not run")) };
     let axes = &step.axes;
     let dims = context.dims(axes);
     size(&dims)?;
@@ -301,10 +373,6 @@ fn compute(
             let count = size(&dims)?;
             context.backend.upload(&fe_graph::Tensor { values: (0..count).map(|k| k as f64).collect(), shape: dims })?
         }
-        op => {
-            let operands: Vec<Named> =
-                tensors.iter().zip(&step.input_axes).map(|(tensor, axes)| Named { tensor, axes }).collect();
-            operation::apply(op, &operands, axes, &dims, context)?
-        }
+        op => operation::apply(op, &operands(step, values)?, axes, &dims, context)?,
     }))
 }

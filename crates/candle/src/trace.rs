@@ -11,7 +11,7 @@ use candle_core::Tensor;
 use fe_graph::{Axis, AxisInfo, ExecutionError, InputId, NonFinite, Op};
 
 use crate::fault::Fault;
-use crate::plan::{Action, Context, Plan, Step, Value};
+use crate::plan::{self, Action, Context, Plan, Step, Value};
 
 /// An element: a node's place in the plan, and the position along each axis.
 type Place = (usize, HashMap<Axis, usize>);
@@ -194,12 +194,7 @@ impl Trace<'_> {
         let Some(Step { action: Action::Loop(body), inputs, input_axes, node, .. }) = steps.get_mut(scan) else {
             return Ok(None);
         };
-        let mut operands: Vec<&Tensor> = vec![];
-        for &i in inputs.iter() {
-            if let Some(Some(Value::Tensor(tensor))) = values.get(i) {
-                operands.push(tensor);
-            }
-        }
+        let operands = plan::tensors(inputs, values)?;
         let axis = body.axis;
         let mut found = None;
         body.each(&context, &operands, input_axes, |this, turn| {

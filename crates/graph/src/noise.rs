@@ -33,6 +33,7 @@ pub struct Stream {
     used: usize,
 }
 
+#[inline]
 fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -46,11 +47,13 @@ pub fn step_within(step: u64, position: u64) -> u64 {
     mix(mix(step) ^ position)
 }
 
+#[inline]
 fn halves(x: u64) -> (u32, u32) {
     ((x >> 32) as u32, x as u32)
 }
 
 /// One block of Philox4x32 with ten rounds.
+#[inline]
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for round in 0..10 {
         if round > 0 {
@@ -65,12 +68,14 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 
 impl Stream {
     /// The stream of an element.
+    #[inline]
     pub fn new(key: NoiseKey, element: Element) -> Self {
         let (k1, k0) = halves(mix(mix(mix(key.seed) ^ key.site.0) ^ key.step));
         let (row_high, row_low) = halves(element.row);
         Self { key: [k0, k1], counter: [0, element.rest, row_low, row_high], block: [0; 4], used: 4 }
     }
 
+    #[inline]
     fn word(&mut self) -> u32 {
         if self.used >= 4 {
             self.block = philox(self.counter, self.key);
@@ -83,12 +88,14 @@ impl Stream {
     }
 
     /// Uniform on (0, 1), never 0 or 1, with 53 bits.
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         let (a, b) = (u64::from(self.word() >> 5), u64::from(self.word() >> 6));
         ((a * 67_108_864 + b) as f64 + 0.5) / 9_007_199_254_740_992.0
     }
 
     /// Exponential with rate 1.
+    #[inline]
     pub fn exponential(&mut self) -> f64 {
         -self.uniform().ln()
     }
@@ -118,30 +125,50 @@ pub const MAX_ORDER: u8 = 3;
 
 /// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ. It stops at the first
 /// arrival that cannot count, so its cost follows the rate.
+#[inline]
 pub fn arrivals(stream: &mut Stream, log_rate: f64, temperature: f64, order: u8, indicator: Indicator) -> f64 {
+    let mut total = [0.0];
+    arrivals_of_orders(stream, log_rate, temperature, &[order], indicator, &mut total);
+    let [total] = total;
+    total
+}
+
+/// The same for several orders k at once, each in its place of `totals`.
+pub fn arrivals_of_orders(
+    stream: &mut Stream,
+    log_rate: f64,
+    temperature: f64,
+    orders: &[u8],
+    indicator: Indicator,
+    totals: &mut [f64],
+) {
+    totals.fill(0.0);
     let rate = log_rate.exp();
     if rate.is_nan() || temperature.is_nan() {
-        return f64::NAN;
+        return totals.fill(f64::NAN);
     }
     if rate > MAX_RATE {
-        return f64::INFINITY;
-    }
-    if temperature <= 0.0 && order > 0 {
-        return 0.0;
+        return totals.fill(f64::INFINITY);
     }
     let reach = match indicator {
         Indicator::Sigmoid => 40.0,
         _ => 1.0,
     };
     let window = 1.0 + reach * temperature.max(0.0);
-    let (mut s, mut total) = (0.0, 0.0);
+    let mut s = 0.0;
     loop {
         s += stream.exponential();
         let t = s / rate;
         if t.is_nan() || t >= window {
-            return total;
+            return;
         }
-        total += if temperature <= 0.0 { 1.0 } else { counted(indicator, order, t, temperature) };
+        for (total, &order) in totals.iter_mut().zip(orders) {
+            *total += match (temperature > 0.0, order) {
+                (true, _) => counted(indicator, order, t, temperature),
+                (false, 0) => 1.0,
+                (false, _) => 0.0,
+            };
+        }
     }
 }
 

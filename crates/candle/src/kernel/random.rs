@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use fe_graph::noise::{Element as Place, NoiseKey, Stream, arrivals as sample};
+use fe_graph::noise::{Element as Place, NoiseKey, Stream, arrivals_of_orders};
 use fe_graph::{Axis, Indicator, NoiseKind};
+use rayon::prelude::*;
 
 use super::walk::Run;
-use super::{Element, Named, fill, size, slice, strided, walk};
+use super::{Element, Named, fill, size, slice, strided, walk, zeros};
 use crate::fault::Fault;
 
 /// Elements a thread takes at once.
@@ -64,26 +65,48 @@ pub fn noise<T: Element>(kind: NoiseKind, key: NoiseKey, places: &Places) -> Res
     })
 }
 
-/// The relaxed Poisson counts, or a derivative of theirs, for log rates and temperatures.
+/// The relaxed Poisson counts and their derivatives, of each of the `orders`, for log rates and temperatures: all from
+/// one pass over the arrivals.
 pub fn arrivals<T: Element>(
     operands: [Named; 2],
-    (order, indicator): (u8, Indicator),
+    orders: &[u8],
+    indicator: Indicator,
     key: NoiseKey,
     places: &Places,
     axes: &[Axis],
     dims: &[usize],
-) -> Result<Vec<T>, Fault> {
+) -> Result<Vec<Vec<T>>, Fault> {
     let walk = walk(operands, axes, dims);
     let guards = operands.map(|x| x.tensor.storage_and_layout());
     let [(sr, lr), (st, lt)] = &guards;
     let (rates, temperatures) = (slice::<T>(sr, lr)?, slice::<T>(st, lt)?);
-    fill(places.count, PIECE, |start, out| {
-        walk.runs(start, out.len(), |Run { at, len, offsets: [i, j], steps: [s, t] }| {
-            let Some(out) = out.get_mut(at..at + len) else { return };
+    let mut results: Vec<Vec<T>> = orders.iter().map(|_| zeros(places.count)).collect::<Result<_, _>>()?;
+    // Piece k of every result, together.
+    let mut pieces: Vec<Vec<&mut [T]>> = vec![];
+    for result in &mut results {
+        for (k, part) in result.chunks_mut(PIECE).enumerate() {
+            match pieces.get_mut(k) {
+                Some(piece) => piece.push(part),
+                None => pieces.push(vec![part]),
+            }
+        }
+    }
+    pieces.par_iter_mut().enumerate().for_each(|(k, piece)| {
+        let (start, len) = (k * PIECE, piece.first().map_or(0, |p| p.len()));
+        let mut totals = vec![0.0; orders.len()];
+        walk.runs(start, len, |Run { at, len, offsets: [i, j], steps: [s, t] }| {
             let given = strided(rates, i, s, len).zip(strided(temperatures, j, t, len));
-            for ((r, place), (rate, tau)) in out.iter_mut().zip(places.of(start + at..start + at + len)).zip(given) {
-                *r = T::of(sample(&mut Stream::new(key, place), rate.wide(), tau.wide(), order, indicator));
+            let elements = places.of(start + at..start + at + len);
+            for (k, (element, (rate, tau))) in (at..).zip(elements.zip(given)) {
+                let mut stream = Stream::new(key, element);
+                arrivals_of_orders(&mut stream, rate.wide(), tau.wide(), orders, indicator, &mut totals);
+                for (part, &total) in piece.iter_mut().zip(&totals) {
+                    if let Some(r) = part.get_mut(k) {
+                        *r = T::of(total);
+                    }
+                }
             }
         });
-    })
+    });
+    Ok(results)
 }

@@ -1,6 +1,7 @@
 //! The operations by their definitions: index loops over f64, nothing shared with any executor but the element-wise
 //! functions and the noise streams. Slow, for small graphs.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::needless_range_loop)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
