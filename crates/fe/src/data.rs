@@ -28,58 +28,71 @@ pub struct Arrays {
 /// Reads every array of a program; statistics are taken from the training rows.
 pub fn load(
     program: &Program,
-    sources: &[(SourceCall, fe_data::Source)],
+    sources: &[(SourceCall, Option<fe_data::Source>)],
     train: &[u64],
 ) -> Result<Arrays, Failure> {
-    let mut arrays =
-        Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0 };
+    let mut arrays = Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0 };
     let mut wrong = vec![];
     for data in &program.data {
         let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else {
             return Err(Failure::Internal(format!("`{}` has no source", data.name)));
         };
-        let with_rows = program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
-        let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
-        let options = fe_data::Options { rows, ..fe_data::Options::default() };
-        match fe_data::load_with(source, &options) {
-            Err(e) => wrong.push(data_diagnostic(&e, call)),
-            Ok(array) => {
-                arrays.hashes.push((data.name.clone(), array.sha256));
-                if let Some(levels) = array.levels {
-                    arrays.levels.push((data.name.clone(), levels));
+        let values = match source {
+            None => numbers(call),
+            Some(source) => {
+                let with_rows =
+                    program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
+                let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
+                let options = fe_data::Options { rows, ..fe_data::Options::default() };
+                match fe_data::load_with(source, &options) {
+                    Ok(array) => read(data, array, &mut arrays),
+                    Err(e) => {
+                        wrong.push(data_diagnostic(&e, call));
+                        continue;
+                    }
                 }
-                if array.redrawn > 0 {
-                    arrays.notes.push(format!("{} flat patches of `{}` were drawn again", array.redrawn, data.name));
-                }
-                let extents: Vec<usize> = data.axes.iter().map(|a| program.graph.extent_of(a.id)).collect();
-                let size: usize = extents.iter().product();
-                if size != array.values.len() {
-                    let message = format!("`{}` holds {} numbers, not {size}", data.name, array.values.len());
-                    wrong.push(Diagnostic::error("D0030", message, call.span, "the file does not match its header"));
-                    continue;
-                }
-                if let Some(d) = misfit(program, data, call, &array.values, &extents) {
-                    wrong.push(d);
-                }
-                arrays.numbers += size;
-                let values = fe_train::to_sorted(&program.graph, &data.axes, array.values);
-                let shape =
-                    fe_graph::axis::sorted(&data.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
-                arrays.tensors.insert(data.input, Arc::new(Tensor { shape, values }));
             }
+        };
+        let extents: Vec<usize> = data.axes.iter().map(|a| program.graph.extent_of(a.id)).collect();
+        let size: usize = extents.iter().product();
+        if size != values.len() {
+            let message = format!("`{}` holds {} numbers, not {size}", data.name, values.len());
+            wrong.push(Diagnostic::error("D0030", message, call.span, "the file does not match its header"));
+            continue;
         }
+        if let Some(d) = misfit(program, data, call, &values, &extents) {
+            wrong.push(d);
+        }
+        arrays.numbers += size;
+        let values = fe_train::to_sorted(&program.graph, &data.axes, values);
+        let shape = fe_graph::axis::sorted(&data.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
+        arrays.tensors.insert(data.input, Arc::new(Tensor { shape, values }));
     }
     if wrong.is_empty() { Ok(arrays) } else { Err(Failure::Data(wrong)) }
 }
 
+/// Numbers written in the program.
+fn numbers(call: &SourceCall) -> Vec<f64> {
+    match &call.reader {
+        fe_check::Reader::Numbers { values, .. } => values.clone(),
+        _ => vec![],
+    }
+}
+
+/// Keeps what is to be known of an array besides its values.
+fn read(data: &Data, array: fe_data::Array, arrays: &mut Arrays) -> Vec<f64> {
+    arrays.hashes.push((data.name.clone(), array.sha256));
+    if let Some(levels) = array.levels {
+        arrays.levels.push((data.name.clone(), levels));
+    }
+    if array.redrawn > 0 {
+        arrays.notes.push(format!("{} flat patches of `{}` were drawn again", array.redrawn, data.name));
+    }
+    array.values
+}
+
 /// The first value outside the declared type, or outside the support of the likelihood that observes it as it is.
-fn misfit(
-    program: &Program,
-    data: &Data,
-    call: &SourceCall,
-    values: &[f64],
-    extents: &[usize],
-) -> Option<Diagnostic> {
+fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], extents: &[usize]) -> Option<Diagnostic> {
     let plain = program.graph.node(data.node).op == fe_graph::Op::Input(data.input);
     let by_type = plain.then_some((data.support, "its type".to_owned()));
     let observed = |o: &&Observe| plain && o.value == data.node;
@@ -100,7 +113,9 @@ fn misfit(
                 Support::Index(_) => "an index counts from 0; write `- 1` after a source that counts from 1",
                 _ => "correct the file, or declare another type or likelihood",
             };
-            return Some(Diagnostic::error("D0031", message, call.span, format!("read from {}", described(call))).help(help));
+            return Some(
+                Diagnostic::error("D0031", message, call.span, format!("read from {}", described(call))).help(help),
+            );
         }
     }
     None
@@ -109,9 +124,12 @@ fn misfit(
 fn described(call: &SourceCall) -> String {
     use fe_check::Reader;
     match &call.reader {
-        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } | Reader::Json { path, .. } => path.clone(),
+        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } | Reader::Json { path, .. } => {
+            path.clone()
+        }
         Reader::Idx { path } | Reader::Images { path } | Reader::Patches { path, .. } => path.clone(),
         Reader::NormalDraws { .. } => "normal_draws".into(),
+        Reader::Numbers { .. } => "the program".into(),
     }
 }
 

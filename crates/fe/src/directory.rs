@@ -25,7 +25,8 @@ pub struct Run<'a> {
 
 /// Writes everything.
 pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
-    let failed = |what: &Path, e: &dyn std::fmt::Display| Failure::Io(format!("{} cannot be written: {e}", what.display()));
+    let failed =
+        |what: &Path, e: &dyn std::fmt::Display| Failure::Io(format!("{} cannot be written: {e}", what.display()));
     std::fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);

@@ -97,15 +97,11 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
 fn verdict(fit: &Fit, mut notes: Vec<String>) -> report::Verdict {
     if fit.posterior.khat.is_some_and(|k| k > KHAT_LIMIT) {
         notes.push(
-            "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization".into(),
+            "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization"
+                .into(),
         );
     }
-    report::Verdict {
-        converged: fit.converged,
-        test: Some(fit.test.clone()),
-        khat: fit.posterior.khat,
-        notes,
-    }
+    report::Verdict { converged: fit.converged, test: Some(fit.test.clone()), khat: fit.posterior.khat, notes }
 }
 
 fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
@@ -143,7 +139,9 @@ fn latent(l: &fe_train::LatentFigure) -> report::Latent {
 }
 
 fn summary(s: &Summary) -> (String, report::Summary) {
-    let nested = |v: &[f64]| report::Nested::new(s.shape.clone(), v.to_vec()).unwrap_or_else(|_| report::Nested::scalar(f64::NAN));
+    let nested = |v: &[f64]| {
+        report::Nested::new(s.shape.clone(), v.to_vec()).unwrap_or_else(|_| report::Nested::scalar(f64::NAN))
+    };
     let summary = report::Summary {
         mean: nested(&s.mean),
         sd: nested(&s.sd),

@@ -48,8 +48,9 @@ pub struct Loaded {
     pub program: Program,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
-    /// The data it reads: the call in the text, and the source with its path resolved.
-    pub sources: Vec<(SourceCall, fe_data::Source)>,
+    /// The data it reads: the call in the text, and the source with its path resolved; none for numbers written in the
+    /// program.
+    pub sources: Vec<(SourceCall, Option<fe_data::Source>)>,
 }
 
 fn pairs(given: &[String], what: &str) -> Result<Vec<(String, String)>, Failure> {
@@ -81,7 +82,14 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
     let mut sources = vec![];
     let mut broken = vec![];
     for call in calls {
-        let source = source(&call, &text.folder, replaced.get(&call.data).map(String::as_str));
+        let Some(source) = source(&call, &text.folder, replaced.get(&call.data).map(String::as_str)) else {
+            if let Reader::Numbers { shape, .. } = &call.reader {
+                let header = fe_check::Header { shape: shape.clone(), ..fe_check::Header::default() };
+                headers.insert(call.data.clone(), header);
+            }
+            sources.push((call, None));
+            continue;
+        };
         match fe_data::header(&source) {
             Ok(h) => {
                 let integer = !matches!(h.element, fe_data::Element::Real);
@@ -89,7 +97,7 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
             }
             Err(e) => broken.push(data_diagnostic(&e, &call)),
         }
-        sources.push((call, source));
+        sources.push((call, Some(source)));
     }
     let checked = fe_check::check(&parsed.ast, &headers, &overrides, &text.stem);
     let mut all = parsed.diagnostics;
@@ -129,10 +137,10 @@ pub fn data_diagnostic(e: &DataError, call: &SourceCall) -> Diagnostic {
     }
 }
 
-fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> fe_data::Source {
+/// The reader with its path resolved; none for numbers written in the program.
+fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe_data::Source> {
     // A path given on the command line is relative to where the command runs.
     let at = |path: &str| replaced.map_or_else(|| folder.join(path), PathBuf::from);
-    let whitened = call.stages.iter().any(|s| s.0 == Stage::Whiten);
     let reader = match &call.reader {
         Reader::Npy { path } => fe_data::Reader::Npy { path: at(path) },
         Reader::Npz { path, array } => fe_data::Reader::Npz { path: at(path), array: array.clone() },
@@ -140,18 +148,18 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> fe_data::
         Reader::Json { path, field } => fe_data::Reader::Json { path: at(path), field: field.clone() },
         Reader::Idx { path } => fe_data::Reader::Idx { path: at(path) },
         Reader::Images { path } => fe_data::Reader::Images { pattern: at(path) },
-        Reader::Patches { path, array, images, size, count, seed } => fe_data::Reader::Patches {
+        Reader::Patches { path, array, border, size, count, seed } => fe_data::Reader::Patches {
             pattern: at(path),
             array: array.clone(),
-            images: *images,
             size: *size,
             count: *count,
             seed: *seed,
-            border: if whitened { 4 } else { 0 },
+            border: *border,
         },
         Reader::NormalDraws { mean, sd, count, seed } => {
             fe_data::Reader::NormalDraws { mean: *mean, sd: *sd, count: *count, seed: *seed }
         }
+        Reader::Numbers { .. } => return None,
     };
     let stages = call
         .stages
@@ -161,7 +169,7 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> fe_data::
             Stage::Standardize => fe_data::Stage::Standardize,
         })
         .collect();
-    fe_data::Source { reader, stages }
+    Some(fe_data::Source { reader, stages })
 }
 
 /// A failed derivation as a diagnostic.

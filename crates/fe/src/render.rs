@@ -28,9 +28,9 @@ pub fn text(file: &str, source: &str, diagnostics: &[Diagnostic], colour: bool) 
             let start = span.start.min(source.len());
             (file, start..span.end.clamp(start, source.len()))
         };
-        let config =
-            Config::new().with_color(colour).with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode);
-        let mut report = Report::build(kind, clamp(d.span())).with_config(config).with_code(d.code).with_message(&d.message);
+        let config = Config::new().with_color(colour).with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode);
+        let mut report =
+            Report::build(kind, clamp(d.span())).with_config(config).with_code(d.code).with_message(&d.message);
         for (k, label) in d.labels.iter().enumerate() {
             let colour = if k == 0 { main } else { Color::Cyan };
             let at = i32::try_from(k).unwrap_or(i32::MAX);

@@ -26,7 +26,8 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let mut program = loaded.program;
     program.train = overridden(program.train.clone(), args);
     let seed = program.train.seed.unwrap_or(0);
-    let objective = fe_objective::derive(&program, &text.source).map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+    let objective =
+        fe_objective::derive(&program, &text.source).map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
 
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
@@ -109,7 +110,10 @@ fn overridden(mut train: TrainSpec, args: &RunArgs) -> TrainSpec {
 /// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
 fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
-    columns.or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w))).unwrap_or(100).clamp(60, 200)
+    columns
+        .or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w)))
+        .unwrap_or(100)
+        .clamp(60, 200)
 }
 
 fn failed(e: FitError, program: &Program) -> Failure {

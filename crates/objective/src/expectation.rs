@@ -140,6 +140,12 @@ impl Expectation {
     }
 
     fn mean_of_unary(&mut self, g: &mut Graph, op: Unary, x: NodeId) -> Option<NodeId> {
+        if let Some((condition, a, b)) = self.fixed_choice(g, x) {
+            // A fixed choice, as densities make where 0 · log 0 = 0, is made outside of the expectation.
+            let (a, b) = (g.unary(op, a), g.unary(op, b));
+            let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+            return Some(g.select(condition, a, b));
+        }
         match op {
             Unary::Neg => {
                 let m = self.mean(g, x)?;
@@ -162,6 +168,19 @@ impl Expectation {
                 Some(rectified(g, m, v).0)
             }
             _ => self.statistic(g, op, x, |g, d, s| d.family.expectation(g, s, &d.args)),
+        }
+    }
+
+    /// The parts of a select by a fixed condition, or of its negative.
+    fn fixed_choice(&mut self, g: &mut Graph, x: NodeId) -> Option<(NodeId, NodeId, NodeId)> {
+        let node = g.node(x).clone();
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Select, &[c, a, b]) if self.fixed(g, c) => Some((c, a, b)),
+            (Op::Unary(Unary::Neg), &[y]) => {
+                let (c, a, b) = self.fixed_choice(g, y)?;
+                Some((c, g.neg(a), g.neg(b)))
+            }
+            _ => None,
         }
     }
 
