@@ -49,6 +49,8 @@ pub(crate) struct Checker<'a> {
     pub origins: Vec<Span>,
     /// Names already reported as unknown.
     pub unknown: HashSet<String>,
+    /// Whether nothing is observed and nothing lost.
+    pub aimless: bool,
     /// Whether a part did not parse, or a file has no header: there is no program then.
     pub incomplete: bool,
     pub sources: Vec<SourceCall>,
@@ -83,6 +85,7 @@ impl<'a> Checker<'a> {
             diagnostics: vec![],
             origins: vec![whole],
             unknown: HashSet::new(),
+            aimless: false,
             incomplete: false,
             sources: vec![],
             data: vec![],
@@ -132,7 +135,9 @@ impl<'a> Checker<'a> {
 
     /// Everything that is declared, in an order in which each follows what it reads.
     pub fn declarations(&mut self) {
+        let mut ambiguous = BTreeSet::new();
         for d in std::mem::take(&mut self.scope.duplicates) {
+            ambiguous.insert(d.name.clone());
             self.report(messages::duplicate(&d.name, d.second, d.first, d.first_kind));
         }
         self.overrides_known();
@@ -148,6 +153,12 @@ impl<'a> Checker<'a> {
         }
         for name in sorted {
             self.declaration(name);
+            // Which of the two is meant cannot be known; as an axis it still serves.
+            if ambiguous.contains(name)
+                && let Some(value) = self.values.get_mut(name)
+            {
+                value.poison = true;
+            }
         }
     }
 
@@ -272,6 +283,7 @@ impl<'a> Checker<'a> {
         if !self.scope.broken && !self.ast.statements.is_empty() && !self.ast.statements.iter().any(deep) {
             let end = self.ast.statements.last().map(|s| s.span).unwrap_or_default();
             self.report(messages::nothing_observed(end));
+            self.aimless = true;
         }
     }
 

@@ -239,6 +239,10 @@ impl<'a> Checker<'a> {
         }
         for (spec, value) in specs.iter().zip(&given) {
             if spec.required && value.is_none() {
+                // An unknown name may be this one, misspelt.
+                if !good {
+                    continue;
+                }
                 self.report(messages::reader_missing(name, spec.name, found.call, usage(name)));
                 good = false;
             }

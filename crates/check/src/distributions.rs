@@ -1,6 +1,6 @@
 //! Calls of families: which parameterization, whether each argument suits it, and over which axes.
 
-use fe_distribution::{Distribution, Family, Parameter, Support};
+use fe_distribution::{Alternative, Distribution, Family, Parameter, Support};
 use fe_graph::Axis;
 use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
@@ -187,8 +187,8 @@ impl<'a> Checker<'a> {
             None => None,
         };
         let nodes: Vec<_> = args.iter().map(|a| a.1.node).collect();
-        let nodes = match chosen.canonical {
-            Some(canonical) => canonical(&mut self.graph, &nodes),
+        let nodes = match chosen.alternative {
+            Some(alternative) => (alternative.canonical)(&mut self.graph, &nodes),
             None => nodes,
         };
         let mut distribution = Distribution::new(family, nodes);
@@ -217,7 +217,8 @@ impl<'a> Checker<'a> {
         }
         if let Some(entry) = self.scope.get(name) {
             if entry.kind != Kind::Unknown {
-                self.report(messages::value_as_distribution(name, entry.kind, span, entry.span));
+                let synonym = SYNONYMS.iter().find(|s| s.0 == name.to_lowercase()).map(|s| s.1);
+                self.report(messages::value_as_distribution(name, entry.kind, span, entry.span, synonym));
             }
             return None;
         }
@@ -253,7 +254,7 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Option<Chosen> {
         let canonical = family.parameters();
-        let alternatives = family.alternatives().iter().map(|a| (a.parameters, Some(a.canonical)));
+        let alternatives = family.alternatives().iter().map(|a| (a.parameters, Some(a)));
         let all: Vec<_> = std::iter::once((canonical, None)).chain(alternatives).collect();
         let names: Vec<&Name> = arguments.iter().filter_map(|a| a.name.as_ref()).collect();
         let usages: Vec<String> = all
@@ -263,18 +264,24 @@ impl<'a> Checker<'a> {
                 ps.join(", ")
             })
             .collect();
-        if let Some(unknown) = names.iter().find(|n| !all.iter().any(|(ps, _)| ps.iter().any(|p| p.name == n.value))) {
-            let every: Vec<&str> = all.iter().flat_map(|(ps, _)| ps.iter().map(|p| p.name)).collect();
-            let synonym = ARGUMENT_SYNONYMS
-                .iter()
-                .find(|s| s.0 == unknown.value.to_lowercase())
-                .and_then(|s| s.1.iter().copied().find(|ours| every.contains(ours)));
-            let near = synonym.or_else(|| nearest(&unknown.value, every.iter().copied()));
-            self.report(messages::unknown_parameter(family.name(), unknown, near, &usages));
+        let every: Vec<&'static str> = all.iter().flat_map(|(ps, _)| ps.iter().map(|p| p.name)).collect();
+        let unknown: Vec<(&Name, Option<&str>)> = names
+            .iter()
+            .filter(|n| !every.contains(&n.value.as_str()))
+            .map(|n| {
+                let synonym = ARGUMENT_SYNONYMS
+                    .iter()
+                    .find(|s| s.0 == n.value.to_lowercase())
+                    .and_then(|s| s.1.iter().copied().find(|ours| every.contains(ours)));
+                (*n, synonym.or_else(|| nearest(&n.value, every.iter().copied())))
+            })
+            .collect();
+        if !unknown.is_empty() {
+            self.report(messages::unknown_parameters(family.name(), &unknown, &usages));
             return None;
         }
         let suits = |ps: &[Parameter]| names.iter().all(|n| ps.iter().any(|p| p.name == n.value));
-        let Some(&(parameters, map)) = all.iter().find(|(ps, _)| suits(ps)) else {
+        let Some(&(parameters, alternative)) = all.iter().find(|(ps, _)| suits(ps)) else {
             self.report(messages::mixed_parameters(family.name(), &names, &usages));
             return None;
         };
@@ -318,7 +325,7 @@ impl<'a> Checker<'a> {
             self.report(messages::missing_parameters(family.name(), &missing, span, function.span, &usages));
             return None;
         }
-        Some(Chosen { parameters, slots, canonical: map })
+        Some(Chosen { parameters, slots, alternative })
     }
 
     /// Whether a value suits a parameter; says why where it does not.
@@ -386,5 +393,5 @@ impl<'a> Checker<'a> {
 struct Chosen {
     parameters: &'static [Parameter],
     slots: Vec<Option<usize>>,
-    canonical: Option<fn(&mut fe_graph::Graph, &[fe_graph::NodeId]) -> Vec<fe_graph::NodeId>>,
+    alternative: Option<&'static Alternative>,
 }

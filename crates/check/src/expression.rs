@@ -1,6 +1,6 @@
 //! Elaboration of expressions: operators, `if`, lists, indexing, pipes.
 
-use fe_graph::{Axis, Tensor, Unary};
+use fe_graph::{Axis, Unary};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, UnaryOperator};
 
@@ -9,7 +9,7 @@ use crate::functions::Input;
 use crate::messages;
 use crate::range::Range;
 use crate::scope::{Kind, bare, nearest};
-use crate::value::{Along, Level, Value};
+use crate::value::{Level, Value};
 
 /// How deep expressions may nest.
 const DEEPEST: usize = 150;
@@ -352,223 +352,10 @@ impl<'a> Checker<'a> {
         Value { axes, ..Value::scalar(node, a.range.hull(b.range), level, span) }
     }
 
-    /// `[a, b]`, over the axes of the hint.
-    fn list(&mut self, items: &[Expr], hint: Option<&[Axis]>, span: Span) -> Value {
-        let Some(axes) = hint.filter(|h| !h.is_empty()) else {
-            return self.fail(messages::list_without_axes(span), span);
-        };
-        let Some((&axis, rest)) = axes.split_first() else { return Value::poison(span) };
-        let extent = self.graph.extent_of(axis.id);
-        if self.axes.entry(axis.id).is_some_and(|e| e.size.is_some()) && extent != items.len() {
-            let stated = self.axes.entry(axis.id).map(|e| e.stated);
-            let name = self.graph.axis_name(axis);
-            return self.fail(messages::list_length(span, items.len(), &name, extent, stated), span);
-        }
-        if let Some(value) = self.literal_list(items, axes, span) {
-            return value;
-        }
-        let parts: Vec<Value> = items
-            .iter()
-            .map(|item| match bare(item).kind.as_ref() {
-                ExprKind::List(_) if rest.is_empty() => {
-                    self.fail(messages::list_rank(item.span, axes.len()), item.span)
-                }
-                _ => self.expression(item, (!rest.is_empty()).then_some(rest)),
-            })
-            .collect();
-        if parts.iter().any(|p| p.poison) {
-            return Value::poison(span);
-        }
-        if let Some(unit) = parts.iter().find(|p| p.unit.is_some()) {
-            let place = unit.span;
-            return self.fail(messages::unit_here_any(place), span);
-        }
-        if let Some(flat) = parts.iter().find(|p| !rest.is_empty() && p.axes.is_empty() && p.level == Level::Constant) {
-            let place = flat.span;
-            return self.fail(messages::list_too_flat(place, axes.len()), span);
-        }
-        let range = parts.iter().map(|p| p.range).reduce(Range::hull).unwrap_or(Range::REAL);
-        let level = parts.iter().map(|p| p.level).max().unwrap_or(Level::Constant);
-        let node = self.stack(&parts, axis);
-        let mut value = Value { axes: vec![(axis, span)], ..Value::scalar(node, range, level, span) };
-        for part in &parts {
-            value.axes = value.joined(part);
-        }
-        if let Some(shared) = parts.iter().find(|p| p.has(axis)) {
-            let name = self.graph.axis_name(axis);
-            return self.fail(messages::list_shares_axis(shared.span, &name), span);
-        }
-        value
-    }
-
-    /// A list of nothing but numbers, as one literal.
-    fn literal_list(&mut self, items: &[Expr], axes: &[Axis], span: Span) -> Option<Value> {
-        let mut values = vec![];
-        let shape = written_numbers(items, &mut values, axes.len())?;
-        let mut order: Vec<usize> = (0..axes.len()).collect();
-        order.sort_by_key(|&k| axes.get(k));
-        let fits = shape.iter().zip(axes).all(|(&n, a)| self.graph.extent_of(a.id) == n);
-        if shape.len() != axes.len() || !fits {
-            return None;
-        }
-        let range = values.iter().map(|&v| Range::point(v)).reduce(Range::hull).unwrap_or(Range::REAL);
-        let total: f64 = values.iter().sum();
-        let tensor = Tensor::new(shape, values)?.permuted(&order)?;
-        let node = self.graph.literal(tensor, axes);
-        let simplex = axes.len() == 1 && range.low >= 0.0 && (total - 1.0).abs() < 1e-9;
-        let along = axes.first().filter(|_| simplex).map(|&a| Along::Simplex(a));
-        let axes = axes.iter().map(|&a| (a, span)).collect();
-        Some(Value { axes, along, ..Value::scalar(node, range, Level::Constant, span) })
-    }
-
-    /// Elements side by side along a new axis.
-    fn stack(&mut self, parts: &[Value], axis: Axis) -> fe_graph::NodeId {
-        let at = self.graph.iota(axis);
-        let mut result = self.graph.constant(0.0);
-        for (k, part) in parts.iter().enumerate().rev() {
-            let place = self.graph.constant(k as f64);
-            let here = self.graph.equal(at, place);
-            result = self.graph.select(here, part.node, result);
-        }
-        result
-    }
-
-    /// `x[N']`, `m[c]`, `x[0]`.
-    fn index(&mut self, value: &Expr, indices: &[Expr], span: Span) -> Value {
-        let base = self.expression(value, None);
-        let mut parts = vec![];
-        for (place, index) in indices.iter().enumerate() {
-            match bare(index).kind.as_ref() {
-                ExprKind::Primed { .. } => match self.axis(bare(index)) {
-                    Some(axis) => parts.push(Pick::Rename(axis, index.span)),
-                    None => return Value::poison(span),
-                },
-                ExprKind::Text(text) => return self.fail(messages::quoted_axis(text, index.span), span),
-                _ => {
-                    let picked = self.expression(index, None);
-                    if picked.poison && picked.axis.is_none() {
-                        return Value::poison(span);
-                    }
-                    parts.push(match (picked.axis, picked.index) {
-                        (Some(axis), _) => Pick::Rename(axis, index.span),
-                        (None, Some(_)) => Pick::Gather(picked),
-                        (None, None) => Pick::Place(place, picked),
-                    });
-                }
-            }
-        }
-        if base.poison {
-            return Value::poison(span);
-        }
-        let whole = base.clone();
-        parts.into_iter().fold(base, |value, part| {
-            if value.poison { value } else { self.pick(value, part, &whole, indices.len(), span) }
-        })
-    }
-
-    fn pick(&mut self, value: Value, part: Pick, whole: &Value, count: usize, span: Span) -> Value {
-        match part {
-            Pick::Rename(axis, place) => {
-                let Some(from) = value.axes.iter().map(|a| a.0).find(|a| a.id == axis.id) else {
-                    let (name, have) = (self.graph.axis_name(axis), self.axis_names(&whole.order()));
-                    return self.fail(messages::no_such_axis(&name, place, &have, whole.span), span);
-                };
-                if from == axis || value.has(axis) {
-                    return value;
-                }
-                let node = self.graph.rename(value.node, &[(from, axis)]);
-                let axes = value.axes.iter().map(|&(a, s)| if a == from { (axis, place) } else { (a, s) }).collect();
-                Value { node, axes, datum: None, ..value }
-            }
-            Pick::Gather(index) => {
-                let along = index.index.map(Axis::plain);
-                let Some(axis) = along.filter(|&a| value.has(a)) else {
-                    let name = along.map(|a| self.graph.axis_name(a)).unwrap_or_default();
-                    let have = self.axis_names(&whole.order());
-                    return self.fail(messages::no_such_axis(&name, index.span, &have, whole.span), span);
-                };
-                self.gathered(value, axis, &index, span)
-            }
-            Pick::Place(place, index) => {
-                let number = self.graph.constant_value(index.node);
-                if whole.axes.is_empty() {
-                    return self.fail(messages::index_scalar(span, whole.span), span);
-                }
-                let (Some(&(axis, _)), true) = (whole.axes.get(place), count == whole.axes.len()) else {
-                    if number.is_none() {
-                        return self.fail(messages::index_type(index.span), span);
-                    }
-                    let have = self.axis_names(&whole.order());
-                    return self.fail(messages::index_count(span, count, &have), span);
-                };
-                let Some(k) = number else {
-                    return self.fail(messages::index_type(index.span), span);
-                };
-                let extent = self.graph.extent_of(axis.id);
-                let known = self.axes.entry(axis.id).is_some_and(|e| e.size.is_some());
-                if k.fract() != 0.0 || k < 0.0 || (known && k >= extent as f64) {
-                    let name = self.graph.axis_name(axis);
-                    return self.fail(messages::index_outside(index.span, k, &name, extent), span);
-                }
-                self.gathered(value, axis, &index, span)
-            }
-        }
-    }
-
-    fn gathered(&mut self, value: Value, axis: Axis, index: &Value, span: Span) -> Value {
-        let node = self.graph.gather(value.node, index.node, axis);
-        let mut axes = vec![];
-        for &(a, s) in &value.axes {
-            let comes: Vec<(Axis, Span)> = if a == axis { index.axes.clone() } else { vec![(a, s)] };
-            for c in comes {
-                if !axes.iter().any(|x: &(Axis, Span)| x.0 == c.0) {
-                    axes.push(c);
-                }
-            }
-        }
-        let level = value.level.max(index.level);
-        Value { axes, ..Value::scalar(node, value.range, level, span) }
-    }
-
     /// An element-wise function of one argument.
     pub fn elementwise(&mut self, op: Unary, x: &Value, range: Range, span: Span) -> Value {
         let node = self.graph.unary(op, x.node);
         let range = self.graph.constant_value(node).map_or(range, Range::point);
         x.derived(node, range, span)
     }
-}
-
-/// The numbers of nested lists, row-major, and their shape.
-fn written_numbers(items: &[Expr], values: &mut Vec<f64>, depth: usize) -> Option<Vec<usize>> {
-    let mut inner: Option<Vec<usize>> = None;
-    for item in items {
-        let shape = match bare(item).kind.as_ref() {
-            ExprKind::Number { value, unit: None, .. } => {
-                values.push(*value);
-                vec![]
-            }
-            ExprKind::Unary { operator, operand } if operator.value == UnaryOperator::Negate => {
-                let ExprKind::Number { value, unit: None, .. } = bare(operand).kind.as_ref() else { return None };
-                values.push(-value);
-                vec![]
-            }
-            ExprKind::List(items) if depth > 1 => written_numbers(items, values, depth - 1)?,
-            _ => return None,
-        };
-        if inner.as_ref().is_some_and(|first| *first != shape) {
-            return None;
-        }
-        inner = Some(shape);
-    }
-    Some(std::iter::once(items.len()).chain(inner?).collect())
-}
-
-/// What one index does.
-enum Pick {
-    /// `x[N']`, or `x[N]`, which changes nothing.
-    Rename(Axis, Span),
-    /// By an `index(J)` array.
-    Gather(Value),
-    /// By a number, at its place.
-    Place(usize, Value),
 }

@@ -3,6 +3,7 @@
 //! [`sources`] says which files a program reads; with their headers, [`check`] understands it. Both are total: whatever
 //! is wrong comes back as diagnostics, every independent mistake once, and what stands on a mistake is silent.
 
+mod arrays;
 mod axes;
 mod checker;
 mod codes;
@@ -13,7 +14,9 @@ mod distributions;
 mod expression;
 mod functions;
 mod guides;
+mod indexing;
 mod layers;
+mod lists;
 mod messages;
 mod objective;
 mod observes;

@@ -108,7 +108,8 @@ impl<'a> Checker<'a> {
         match e.kind.as_ref() {
             ExprKind::Binary { operator, left, right } => match operator.value {
                 BinaryOperator::Multiply => {
-                    let (weight, of) = if mentions(right) { (left, right) } else { (right, left) };
+                    let (weight, of) =
+                        if mentions(right) || self.is_number(left) { (left, right) } else { (right, left) };
                     if mentions(left) && mentions(right) {
                         self.report(messages::product_of_functionals(operator.span, e.span));
                         return None;
@@ -164,6 +165,17 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+
+    /// Whether an expression is made of numbers and what is fixed at compile time.
+    fn is_number(&self, e: &Expr) -> bool {
+        let mut reads = vec![];
+        crate::scope::expression_reads(e, &mut reads);
+        let fixed = |n: &str| {
+            let kind = self.scope.get(n).map(|e| e.kind);
+            matches!(kind, Some(Kind::Const | Kind::Dim | Kind::DataAxis)) || matches!(n, "ramp" | "cosine")
+        };
+        reads.iter().all(|r| fixed(r.0))
     }
 
     fn nested(&mut self, e: &Expr) -> Option<Vec<Term>> {

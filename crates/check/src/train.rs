@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
                 self.report(messages::train_key_twice(key, entry.key.span, *first));
                 continue;
             }
-            seen.push((key, entry.key.span));
+            seen.push((key, entry.key.span.to(entry.value.span)));
             self.entry(&mut spec, entry);
         }
         let place = |key: &str| seen.iter().find(|s| s.0 == key).map(|s| s.1);

@@ -9,9 +9,10 @@ use crate::scope::{Kind, bare, expression_reads, statement_reads};
 use crate::value::Level;
 
 impl<'a> Checker<'a> {
-    /// Names that nothing reads. Where a statement did not parse, it may be the one that does.
+    /// Names that nothing reads. Where a statement did not parse, or names something unknown, it may be the one that
+    /// does.
     pub fn warn(&mut self) {
-        if self.scope.broken || self.incomplete {
+        if self.scope.broken || self.incomplete || self.aimless || !self.unknown.is_empty() {
             return;
         }
         let read = self.names_read();
@@ -109,10 +110,10 @@ impl<'a> Checker<'a> {
                 reads.iter().any(|r| self.values.get(r.0).is_some_and(|v| v.level >= Level::Random))
             };
             match e.kind.as_ref() {
-                ExprKind::Call { function, arguments } if function.value == "exp" => {
-                    if arguments.iter().any(|a| free(&a.value)) {
-                        return Some((e.span, "an exponential"));
-                    }
+                ExprKind::Call { function, arguments }
+                    if function.value == "exp" && arguments.iter().any(|a| free(&a.value)) =>
+                {
+                    return Some((e.span, "an exponential"));
                 }
                 ExprKind::Call { function, .. }
                     if matches!(

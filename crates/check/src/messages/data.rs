@@ -70,14 +70,9 @@ pub fn array_without_axes(name: &str, span: Span, shape: &[usize], source: Span)
         [_] => "N".to_owned(),
         _ => "N, D".to_owned(),
     };
-    error(
-        "E0608",
-        format!("`{name}` is declared as a single number, and the file holds {}", shape_text(shape)),
-        span,
-        "no axes",
-    )
-    .and(source, shape_text(shape))
-    .help(format!("give it axes, as in `data {name}[{axes}]`"))
+    error("E0608", format!("`{name}` is declared as a single number, and holds {}", shape_text(shape)), span, "no axes")
+        .and(source, shape_text(shape))
+        .help(format!("give it axes, as in `data {name}[{axes}]`"))
 }
 
 pub fn too_few_dimensions(name: &str, span: Span, declared: &str, shape: &[usize], source: Span) -> Diagnostic {
@@ -88,12 +83,12 @@ pub fn too_few_dimensions(name: &str, span: Span, declared: &str, shape: &[usize
     };
     error(
         "E0609",
-        format!("`{name}` is declared with axes [{declared}], and the file has {count}"),
+        format!("`{name}` is declared with axes [{declared}], and its data have {count}"),
         span,
         format!("[{declared}]"),
     )
     .and(source, shape_text(shape))
-    .help("declare as many axes as the file has dimensions, or fewer: trailing dimensions flatten into the last axis")
+    .help("declare as many axes as there are dimensions, or fewer: trailing dimensions flatten into the last axis")
 }
 
 pub fn size_mismatch(
@@ -109,13 +104,13 @@ pub fn size_mismatch(
         .map_or(String::new(), |f| format!(" ({})", f.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ")));
     let found = error(
         "E0610",
-        format!("axis `{axis}` has {stated} elements, and {size} in the file of `{name}`"),
+        format!("axis `{axis}` has {stated} elements, and `{name}` has {size} along it"),
         place,
         format!("{size} here{flat}"),
     )
     .and(entry.stated, format!("{stated} here"));
     if entry.from_file {
-        found.help("arrays that share an axis have the same size along it: check the files, or name the axes apart")
+        found.help("arrays that share an axis have the same size along it: check the data, or name the axes apart")
     } else {
         found.help(format!("write `dim {axis} = {size}`, or leave the `dim` away: the data give an axis its size"))
     }

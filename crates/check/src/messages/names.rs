@@ -50,6 +50,14 @@ pub fn function_habit(name: &str, span: Span, instead: &str) -> Diagnostic {
     error("E0103", format!("there is no function `{name}`"), span, "not known").help(instead.to_owned())
 }
 
+pub fn length_habit(name: &str, span: Span, axis: Option<&str>) -> Diagnostic {
+    let found = error("E0103", format!("there is no function `{name}`"), span, "not known");
+    match axis {
+        Some(axis) => found.help(format!("an axis used as a value is its size: write `{axis}`")),
+        None => found.help("an axis used as a value is its size: write its name, such as `N`"),
+    }
+}
+
 pub fn function_as_value(name: &str, span: Span, declared: Option<Span>) -> Diagnostic {
     let found = error("E0104", format!("`{name}` is a function, and stands here as a value"), span, "not called");
     let found = match declared {
@@ -66,13 +74,14 @@ pub fn call_of_value(name: &str, kind: Kind, span: Span, declared: Span) -> Diag
 }
 
 pub fn arity(name: &str, wanted: usize, given: usize, span: Span, usage: String) -> Diagnostic {
-    let count = |n: usize| match n {
-        0 => "none".to_owned(),
-        n => n.to_string(),
+    let count = match given {
+        0 => "none is".to_owned(),
+        1 => "1 is".to_owned(),
+        n => format!("{n} are"),
     };
     let plural = if wanted == 1 { "argument" } else { "arguments" };
-    let label = if given > wanted { "one too many" } else { "too few" };
-    error("E0106", format!("`{name}` takes {wanted} {plural}, and {} is given", count(given)), span, label)
+    let label = if given > wanted { "too many" } else { "too few" };
+    error("E0106", format!("`{name}` takes {wanted} {plural}, and {count} given"), span, label)
         .help(format!("write `{usage}`"))
 }
 
@@ -91,11 +100,8 @@ pub fn reduction_keyword(function: &str, argument: &str, span: Span) -> Diagnost
 }
 
 pub fn fn_arity(name: &str, parameters: &[&str], given: usize, span: Span, declared: Span) -> Diagnostic {
-    let wanted = parameters.len();
-    let plural = if wanted == 1 { "argument" } else { "arguments" };
-    error("E0106", format!("`{name}` takes {wanted} {plural}, and {given} is given"), span, "called here")
+    arity(name, parameters.len(), given, span, format!("{name}({})", parameters.join(", ")))
         .and(declared, "declared here")
-        .help(format!("write `{name}({})`; in a pipe, the piped value is the first", parameters.join(", ")))
 }
 
 pub fn fn_named_argument(name: &str, argument: &Name) -> Diagnostic {
@@ -273,15 +279,20 @@ pub fn price_sign(span: Span, value: f64) -> Diagnostic {
     error("E0132", "a price must be positive", span, format!("this is {value}")).help("write a number above 0")
 }
 
-pub fn unknown_parameter(family: &str, argument: &Name, near: Option<&str>, usages: &[String]) -> Diagnostic {
-    let message = format!("`{family}` has no argument `{}`", argument.value);
+pub fn unknown_parameters(family: &str, unknown: &[(&Name, Option<&str>)], usages: &[String]) -> Diagnostic {
+    let names: Vec<String> = unknown.iter().map(|u| format!("`{}`", u.0.value)).collect();
+    let message = format!("`{family}` has no argument {}", list_of(&names, "or"));
     let forms: Vec<String> = usages.iter().map(|u| format!("`{family}({u})`")).collect();
-    let forms = format!("it is called as {}", list_of(&forms, "or"));
-    let found = error("E0133", message, argument.span, "not an argument of it");
-    match near {
-        Some(near) => found.help(format!("did you mean `{near}`? {forms}")),
-        None => found.help(forms),
+    let place = unknown.first().map(|u| u.0.span).unwrap_or_default();
+    let mut found = error("E0133", message, place, "not an argument of it");
+    for (name, _) in unknown.iter().skip(1) {
+        found = found.and(name.span, "nor this");
     }
+    let meant: Vec<String> = match unknown {
+        [(_, Some(near))] => vec![format!("did you mean `{near}`? ")],
+        _ => unknown.iter().filter_map(|u| u.1.map(|near| format!("`{}` is called `{near}`; ", u.0.value))).collect(),
+    };
+    found.help(format!("{}write {}", meant.concat(), list_of(&forms, "or")))
 }
 
 pub fn mixed_parameters(family: &str, names: &[&Name], usages: &[String]) -> Diagnostic {

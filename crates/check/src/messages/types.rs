@@ -62,10 +62,18 @@ pub fn not_a_distribution(span: Span, role: Role) -> Diagnostic {
     })
 }
 
-pub fn value_as_distribution(name: &str, kind: Kind, span: Span, declared: Span) -> Diagnostic {
-    error("E0304", format!("`{name}` is {}, not a distribution", kind.describe()), span, "a distribution is due here")
-        .and(declared, format!("{} here", kind.describe()))
-        .help("distributions have capital names, such as `Normal(mean, sd)`")
+pub fn value_as_distribution(name: &str, kind: Kind, span: Span, declared: Span, synonym: Option<&str>) -> Diagnostic {
+    let found = error(
+        "E0304",
+        format!("`{name}` is {}, not a distribution", kind.describe()),
+        span,
+        "a distribution is due here",
+    )
+    .and(declared, format!("{} here", kind.describe()));
+    match synonym {
+        Some(family) => found.help(format!("the distribution is called `{family}`")),
+        None => found.help("distributions have capital names, such as `Normal(mean, sd)`"),
+    }
 }
 
 pub fn guide_word_as_distribution(name: &str, span: Span) -> Diagnostic {
@@ -179,6 +187,9 @@ pub fn moving_support(name: &str, family: &str, span: Span) -> Diagnostic {
 
 pub fn unknown_type(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0311", format!("there is no type `{name}`"), span, "not known");
+    if matches!(name.to_lowercase().as_str(), "int" | "integer") {
+        return found.help("whole numbers from 0 up are `count`, and those that pick along an axis J are `index(J)`");
+    }
     did_you_mean(found, near, "types are real, positive, unit, count, bool, simplex, ordered, index(J) and real(0, 20)")
 }
 

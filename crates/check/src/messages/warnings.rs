@@ -25,7 +25,7 @@ pub fn variance_as_sd(family: &str, parameter: &str, span: Span, written: &str, 
         format!("used as the {parameter}"),
     );
     if variance {
-        return found.help(format!("if it is a variance, say so: `variance = {written}`"));
+        return found.help(format!("if it is a variance, say so by name: `{family}(…, variance = {written})`"));
     }
     found.help(format!("if it is a variance, write `sqrt({written})`"))
 }

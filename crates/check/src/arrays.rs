@@ -1,0 +1,146 @@
+//! Functions of whole arrays: transpose, eye, diag, slice, concat.
+
+use fe_graph::Axis;
+use fe_syntax::Span;
+use fe_syntax::ast::Name;
+
+use crate::checker::Checker;
+use crate::functions::{Input, usage};
+use crate::messages;
+use crate::range::Range;
+use crate::value::{Level, Value};
+
+impl<'a> Checker<'a> {
+    /// The order of declared axes turned round; names, not places, carry the meaning.
+    pub fn transpose(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([mut x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        x.axes.reverse();
+        // A square matrix over N and N' has to swap its elements too.
+        if let [(a, _), (b, _)] = x.axes.as_slice()
+            && a.id == b.id
+        {
+            let (a, b) = (*a, *b);
+            x.node = self.graph.rename(x.node, &[(a, b), (b, a)]);
+            x.axes.reverse();
+        }
+        Value { datum: None, ..x }
+    }
+
+    /// `eye(N)` over N and N'; `diag` of a vector, or of a square matrix.
+    pub fn diagonal(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if x.poison && x.axis.is_none() {
+            return x;
+        }
+        let place = x.span;
+        let make = |c: &mut Self, axis: Axis| {
+            let (i, j) = (c.graph.iota(axis), c.graph.iota(axis.primed()));
+            c.graph.equal(i, j)
+        };
+        if function.value == "eye" {
+            let axis = match (x.axis, self.graph.constant_value(x.node).and_then(crate::axes::whole_size)) {
+                (Some(axis), _) => axis,
+                (None, Some(size)) if x.axes.is_empty() => Axis::plain(self.numeric_axis(size, place)),
+                _ => return self.fail(messages::not_an_axis(place), span),
+            };
+            let node = make(self, axis);
+            let axes = vec![(axis, span), (axis.primed(), span)];
+            return Value { axes, ..Value::scalar(node, Range::TRUTH, Level::Constant, span) };
+        }
+        match *x.axes.as_slice() {
+            [(axis, s)] => {
+                let eye = make(self, axis);
+                let node = self.graph.mul(x.node, eye);
+                let mut value = x.derived(node, x.range.hull(Range::point(0.0)), span);
+                value.axes = vec![(axis, s), (axis.primed(), s)];
+                value
+            }
+            [(a, s), (b, _)] if a.id == b.id => {
+                let (i, j) = (self.graph.iota(a), self.graph.iota(b));
+                let eye = self.graph.equal(i, j);
+                let node = self.graph.contract(x.node, eye, &[b]);
+                let mut value = x.derived(node, x.range, span);
+                value.axes = vec![(a, s)];
+                self.drop_primes(value)
+            }
+            _ => {
+                let have = self.axis_names(&x.order());
+                self.fail(messages::diag_axes(place, &have), span)
+            }
+        }
+    }
+
+    /// `slice(x, N, 0, 100)`: elements from 0 up to 100, over the axis named by their number.
+    pub fn slice(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let numbers: Vec<Option<(f64, Span)>> = inputs
+            .iter()
+            .skip(2)
+            .map(|i| match i {
+                Input::Expr(e) => self.plain_number(e, "an end of a slice").map(|v| (v, e.span)),
+                _ => None,
+            })
+            .collect();
+        let first_two = inputs.iter().take(2).cloned().collect();
+        if inputs.len() != 4 {
+            return self.fail(messages::arity("slice", 4, inputs.len(), span, usage("slice")), span);
+        }
+        let Some([x, along]) = self.exactly::<2>(function, first_two, span) else { return Value::poison(span) };
+        let (Some(Some(start)), Some(Some(end))) = (numbers.first().copied(), numbers.get(1).copied()) else {
+            return Value::poison(span);
+        };
+        if x.poison {
+            return x;
+        }
+        let Some(axis) = along.axis else { return self.fail(messages::not_an_axis(along.span), span) };
+        if !x.has(axis) {
+            let (missing, have) = (self.graph.axis_name(axis), self.axis_names(&x.order()));
+            return self.fail(messages::no_such_axis(&missing, along.span, &have, x.span), span);
+        }
+        let extent = self.graph.extent_of(axis.id);
+        let whole = |v: f64| v.fract() == 0.0 && v >= 0.0;
+        let known = self.axes.entry(axis.id).is_some_and(|e| e.size.is_some());
+        if !whole(start.0) || !whole(end.0) || end.0 <= start.0 || (known && end.0 > extent as f64) {
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::slice_ends(start.1.to(end.1), start.0, end.0, &name, extent), span);
+        }
+        let to = Axis::plain(self.numeric_axis((end.0 - start.0) as usize, end.1));
+        if to == axis {
+            return x;
+        }
+        if x.has(to) {
+            let name = self.graph.axis_name(to);
+            return self.fail(messages::axis_already(&name, span, x.span), span);
+        }
+        let node = self.graph.slice(x.node, axis, start.0 as usize, to);
+        let axes = x.axes.iter().map(|&(a, s)| if a == axis { (to, end.1) } else { (a, s) }).collect();
+        Value { node, axes, datum: None, index: x.index, ..x.derived(node, x.range, span) }
+    }
+
+    /// `concat(a, b, K)`: the last axes of a and b one behind the other. K names the result's axis, or an axis of both.
+    pub fn concat(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([a, b, along]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let Some(axis) = along.axis else { return self.fail(messages::not_an_axis(along.span), span) };
+        let last = |v: &Value| if v.has(axis) { Some(axis) } else { v.axes.last().map(|a| a.0) };
+        let (Some(x), Some(y)) = (last(&a), last(&b)) else {
+            let scalar = if a.axes.is_empty() { a.span } else { b.span };
+            return self.fail(messages::concat_scalar(scalar), span);
+        };
+        let total = self.graph.extent_of(x.id).saturating_add(self.graph.extent_of(y.id));
+        let to = if a.has(axis) || b.has(axis) { Axis::plain(self.numeric_axis(total, along.span)) } else { axis };
+        if self.graph.extent_of(to.id) != total {
+            let (name, have) = (self.graph.axis_name(to), self.graph.extent_of(to.id));
+            return self.fail(messages::concat_size(along.span, &name, have, total), span);
+        }
+        let node = self.graph.concat((a.node, x), (b.node, y), to);
+        let swap = |v: &Value, from: Axis| -> Vec<(Axis, Span)> {
+            v.axes.iter().map(|&(n, s)| if n == from { (to, along.span) } else { (n, s) }).collect()
+        };
+        let left = Value { axes: swap(&a, x), ..a.clone() };
+        let right = Value { axes: swap(&b, y), ..b.clone() };
+        let level = a.level.max(b.level);
+        Value { axes: left.joined(&right), ..Value::scalar(node, a.range.hull(b.range), level, span) }
+    }
+}
