@@ -206,9 +206,7 @@ pub fn indicator_derivative(indicator: Indicator, k: u8, v: f64) -> f64 {
     if u >= 1.0 {
         return if k == 0 { 1.0 } else { 0.0 };
     }
-    let half = 0.5f64.powi(i32::from(k));
-    let pi = std::f64::consts::PI;
-    half * match (indicator, k) {
+    let slope = match (indicator, k) {
         (Indicator::Linear, 0) => u,
         (Indicator::Linear, 1) => 1.0,
         (Indicator::Linear, _) => 0.0,
@@ -220,10 +218,22 @@ pub fn indicator_derivative(indicator: Indicator, k: u8, v: f64) -> f64 {
         (Indicator::Quintic, 1) => 30.0 * u * u * (1.0 - u) * (1.0 - u),
         (Indicator::Quintic, 2) => 60.0 * u * (1.0 + u * (2.0 * u - 3.0)),
         (Indicator::Quintic, 3) => 60.0 + 360.0 * u * (u - 1.0),
-        (Indicator::Cosine, 0) => 0.5 * (1.0 - (pi * u).cos()),
-        (Indicator::Cosine, 1) => 0.5 * pi * (pi * u).sin(),
-        (Indicator::Cosine, 2) => 0.5 * pi * pi * (pi * u).cos(),
-        (Indicator::Cosine, 3) => -0.5 * pi * pi * pi * (pi * u).sin(),
+        (Indicator::Cosine, _) => cosine_derivative(k, u),
+        _ => f64::NAN,
+    };
+    // du/dv = ½
+    [1.0, 0.5, 0.25, 0.125].get(usize::from(k)).map_or(f64::NAN, |half| half * slope)
+}
+
+/// The k-th derivative of ½(1 − cos πu). Not inlined, for its sine would be computed for every indicator.
+#[inline(never)]
+fn cosine_derivative(k: u8, u: f64) -> f64 {
+    let pi = std::f64::consts::PI;
+    match k {
+        0 => 0.5 * (1.0 - (pi * u).cos()),
+        1 => 0.5 * pi * (pi * u).sin(),
+        2 => 0.5 * pi * pi * (pi * u).cos(),
+        3 => -0.5 * pi * pi * pi * (pi * u).sin(),
         _ => f64::NAN,
     }
 }

@@ -87,7 +87,7 @@ pub fn normal_cdf(x: f64) -> f64 {
 
 /// log Φ(x). Below −20 by the asymptotic series of the Mills ratio, Σ (−1)ᵏ (2k−1)!!/x²ᵏ.
 pub fn log_normal_cdf(x: f64) -> f64 {
-    if x > 5.0 {
+    if x > 0.0 {
         return (-normal_cdf(-x)).ln_1p();
     }
     if x > -20.0 {

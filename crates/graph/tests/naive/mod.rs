@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::noise::{self, Element, NoiseKey, Stream};
-use fe_graph::{Axis, Feed, Graph, InputId, NodeId, Op, Real, Tensor, special};
+use fe_graph::{Axis, Feed, Graph, InputId, NodeId, NoiseKind, Op, Real, Scan, Site, Tensor, special};
 
 type Env = HashMap<Axis, usize>;
 
@@ -297,4 +297,76 @@ impl Case {
             })
             .collect()
     }
+}
+
+/// A recurrent network as a loop over T: hₜ = tanh(h R + xₜ W + 0.1 t + 0.3 ε), yₜ = h² + xₜ stacked, and a running
+/// product of sums beside it.
+pub struct Recurrent {
+    pub case: Case,
+    pub time: Axis,
+    pub row: Axis,
+    pub input: Axis,
+    pub unit: Axis,
+    /// h₀, p₀, x, R, W
+    pub inputs: Vec<(InputId, NodeId)>,
+    /// Final h and p, stacked y, and h and p before each step.
+    pub results: Vec<NodeId>,
+}
+
+pub fn recurrent(reverse: bool, noisy: bool, steps: usize) -> Recurrent {
+    let mut case = Case::new(5);
+    let (row, input, time, unit) = (case.axis("N", 2), case.axis("D", 2), case.axis("T", steps), case.axis("K", 3));
+    let h0 = case.input("h0", &[unit], -1.0, 1.0);
+    let p0 = case.input("p0", &[], 0.5, 1.5);
+    let x = case.input("x", &[time, input], -1.0, 1.0);
+    let r = case.input("R", &[unit, unit.primed()], -0.7, 0.7);
+    let w = case.input("W", &[input, unit], -0.7, 0.7);
+    let mut body = Graph::with_axes_of(&case.graph);
+    let (h_id, h) = body.input("h", &[unit]);
+    let (p_id, p) = body.input("p", &[]);
+    let (x_id, xt) = body.input("x", &[input]);
+    let (r_id, rc) = body.input("R", &[unit, unit.primed()]);
+    let (w_id, wc) = body.input("W", &[input, unit]);
+    let (t_id, t) = body.input("t", &[]);
+    let (next, product, stacked) = step(&mut body, [h, p, xt, rc, wc, t], noisy, (input, unit));
+    let scan = Scan {
+        body,
+        axis: time,
+        reverse,
+        carries: vec![(h_id, next), (p_id, product)],
+        slices: vec![x_id],
+        constants: vec![r_id, w_id],
+        time: Some(t_id),
+        stacked: vec![stacked],
+    };
+    let results = case.graph.scan(scan, &[h0.1, p0.1], &[x.1], &[r.1, w.1]);
+    Recurrent { case, time, row, input, unit, inputs: vec![h0, p0, x, r, w], results }
+}
+
+/// One step of [`recurrent`].
+pub fn step(
+    g: &mut Graph,
+    [h, p, x, r, w, t]: [NodeId; 6],
+    noisy: bool,
+    axes: (Axis, Axis),
+) -> (NodeId, NodeId, NodeId) {
+    let (input, unit) = axes;
+    let recurrent = g.contract(h, r, &[unit]);
+    let recurrent = g.rename(recurrent, &[(unit.primed(), unit)]);
+    let driven = g.contract(x, w, &[input]);
+    let drift = g.scale(t, 0.1);
+    let mut total = g.add(recurrent, driven);
+    total = g.add(total, drift);
+    if noisy {
+        let e = g.noise(NoiseKind::Normal, Site::named("step"), &[unit]);
+        let e = g.scale(e, 0.3);
+        total = g.add(total, e);
+    }
+    let next = g.tanh(total);
+    let level = g.sum(next, &[unit]);
+    let level = g.sigmoid(level);
+    let product = g.mul(p, level);
+    let square = g.square(next);
+    let stacked = g.add(square, x);
+    (next, product, stacked)
 }
