@@ -93,6 +93,8 @@ pub enum Reader {
         pattern: PathBuf,
         /// The array of an `.npz`; left out, its only one.
         array: Option<String>,
+        /// Only the first so many images; all where left out.
+        images: Option<usize>,
         /// Side of a patch, pixels.
         size: usize,
         /// Number of patches.

@@ -22,6 +22,7 @@ const WORDS_PER_DRAW: u128 = 16;
 struct Request<'a> {
     pattern: &'a Path,
     array: Option<&'a str>,
+    images: Option<usize>,
     size: usize,
     count: usize,
     seed: u64,
@@ -35,7 +36,7 @@ impl Request<'_> {
 }
 
 fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
-    let Reader::Patches { pattern, array, size, count, seed, border } = reader else {
+    let Reader::Patches { pattern, array, images, size, count, seed, border } = reader else {
         return Err(DataError::new(Kind::Argument, "not a `patches` reader"));
     };
     let fits = size
@@ -50,7 +51,7 @@ fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
         .help(format!("both are at least 1, and size² × count at most {}", binary::MAX_ELEMENTS)));
     }
     let border = if whitened { (*border).max(whiten::BORDER) } else { *border };
-    Ok(Request { pattern, array: array.as_deref(), size: *size, count: *count, seed: *seed, border })
+    Ok(Request { pattern, array: array.as_deref(), images: *images, size: *size, count: *count, seed: *seed, border })
 }
 
 /// Images from files that are read when they are needed, or from one array.
@@ -96,15 +97,30 @@ impl Images {
     }
 }
 
+/// The first images only, where so many are asked for.
+fn first(request: &Request, mut images: Images) -> Result<Images, DataError> {
+    let Some(wanted) = request.images else { return Ok(images) };
+    let there = images.len();
+    if wanted == 0 || wanted > there {
+        let message = format!("`patches` asks for the first {wanted} images, of {there}");
+        return Err(DataError::file(Kind::Argument, request.pattern, message).help(format!("`images` is 1 to {there}")));
+    }
+    match &mut images {
+        Images::Files(files) => files.truncate(wanted),
+        Images::Array { count, .. } => *count = wanted,
+    }
+    Ok(images)
+}
+
 pub(crate) fn header(reader: &Reader, whitened: bool) -> Result<Header, DataError> {
     let request = request(reader, whitened)?;
-    check_sizes(&request, &open(&request, false)?)?;
+    check_sizes(&request, &first(&request, open(&request, false)?)?)?;
     Ok(Header::new(request.shape(), Element::Real))
 }
 
 pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError> {
     let request = request(reader, whitened)?;
-    let images = open(&request, true)?;
+    let images = first(&request, open(&request, true)?)?;
     check_sizes(&request, &images)?;
 
     let area = request.size * request.size;

@@ -264,6 +264,7 @@ fn images_and_patches() {
     let named = Reader::Patches {
         pattern: folder.path("sizes/*.png"),
         array: Some("x".into()),
+        images: None,
         size: 4,
         count: 9,
         seed: 0,

@@ -13,7 +13,7 @@ fn kodak() -> PathBuf {
 }
 
 fn seeded(pattern: PathBuf, size: usize, count: usize, seed: u64, border: usize) -> Source {
-    source(Reader::Patches { pattern, array: None, size, count, seed, border })
+    source(Reader::Patches { pattern, array: None, images: None, size, count, seed, border })
 }
 
 #[test]

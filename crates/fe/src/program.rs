@@ -148,9 +148,10 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe
         Reader::Json { path, field } => fe_data::Reader::Json { path: at(path), field: field.clone() },
         Reader::Idx { path } => fe_data::Reader::Idx { path: at(path) },
         Reader::Images { path } => fe_data::Reader::Images { pattern: at(path) },
-        Reader::Patches { path, array, border, size, count, seed } => fe_data::Reader::Patches {
+        Reader::Patches { path, array, images, border, size, count, seed } => fe_data::Reader::Patches {
             pattern: at(path),
             array: array.clone(),
+            images: *images,
             size: *size,
             count: *count,
             seed: *seed,

@@ -77,7 +77,7 @@ pub fn images(pattern: PathBuf) -> Source {
 }
 
 pub fn patches(pattern: PathBuf, size: usize, count: usize) -> Source {
-    source(Reader::Patches { pattern, array: None, size, count, seed: 0, border: 0 })
+    source(Reader::Patches { pattern, array: None, images: None, size, count, seed: 0, border: 0 })
 }
 
 /// A `.npy` file with the given version, header text and data.
