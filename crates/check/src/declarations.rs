@@ -162,7 +162,7 @@ impl<'a> Checker<'a> {
         let (input, raw) = self.graph.input(&name.value, &order);
         let node = support.constrain(&mut self.graph, raw).map_or(raw, |c| c.0);
         self.params.push(Param { name: name.value.clone(), input, axes: order, node, support, init, span: name.span });
-        Value { axes, ..Value::scalar(node, Range::of(support), Level::Free, name.span) }
+        Value { axes, ..Value::scalar(node, Range::interior(support), Level::Free, name.span) }
     }
 
     /// How a parameter starts.
@@ -331,7 +331,8 @@ impl<'a> Checker<'a> {
         let axes = self.target_axes(target);
         let ty = ty.map(|t| (t.span, self.declared_type(t)));
         let left = axes.clone().unwrap_or_default();
-        let drawn = self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, Role::Prior));
+        let categories = ty.and_then(|t| t.1).and_then(|t| t.index);
+        let drawn = self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, categories, Role::Prior));
         let (Some(axes), Some(mut drawn)) = (axes, drawn) else { return Value::poison(name.span) };
         if matches!(ty, Some((_, None))) {
             return Value::poison(name.span);
@@ -356,7 +357,7 @@ impl<'a> Checker<'a> {
             span: name.span,
             guide_span: None,
         });
-        Value { axes, ..Value::scalar(node, Range::of(support), Level::Random, name.span) }
+        Value { axes, ..Value::scalar(node, Range::interior(support), Level::Random, name.span) }
     }
 
     /// The prior's support after the type, which restricts it.

@@ -42,6 +42,13 @@ impl Range {
         Self::new(low, high, !open, support.is_discrete())
     }
 
+    /// The values of a latent or a parameter: a transform, or chance, never reaches an end.
+    pub fn interior(support: Support) -> Self {
+        let all = Self::of(support);
+        let end_at_zero = !support.is_discrete() && (all.low >= 0.0 || all.high <= 0.0);
+        Self { zero: all.zero && !end_at_zero, ..all }
+    }
+
     /// Whether every value lies in the interior of a support of real numbers, or in a discrete one.
     pub fn within(self, support: Support) -> bool {
         let (low, high) = support.bounds();

@@ -714,7 +714,13 @@ impl Deriver<'_> {
                 energy = self.g.add(energy, cost);
             }
             let energy = self.g.substitute(&[energy], &HashMap::from([(group.value, at)]));
-            let energy = energy.first().copied().unwrap_or(at);
+            let mut energy = energy.first().copied().unwrap_or(at);
+            // What else is random is drawn from its guide: the curvature then is an average over those draws.
+            let alone = !self.g.depends_on(energy, &self.random);
+            if !alone {
+                energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
+                energy = self.g.mean(energy, &[Axis::SAMPLE]);
+            }
             let failed = |e: fe_graph::DerivativeError| Underivable {
                 message: format!("the joint density cannot be differentiated: {e}"),
                 span: fe_syntax::Span::default(),
@@ -737,6 +743,7 @@ impl Deriver<'_> {
                 direction,
                 energy_product: product,
                 curvature_known: !self.g.depends_on(energy, &self.random),
+                alone,
             });
         }
         Ok(list)

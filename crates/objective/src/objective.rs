@@ -166,8 +166,10 @@ pub struct Joint {
     pub direction: InputId,
     /// The Hessian of `energy` times v.
     pub energy_product: NodeId,
-    /// Whether `energy` can be used: nothing else is random in it.
+    /// Whether `energy` can be evaluated.
     pub curvature_known: bool,
+    /// Whether nothing else is random in it; otherwise it is an average over draws, and has no mode worth looking for.
+    pub alone: bool,
 }
 
 /// One latent of a joint Gaussian.

@@ -94,7 +94,8 @@ pub(crate) fn hoist(g: &mut Graph, program: &Program, prepared: &mut Vec<Prepare
         let node = g.node(id);
         let keeps_rows = row.is_some_and(|r| node.axes.contains(&r)) || !found.with_rows.contains(&id);
         let size = node.axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
-        costly.contains(&id) && keeps_rows && size <= LARGEST && !matches!(node.op, Op::Broadcast(_))
+        let sampled = node.axes.contains(&Axis::SAMPLE);
+        costly.contains(&id) && !sampled && keeps_rows && size <= LARGEST && !matches!(node.op, Op::Broadcast(_))
     };
     // The frontier: what can be kept and is used by something that cannot.
     let mut frontier: HashSet<NodeId> = roots.iter().copied().filter(|&r| eligible(g, r)).collect();

@@ -15,6 +15,9 @@ use crate::problem::{Problem, Setting, Values};
 /// Directions flatter than this fraction of the steepest keep that curvature, so that no start is infinitely wide.
 const FLOOR: f64 = 1e-10;
 
+/// Draws of what else is random, over which the curvature is averaged.
+const DRAWS: usize = 16;
+
 /// The base u₀ and the lower factor C of a joint Gaussian.
 #[derive(Clone, Debug)]
 pub struct Anchor {
@@ -69,11 +72,18 @@ pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<V
     if let Some(factor) = energy.factor(&median)? {
         list.push(Anchor { base: median.clone(), factor, from: "the prior's median and the curvature there" });
     }
+    if !joint.alone {
+        return Ok(list);
+    }
     let options = lbfgs::Options { iterations: 500, ..lbfgs::Options::default() };
     if let Some(mode) = energy.mode(&median, options)?
         && let Some(factor) = energy.factor(&mode)?
     {
-        list.push(Anchor { base: mode, factor, from: "the mode found from the prior's median, and the curvature there" });
+        list.push(Anchor {
+            base: mode,
+            factor,
+            from: "the mode found from the prior's median, and the curvature there",
+        });
     }
     Ok(list)
 }
@@ -89,7 +99,7 @@ struct Energy<'a> {
 impl Energy<'_> {
     fn setting(&self, point: &[f64], direction: Option<&[f64]>) -> Setting {
         let tensor = |v: &[f64]| Arc::new(Tensor { shape: vec![v.len()], values: v.to_vec() });
-        let mut setting = Setting::reporting(0, 1);
+        let mut setting = Setting::reporting(0, DRAWS);
         setting.extra.insert(self.joint.point, tensor(point));
         if let Some(v) = direction {
             setting.extra.insert(self.joint.direction, tensor(v));

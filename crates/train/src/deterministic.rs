@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fe_graph::special::{log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
@@ -21,26 +22,34 @@ const ATTEMPTS: u64 = 10;
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
 
-/// The normal noise sites of an objective with their axes (without samples) and sizes; `None` when it has other noise,
-/// or none.
-pub(crate) fn normal_sites(o: &Objective) -> Option<Vec<(Site, Vec<Axis>, usize)>> {
+/// A source of noise in an objective.
+pub(crate) struct NoiseSite {
+    site: Site,
+    /// Its distribution; none for the arrivals of relaxed counts, which keep their own noise.
+    kind: Option<NoiseKind>,
+    /// Axes without samples.
+    axes: Vec<Axis>,
+    /// Elements a sample.
+    pub size: usize,
+}
+
+/// The sources of noise of an objective.
+pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
     let mut sites = vec![];
     let mut seen = HashSet::new();
     for id in o.graph.reachable(&[o.value]) {
-        let node = o.graph.node(id);
-        match node.op {
-            Op::Noise { kind: NoiseKind::Normal, site } => {
-                if seen.insert(site) {
-                    let axes = o.axes_without_samples(id);
-                    let size = axes.iter().map(|a| o.graph.extent_of(a.id)).product();
-                    sites.push((site, axes, size));
-                }
-            }
-            Op::Noise { .. } | Op::Arrivals { .. } => return None,
-            _ => {}
+        let (site, kind) = match o.graph.node(id).op {
+            Op::Noise { kind, site } => (site, Some(kind)),
+            Op::Arrivals { site, .. } => (site, None),
+            _ => continue,
+        };
+        if seen.insert(site) {
+            let axes = o.axes_without_samples(id);
+            let size = axes.iter().map(|a| o.graph.extent_of(a.id)).product();
+            sites.push(NoiseSite { site, kind, axes, size });
         }
     }
-    (!sites.is_empty()).then_some(sites)
+    sites
 }
 
 fn extent(problem: &Problem, axis: Axis) -> usize {
@@ -50,24 +59,35 @@ fn extent(problem: &Problem, axis: Axis) -> usize {
     }
 }
 
-/// One fixed set of draws for all sites together, so that the whole vector has exact mean and covariance.
+/// One fixed set of draws for all sites together: quasi-random normals whose mean and covariance are exact, mapped to the
+/// kind of each site. Relaxed counts keep the noise of step 0.
 fn fixed_draws(problem: &Problem, count: usize) -> Option<HashMap<Site, Arc<Tensor>>> {
-    let sites: Vec<(Site, Vec<Axis>, usize)> = normal_sites(problem.objective)?
+    let sites: Vec<(NoiseSite, NoiseKind)> = noise_sites(problem.objective)
         .into_iter()
-        .map(|(site, axes, _)| {
-            let size = axes.iter().map(|a| extent(problem, *a)).product();
-            (site, axes, size)
+        .filter_map(|s| s.kind.map(|k| (s, k)))
+        .map(|(s, k)| {
+            let size = s.axes.iter().map(|a| extent(problem, *a)).product();
+            (NoiseSite { size, ..s }, k)
         })
         .collect();
-    let total: usize = sites.iter().map(|s| s.2).sum();
+    let total: usize = sites.iter().map(|s| s.0.size).sum();
+    if total == 0 {
+        return Some(HashMap::new());
+    }
     let all = normal_draws(count, total, problem.seed)?;
     let mut map = HashMap::new();
     let mut start = 0;
-    for (site, axes, size) in sites {
-        let values = all.chunks(total.max(1)).flat_map(|row| row.iter().skip(start).take(size).copied()).collect();
-        let shape = std::iter::once(count).chain(axes.iter().map(|a| extent(problem, *a))).collect();
-        map.insert(site, Arc::new(Tensor { shape, values }));
-        start += size;
+    for (s, kind) in sites {
+        let mapped = |z: f64| match kind {
+            NoiseKind::Normal => z,
+            NoiseKind::Uniform => normal_cdf(z),
+            NoiseKind::Exponential => -log_normal_cdf(z),
+        };
+        let values =
+            all.chunks(total).flat_map(|row| row.iter().skip(start).take(s.size).map(|&z| mapped(z))).collect();
+        let shape = std::iter::once(count).chain(s.axes.iter().map(|a| extent(problem, *a))).collect();
+        map.insert(s.site, Arc::new(Tensor { shape, values }));
+        start += s.size;
     }
     Some(map)
 }
@@ -146,7 +166,9 @@ pub(crate) fn run(
                 }
                 break;
             }
-            None if attempt < ATTEMPTS && o.parameters.iter().any(|p| matches!(p.start, fe_objective::Start::Declared(_))) => {
+            None if attempt < ATTEMPTS
+                && o.parameters.iter().any(|p| matches!(p.start, fe_objective::Start::Declared(_))) =>
+            {
                 attempt += 1;
                 values = problem.start(attempt);
             }
@@ -171,7 +193,8 @@ pub(crate) fn run(
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
     let last = std::cell::RefCell::new(vec![]);
-    let options = lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
+    let options =
+        lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
     let outcome = lbfgs::minimize(
         |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
             let values = unflatten(x, &values);

@@ -294,7 +294,8 @@ fn activities(
             let _ = r2.add(&x.values, &m.values, columns);
         }
     }
-    let by_name: HashMap<&str, f64> = o.energies.iter().map(|e| e.name.as_str()).zip(energies.iter().copied()).collect();
+    let by_name: HashMap<&str, f64> =
+        o.energies.iter().map(|e| e.name.as_str()).zip(energies.iter().copied()).collect();
     for (l, activity) in o.latents.iter().zip(&latents) {
         let rate = o
             .terms

@@ -161,13 +161,14 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
     Ok((train, heldout))
 }
 
+fn parameter_count(o: &Objective) -> usize {
+    let size = |p: &fe_objective::Parameter| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
+    o.parameters.iter().map(size).fold(0, usize::saturating_add)
+}
+
 /// The optimizer of a fit: the one asked for, else L-BFGS for what is small and repeats, else Adam.
 fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
-    let size: usize = o
-        .parameters
-        .iter()
-        .map(|p| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>())
-        .fold(0, usize::saturating_add);
+    let size = parameter_count(o);
     let scheduled = !o.controls.is_empty() || train.lr.is_some() || train.epochs.is_some();
     match train.optimizer {
         Some(kind) => kind,
@@ -178,7 +179,11 @@ fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.deterministic || deterministic::normal_sites(o).is_some_and(|s| s.iter().map(|x| x.2).sum::<usize>() <= FIXED_DRAWS)
+    o.deterministic || noise_dimensions(o) <= FIXED_DRAWS
+}
+
+fn noise_dimensions(o: &Objective) -> usize {
+    deterministic::noise_sites(o).iter().map(|s| s.size).sum()
 }
 
 fn in_batches(train: &TrainSpec, rows: usize) -> bool {
@@ -208,7 +213,7 @@ pub fn method(problem: &Problem, train: &TrainSpec) -> Result<(Method, Vec<Strin
                 "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed: use adam".into(),
             ));
         }
-        let dimensions: usize = deterministic::normal_sites(o).iter().flatten().map(|s| s.2).sum();
+        let dimensions = noise_dimensions(o);
         let draws = match train.samples {
             _ if o.deterministic => 0,
             Some(s) => s.max(dimensions + 2).next_power_of_two(),
@@ -231,10 +236,12 @@ pub fn method(problem: &Problem, train: &TrainSpec) -> Result<(Method, Vec<Strin
         (None, Some(e)) => Some(((e * rows) as u64).div_ceil(batch.max(1) as u64)),
         (None, None) => None,
     };
+    // Networks want small steps; a handful of parameters on scales of order one, larger ones.
+    let small = parameter_count(o) <= SMALL;
     let lr = train.lr.unwrap_or(Schedule::Constant(match chosen {
         OptimizerKind::Adamax => 0.002,
-        OptimizerKind::Sgd => 0.01,
-        _ => 0.001,
+        OptimizerKind::Adam if !small => 0.001,
+        _ => 0.01,
     }));
     Ok((
         Method::Steps {
@@ -272,7 +279,8 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     if !problem.heldout.is_empty() {
         if problem.objective.parameters.iter().any(|p| p.local) {
             notes.push(
-                "the guide has free parameters for each row, which held-out rows never had fitted: no held-out figures".into(),
+                "the guide has free parameters for each row, which held-out rows never had fitted: no held-out figures"
+                    .into(),
             );
         } else {
             heldout = Some(evaluate::figures(problem, &fitted.values, &problem.heldout, &extra)?);
@@ -335,7 +343,8 @@ pub(crate) fn locate_rows(
     step: u64,
 ) -> FitError {
     let o = problem.objective;
-    let outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).chain([o.value]).chain(o.gradient.iter().copied()).collect();
+    let outputs: Vec<NodeId> =
+        o.terms.iter().map(|t| t.sum).chain([o.value]).chain(o.gradient.iter().copied()).collect();
     let search = || -> Result<(Vec<String>, Option<Box<NonFinite>>), ExecutionError> {
         let mut compiled = problem.compile(&outputs)?;
         let feed = problem.feed(values, rows, setting);

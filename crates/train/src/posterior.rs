@@ -104,7 +104,9 @@ fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights:
     for k in 0..width {
         let mut pairs: Vec<(f64, f64)> =
             draws.iter().skip(k).step_by(width).copied().zip(weights.iter().copied()).collect();
-        let mean: f64 = pairs.iter().map(|(v, w)| v * w).sum();
+        // About the first draw, so that what is the same in all of them has no spread.
+        let first = pairs.first().map_or(0.0, |p| p.0);
+        let mean = first + pairs.iter().map(|(v, w)| (v - first) * w).sum::<f64>();
         let variance: f64 = pairs.iter().map(|(v, w)| w * (v - mean) * (v - mean)).sum();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         let quantile = |p: f64| {
@@ -122,9 +124,8 @@ fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights:
             columns.entry(key).or_default().push(v);
         }
     }
-    let mut declared = |key: &str| -> Tensor {
-        crate::problem::from_sorted(g, axes, columns.remove(key).unwrap_or_default())
-    };
+    let mut declared =
+        |key: &str| -> Tensor { crate::problem::from_sorted(g, axes, columns.remove(key).unwrap_or_default()) };
     let mean = declared("mean");
     Summary {
         name: name.to_owned(),

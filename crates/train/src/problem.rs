@@ -193,7 +193,8 @@ impl<'a> Problem<'a> {
             Start::Constant(v) => return vec![*v; size],
             Start::Declared(init) => init,
         };
-        let key = NoiseKey { seed: self.seed, site: Site::named(&format!("start of {}", parameter.name)), step: attempt };
+        let key =
+            NoiseKey { seed: self.seed, site: Site::named(&format!("start of {}", parameter.name)), step: attempt };
         // Drawn in the order declared, so that the file of parameters is filled in its own order.
         let draw = |sample: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
             (0..size as u64).map(|row| sample(&mut Stream::new(key, Element { row, rest: 0 }))).collect()

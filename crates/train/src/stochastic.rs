@@ -81,12 +81,7 @@ pub(crate) fn run(
     while done < total.unwrap_or(LONGEST) {
         let progress = total.map_or(0.0, |t| if t > 1 { done as f64 / (t - 1) as f64 } else { 1.0 });
         let rows = if whole { problem.train.clone() } else { Arc::new(chosen(&problem.train, &batches.batch(done))) };
-        let setting = Setting {
-            step: done,
-            progress,
-            temperature: problem.temperature(progress),
-            ..base.clone()
-        };
+        let setting = Setting { step: done, progress, temperature: problem.temperature(progress), ..base.clone() };
         let results = compiled.run(&problem.feed(&values, &rows, &setting))?;
         let value = results.first().map_or(f64::NAN, Tensor::item);
         let mut gradients: Vec<Vec<f64>> = results.iter().skip(1).take(sums - 1).map(|t| t.values.clone()).collect();
