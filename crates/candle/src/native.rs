@@ -71,3 +71,51 @@ pub fn compute(op: &Op, operands: &[Named], axes: &[Axis], dims: &[usize]) -> Re
 fn places(x: Named, axes: &[Axis]) -> Vec<usize> {
     axes.iter().filter_map(|a| x.axes.iter().position(|b| a == b)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use fe_graph::AxisId;
+
+    use super::*;
+    use crate::kernel::{elementwise, reduce};
+
+    /// candle's results are those of our loops: so other devices compute what the CPU does.
+    #[test]
+    fn candle_agrees_with_our_loops() {
+        let [a, b, c] = [1, 2, 3].map(|k| Axis::plain(AxisId(k)));
+        let random = |dims: &[usize]| (Tensor::rand(0.2f64, 2.0, dims, &Device::Cpu).unwrap() - 0.7).unwrap();
+        let (x, y, z) = (random(&[4, 3]), random(&[3, 5]), random(&[4, 3, 5]));
+        let x = Named { tensor: &x, axes: &[a, b] };
+        let y = Named { tensor: &y, axes: &[b, c] };
+        let z = Named { tensor: &z, axes: &[a, b, c] };
+        let all = [a, b, c];
+        let check = |op: Op, operands: &[Named], axes: &[Axis], dims: &[usize], expected: Vec<f64>| {
+            let found = compute(&op, operands, axes, dims).unwrap().unwrap();
+            assert_eq!((found.dims(), found.dtype()), (dims, DType::F64), "{op:?}");
+            for (f, e) in found.flatten_all().unwrap().to_vec1::<f64>().unwrap().iter().zip(expected) {
+                assert!((f - e).abs() <= 1e-12 * e.abs() || f.is_nan() && e.is_nan(), "{op:?}: {f}, not {e}");
+            }
+        };
+        use Unary::*;
+        for op in [Neg, Exp, Log, Sqrt, Square, Recip, Abs, Sign, Relu, Tanh, Sin, Cos, Floor, Erf] {
+            check(Op::Unary(op), &[x], x.axes, &[4, 3], elementwise::unary(op, x).unwrap());
+        }
+        use Binary::*;
+        for op in [Add, Sub, Mul, Div, Pow, Max, Min, Less, LessEqual, Equal] {
+            let expected = elementwise::binary(op, x, y, &all, &[4, 3, 5]).unwrap();
+            check(Op::Binary(op), &[x, y], &all, &[4, 3, 5], expected);
+        }
+        let floor = x.tensor.floor().unwrap();
+        let condition = Named { tensor: &floor, ..x };
+        let expected = elementwise::select([condition, y, z], &all, &[4, 3, 5]).unwrap();
+        check(Op::Select, &[condition, y, z], &all, &[4, 3, 5], expected);
+        for over in [vec![a], vec![b], vec![a, c], vec![a, b, c]] {
+            let kept = fe_graph::axis::difference(&all, &over);
+            let dims: Vec<usize> = kept.iter().map(|&k| z.extent(k)).collect();
+            let [sum, max] = [reduce::Fold::Sum, reduce::Fold::Max].map(|f| reduce::reduce(f, z, &over).unwrap());
+            check(Op::Sum(over.clone()), &[z], &kept, &dims, sum);
+            check(Op::Max(over.clone()), &[z], &kept, &dims, max);
+        }
+    }
+}

@@ -4,7 +4,7 @@
 mod naive;
 
 use fe_graph::{Binary, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
-use naive::Case;
+use naive::{Case, expression};
 
 const TOLERANCE: f64 = 1e-7;
 
@@ -316,57 +316,6 @@ fn only_so_many_derivatives_of_arrivals() {
         z = case.graph.gradient(z, &[rate.1]).unwrap()[0];
     }
     assert!(case.graph.gradient(z, &[rate.1]).is_err());
-}
-
-/// A random expression over three inputs, smooth and tame.
-fn expression(case: &mut Case, leaves: &[NodeId], depth: usize) -> NodeId {
-    if depth == 0 {
-        return leaves[case.random.below(leaves.len())];
-    }
-    let x = expression(case, leaves, depth - 1);
-    match case.random.below(14) {
-        0 => case.graph.unary(Unary::Tanh, x),
-        1 => case.graph.softplus(x),
-        2 => case.graph.unary(Unary::Sin, x),
-        3 => {
-            let s = case.graph.sigmoid(x);
-            case.graph.log(s)
-        }
-        4 => {
-            let t = case.graph.unary(Unary::Tanh, x);
-            case.graph.exp(t)
-        }
-        5 => {
-            let axes = case.graph.axes_of(x).to_vec();
-            match axes.first() {
-                Some(&a) => case.graph.log_softmax(x, &[a]),
-                None => case.graph.square(x),
-            }
-        }
-        6 => {
-            let axes = case.graph.axes_of(x).to_vec();
-            case.graph.mean(x, &axes[axes.len().min(1)..])
-        }
-        k => {
-            let y = expression(case, leaves, depth - 1);
-            match k {
-                7 | 8 => case.graph.add(x, y),
-                9 => case.graph.sub(x, y),
-                10 | 11 => case.graph.mul(x, y),
-                12 => {
-                    let p = case.graph.softplus(y);
-                    let p = case.graph.shift(p, 0.5);
-                    case.graph.div(x, p)
-                }
-                _ => {
-                    let axes = fe_graph::axis::union(case.graph.axes_of(x), case.graph.axes_of(y));
-                    let over = &axes[..axes.len().min(1)];
-                    let c = case.graph.contract(x, y, over);
-                    case.graph.unary(Unary::Tanh, c)
-                }
-            }
-        }
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::noise::{self, Element, NoiseKey, Stream};
-use fe_graph::{Axis, Feed, Graph, InputId, NodeId, NoiseKind, Op, Real, Scan, Site, Tensor, special};
+use fe_graph::{Axis, Feed, Graph, InputId, NodeId, NoiseKind, Op, Real, Scan, Site, Tensor, Unary, special};
 
 type Env = HashMap<Axis, usize>;
 
@@ -369,4 +369,55 @@ pub fn step(
     let square = g.square(next);
     let stacked = g.add(square, x);
     (next, product, stacked)
+}
+
+/// A random expression over some leaves, smooth and tame.
+pub fn expression(case: &mut Case, leaves: &[NodeId], depth: usize) -> NodeId {
+    if depth == 0 {
+        return leaves[case.random.below(leaves.len())];
+    }
+    let x = expression(case, leaves, depth - 1);
+    match case.random.below(14) {
+        0 => case.graph.unary(Unary::Tanh, x),
+        1 => case.graph.softplus(x),
+        2 => case.graph.unary(Unary::Sin, x),
+        3 => {
+            let s = case.graph.sigmoid(x);
+            case.graph.log(s)
+        }
+        4 => {
+            let t = case.graph.unary(Unary::Tanh, x);
+            case.graph.exp(t)
+        }
+        5 => {
+            let axes = case.graph.axes_of(x).to_vec();
+            match axes.first() {
+                Some(&a) => case.graph.log_softmax(x, &[a]),
+                None => case.graph.square(x),
+            }
+        }
+        6 => {
+            let axes = case.graph.axes_of(x).to_vec();
+            case.graph.mean(x, &axes[axes.len().min(1)..])
+        }
+        k => {
+            let y = expression(case, leaves, depth - 1);
+            match k {
+                7 | 8 => case.graph.add(x, y),
+                9 => case.graph.sub(x, y),
+                10 | 11 => case.graph.mul(x, y),
+                12 => {
+                    let p = case.graph.softplus(y);
+                    let p = case.graph.shift(p, 0.5);
+                    case.graph.div(x, p)
+                }
+                _ => {
+                    let axes = fe_graph::axis::union(case.graph.axes_of(x), case.graph.axes_of(y));
+                    let over = &axes[..axes.len().min(1)];
+                    let c = case.graph.contract(x, y, over);
+                    case.graph.unary(Unary::Tanh, c)
+                }
+            }
+        }
+    }
 }
