@@ -57,6 +57,7 @@ fn arguments_of(reader: &str) -> &'static [Spec] {
                     spec("count", Takes::Count, true),
                     spec("seed", Takes::Count, false),
                     spec("array", Takes::Text, false),
+                    spec("images", Takes::Count, false),
                     spec("border", Takes::Count, false),
                 ]
             }
@@ -284,6 +285,7 @@ impl<'a> Checker<'a> {
             "patches" => Reader::Patches {
                 path,
                 array: text("array"),
+                images: count("images"),
                 border: count("border").unwrap_or(0),
                 size: count("size")?,
                 count: count("count")?,

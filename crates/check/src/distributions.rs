@@ -1,7 +1,7 @@
 //! Calls of families: which parameterization, whether each argument suits it, and over which axes.
 
 use fe_distribution::{Alternative, Distribution, Family, Parameter, Support};
-use fe_graph::Axis;
+use fe_graph::{Axis, AxisId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
@@ -120,14 +120,27 @@ pub(crate) struct Drawn {
 
 impl<'a> Checker<'a> {
     /// The distribution that an expression calls, `None` where something is wrong with it, which is then said.
-    pub fn distribution(&mut self, e: &Expr, left: &[(Axis, Span)], role: Role) -> Option<Drawn> {
+    /// `categories` is the axis that an `index(J)` on the left counts along.
+    pub fn distribution(
+        &mut self,
+        e: &Expr,
+        left: &[(Axis, Span)],
+        categories: Option<AxisId>,
+        role: Role,
+    ) -> Option<Drawn> {
         let before = self.enter(e.span);
-        let drawn = self.distribution_within(e, left, role);
+        let drawn = self.distribution_within(e, left, categories, role);
         self.leave(before);
         drawn
     }
 
-    fn distribution_within(&mut self, e: &Expr, left: &[(Axis, Span)], role: Role) -> Option<Drawn> {
+    fn distribution_within(
+        &mut self,
+        e: &Expr,
+        left: &[(Axis, Span)],
+        categories: Option<AxisId>,
+        role: Role,
+    ) -> Option<Drawn> {
         let (function, arguments): (Name, &[Argument]) = match bare(e).kind.as_ref() {
             ExprKind::Call { function, arguments } => (function.clone(), arguments),
             ExprKind::Name(name) if fe_distribution::family(name).is_some() => {
@@ -156,8 +169,13 @@ impl<'a> Checker<'a> {
             return None;
         };
         let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
-        let values: Vec<Value> =
-            arguments.iter().map(|a| self.expression(&a.value, (!order.is_empty()).then_some(&order))).collect();
+        // A list of probabilities is along the categories; any other, along the left side's axes.
+        let list: Vec<Axis> = match family.category_axis_argument() {
+            Some(_) => categories.map(Axis::plain).into_iter().collect(),
+            None => order.clone(),
+        };
+        let hint = (!list.is_empty()).then_some(list.as_slice());
+        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint)).collect();
         let chosen = self.parameterization(family, &function, arguments, e.span)?;
         let mut args: Vec<(&'static Parameter, Value, Expr)> = vec![];
         let mut good = true;

@@ -327,7 +327,7 @@ impl<'a> Checker<'a> {
                     if value.poison && value.axis.is_none() {
                         return Value::poison(span);
                     }
-                    let axis = value.axis;
+                    let axis = value.axis.or_else(|| self.size_as_axis(name, &value, &x));
                     if axis.is_none() {
                         elementwise = Some(value);
                     }
@@ -364,6 +364,13 @@ impl<'a> Checker<'a> {
             }
         }
         self.reduced(name, &x, &over, span)
+    }
+
+    /// The axis of `x` that a size names: `sum(x, 64)`. Between a number and an axis, `max` and `min` take the number.
+    fn size_as_axis(&self, function: &str, size: &Value, x: &Value) -> Option<Axis> {
+        let number = self.graph.constant_value(size.node).filter(|_| !matches!(function, "max" | "min"))?;
+        let entry = self.axes.table.get(&crate::axes::whole_size(number)?.to_string())?;
+        Some(Axis::plain(entry.id)).filter(|&a| x.has(a))
     }
 
     fn reduced(&mut self, name: &str, x: &Value, over: &[(Axis, Span)], span: Span) -> Value {

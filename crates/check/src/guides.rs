@@ -146,7 +146,7 @@ impl<'a> Checker<'a> {
                     &[k] => self.stated(e, k, statement, targets, by),
                     // Its latent is not known, but mistakes inside are mistakes still.
                     _ => {
-                        self.distribution(e, &[], Role::Guide);
+                        self.distribution(e, &[], None, Role::Guide);
                     }
                 }
             }
@@ -200,7 +200,7 @@ impl<'a> Checker<'a> {
         let Some(latent) = self.latents.get(k).cloned() else { return };
         let place = targets.first().map_or(statement.span, |t| t.name.span);
         let axes: Vec<(Axis, Span)> = latent.axes.iter().map(|&a| (a, latent.span)).collect();
-        let drawn = self.at_site(format!("{}.guide", latent.name), |c| c.distribution(e, &axes, Role::Guide));
+        let drawn = self.at_site(format!("{}.guide", latent.name), |c| c.distribution(e, &axes, None, Role::Guide));
         let Some(drawn) = drawn else { return };
         if !self.axes_fit(&drawn, &axes, &latent.name, place) {
             return;

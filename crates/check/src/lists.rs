@@ -17,6 +17,11 @@ impl<'a> Checker<'a> {
             return self.fail(messages::list_without_axes(span), span);
         };
         let Some((&axis, rest)) = axes.split_first() else { return Value::poison(span) };
+        let (levels, plain) = levels(items, axes.len());
+        if levels > axes.len() || (plain && levels < axes.len()) {
+            let names = self.axis_names(axes);
+            return self.fail(messages::list_rank(span, levels, &names), span);
+        }
         let extent = self.graph.extent_of(axis.id);
         if self.axes.entry(axis.id).is_some_and(|e| e.size.is_some()) && extent != items.len() {
             let stated = self.axes.entry(axis.id).map(|e| e.stated);
@@ -28,12 +33,7 @@ impl<'a> Checker<'a> {
         }
         let parts: Vec<Value> = items
             .iter()
-            .map(|item| match bare(item).kind.as_ref() {
-                ExprKind::List(_) if rest.is_empty() => {
-                    self.fail(messages::list_rank(item.span, axes.len()), item.span)
-                }
-                _ => self.expression(item, (!rest.is_empty()).then_some(rest)),
-            })
+            .map(|item| self.expression(item, (!rest.is_empty()).then_some(rest)))
             .collect();
         if parts.iter().any(|p| p.poison) {
             return Value::poison(span);
@@ -43,8 +43,8 @@ impl<'a> Checker<'a> {
             return self.fail(messages::unit_here_any(place), span);
         }
         if let Some(flat) = parts.iter().find(|p| !rest.is_empty() && p.axes.is_empty() && p.level == Level::Constant) {
-            let place = flat.span;
-            return self.fail(messages::list_too_flat(place, axes.len()), span);
+            let (place, names) = (flat.span, self.axis_names(axes));
+            return self.fail(messages::list_rank(place, 1, &names), span);
         }
         let range = parts.iter().map(|p| p.range).reduce(Range::hull).unwrap_or(Range::REAL);
         let level = parts.iter().map(|p| p.level).max().unwrap_or(Level::Constant);
@@ -91,6 +91,26 @@ impl<'a> Checker<'a> {
         }
         result
     }
+}
+
+/// How many levels of brackets a list has, and whether nothing but numbers stands in them.
+fn levels(items: &[Expr], most: usize) -> (usize, bool) {
+    let mut deepest = 0;
+    let mut plain = true;
+    for item in items {
+        match bare(item).kind.as_ref() {
+            ExprKind::List(inner) if most > 0 => {
+                let (depth, numbers) = levels(inner, most - 1);
+                deepest = deepest.max(depth);
+                plain &= numbers;
+            }
+            ExprKind::List(_) => deepest = deepest.max(1),
+            ExprKind::Number { .. } => {}
+            ExprKind::Unary { operand, .. } => plain &= matches!(bare(operand).kind.as_ref(), ExprKind::Number { .. }),
+            _ => plain = false,
+        }
+    }
+    (deepest.saturating_add(1), plain)
 }
 
 /// The numbers of nested lists, row-major, and their shape.

@@ -35,8 +35,9 @@ impl<'a> Checker<'a> {
     fn observe(&mut self, statement: &'a Statement, target: &'a Target, distribution: &'a Expr) {
         let value = self.observed(target);
         let left = value.as_ref().map(|v| v.axes.clone()).unwrap_or_default();
+        let categories = value.as_ref().and_then(|v| v.index);
         let name = target.name.value.as_str();
-        let drawn = self.at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, Role::Likelihood));
+        let drawn = self.at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
         let (Some(value), Some(drawn)) = (value, drawn) else { return };
         if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
             return;

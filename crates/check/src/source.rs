@@ -45,6 +45,7 @@ pub enum Reader {
     Patches {
         path: String,
         array: Option<String>,
+        images: Option<usize>,
         border: usize,
         size: usize,
         count: usize,

@@ -178,15 +178,13 @@ pub fn list_length(span: Span, given: usize, axis: &str, extent: usize, stated: 
     found.help("give as many elements as the axis has")
 }
 
-pub fn list_rank(span: Span, rank: usize) -> Diagnostic {
-    let levels = if rank == 1 { "one level".to_owned() } else { format!("{rank} levels") };
-    error("E0215", format!("a list for {rank} axis has {levels} of brackets"), span, "one level too many")
-        .help("declare one axis for each level of brackets, as in `let F[S, S'] = [[1, 0], [0, 1]]`")
-}
-
-pub fn list_too_flat(span: Span, rank: usize) -> Diagnostic {
-    error("E0215", format!("a list for {rank} axes has {rank} levels of brackets"), span, "a single number")
-        .help("write a list of lists, as in `[[1, 0], [0, 1]]`")
+pub fn list_rank(span: Span, levels: usize, axes: &str) -> Diagnostic {
+    let rank = axes.split(", ").count();
+    let plural = |n: usize, word: &str| if n == 1 { format!("one {word}") } else { format!("{n} {word}s") };
+    let message = format!("a list has one level of brackets for each axis, and there is {} for [{axes}]", plural(levels, "level"));
+    let message = if levels == 1 { message } else { message.replace("there is", "there are") };
+    error("E0215", message, span, format!("{} is due", plural(rank, "level")).replace("levels is", "levels are"))
+        .help("name it with its own axes first, as in `let a[S] = [1, 0]` or `let F[S, S'] = [[1, 0], [0, 1]]`")
 }
 
 pub fn ragged_list(span: Span, first: &[usize], this: &[usize]) -> Diagnostic {

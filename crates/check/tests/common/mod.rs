@@ -117,6 +117,7 @@ pub fn headers(text: &str) -> HashMap<String, Header> {
     let shape = |reader: &Reader| match reader {
         Reader::Csv { path, .. } if path.contains("schools") => vec![8],
         Reader::Csv { columns, .. } if columns.len() > 1 => vec![434, columns.len()],
+        Reader::Csv { path, .. } if path == "y.csv" => vec![600],
         Reader::Csv { .. } => vec![272],
         Reader::Idx { .. } => vec![10_000, 28, 28],
         Reader::Npy { .. } => vec![600, 12],
