@@ -1,4 +1,5 @@
-//! The wrong programs under `tests/errors`, as read by a user.
+//! The wrong programs under `tests/errors`: which codes each gives, here and in parsing. Their text is reviewed in the
+//! snapshots of the built command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
@@ -14,9 +15,18 @@ fn wrong_programs() {
         .filter(|p| p.extension().is_some_and(|e| e == "fe"))
         .collect();
     files.sort();
+    let mut table = String::new();
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
-        println!("=== {}", path.file_stem().unwrap().to_string_lossy());
-        println!("{}", rendered(&text, &checked(&text).diagnostics));
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(text.starts_with("# "), "{name} says not what it shows");
+        let found = checked(&text).diagnostics;
+        assert!(!found.is_empty(), "{name} passes in silence");
+        if std::env::var("FE_SHOW").is_ok() {
+            println!("=== {name}\n{}", rendered(&text, &found));
+        }
+        let codes: Vec<&str> = found.iter().map(|d| d.code).collect();
+        table.push_str(&format!("{name}: {}\n", codes.join(" ")));
     }
+    insta::assert_snapshot!(table);
 }

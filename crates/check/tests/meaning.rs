@@ -118,8 +118,16 @@ fn arrays() {
     close(&format!("{F}let out = diag(s)"), "S S'", &[1.0, 0.0, 0.0, 10.0]);
     close(&format!("{F}let out = eye(S) + 0 * F"), "S S'", &[1.0, 0.0, 0.0, 1.0]);
     close(&format!("{A}let out = slice(a, Q, 1, 3)"), "P 2", &[2.0, 3.0, 5.0, 6.0]);
-    close(&format!("{A}let out = concat(a, a, Q)"), "P 6", &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0]);
-    close(&format!("{A}dim V = 4\ndata u[P] = [7, 8]\nlet w[P, 1] = u\nlet out = concat(a, w, V)"), "P V", &[1.0, 2.0, 3.0, 7.0, 4.0, 5.0, 6.0, 8.0]);
+    close(
+        &format!("{A}let out = concat(a, a, Q)"),
+        "P 6",
+        &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0],
+    );
+    close(
+        &format!("{A}dim V = 4\ndata u[P] = [7, 8]\nlet w[P, 1] = u\nlet out = concat(a, w, V)"),
+        "P V",
+        &[1.0, 2.0, 3.0, 7.0, 4.0, 5.0, 6.0, 8.0],
+    );
 }
 
 #[test]
