@@ -96,15 +96,15 @@ pub struct Figures {
 struct Activity {
     code: CodeStatistics,
     units: usize,
-    /// Σ over rows of each unit's rate.
-    rates: Option<Vec<f64>>,
-    prior: f64,
-    has_prior: bool,
+    /// Σ over rows of each unit's rate, and how many rows.
+    rates: Option<(Vec<f64>, usize)>,
+    /// Σ over rows and units of the prior's mean, and how many rows.
+    prior: Option<(f64, usize)>,
 }
 
 impl Activity {
     fn new(units: usize) -> Self {
-        Self { code: CodeStatistics::new(units), units, rates: None, prior: 0.0, has_prior: false }
+        Self { code: CodeStatistics::new(units), units, rates: None, prior: None }
     }
 }
 
@@ -278,7 +278,9 @@ fn activities(
     let mut meters: Vec<Activity> = o.meters.iter().map(|m| Activity::new(units(problem, &m.axes))).collect();
     let mut r2 = R2::default();
     for block in blocks {
-        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, 1) };
+        // With few rows, several samples of each, for the fractions to mean something.
+        let samples = if o.deterministic && o.latents.is_empty() { 1 } else { (1000 / f.rows.max(1)).max(1) };
+        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, samples) };
         let mut results = compiled.run(&problem.feed(values, block, &setting))?.into_iter();
         let mut next = || results.next().unwrap_or_default();
         for (l, activity) in o.latents.iter().zip(&mut latents) {
@@ -303,13 +305,12 @@ fn activities(
             .zip(&f.terms)
             .find(|(t, _)| t.kind == TermKind::Rate && t.name == l.name)
             .map_or(0.0, |(_, v)| v.nats);
-        let rows = if l.local { f.rows as f64 } else { 1.0 };
         let active = activity
             .rates
             .as_ref()
             .filter(|_| l.local)
-            .map(|r| r.iter().filter(|&&nats| nats / rows > ACTIVE_NATS).count());
-        let scale = if l.local { f.rows as f64 } else { problem.training_rows() as f64 };
+            .map(|(sums, rows)| sums.iter().filter(|&&nats| nats / *rows as f64 > ACTIVE_NATS).count());
+        let share = if l.local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
         let count = |v: Option<f64>| if l.count { v } else { None };
         f.latents.push(LatentFigure {
             name: l.name.clone(),
@@ -317,7 +318,7 @@ fn activities(
             guide: l.guide.clone(),
             rate,
             energy: by_name.get(l.name.as_str()).copied(),
-            prior_energy: activity.has_prior.then_some(activity.prior / scale),
+            prior_energy: activity.prior.map(|(sum, rows)| share * sum / rows as f64),
             zeros: count(activity.code.zeros()),
             lifetime: if l.local { count(activity.code.lifetime()) } else { None },
             population: count(activity.code.population()),
@@ -343,13 +344,16 @@ fn add_latent(l: &LatentNodes, activity: &mut Activity, next: &mut impl FnMut() 
     if l.rate.is_some() {
         let rate = next().values;
         let width = activity.units;
-        let sums = activity.rates.get_or_insert_with(|| vec![0.0; width]);
+        let (sums, rows) = activity.rates.get_or_insert_with(|| (vec![0.0; width], 0));
         for row in rate.chunks(width.max(1)) {
             sums.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+            *rows += 1;
         }
     }
     if l.prior_mean.is_some() {
-        activity.prior += next().values.iter().sum::<f64>();
-        activity.has_prior = true;
+        let means = next().values;
+        let (sum, rows) = activity.prior.get_or_insert((0.0, 0));
+        *sum += means.iter().sum::<f64>();
+        *rows += means.len() / activity.units.max(1);
     }
 }
