@@ -31,12 +31,12 @@ pub fn text(file: &str, source: &str, diagnostics: &[Diagnostic], colour: bool) 
         let config = Config::new().with_color(colour).with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode);
         let mut report =
             Report::build(kind, clamp(d.span())).with_config(config).with_code(d.code).with_message(&d.message);
-        for (k, label) in d.labels.iter().enumerate() {
+        // In order of place, so that one excerpt holds them all; the first label is the one that is meant.
+        let mut labels: Vec<_> = d.labels.iter().enumerate().collect();
+        labels.sort_by_key(|(_, label)| label.span);
+        for (k, label) in labels {
             let colour = if k == 0 { main } else { Color::Cyan };
-            let at = i32::try_from(k).unwrap_or(i32::MAX);
-            report = report.with_label(
-                Label::new(clamp(label.span)).with_message(&label.message).with_color(colour).with_order(at),
-            );
+            report = report.with_label(Label::new(clamp(label.span)).with_message(&label.message).with_color(colour));
         }
         if let Some(help) = &d.help {
             report = report.with_help(help);
@@ -44,7 +44,8 @@ pub fn text(file: &str, source: &str, diagnostics: &[Diagnostic], colour: bool) 
         // Writing into memory cannot fail.
         let _ = report.finish().write((file, Source::from(source)), &mut out);
     }
-    String::from_utf8_lossy(&out).into_owned()
+    let text = String::from_utf8_lossy(&out);
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// The diagnostics of one file as JSON, for editors.

@@ -305,3 +305,27 @@ fn statistics_of_the_data_come_from_training_rows() {
         + 0.5 * (2.0 * std::f64::consts::PI).ln();
     assert!((fit.figures.distortion - exact).abs() < 1e-10, "{} against {exact}", fit.figures.distortion);
 }
+
+/// Held-out rows of a guide with free parameters for each row: refitted, they reach the exact conditional.
+#[test]
+fn heldout_rows_of_a_local_guide_are_refitted() {
+    let source = "
+    data x[N] = [0.3, -1.2, 0.7, 0.4, 1.1, 0.2, -0.5, -0.9, 1.6, -0.1]
+    latent z[N] ~ Normal(0, 1)
+    observe x ~ Normal(z, 0.5)
+    train { holdout = 30% }
+    ";
+    let bound = Bound::new(source);
+    let problem = bound.problem();
+    let fit = fit(&problem, &bound.program.train, &mut Silent).unwrap();
+    let data = [0.3f64, -1.2, 0.7, 0.4, 1.1, 0.2, -0.5, -0.9, 1.6, -0.1];
+    // F of the exact posterior is −log N(x; 0, 1 + 0.25).
+    let evidence = |rows: &[u64]| {
+        let cost = |x: f64| 0.5 * (x * x / 1.25 + (2.0 * std::f64::consts::PI * 1.25f64).ln());
+        rows.iter().map(|&r| cost(data[r as usize])).sum::<f64>() / rows.len() as f64
+    };
+    let heldout = fit.heldout.expect("three rows are held out");
+    assert_eq!(heldout.rows, 3);
+    assert!((fit.figures.free_energy - evidence(&problem.train)).abs() < 1e-6);
+    assert!((heldout.free_energy - evidence(&problem.heldout)).abs() < 1e-4, "{}", heldout.free_energy);
+}

@@ -1,0 +1,81 @@
+//! Runs the built binary.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The `.fe` files of a folder of the repository, sorted.
+pub fn programs(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "fe"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no programs in {folder}");
+    files
+}
+
+/// The name of a program's file.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().unwrap().to_string_lossy().into_owned()
+}
+
+/// `fe`, to be run in a folder, without colour and at a fixed width.
+pub fn fe(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fe"));
+    command.current_dir(folder).env("NO_COLOR", "1").env("COLUMNS", "100").env_remove("RAYON_NUM_THREADS");
+    command
+}
+
+/// What `fe` says when run in a folder.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    fe(folder).args(arguments).output().unwrap()
+}
+
+/// Exit code.
+pub fn code(output: &Output) -> i32 {
+    output.status.code().expect("ended by a signal")
+}
+
+/// Standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Standard output.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs, asserts that all went well, and gives standard output.
+pub fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert_eq!(code(&output), 0, "fe {}: {}", arguments.join(" "), stderr(&output));
+    stdout(&output)
+}
+
+/// The document of a fit, from `--json`.
+pub fn fit(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    let out = tempfile::tempdir().unwrap();
+    let mut all = vec!["run", "--json", "--quiet", "--out", out.path().to_str().unwrap()];
+    all.extend(arguments);
+    serde_json::from_str(&done(folder, &all)).unwrap()
+}
+
+/// The number at a path like `posterior.mu.mean` or `posterior.theta.mean.2` of a document.
+pub fn at(document: &serde_json::Value, path: &str) -> f64 {
+    let mut value = document;
+    for key in path.split('.') {
+        value = match key.parse::<usize>() {
+            Ok(k) if value.is_array() => &value[k],
+            _ => &value[key],
+        };
+    }
+    value.as_f64().unwrap_or_else(|| panic!("no number at {path}: {value}"))
+}
