@@ -326,6 +326,7 @@ fn heldout_rows_of_a_local_guide_are_refitted() {
     };
     let heldout = fit.heldout.expect("three rows are held out");
     assert_eq!(heldout.rows, 3);
-    assert!((fit.figures.free_energy - evidence(&problem.train)).abs() < 1e-6);
+    let (found, exact) = (fit.figures.free_energy, evidence(&problem.train));
+    assert!((found - exact).abs() < 1e-6, "{found} against {exact}; {} {}", fit.method, fit.test);
     assert!((heldout.free_energy - evidence(&problem.heldout)).abs() < 1e-4, "{}", heldout.free_energy);
 }

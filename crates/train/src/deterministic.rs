@@ -200,7 +200,8 @@ pub(crate) fn run(
             let values = unflatten(x, &values);
             let results = value_at(&values, &setting)?;
             let value = results.first().map_or(f64::NAN, Tensor::item);
-            let gradient = results.iter().skip(1).take(terms - 1).flat_map(|t| t.values.iter().copied()).collect();
+            let gradients = results.iter().skip(1).take(terms - 1);
+            let gradient = o.parameters.iter().zip(gradients).flat_map(|(p, t)| problem.whole_gradient(p, t)).collect();
             *last.borrow_mut() = results.into_iter().skip(terms).collect();
             Ok((value, gradient))
         },

@@ -9,6 +9,7 @@ use fe_objective::Objective;
 use crate::batches;
 use crate::deterministic;
 use crate::evaluate::{self, Figures};
+use crate::heldout;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
 use crate::stochastic;
@@ -277,14 +278,15 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     }
     let mut heldout = None;
     if !problem.heldout.is_empty() {
+        let mut values = fitted.values.clone();
         if problem.objective.parameters.iter().any(|p| p.local) {
+            values = heldout::refit(problem, &values, &extra)?;
             notes.push(
-                "the guide has free parameters for each row, which held-out rows never had fitted: no held-out figures"
+                "the guide has free parameters for each row: those of held-out rows were refitted with all else fixed"
                     .into(),
             );
-        } else {
-            heldout = Some(evaluate::figures(problem, &fitted.values, &problem.heldout, &extra)?);
         }
+        heldout = Some(evaluate::figures(problem, &values, &problem.heldout, &extra)?);
     }
     let posterior = posterior::posterior(problem, &fitted.values, &extra)?;
     let mut anchors: Vec<(String, Tensor)> = extra

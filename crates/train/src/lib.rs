@@ -7,6 +7,7 @@ mod deterministic;
 pub mod draws;
 mod evaluate;
 mod fit;
+mod heldout;
 pub mod lbfgs;
 pub mod linear_algebra;
 pub mod optimizer;

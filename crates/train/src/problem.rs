@@ -175,6 +175,23 @@ impl<'a> Problem<'a> {
         axes.iter().map(|a| self.objective.graph.extent_of(a.id)).collect()
     }
 
+    /// The gradient of a whole parameter from that of the training rows: 0 at rows held out.
+    pub fn whole_gradient(&self, parameter: &Parameter, gradient: &Tensor) -> Vec<f64> {
+        let rows = self.objective.row.map_or(0, |r| r.rows);
+        if !parameter.local || self.train.len() == rows {
+            return gradient.values.clone();
+        }
+        let width: usize = gradient.shape.iter().skip(1).product();
+        let mut whole = vec![0.0; rows.saturating_mul(width)];
+        for (&row, from) in self.train.iter().zip(gradient.values.chunks(width.max(1))) {
+            let start = (row as usize).saturating_mul(width);
+            if let Some(to) = whole.get_mut(start..start.saturating_add(width)) {
+                to.copy_from_slice(from);
+            }
+        }
+        whole
+    }
+
     /// The temperature at a fraction of the fit.
     pub fn temperature(&self, progress: f64) -> f64 {
         Schedule::at(self.objective.temperature_schedule, progress)
