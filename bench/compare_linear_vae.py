@@ -6,6 +6,9 @@ Three comparisons, each of D + R and of D + beta R per row, less the likelihood'
     at_fit     fe's figures after its fit, and NumPy's for fe's fitted parameters
     fits       fe's fit and NumPy's own fit: they differ in the order of the rows only
 
+`seconds` are those of fitting, without reading the data and taking the figures. NumPy's threads are set by
+OMP_NUM_THREADS before it starts, fe's by --threads.
+
 Run: python bench/compare_linear_vae.py target/release/fe
 """
 
@@ -15,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +79,11 @@ def main():
         "at_start": compare(start_fit, linear_vae.evaluate(start, patches), args.beta, constant),
         "at_fit": compare(fit, linear_vae.evaluate(fitted, patches), args.beta, constant),
     }
+    began = time.perf_counter()
     own = linear_vae.train(patches, start, args.beta, args.steps, BATCH, LR, seed=args.seed)
+    seconds = time.perf_counter() - began
     result["fits"] = compare(fit, linear_vae.evaluate(own, patches), args.beta, constant)
+    result["fits"]["numpy"]["seconds"] = seconds
     print(json.dumps(result, indent=2, default=float))
     off = max(abs(result["fits"][name]["relative_difference"]) for name in ("F", "objective"))
     if off > args.tolerance:
