@@ -1,8 +1,7 @@
 //! `fe check`, `fe explain` and `fe fmt`.
 
-use std::io::Write;
-
 use crate::cli::{CheckArgs, ExplainArgs, FmtArgs};
+use crate::console;
 use crate::failure::Failure;
 use crate::program::{self, Text};
 use crate::render;
@@ -20,32 +19,39 @@ pub fn check(text: &Text, args: &CheckArgs) -> Result<(), Failure> {
             Err(Failure::Program(d) | Failure::Data(d)) => d,
             Err(_) => &vec![],
         };
-        println!("{:#}", render::json(&text.file, &text.source, diagnostics));
+        console::out(&format!("{:#}\n", render::json(&text.file, &text.source, diagnostics)))?;
         return outcome.map(|_| ()).map_err(|f| f.silenced());
     }
     let loaded = outcome?;
-    eprint!("{}", render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+    console::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     let count = loaded.warnings.len();
     let warnings = match count {
         0 => String::new(),
         1 => ", with 1 warning".into(),
         n => format!(", with {n} warnings"),
     };
-    println!("{}: no errors{warnings}", text.file);
-    Ok(())
+    console::out(&format!("{}: no errors{warnings}\n", text.file))
 }
 
 /// The derived objective.
 pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     let loaded = program::load(text, &args.program)?;
-    eprint!("{}", render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+    console::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     let objective = fe_objective::derive(&loaded.program, &text.source)
         .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
-    print!("{}", fe_objective::explain(&loaded.program, &objective, &text.source));
-    if args.graph {
-        println!("\ngraph of the objective per row\n{}", objective.graph.dump(&[objective.value]));
+    let mut page = fe_objective::explain(&loaded.program, &objective, &text.source);
+    let rows = loaded.program.row.map_or(1, |r| r.rows);
+    match fe_train::method(&objective, &loaded.program.train, rows) {
+        Ok((method, notes)) => {
+            page += &format!("fitted by {}\n", method.describe(&objective));
+            page.extend(notes.iter().map(|note| format!("note: {note}\n")));
+        }
+        Err(e) => page += &format!("it cannot be fitted as asked: {e}\n"),
     }
-    Ok(())
+    if args.graph {
+        page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
+    }
+    console::out(&page)
 }
 
 /// Canonical layout.
@@ -56,17 +62,17 @@ pub fn fmt(args: &FmtArgs) -> Result<(), Failure> {
         let formatted = match fe_syntax::format(&text.source) {
             Ok(f) => f,
             Err(d) => {
-                eprint!("{}", render::text(&text.file, &text.source, &d, render::colour_on_stderr()));
+                console::err(&render::text(&text.file, &text.source, &d, render::colour_on_stderr()));
                 return Err(Failure::Program(vec![]));
             }
         };
         if args.check {
             if formatted != text.source {
-                eprintln!("{model}: not in the canonical layout; run `fe fmt {model}`");
+                console::err(&format!("{model}: not in the canonical layout; run `fe fmt {model}`\n"));
                 unformatted = true;
             }
         } else if model == "-" {
-            let _ = std::io::stdout().write_all(formatted.as_bytes());
+            console::out(&formatted)?;
         } else if formatted != text.source {
             fe_report::write_atomically(model, formatted)
                 .map_err(|e| Failure::Io(format!("{model} cannot be written: {e}")))?;

@@ -388,7 +388,7 @@ impl Deriver<'_> {
             penalty: false,
             estimator: if e.sampled { "pathwise" } else { "closed form" },
             reason: if e.sampled { e.reason } else { formula::why_closed(observe) },
-            formula: formula::distortion(observe, !e.sampled, self.source),
+            formula: formula::distortion(observe, !e.sampled, self.takes_expectations(observe), self.source),
             bias: None,
         };
         if !d.args.iter().any(|&a| self.g.depends_on(a, &self.random)) {
@@ -397,6 +397,12 @@ impl Deriver<'_> {
         }
         self.note_bias(&mut term);
         Ok(term)
+    }
+
+    /// Whether a Bernoulli likelihood reads data between 0 and 1, as expectations of binary ones.
+    fn takes_expectations(&self, observe: &fe_check::Observe) -> bool {
+        let between = |d: &fe_check::Data| d.node == observe.value && d.support != fe_distribution::Support::Bool;
+        observe.distribution.family.name() == "Bernoulli" && self.program.data.iter().any(between)
     }
 
     fn loss(&mut self, loss: &fe_check::Loss) -> Result<Term, Underivable> {

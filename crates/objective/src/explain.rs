@@ -79,7 +79,10 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     if !plain.is_empty() {
         writeln!(out, "\naxes")?;
         for l in plain {
-            writeln!(out, "  {}{} = {}", l.name, axes_text(o, &l.axes), formula::right_hand_side(source, l.span))?;
+            let origin = program.graph.origin_of(l.node).0 as usize;
+            let value = program.origins.get(origin).map(|&s| formula::text(source, s)).filter(|v| *v != l.name);
+            let value = value.map(|v| format!(" = {v}")).unwrap_or_default();
+            writeln!(out, "  {}{}{value}", l.name, axes_text(o, &l.axes))?;
         }
     }
     let sampling = if o.deterministic { "deterministic: no sampling, no gradient noise" } else { "sampled" };

@@ -80,23 +80,23 @@ pub(crate) fn why_closed(observe: &Observe) -> String {
 }
 
 /// The likelihood term.
-pub(crate) fn distortion(observe: &Observe, closed: bool, source: &str) -> String {
-    let density = right_hand_side(source, observe.span);
-    let head = format!("E_q[−log p({})],   p = {density}", observe.name);
-    match (closed, observe.distribution.family.name()) {
-        (true, "Normal") => {
-            format!(
-                "{head}\n= Σ ½{{(x − E m)² + Var m}}/s² + log s + ½ log 2π,   x = {}, p = Normal(m, s)",
-                observe.name
-            )
-        }
-        (true, "Poisson") => format!("{head}\n= Σ E λ − x E log λ + log x!,   x = {}, p = Poisson(λ)", observe.name),
-        (true, "Bernoulli") => {
-            format!("{head}\n= −Σ x E log p + (1 − x) E log(1 − p),   x = {}, p = Bernoulli(p)", observe.name)
-        }
-        (true, _) => head,
-        (false, _) => format!("{head}\n≈ mean over samples z ~ q"),
+pub(crate) fn distortion(observe: &Observe, closed: bool, expectations: bool, source: &str) -> String {
+    let (x, density) = (&observe.name, right_hand_side(source, observe.span));
+    let mut text = format!("E_q[−log p({x})],   p = {density}");
+    let body = match (closed, observe.distribution.family.name()) {
+        (true, "Normal") => format!("= Σ ½{{(x − E m)² + Var m}}/s² + log s + ½ log 2π,   x = {x}, p = Normal(m, s)"),
+        (true, "Poisson") => format!("= Σ E λ − x E log λ + log x!,   x = {x}, p = Poisson(λ)"),
+        (true, "Bernoulli") => format!("= −Σ x E log p + (1 − x) E log(1 − p),   x = {x}, p = Bernoulli(p)"),
+        (true, _) => String::new(),
+        (false, _) => "≈ mean over samples z ~ q".into(),
+    };
+    if !body.is_empty() {
+        text = format!("{text}\n{body}");
     }
+    if expectations {
+        text = format!("{text}\nvalues of {x} between 0 and 1 are taken as expectations of binary data");
+    }
+    text
 }
 
 /// The bias that relaxed counts bring to the gradient, in closed form (Campbell's theorem; arXiv 2602.03896). Figures

@@ -143,7 +143,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
 fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, groups: &[Group]) -> String {
     let stated = matches!(latent.guide, Guide::Stated(_));
     match posterior {
-        Posterior::Family(d) if stated => d.family.name().to_owned(),
+        Posterior::Family(d) if stated => format!("{}, as stated", d.family.name()),
         Posterior::Family(d) if mean_field => format!("mean-field {}", d.family.name()),
         Posterior::Family(d) => {
             format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
@@ -298,6 +298,9 @@ fn build_group(
     }
     let id: AxisId = g.add_axis(&format!("{name} dimension"), total);
     let (along, across) = (Axis::plain(id), Axis::plain(id).primed());
+    // What the group shares is said of its first latent.
+    let first = members.first().and_then(|&k| program.latents.get(k)).map(|l| g.origin_of(l.node));
+    let outside = g.set_origin(first.unwrap_or_default());
     let (base, base_node) = g.input(&format!("{name}.base"), &[along]);
     let (curvature, curvature_node) = g.input(&format!("{name}.curvature"), &[along, across]);
     let mean = free(g, done, program, format!("{name}.mean"), &[along], 0.0);
@@ -359,6 +362,7 @@ fn build_group(
         value: u,
         site: Site::named(&format!("{name}.noise")),
     });
+    g.set_origin(outside);
     Ok(())
 }
 

@@ -200,10 +200,8 @@ pub fn uses_lbfgs(objective: &Objective, train: &TrainSpec, rows: usize) -> bool
 ///
 /// # Errors
 /// When it asks for something the objective does not allow.
-pub fn method(problem: &Problem, train: &TrainSpec) -> Result<(Method, Vec<String>), FitError> {
-    let o = problem.objective;
+pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, Vec<String>), FitError> {
     let mut notes = vec![];
-    let rows = problem.training_rows();
     let chosen = optimizer(o, train, rows);
     if chosen == OptimizerKind::Lbfgs {
         if in_batches(train, rows) {
@@ -264,7 +262,7 @@ pub fn method(problem: &Problem, train: &TrainSpec) -> Result<(Method, Vec<Strin
 /// When a run fails, or a value stops being finite.
 pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> Result<Fit, FitError> {
     let started = Instant::now();
-    let (method, mut notes) = method(problem, train)?;
+    let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
         Method::Lbfgs { iterations, draws } => deterministic::run(problem, *iterations, *draws, monitor, started)?,
         Method::Steps { .. } => stochastic::run(problem, &method, monitor, started)?,
@@ -302,7 +300,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         values: fitted.values,
         steps: fitted.steps,
         seconds,
-        method: describe(&method, problem),
+        method: method.describe(problem.objective),
         converged: fitted.converged,
         test: fitted.test,
         interrupted: fitted.interrupted,
@@ -314,19 +312,22 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     })
 }
 
-fn describe(method: &Method, problem: &Problem) -> String {
-    match method {
-        Method::Lbfgs { draws: 0, .. } => "L-BFGS, deterministic objective".into(),
-        Method::Lbfgs { draws, .. } => format!("L-BFGS, {draws} fixed draws"),
-        Method::Steps { optimizer, batch, samples, .. } => {
-            let name = format!("{optimizer:?}").to_lowercase();
-            let rows = if problem.objective.row.is_some() { format!(", batch {batch}") } else { String::new() };
-            let drawn = if problem.objective.deterministic {
-                ", no sampling".to_owned()
-            } else {
-                format!(", {samples} sample{} a step", if *samples == 1 { "" } else { "s" })
-            };
-            format!("{name}{rows}{drawn}")
+impl Method {
+    /// The method in words.
+    pub fn describe(&self, o: &Objective) -> String {
+        match self {
+            Self::Lbfgs { draws: 0, .. } => "L-BFGS, deterministic objective".into(),
+            Self::Lbfgs { draws, .. } => format!("L-BFGS, {draws} fixed draws"),
+            Self::Steps { optimizer, batch, samples, .. } => {
+                let name = format!("{optimizer:?}").to_lowercase();
+                let rows = if o.row.is_some() { format!(", batch {batch}") } else { String::new() };
+                let drawn = if o.deterministic {
+                    ", no sampling".to_owned()
+                } else {
+                    format!(", {samples} sample{} a step", if *samples == 1 { "" } else { "s" })
+                };
+                format!("{name}{rows}{drawn}")
+            }
         }
     }
 }
