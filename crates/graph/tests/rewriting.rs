@@ -122,7 +122,7 @@ fn write(random: &mut Random, leaves: &[(InputId, Vec<Axis>)], axes: &[Axis], de
             }
         };
     }
-    let mut inner = |random: &mut Random| {
+    let inner = |random: &mut Random| {
         let less = 1 + random.below(2).min(depth - 1);
         Box::new(write(random, leaves, axes, depth - less))
     };
