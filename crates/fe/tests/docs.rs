@@ -7,7 +7,8 @@
 //!   `examples`, and what it prints must be what follows, `…` standing for lines left out.
 //!
 //! Numbers in transcripts may differ by 2 % or by two units of the last digit, times and counts of iterations by more.
-//! `UPDATE_DOCS=1 cargo test -p fe --test docs` rewrites transcripts in which nothing is left out.
+//! `UPDATE_DOCS=1 cargo test -p fe --test docs` rewrites transcripts that differ and in which nothing is
+//! left out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -164,15 +165,17 @@ fn transcript(folder: &Path, lines: &[String], place: &str, wrong: &mut Vec<Stri
         let length = after.iter().position(|l| l.starts_with("$ ")).unwrap_or(after.len());
         let (expected, next) = after.split_at(length);
         let actual = printed(&fe(folder, arguments, ""));
-        if !alike(expected, &actual) {
+        now.push(command.clone());
+        if alike(expected, &actual) {
+            now.extend_from_slice(expected);
+        } else {
             wrong.push(format!(
                 "{place}: `{command}` prints\n{}\nand the page says\n{}",
                 actual.join("\n"),
                 expected.join("\n")
             ));
+            now.extend(actual);
         }
-        now.push(command.clone());
-        now.extend(actual);
         rest = next;
     }
     now
