@@ -49,6 +49,10 @@ pub(crate) struct Checker<'a> {
     pub origins: Vec<Span>,
     /// Names already reported as unknown.
     pub unknown: HashSet<String>,
+    /// Whether the declaration at hand has axes that were not understood.
+    pub axes_unknown: bool,
+    /// Calls of the program's own functions around the expression at hand, innermost last.
+    pub calls: Vec<Span>,
     /// Whether nothing is observed and nothing lost.
     pub aimless: bool,
     /// Whether a part did not parse, or a file has no header: there is no program then.
@@ -85,6 +89,8 @@ impl<'a> Checker<'a> {
             diagnostics: vec![],
             origins: vec![whole],
             unknown: HashSet::new(),
+            axes_unknown: false,
+            calls: vec![],
             aimless: false,
             incomplete: false,
             sources: vec![],
@@ -97,9 +103,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Reports a diagnostic.
+    /// Reports a diagnostic; one inside a function of the program, once, with the call that met it.
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        let Some(&call) = self.calls.first() else { return self.diagnostics.push(diagnostic) };
+        let same = |d: &Diagnostic| d.code == diagnostic.code && d.span() == diagnostic.span();
+        if !self.diagnostics.iter().any(same) {
+            self.diagnostics.push(diagnostic.and(call, "in this call"));
+        }
     }
 
     /// Reports an error; what it stands in is silent from here on.

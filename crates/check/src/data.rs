@@ -214,6 +214,7 @@ impl<'a> Checker<'a> {
                     None => {
                         let near = nearest(&key.value, specs.iter().map(|s| s.name));
                         let known: Vec<&str> = specs.iter().map(|s| s.name).collect();
+                        let known = if name == "csv" { vec!["path", "columns"] } else { known };
                         self.report(messages::reader_argument(name, key, near, &known, usage(name)));
                         good = false;
                         continue;

@@ -218,8 +218,7 @@ impl<'a> Checker<'a> {
                 let (values, shape) = self.numbers(e)?;
                 let wanted: Vec<usize> = axes.iter().map(|a| self.graph.extent_of(a.0.id)).collect();
                 if shape != wanted {
-                    let have = self.axis_names(&axes.iter().map(|a| a.0).collect::<Vec<_>>());
-                    self.report(messages::init_shape(e.span, &shape, &have, &wanted, d.target.span));
+                    self.report(messages::init_shape(&d.target.name.value, e.span, &shape, &wanted, d.target.span));
                     return None;
                 }
                 Some(Init::Values(values))
@@ -270,7 +269,9 @@ impl<'a> Checker<'a> {
             let (target, family) = (&name.value, function.value.as_str());
             return self.fail(messages::let_distribution(target, family, function.span, d.value.span), name.span);
         }
+        self.axes_unknown = matches!(declared, Some(None));
         let mut value = self.at_site(name.value.clone(), |c| c.expression(&d.value, hint.as_deref()));
+        self.axes_unknown = false;
         value = match declared {
             Some(Some(axes)) => {
                 let mut value = self.fit_axes(value, &axes, &name.value, d.target.span);
@@ -332,7 +333,10 @@ impl<'a> Checker<'a> {
         let ty = ty.map(|t| (t.span, self.declared_type(t)));
         let left = axes.clone().unwrap_or_default();
         let categories = ty.and_then(|t| t.1).and_then(|t| t.index);
-        let drawn = self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, categories, Role::Prior));
+        self.axes_unknown = axes.is_none();
+        let drawn =
+            self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, categories, Role::Prior));
+        self.axes_unknown = false;
         let (Some(axes), Some(mut drawn)) = (axes, drawn) else { return Value::poison(name.span) };
         if matches!(ty, Some((_, None))) {
             return Value::poison(name.span);
@@ -345,6 +349,8 @@ impl<'a> Checker<'a> {
         let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
         let (input, node) = self.graph.input(&name.value, &order);
         let indicator = by.and_then(|by| self.indicator(by, support));
+        self.variance_warning(&drawn);
+        self.overflow_warning(&drawn);
         self.latents.push(Latent {
             name: name.value.clone(),
             input,

@@ -373,22 +373,14 @@ impl<'a> Checker<'a> {
         if value.level == Level::Data {
             return self.narrow_for(family, parameter, value);
         }
-        let constant = (value.level == Level::Constant).then_some(value.range);
+        let local = |name: &str| self.locals.last().is_some_and(|l| l.contains_key(name));
         let named = match bare(e).kind.as_ref() {
-            ExprKind::Name(name) => self.scope.get(name).map(|entry| (name.clone(), entry.kind, entry.span)),
+            ExprKind::Name(name) if !local(name) => {
+                self.scope.get(name).map(|entry| (name.clone(), entry.kind, entry.span))
+            }
             _ => None,
         };
-        let logits = family.alternatives().iter().any(|a| a.parameters.iter().any(|p| p.name == "logits"));
-        self.report(messages::argument_range(
-            family.name(),
-            parameter,
-            value.span,
-            &written(e),
-            value.range,
-            constant.is_some(),
-            named,
-            logits,
-        ));
+        self.report(messages::argument_range(family, parameter, value, &written(e), named));
         false
     }
 

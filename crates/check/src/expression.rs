@@ -1,5 +1,6 @@
 //! Elaboration of expressions: operators, `if`, lists, indexing, pipes.
 
+use fe_distribution::Support;
 use fe_graph::{Axis, Unary};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, UnaryOperator};
@@ -9,7 +10,7 @@ use crate::functions::Input;
 use crate::messages;
 use crate::range::Range;
 use crate::scope::{Kind, bare, nearest};
-use crate::value::{Level, Value};
+use crate::value::Value;
 
 /// How deep expressions may nest.
 const DEEPEST: usize = 150;
@@ -201,8 +202,14 @@ impl<'a> Checker<'a> {
         if value.poison {
             return None;
         }
-        let r = value.range;
-        if (r.whole && r.low >= 0.0 && r.high <= 1.0) || value.level == Level::Data && value.datum.is_some() {
+        if value.range.within(Support::Bool) {
+            return Some(value);
+        }
+        // Data are checked while loading.
+        if let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k))
+            && datum.support == Support::Real
+        {
+            datum.support = Support::Bool;
             return Some(value);
         }
         self.report(messages::not_a_truth(value.span));

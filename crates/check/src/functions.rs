@@ -271,7 +271,9 @@ impl<'a> Checker<'a> {
         }
         let locals: HashMap<String, Value> = parameters.iter().map(|p| p.value.clone()).zip(values).collect();
         self.locals.push(locals);
+        self.calls.push(span);
         let value = self.expression(body, None);
+        self.calls.pop();
         self.locals.pop();
         value
     }
@@ -316,12 +318,10 @@ impl<'a> Checker<'a> {
         let mut elementwise = None;
         for input in rest {
             let axis = match input {
-                Input::Expr(e) if matches!(bare(e).kind.as_ref(), ExprKind::Primed { .. } | ExprKind::Text(_)) => {
-                    match self.axis(bare(e)) {
-                        Some(axis) => Some(axis),
-                        None => return Value::poison(span),
-                    }
-                }
+                Input::Expr(e) if self.can_only_be_an_axis(e) => match self.axis(bare(e)) {
+                    Some(axis) => Some(axis),
+                    None => return Value::poison(span),
+                },
                 other => {
                     let value = self.input(other);
                     if value.poison && value.axis.is_none() {
@@ -364,6 +364,18 @@ impl<'a> Checker<'a> {
             }
         }
         self.reduced(name, &x, &over, span)
+    }
+
+    /// A primed name, a quoted one, or one that is not declared.
+    fn can_only_be_an_axis(&self, e: &Expr) -> bool {
+        match bare(e).kind.as_ref() {
+            ExprKind::Primed { .. } | ExprKind::Text(_) => true,
+            ExprKind::Name(name) => {
+                let local = self.locals.last().is_some_and(|l| l.contains_key(name));
+                !local && self.scope.get(name).is_none() && name != "pi"
+            }
+            _ => false,
+        }
     }
 
     /// The axis of `x` that a size names: `sum(x, 64)`. Between a number and an axis, `max` and `min` take the number.

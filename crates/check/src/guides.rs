@@ -23,7 +23,7 @@ impl<'a> Checker<'a> {
         let mut groups = 0;
         let mut stars: Vec<(&'a Statement, Span)> = vec![];
         for statement in &ast.statements {
-            let StatementKind::Guide { targets, star, body, by } = &statement.kind else { continue };
+            let StatementKind::Guide { targets, star, .. } = &statement.kind else { continue };
             if let Some(star) = star {
                 if let Some(first) = stars.first() {
                     self.report(messages::stated_twice("guide *", *star, first.1));
@@ -33,11 +33,10 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let of: Vec<usize> = targets.iter().filter_map(|t| self.guided(t, statement)).collect();
-            let whole = of.len() == targets.len();
-            self.guide(statement, body, &of, targets, by.as_ref(), whole, &mut groups);
+            self.guide(statement, &of, &mut groups);
         }
         for (statement, star) in stars {
-            let StatementKind::Guide { body, by, .. } = &statement.kind else { continue };
+            let StatementKind::Guide { body, .. } = &statement.kind else { continue };
             let free: Vec<usize> = self
                 .latents
                 .iter()
@@ -53,7 +52,7 @@ impl<'a> Checker<'a> {
                 self.report(messages::star_family(&function.value, function.span, star));
                 continue;
             }
-            self.guide(statement, body, &free, &[], by.as_ref(), true, &mut groups);
+            self.guide(statement, &free, &mut groups);
         }
     }
 
@@ -95,17 +94,9 @@ impl<'a> Checker<'a> {
         Some(at)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn guide(
-        &mut self,
-        statement: &'a Statement,
-        body: &'a GuideBody,
-        of: &[usize],
-        targets: &'a [Target],
-        by: Option<&'a Name>,
-        whole: bool,
-        groups: &mut usize,
-    ) {
+    /// What a statement says of the latents with these numbers.
+    fn guide(&mut self, statement: &'a Statement, of: &[usize], groups: &mut usize) {
+        let StatementKind::Guide { targets, body, by, .. } = &statement.kind else { return };
         let set = |c: &mut Self, guide: &Guide| {
             for &k in of {
                 if let Some(latent) = c.latents.get_mut(k) {
@@ -138,15 +129,17 @@ impl<'a> Checker<'a> {
                     }
                     return;
                 }
-                if let ([first, second, ..], true) = (targets, whole) {
+                if let [first, second, ..] = targets.as_slice() {
                     self.report(messages::guide_of_several(e.span, first.name.span, second.name.span));
                     return;
                 }
                 match of {
-                    &[k] => self.stated(e, k, statement, targets, by),
+                    &[k] => self.stated(e, k, statement, targets, by.as_ref()),
                     // Its latent is not known, but mistakes inside are mistakes still.
                     _ => {
+                        self.axes_unknown = true;
                         self.distribution(e, &[], None, Role::Guide);
+                        self.axes_unknown = false;
                     }
                 }
             }
@@ -233,9 +226,8 @@ impl<'a> Checker<'a> {
                 return;
             }
         }
-        if family == latent.prior.family.name() {
-            self.variance_warning(&drawn);
-        }
+        self.variance_warning(&drawn);
+        self.overflow_warning(&drawn);
         let indicator = by.and_then(|by| self.indicator(by, latent.support));
         if let Some(latent) = self.latents.get_mut(k) {
             latent.indicator = indicator.unwrap_or(latent.indicator);

@@ -3,7 +3,7 @@
 use fe_distribution::Support;
 use fe_graph::Axis;
 use fe_syntax::Span;
-use fe_syntax::ast::Name;
+use fe_syntax::ast::{Expr, ExprKind, Name};
 
 use crate::axes::whole_size;
 use crate::checker::Checker;
@@ -71,7 +71,10 @@ impl<'a> Checker<'a> {
     }
 
     /// The axis a layer leads to: an axis, or the one named by a size.
-    fn width(&mut self, e: &fe_syntax::ast::Expr) -> Option<Axis> {
+    fn width(&mut self, e: &Expr) -> Option<Axis> {
+        if let ExprKind::Name(_) = e.kind.as_ref() {
+            return self.axis(e);
+        }
         let value = self.expression(e, None);
         if value.axis.is_some() {
             return value.axis;

@@ -14,6 +14,9 @@ impl<'a> Checker<'a> {
     /// `[a, b]`, over the axes of the hint.
     pub fn list(&mut self, items: &[Expr], hint: Option<&[Axis]>, span: Span) -> Value {
         let Some(axes) = hint.filter(|h| !h.is_empty()) else {
+            if self.axes_unknown {
+                return Value::poison(span);
+            }
             return self.fail(messages::list_without_axes(span), span);
         };
         let Some((&axis, rest)) = axes.split_first() else { return Value::poison(span) };
@@ -31,10 +34,8 @@ impl<'a> Checker<'a> {
         if let Some(value) = self.literal_list(items, axes, span) {
             return value;
         }
-        let parts: Vec<Value> = items
-            .iter()
-            .map(|item| self.expression(item, (!rest.is_empty()).then_some(rest)))
-            .collect();
+        let parts: Vec<Value> =
+            items.iter().map(|item| self.expression(item, (!rest.is_empty()).then_some(rest))).collect();
         if parts.iter().any(|p| p.poison) {
             return Value::poison(span);
         }

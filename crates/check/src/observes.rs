@@ -36,8 +36,11 @@ impl<'a> Checker<'a> {
         let value = self.observed(target);
         let left = value.as_ref().map(|v| v.axes.clone()).unwrap_or_default();
         let categories = value.as_ref().and_then(|v| v.index);
+        self.axes_unknown = value.is_none();
         let name = target.name.value.as_str();
-        let drawn = self.at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
+        let drawn = self
+            .at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
+        self.axes_unknown = false;
         let (Some(value), Some(drawn)) = (value, drawn) else { return };
         if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
             return;

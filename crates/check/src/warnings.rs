@@ -100,18 +100,18 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The part of an exponent that itself grows without bound faster than linearly in parameters and latents.
+    /// The part of an exponent that itself grows faster than linearly in parameters or latents.
     fn explosive(&self, e: &Expr) -> Option<(fe_syntax::Span, &'static str)> {
         let mut stack = vec![e];
         while let Some(e) = stack.pop() {
-            let free = |e: &Expr| {
+            let reads = |e: &Expr, level: Level| {
                 let mut reads = vec![];
                 expression_reads(e, &mut reads);
-                reads.iter().any(|r| self.values.get(r.0).is_some_and(|v| v.level >= Level::Random))
+                reads.iter().any(|r| self.values.get(r.0).is_some_and(|v| v.level >= level))
             };
             match e.kind.as_ref() {
                 ExprKind::Call { function, arguments }
-                    if function.value == "exp" && arguments.iter().any(|a| free(&a.value)) =>
+                    if function.value == "exp" && arguments.iter().any(|a| reads(&a.value, Level::Free)) =>
                 {
                     return Some((e.span, "an exponential"));
                 }
@@ -125,7 +125,7 @@ impl<'a> Checker<'a> {
                 }
                 ExprKind::Binary { operator, left, right } if operator.value == BinaryOperator::Power => {
                     let steep = matches!(bare(right).kind.as_ref(), ExprKind::Number { value, .. } if *value >= 2.0);
-                    if steep && free(left) {
+                    if steep && reads(left, Level::Random) {
                         return Some((e.span, "a power"));
                     }
                 }

@@ -1,8 +1,8 @@
 //! `fe check`, `fe explain` and `fe fmt`.
 
 use crate::cli::{CheckArgs, ExplainArgs, FmtArgs};
-use crate::console;
 use crate::failure::Failure;
+use crate::output;
 use crate::program::{self, Text};
 use crate::render;
 
@@ -19,24 +19,24 @@ pub fn check(text: &Text, args: &CheckArgs) -> Result<(), Failure> {
             Err(Failure::Program(d) | Failure::Data(d)) => d,
             Err(_) => &vec![],
         };
-        console::out(&format!("{:#}\n", render::json(&text.file, &text.source, diagnostics)))?;
+        output::out(&format!("{:#}\n", render::json(&text.file, &text.source, diagnostics)))?;
         return outcome.map(|_| ()).map_err(|f| f.silenced());
     }
     let loaded = outcome?;
-    console::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+    output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     let count = loaded.warnings.len();
     let warnings = match count {
         0 => String::new(),
         1 => ", with 1 warning".into(),
         n => format!(", with {n} warnings"),
     };
-    console::out(&format!("{}: no errors{warnings}\n", text.file))
+    output::out(&format!("{}: no errors{warnings}\n", text.file))
 }
 
 /// The derived objective.
 pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     let loaded = program::load(text, &args.program)?;
-    console::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+    output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     let objective = fe_objective::derive(&loaded.program, &text.source)
         .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
     let mut page = fe_objective::explain(&loaded.program, &objective, &text.source);
@@ -51,7 +51,7 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     if args.graph {
         page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
     }
-    console::out(&page)
+    output::out(&page)
 }
 
 /// Canonical layout.
@@ -62,17 +62,17 @@ pub fn fmt(args: &FmtArgs) -> Result<(), Failure> {
         let formatted = match fe_syntax::format(&text.source) {
             Ok(f) => f,
             Err(d) => {
-                console::err(&render::text(&text.file, &text.source, &d, render::colour_on_stderr()));
+                output::err(&render::text(&text.file, &text.source, &d, render::colour_on_stderr()));
                 return Err(Failure::Program(vec![]));
             }
         };
         if args.check {
             if formatted != text.source {
-                console::err(&format!("{model}: not in the canonical layout; run `fe fmt {model}`\n"));
+                output::err(&format!("{model}: not in the canonical layout; run `fe fmt {model}`\n"));
                 unformatted = true;
             }
         } else if model == "-" {
-            console::out(&formatted)?;
+            output::out(&formatted)?;
         } else if formatted != text.source {
             fe_report::write_atomically(model, formatted)
                 .map_err(|e| Failure::Io(format!("{model} cannot be written: {e}")))?;

@@ -23,14 +23,20 @@ pub struct Run<'a> {
     pub problem: &'a Problem<'a>,
 }
 
+/// Makes the folder, before anything is fitted for it.
+pub fn create(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|e| unwritten(folder, &e))
+}
+
+fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Failure {
+    Failure::Io(format!("{} cannot be written: {e}", what.display()))
+}
+
 /// Writes everything.
 pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
-    let failed =
-        |what: &Path, e: &dyn std::fmt::Display| Failure::Io(format!("{} cannot be written: {e}", what.display()));
-    std::fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        write_atomically(&path, bytes).map_err(|e| failed(&path, &e))
+        write_atomically(&path, bytes).map_err(|e| unwritten(&path, &e))
     };
     put("model.fe", run.source.as_bytes())?;
     put("run.json", format!("{:#}\n", run.run_json).as_bytes())?;

@@ -1,6 +1,6 @@
 //! Why a command ends otherwise than well, and its exit code.
 
-use fe_syntax::Diagnostic;
+use fe_syntax::{Diagnostic, Severity};
 
 /// A failure, by kind; each kind has one exit code.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub enum Failure {
     Usage(String),
     /// The data are wrong or missing: diagnostics at their readers.
     Data(Vec<Diagnostic>),
-    /// The fit failed: a message, and where in the program.
-    Fit(Diagnostic),
+    /// The fit failed: what, and where in the program.
+    Fit(Vec<Diagnostic>),
     /// With `--strict`: no convergence verdict.
     Unconverged(String),
     /// Files are not in the canonical layout.
@@ -43,5 +43,49 @@ impl Failure {
             Self::Unconverged(_) => 5,
             Self::Internal(_) => 70,
         }
+    }
+
+    /// What is wrong at places of the program.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Program(d) | Self::Data(d) | Self::Fit(d) => d,
+            _ => &[],
+        }
+    }
+
+    /// What is said below the diagnostics: lines, or nothing.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Program(d) | Self::Data(d) | Self::Fit(d) => {
+                match d.iter().filter(|d| d.severity == Severity::Error).count() {
+                    0 | 1 => String::new(),
+                    errors => format!("{errors} errors\n"),
+                }
+            }
+            Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
+            Self::Unconverged(test) => format!("fe: not converged: {test}\n"),
+            Self::Internal(message) => fault(message),
+            Self::Unformatted => String::new(),
+        }
+    }
+}
+
+/// What is said of a fault of the compiler.
+pub fn fault(message: &str) -> String {
+    format!("fe: a fault of the compiler itself: {message}\nplease report it, with the program and the command\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_compiler_says_so_and_asks_for_a_report() {
+        let failure = Failure::Internal("an input was not given".into());
+        assert_eq!(failure.code(), 70);
+        assert_eq!(
+            failure.message(),
+            "fe: a fault of the compiler itself: an input was not given\nplease report it, with the program and the command\n"
+        );
     }
 }

@@ -2,10 +2,12 @@
 
 mod cli;
 mod commands;
+
 mod data;
 mod directory;
 mod document;
 mod failure;
+mod output;
 mod program;
 mod progress;
 mod render;
@@ -24,8 +26,7 @@ const THREADS: &str = "RAYON_NUM_THREADS";
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        eprintln!("fe: a fault of the compiler itself: {info}");
-        eprintln!("please report it, with the program and the command");
+        output::err(&failure::fault(&info.to_string()));
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -90,26 +91,10 @@ fn restart(mut command: std::process::Command) -> std::io::Result<()> {
 
 fn finish(outcome: Result<(), Failure>, text: Option<&Text>) -> ExitCode {
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
-    let code = failure.code();
-    match failure {
-        Failure::Program(d) | Failure::Data(d) => show(text, &d),
-        Failure::Fit(d) => show(text, &[d]),
-        Failure::Usage(message) | Failure::Io(message) => eprintln!("fe: {message}"),
-        Failure::Unconverged(test) => eprintln!("fe: not converged: {test}"),
-        Failure::Internal(message) => {
-            eprintln!("fe: a fault of the compiler itself: {message}");
-            eprintln!("please report it, with the program and the command");
-        }
-        Failure::Unformatted => {}
+    if let Some(text) = text {
+        let diagnostics = failure.diagnostics();
+        output::err(&render::text(&text.file, &text.source, diagnostics, render::colour_on_stderr()));
     }
-    ExitCode::from(code)
-}
-
-fn show(text: Option<&Text>, diagnostics: &[fe_syntax::Diagnostic]) {
-    let Some(text) = text else { return };
-    eprint!("{}", render::text(&text.file, &text.source, diagnostics, render::colour_on_stderr()));
-    let errors = diagnostics.iter().filter(|d| d.severity == fe_syntax::Severity::Error).count();
-    if errors > 1 {
-        eprintln!("{errors} errors");
-    }
+    output::err(&failure.message());
+    ExitCode::from(failure.code())
 }

@@ -11,6 +11,9 @@ use fe_syntax::{Diagnostic, Severity, Span};
 use crate::cli::ProgramArgs;
 use crate::failure::Failure;
 
+/// The code of an override that the program has no place for: the command line is wrong, and not the program.
+const SET_UNKNOWN: &str = "E0113";
+
 /// A program's text and what is called by it.
 pub struct Text {
     /// As shown in messages.
@@ -106,6 +109,10 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
         if !all.contains(&d) {
             all.push(d);
         }
+    }
+    if let Some(d) = all.iter().find(|d| d.code == SET_UNKNOWN) {
+        let help = d.help.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
+        return Err(Failure::Usage(format!("{}{help}", d.message)));
     }
     all.sort_by_key(|d| (d.span(), d.code));
     let wrong = all.iter().any(|d| d.severity == Severity::Error);

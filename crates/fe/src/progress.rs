@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use fe_train::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
+
 /// How often a plain line is printed.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -69,8 +71,8 @@ impl Monitor for Progress {
         } else if !self.quiet && self.last.elapsed() >= EVERY {
             self.last = Instant::now();
             match total {
-                Some(t) => eprintln!("step {done} of {t}, objective {average:.4}"),
-                None => eprintln!("step {done}, objective {average:.4}"),
+                Some(t) => output::err(&format!("step {done} of {t}, objective {average:.4}\n")),
+                None => output::err(&format!("step {done}, objective {average:.4}\n")),
             }
         }
         !self.stop.load(Ordering::SeqCst)
@@ -79,7 +81,7 @@ impl Monitor for Progress {
     fn note(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if !self.quiet => eprintln!("{text}"),
+            None if !self.quiet => output::err(&format!("{text}\n")),
             None => {}
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use fe_candle::{CandleExecutor, Precision};
 use fe_check::{OptimizerKind, Program, TrainSpec};
 use fe_graph::{Executor, NonFinite};
+use fe_objective::Objective;
 use fe_syntax::{Diagnostic, Span};
 use fe_train::{FitError, Problem};
 use serde_json::json;
@@ -12,7 +13,7 @@ use serde_json::json;
 use crate::cli::{PrecisionArg, RunArgs};
 use crate::failure::Failure;
 use crate::program::{self, Text};
-use crate::{data, directory, document, progress, render};
+use crate::{data, directory, document, output, progress, render};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -21,7 +22,7 @@ const DOUBLE_BELOW: usize = 100_000;
 pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let loaded = program::load(text, &args.program)?;
     if !args.quiet {
-        eprint!("{}", render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
+        output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     }
     let mut program = loaded.program;
     program.train = overridden(program.train.clone(), args);
@@ -45,6 +46,8 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         None if fe_train::uses_lbfgs(&objective, &program.train, rows) => Precision::F64,
         None => Precision::F32,
     };
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&program.name));
+    directory::create(&folder)?;
     let executor = CandleExecutor::new(precision, &args.device).map_err(|e| Failure::Usage(e.to_string()))?;
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
     let problem = Problem::new(&objective, &executor, arrays.tensors, split, seed).map_err(internal)?;
@@ -52,7 +55,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let mut display = progress::Progress::new(args.quiet);
     let result = fe_train::fit(&problem, &program.train, &mut display);
     display.finish();
-    let fit = result.map_err(|e| failed(e, &program))?;
+    let fit = result.map_err(|e| failed(e, &program, &objective))?;
 
     let setting = document::Setting {
         seed,
@@ -62,7 +65,6 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     };
     let executor_name = setting.executor.clone();
     let document = document::document(&program, &objective, &fit, setting);
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&program.name));
     let run_json = json!({
         "fe_version": env!("CARGO_PKG_VERSION"),
         "program": text.file,
@@ -80,10 +82,10 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let run = directory::Run { source: &text.source, run_json, fit: &fit, document: &document, problem: &problem };
     directory::write(&folder, &run)?;
     if args.json {
-        print!("{}", fe_report::json(&document));
+        output::out(&fe_report::json(&document))?;
     } else if !args.quiet {
-        print!("{}", fe_report::terminal(&document, width(), render::colour_on_stdout()));
-        println!("\nsaved in {}", folder.display());
+        let ledger = fe_report::terminal(&document, width(), render::colour_on_stdout());
+        output::out(&format!("{ledger}\nsaved in {}\n", folder.display()))?;
     }
     if args.strict && !fit.converged {
         return Err(Failure::Unconverged(fit.test));
@@ -116,7 +118,7 @@ fn width() -> usize {
         .clamp(60, 200)
 }
 
-fn failed(e: FitError, program: &Program) -> Failure {
+fn failed(e: FitError, program: &Program, objective: &Objective) -> Failure {
     match e {
         FitError::Execution(fe_graph::ExecutionError::Index { origin, value, extent }) => {
             let message = format!("an index is {value}, outside the {extent} places of its axis");
@@ -128,7 +130,10 @@ fn failed(e: FitError, program: &Program) -> Failure {
             let span = program.train.span.unwrap_or_default();
             Failure::Program(vec![Diagnostic::error("E0801", message, span, "asked for here")])
         }
-        FitError::NonFinite { step, terms, place } => Failure::Fit(non_finite(program, step, &terms, place.as_deref())),
+        FitError::NonFinite { step, terms, place } => {
+            let first = objective.terms.iter().find(|t| terms.contains(&t.name)).map(|t| t.span);
+            Failure::Fit(vec![non_finite(program, step, &terms, first, place.as_deref())])
+        }
     }
 }
 
@@ -136,20 +141,31 @@ fn span_of(program: &Program, origin: fe_graph::Origin) -> Span {
     program.origins.get(origin.0 as usize).copied().unwrap_or_default()
 }
 
-fn non_finite(program: &Program, step: u64, terms: &[String], place: Option<&NonFinite>) -> Diagnostic {
+fn non_finite(
+    program: &Program,
+    step: u64,
+    terms: &[String],
+    first: Option<Span>,
+    place: Option<&NonFinite>,
+) -> Diagnostic {
     let of = match terms {
         [] => "its gradient".to_owned(),
         terms => format!("the term{} `{}`", if terms.len() == 1 { "" } else { "s" }, terms.join("`, `")),
     };
     let message = format!("the free energy stopped being finite at step {step}, in {of}");
     let (span, label) = match place {
-        None => (program.objective.span.unwrap_or_default(), "no single operation was found".to_owned()),
+        None => (
+            first.or(program.objective.span).unwrap_or_default(),
+            "no single operation is to blame: a sum over rows, or a gradient, left the range of numbers".to_owned(),
+        ),
         Some(p) => {
             let at: Vec<String> = p.index.iter().map(|(axis, k)| format!("{axis} = {k}")).collect();
             let at = if at.is_empty() { String::new() } else { format!(" at {}", at.join(", ")) };
             let of: Vec<String> = p.operands.iter().map(|v| format!("{v:.6}")).collect();
             let of = if of.is_empty() { String::new() } else { format!(" of {}", of.join(" and ")) };
-            (span_of(program, p.origin), format!("{}{of} gives {}{at}", p.operation, p.value))
+            // What belongs to no line of its own is said of the term.
+            let own = (p.origin != fe_graph::Origin::default()).then(|| span_of(program, p.origin));
+            (own.or(first).unwrap_or_default(), format!("{}{of} gives {}{at}", p.operation, p.value))
         }
     };
     let help = match program.train.optimizer {

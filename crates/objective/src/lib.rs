@@ -5,8 +5,11 @@ mod expectation;
 mod explain;
 mod formula;
 mod guides;
+mod joints;
+mod ledger;
 mod objective;
 mod prepare;
+mod terms;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;

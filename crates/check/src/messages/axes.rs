@@ -181,7 +181,10 @@ pub fn list_length(span: Span, given: usize, axis: &str, extent: usize, stated: 
 pub fn list_rank(span: Span, levels: usize, axes: &str) -> Diagnostic {
     let rank = axes.split(", ").count();
     let plural = |n: usize, word: &str| if n == 1 { format!("one {word}") } else { format!("{n} {word}s") };
-    let message = format!("a list has one level of brackets for each axis, and there is {} for [{axes}]", plural(levels, "level"));
+    let message = format!(
+        "a list has one level of brackets for each axis, and there is {} for [{axes}]",
+        plural(levels, "level")
+    );
     let message = if levels == 1 { message } else { message.replace("there is", "there are") };
     error("E0215", message, span, format!("{} is due", plural(rank, "level")).replace("levels is", "levels are"))
         .help("name it with its own axes first, as in `let a[S] = [1, 0]` or `let F[S, S'] = [[1, 0], [0, 1]]`")
@@ -216,14 +219,15 @@ pub fn index_scalar(span: Span, value: Span) -> Diagnostic {
 }
 
 pub fn index_count(span: Span, given: usize, have: &str) -> Diagnostic {
-    let rank = have.split(", ").filter(|s| !s.is_empty()).count();
-    error(
-        "E0219",
-        format!("a number picks by its place, and {given} of {rank} places are given"),
-        span,
-        format!("has axes [{have}]"),
-    )
-    .help(format!("give an index for every axis, as in `x[{have}]` with numbers in some places"))
+    let rank = have.split(", ").count();
+    let plural = |n: usize, one: &str, more: &str| if n == 1 { format!("one {one}") } else { format!("{n} {more}") };
+    let message = format!(
+        "a number picks by its place: {} for {}",
+        plural(given, "index", "indices"),
+        plural(rank, "axis", "axes")
+    );
+    error("E0219", message, span, format!("has axes [{have}]"))
+        .help(format!("give an index for every axis, and an axis where all of it is kept: `x[{have}]`"))
 }
 
 pub fn index_type(span: Span) -> Diagnostic {

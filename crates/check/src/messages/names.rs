@@ -157,8 +157,8 @@ pub fn set_not_a_number(name: &str, text: &str) -> Diagnostic {
 }
 
 pub fn not_constant(what: &str, span: Span, free: &str, place: Span) -> Diagnostic {
-    let found =
-        error("E0115", format!("{what} is a number known before anything is fitted"), span, "not such a number");
+    let label = if place == span { free } else { "not such a number" };
+    let found = error("E0115", format!("{what} is a number known before anything is fitted"), span, label);
     let found = if place == span { found } else { found.and(place, free.to_owned()) };
     found.help("use numbers, sizes of axes, and names declared with `const`")
 }

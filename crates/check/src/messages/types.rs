@@ -1,12 +1,13 @@
 //! E0300 to E0399: types, supports, distributions.
 
-use fe_distribution::{Parameter, Support};
+use fe_distribution::{Family, Parameter, Support};
 use fe_syntax::ast::Name;
 use fe_syntax::{Diagnostic, Span};
 
 use crate::distributions::Role;
 use crate::range::Range;
 use crate::scope::Kind;
+use crate::value::{Level, Value};
 
 use super::{did_you_mean, error, list_of};
 
@@ -49,8 +50,11 @@ pub fn linked_family(name: &str, span: Span, instead: &str) -> Diagnostic {
 }
 
 pub fn family_without_call(name: &str, span: Span) -> Diagnostic {
-    error("E0303", format!("`{name}` needs its arguments in parentheses"), span, "not called")
-        .help(format!("write `{name}(…)`, or `{name}()` where it has none"))
+    let call = match name {
+        "FullRank" | "MeanField" | "Flat" => format!("{name}()"),
+        _ => format!("{name}(…)"),
+    };
+    error("E0303", format!("`{name}` needs parentheses"), span, "not called").help(format!("write `{call}`"))
 }
 
 pub fn not_a_distribution(span: Span, role: Role) -> Diagnostic {
@@ -81,25 +85,22 @@ pub fn guide_word_as_distribution(name: &str, span: Span) -> Diagnostic {
         .help(format!("write `guide mu, tau ~ {name}()`"))
 }
 
-#[allow(clippy::too_many_arguments)]
+/// `value` is the argument, `written` its text, and `named` what it names where it is a bare name.
 pub fn argument_range(
-    family: &str,
+    family: &dyn Family,
     parameter: &Parameter,
-    span: Span,
+    value: &Value,
     written: &str,
-    range: Range,
-    constant: bool,
     named: Option<(String, Kind, Span)>,
-    logits: bool,
 ) -> Diagnostic {
-    let name = parameter.name;
-    let what = format!("the {name} of `{family}`");
+    let (name, range, span) = (parameter.name, value.range, value.span);
+    let what = format!("the {name} of `{}`", family.name());
     let needs = match parameter.support {
         Support::Positive => "positive".to_owned(),
         Support::Unit => "between 0 and 1".to_owned(),
         other => other.describe(),
     };
-    if constant {
+    if value.level == Level::Constant {
         let label = if range.low == range.high {
             format!("this is {}", range.low)
         } else {
@@ -110,10 +111,10 @@ pub fn argument_range(
             Some((_, kind, declared)) => found.and(declared, format!("{} here", kind.describe())),
             None => found,
         };
-        return found.help(match (family, name) {
-            ("Poisson" | "Exponential", "rate") => "write a number above 0".into(),
-            (_, _) if parameter.support == Support::Unit => "write a number from 0 to 1".into(),
-            _ => format!("write a number above 0 for the {name}"),
+        return found.help(if parameter.support == Support::Unit {
+            "write a number from 0 to 1".to_owned()
+        } else {
+            format!("write a number above 0 for the {name}")
         });
     }
     let may = match parameter.support {
@@ -122,28 +123,29 @@ pub fn argument_range(
         _ => format!("may be {}", range.describe()).replace("may be negative", "may be any number"),
     };
     let found = error("E0307", format!("{what} must be {needs}, and `{written}` {may}"), span, may);
-    let declare = named.filter(|n| matches!(n.1, Kind::Param | Kind::Latent | Kind::Let));
+    let declare = named.filter(|n| matches!(n.1, Kind::Param | Kind::Latent | Kind::Let) && range.low < 0.0);
     let found = match &declare {
         Some((name, kind, declared)) => found.and(*declared, format!("`{name}` is {} of any sign", kind.describe())),
         None => found,
     };
-    match parameter.support {
-        Support::Unit if logits => found.help(format!("write `{family}(logits = {written})`, or `sigmoid({written})`")),
-        Support::Unit => found.help(format!("write `sigmoid({written})`")),
-        Support::Positive if range.low == 0.0 => {
-            found.help(format!("write `softplus(…)` or `exp(…)`, or add a small number: `{written} + 0.001`"))
+    let logits = family.alternatives().iter().any(|a| a.parameters.iter().any(|p| p.name == "logits"));
+    found.help(match (parameter.support, declare) {
+        (Support::Unit, _) if logits => {
+            format!("write `{}(logits = {written})`, or `sigmoid({written})`", family.name())
         }
-        Support::Positive => match declare {
-            Some((name, Kind::Param, _)) => {
-                found.help(format!("declare `param {name} : positive = 1`, or write `exp({written})`"))
-            }
-            Some((name, Kind::Latent, _)) => {
-                found.help(format!("declare `latent {name} : positive ~ …`, or write `exp({written})`"))
-            }
-            _ => found.help(format!("write `exp({written})` or `softplus({written})`")),
-        },
-        _ => found.help(format!("it must be {needs}")),
-    }
+        (Support::Unit, _) => format!("write `sigmoid({written})`"),
+        (Support::Positive, _) if range.low == 0.0 => {
+            format!("write `softplus(…)` or `exp(…)`, or add a small number: `{written} + 0.001`")
+        }
+        (Support::Positive, Some((name, Kind::Param, _))) => {
+            format!("declare `param {name} : positive = 1`, or write `exp({written})`")
+        }
+        (Support::Positive, Some((name, Kind::Latent, _))) => {
+            format!("declare `latent {name} : positive ~ …`, or write `exp({written})`")
+        }
+        (Support::Positive, _) => format!("write `exp({written})` or `softplus({written})`"),
+        _ => format!("it must be {needs}"),
+    })
 }
 
 pub fn data_range(
@@ -243,7 +245,13 @@ pub fn unknown_normaliser(name: &str, place: Span, ty: Support, family: &str, pr
     let message = format!("the share of this `{family}` that lies in {} is not known in closed form", ty.describe());
     error("E0318", message, place, format!("restricts `{name}` to a part of its prior"))
         .and(prior, "restricted here")
-        .help("choose a prior on that range, such as `LogNormal`, `Gamma`, `Beta` or `Uniform`")
+        .help(match ty {
+            Support::Positive => {
+                "choose a positive prior: `HalfNormal`, `HalfCauchy`, `LogNormal`, `Gamma`, `Exponential`"
+            }
+            Support::Unit => "choose a prior between 0 and 1: `Beta` or `Uniform`",
+            _ => "choose a prior on that range: `Uniform`, or a `Beta` that is scaled",
+        })
 }
 
 pub fn init_arguments(function: &Name, span: Span) -> Diagnostic {
@@ -261,16 +269,16 @@ pub fn init_ends(span: Span, low: f64, high: f64) -> Diagnostic {
         .help(format!("write `uniform({high}, {low})`"))
 }
 
-pub fn init_shape(span: Span, given: &[usize], have: &str, wanted: &[usize], target: Span) -> Diagnostic {
-    let text = |s: &[usize]| s.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
-    error(
-        "E0321",
-        format!("this list is {} and the axes [{have}] are {}", text(given), text(wanted)),
-        span,
-        text(given),
-    )
-    .and(target, text(wanted))
-    .help("give as many elements as the axes have")
+pub fn init_shape(name: &str, span: Span, given: &[usize], wanted: &[usize], target: Span) -> Diagnostic {
+    let text = |s: &[usize]| match s {
+        [] => "a single number".to_owned(),
+        [n] => format!("{n} elements"),
+        _ => s.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × "),
+    };
+    let message = format!("this list has {}, and `{name}` has {}", text(given), text(wanted));
+    error("E0321", message, span, text(given))
+        .and(target, text(wanted))
+        .help("give as many elements as the axes have, or one number for all")
 }
 
 pub fn init_outside(span: Span, value: f64, support: Support, ty: Option<Span>) -> Diagnostic {

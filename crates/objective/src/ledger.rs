@@ -1,0 +1,192 @@
+//! What is reported besides the terms: samples of latents, meters, the posterior table, reconstructions, weights.
+
+use std::collections::{HashMap, HashSet};
+
+use fe_distribution::Statistic;
+use fe_graph::{Axis, Graph, NodeId, axis};
+
+use crate::derive::Deriver;
+use crate::guides::{self, Posterior};
+use crate::objective::{LatentNodes, Reported};
+
+/// The largest number of elements a value may have to stand in the posterior table.
+const TABLE_LIMIT: usize = 1000;
+
+impl Deriver<'_> {
+    /// A draw of a node, where one is known.
+    pub(crate) fn drawn(&mut self, node: NodeId) -> Option<NodeId> {
+        let node = self.after(node);
+        let drawn = self.g.substitute(&[node], &self.draws).first().copied()?;
+        let open: HashSet<NodeId> = self.random.iter().copied().collect();
+        (!self.g.depends_on(drawn, &open)).then_some(drawn)
+    }
+
+    pub(crate) fn ledger(&mut self) -> Vec<LatentNodes> {
+        let mut list = vec![];
+        for (k, latent) in self.program.latents.iter().enumerate() {
+            let axes = axis::sorted(&latent.axes);
+            let Some(sample) = self.drawn(latent.node) else { continue };
+            let sample = self.g.broadcast(sample, &axes);
+            let prior = self.after_distribution(&latent.prior);
+            let rate = match self.realised.posteriors.get(k).cloned() {
+                Some(Posterior::Family(q)) => {
+                    let q = self.after_distribution(&q);
+                    q.kl(&mut self.g, &prior)
+                }
+                _ => None,
+            };
+            let rate = rate.and_then(|r| self.drawn(r)).map(|r| self.g.broadcast(r, &axes));
+            let count = latent.support == fe_distribution::Support::Count;
+            let prior_mean = if count {
+                let m = prior.family.expectation(&mut self.g, Statistic::Value, &prior.args);
+                m.and_then(|m| self.drawn(m)).map(|m| self.g.broadcast(m, &axes))
+            } else {
+                None
+            };
+            list.push(LatentNodes {
+                name: latent.name.clone(),
+                axes: latent.axes.clone(),
+                local: latent.is_local(self.program.row),
+                count,
+                sample,
+                rate,
+                prior_mean,
+                guide: self.realised.names.get(k).cloned().unwrap_or_default(),
+            });
+        }
+        list
+    }
+
+    pub(crate) fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
+        let mut list = vec![];
+        for n in named {
+            if let Some(node) = self.drawn(n.node) {
+                list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node });
+            }
+        }
+        list
+    }
+
+    /// Latents that are not local to batches, and the `let` values that follow from them alone.
+    pub(crate) fn posterior(&mut self) -> Vec<Reported> {
+        let row = self.program.row;
+        let batched = self.program.train.batch.is_some() || self.program.train.holdout.is_some();
+        let size =
+            |g: &Graph, axes: &[Axis]| axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+        let mut list = vec![];
+        let mut shown: HashSet<NodeId> = HashSet::new();
+        for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
+            let joint = matches!(posterior, Posterior::Gaussian { .. });
+            let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
+            if fits && (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
+                shown.insert(latent.node);
+                if let Some(node) = self.drawn(latent.node) {
+                    let node = self.g.broadcast(node, &latent.axes);
+                    list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node });
+                }
+            }
+        }
+        let hidden: HashSet<NodeId> =
+            self.program.latents.iter().map(|l| l.node).filter(|n| !shown.contains(n)).collect();
+        for l in &self.program.lets {
+            let follows = self.g.depends_on(l.node, &shown) && !self.g.depends_on(l.node, &hidden);
+            let rows = row.is_some_and(|r| l.axes.contains(&Axis::plain(r.axis)));
+            if follows
+                && !(batched && rows)
+                && size(&self.g, &l.axes) <= TABLE_LIMIT
+                && let Some(node) = self.drawn(l.node)
+            {
+                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node });
+            }
+        }
+        list
+    }
+
+    /// Likelihood means with every latent at its guide's mean.
+    pub(crate) fn decoded(&mut self) -> Vec<(NodeId, NodeId)> {
+        let mut means: HashMap<NodeId, NodeId> = HashMap::new();
+        for group in &self.realised.groups {
+            let zero = self.g.full(0.0, &[group.axis]);
+            means.insert(group.noise, zero);
+        }
+        for _ in 0..self.program.latents.len() {
+            for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
+                if let Posterior::Family(q) | Posterior::Prior(q) = posterior {
+                    let q = self.after_distribution(&q);
+                    let args = self.g.substitute(&q.args, &means);
+                    if let Some(m) = q.family.expectation(&mut self.g, Statistic::Value, &args) {
+                        let m = self.g.broadcast(m, &latent.axes);
+                        means.insert(latent.node, m);
+                    }
+                }
+            }
+        }
+        let mut list = vec![];
+        for observe in &self.program.observes {
+            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
+            if !self.has_rows(x) || observe.axes.len() < 2 || d.family.name() == "Categorical" {
+                continue;
+            }
+            let args = self.g.substitute(&d.args, &means);
+            let Some(m) = d.family.expectation(&mut self.g, Statistic::Value, &args) else { continue };
+            let axes = self.g.axes_of(x).to_vec();
+            let m = self.g.broadcast(m, &axes);
+            if !self.g.depends_on(m, &self.random) {
+                list.push((x, m));
+            }
+        }
+        list
+    }
+
+    /// log p(x, z) − log q(z) of each sample.
+    pub(crate) fn log_weight(&mut self) -> Option<NodeId> {
+        let size: usize = self
+            .program
+            .latents
+            .iter()
+            .map(|l| l.axes.iter().map(|a| self.g.extent_of(a.id)).product::<usize>())
+            .fold(0, usize::saturating_add);
+        if self.program.train.batch.is_some() || size > guides::FULL_RANK_LIMIT || size == 0 {
+            return None;
+        }
+        let mut total = self.g.constant(0.0);
+        for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
+            let axes = axis::sorted(&latent.axes);
+            let prior = self.after_distribution(&latent.prior);
+            let z = self.after(latent.node);
+            let part = match posterior {
+                Posterior::Point => return None,
+                Posterior::Prior(_) => self.g.constant(0.0),
+                Posterior::Family(q) => {
+                    let q = self.after_distribution(&q);
+                    let p = prior.log_density(&mut self.g, z)?;
+                    let q = q.log_density(&mut self.g, z)?;
+                    self.g.sub(p, q)
+                }
+                Posterior::Gaussian { log_jacobian, log_scale, noise, .. } => {
+                    let p = prior.log_density(&mut self.g, z)?;
+                    let p = self.g.add(p, log_jacobian);
+                    let n = self.g.log_normal_pdf(noise);
+                    let q = self.g.sub(n, log_scale);
+                    self.g.sub(p, q)
+                }
+            };
+            let part = self.g.broadcast(part, &axes);
+            let part = self.g.sum_all_but(part, &[]);
+            total = self.g.add(total, part);
+        }
+        for observe in &self.program.observes {
+            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
+            let density = d.log_density(&mut self.g, x)?;
+            let density = self.g.sum_all_but(density, &[]);
+            total = self.g.add(total, density);
+        }
+        for loss in &self.program.losses {
+            let cost = self.after(loss.node);
+            let cost = self.g.sum_all_but(cost, &[]);
+            total = self.g.sub(total, cost);
+        }
+        let drawn = self.g.substitute(&[total], &self.draws).first().copied()?;
+        (!self.g.depends_on(drawn, &self.random)).then_some(drawn)
+    }
+}

@@ -1,0 +1,252 @@
+//! The terms of the free energy, each with the best estimator that applies.
+
+use std::collections::HashSet;
+
+use fe_check::{Latent, Schedule};
+use fe_distribution::Distribution;
+use fe_graph::{Axis, NodeId, Op, axis};
+
+use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
+use crate::formula;
+use crate::guides::Posterior;
+use crate::objective::{Energy, Term, TermKind, Underivable};
+
+impl Deriver<'_> {
+    pub(crate) fn rate(&mut self, k: usize, latent: &Latent) -> Result<Term, Underivable> {
+        let before = self.g.set_origin(self.g.origin_of(latent.node));
+        let term = self.rate_term(k, latent);
+        self.g.set_origin(before);
+        term
+    }
+
+    pub(crate) fn rate_term(&mut self, k: usize, latent: &Latent) -> Result<Term, Underivable> {
+        let posterior = self.realised.posteriors.get(k).cloned().unwrap_or(Posterior::Point);
+        let prior = self.after_distribution(&latent.prior);
+        let p = prior.family.name();
+        let axes = axis::sorted(&latent.axes);
+        let mut term = Term {
+            name: latent.name.clone(),
+            kind: TermKind::Rate,
+            span: latent.guide_span.unwrap_or(latent.span),
+            sum: latent.node,
+            local: latent.is_local(self.program.row),
+            sampled: false,
+            penalty: matches!(posterior, Posterior::Point),
+            estimator: "closed form",
+            reason: String::new(),
+            formula: String::new(),
+            bias: None,
+        };
+        match &posterior {
+            Posterior::Prior(_) => {
+                term.sum = self.g.constant(0.0);
+                term.reason = "the guide is the prior".into();
+                term.formula = format!("KL(p({0}) ‖ p({0})) = 0", latent.name);
+            }
+            Posterior::Point => {
+                let z = self.after(latent.node);
+                let density = self.log_density(&prior, z, latent)?;
+                let penalty = self.g.neg(density);
+                let e = self.expect_sum(penalty, &axes, latent.span)?;
+                term.sum = e.node;
+                term.sampled = e.sampled;
+                term.estimator = if e.sampled { "pathwise" } else { "exact" };
+                term.reason = "a point guide: the rate is −log p at the point, a penalty and not information".into();
+                term.formula = format!("−log p({0}) at {0} = point", latent.name);
+            }
+            Posterior::Family(q) => {
+                let q = self.after_distribution(q);
+                let qn = q.family.name();
+                let registered = if self.kl_is_valid(latent, &prior) { q.kl(&mut self.g, &prior) } else { None };
+                if let Some(kl) = registered {
+                    let e = self.expect_sum(kl, &axes, latent.span)?;
+                    term.sum = e.node;
+                    term.sampled = e.sampled;
+                    term.reason = format!("KL({qn} ‖ {p}) is registered");
+                    if e.sampled {
+                        term.estimator = "closed form, parents sampled";
+                        term.reason =
+                            format!("KL({qn} ‖ {p}) is registered; what it depends on is drawn ({})", e.reason);
+                    }
+                    term.formula = formula::kl(latent, qn, p);
+                } else {
+                    let density = self.log_density(&prior, latent.node, latent)?;
+                    let cross = self.g.neg(density);
+                    let cross = self.expect_sum(cross, &axes, latent.span)?;
+                    let log_q = match q.entropy(&mut self.g) {
+                        Some(h) => {
+                            let n = self.g.neg(h);
+                            self.expect_sum(n, &axes, latent.span)?
+                        }
+                        None => {
+                            let log_q = self.log_density(&q, latent.node, latent)?;
+                            self.expect_sum(log_q, &axes, latent.span)?
+                        }
+                    };
+                    term.sum = self.g.add(cross.node, log_q.node);
+                    term.sampled = cross.sampled || log_q.sampled;
+                    term.reason = format!("E log q and E log p are known for {qn} against {p}");
+                    if term.sampled {
+                        term.estimator = "pathwise";
+                        term.reason = format!("no KL({qn} ‖ {p}) is registered; {}", cross.reason);
+                    }
+                    term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
+                }
+            }
+            Posterior::Gaussian { log_jacobian, log_scale, .. } => {
+                let z = self.after(latent.node);
+                let density = self.log_density(&prior, z, latent)?;
+                let target = self.g.add(density, *log_jacobian);
+                let energy = self.g.neg(target);
+                let e = self.expect_sum(energy, &axes, latent.span)?;
+                let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
+                let entropy = self.g.broadcast(entropy, &axes);
+                let entropy = self.g.sum_all_but(entropy, &[]);
+                term.sum = self.g.sub(e.node, entropy);
+                term.sampled = e.sampled;
+                term.reason = format!("log {p} is linear or quadratic in a Gaussian; its entropy is log det");
+                if e.sampled {
+                    term.estimator = "pathwise, entropy exact";
+                    term.reason = e.reason;
+                }
+                term.formula = formula::gaussian_rate(latent);
+            }
+        }
+        self.note_bias(&mut term);
+        Ok(term)
+    }
+
+    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide.
+    pub(crate) fn kl_is_valid(&self, latent: &Latent, prior: &Distribution) -> bool {
+        let own = HashSet::from([latent.node]);
+        let mut affected: HashSet<NodeId> = own.clone();
+        loop {
+            let before = affected.len();
+            for (l, posterior) in self.program.latents.iter().zip(&self.realised.posteriors) {
+                if let Posterior::Family(q) | Posterior::Prior(q) = posterior
+                    && q.args.iter().any(|&a| self.g.depends_on(a, &affected))
+                {
+                    affected.insert(l.node);
+                }
+            }
+            if affected.len() == before {
+                break;
+            }
+        }
+        affected.remove(&latent.node);
+        !prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
+    }
+
+    pub(crate) fn log_density(&mut self, d: &Distribution, x: NodeId, latent: &Latent) -> Result<NodeId, Underivable> {
+        d.log_density(&mut self.g, x).ok_or_else(|| Underivable {
+            message: format!(
+                "the normalising constant of {} restricted to `{}` is not known",
+                d.family.name(),
+                latent.name
+            ),
+            span: latent.span,
+            help: "use a family that has this support by itself".into(),
+        })
+    }
+
+    /// The expectation of the sum of all elements; `axes` are at least the element axes.
+    pub(crate) fn expect_sum(
+        &mut self,
+        element: NodeId,
+        axes: &[Axis],
+        span: fe_syntax::Span,
+    ) -> Result<Expected, Underivable> {
+        let element = self.g.broadcast(element, axes);
+        let sum = self.g.sum_all_but(element, &[]);
+        let mut e = self.expect(sum, span)?;
+        e.node = self.g.sum_all_but(e.node, &[Axis::SAMPLE]);
+        Ok(e)
+    }
+
+    pub(crate) fn distortion(&mut self, observe: &fe_check::Observe) -> Result<Term, Underivable> {
+        let d = self.after_distribution(&observe.distribution);
+        let x = self.after(observe.value);
+        let before = self.g.set_origin(d.args.first().map(|&a| self.g.origin_of(a)).unwrap_or_default());
+        let density = d.log_density(&mut self.g, x);
+        self.g.set_origin(before);
+        let density = density.ok_or_else(|| Underivable {
+            message: format!("{} has no density here", d.family.name()),
+            span: observe.span,
+            help: "use another likelihood".into(),
+        })?;
+        let cost = self.g.neg(density);
+        let local = self.has_rows(cost);
+        let axes = self.g.axes_of(cost).to_vec();
+        let e = self.expect_sum(cost, &axes, observe.span)?;
+        let mut term = Term {
+            name: observe.name.clone(),
+            kind: TermKind::Distortion,
+            span: observe.span,
+            sum: e.node,
+            local,
+            sampled: e.sampled,
+            penalty: false,
+            estimator: if e.sampled { "pathwise" } else { "closed form" },
+            reason: if e.sampled { e.reason } else { formula::why_closed(observe) },
+            formula: formula::distortion(observe, !e.sampled, self.takes_expectations(observe), self.source),
+            bias: None,
+        };
+        if !d.args.iter().any(|&a| self.g.depends_on(a, &self.random)) {
+            term.estimator = "exact";
+            term.reason = "nothing in it is random".into();
+        }
+        self.note_bias(&mut term);
+        Ok(term)
+    }
+
+    /// Whether a Bernoulli likelihood reads data between 0 and 1, as expectations of binary ones.
+    pub(crate) fn takes_expectations(&self, observe: &fe_check::Observe) -> bool {
+        let between = |d: &fe_check::Data| d.node == observe.value && d.support != fe_distribution::Support::Bool;
+        observe.distribution.family.name() == "Bernoulli" && self.program.data.iter().any(between)
+    }
+
+    pub(crate) fn loss(&mut self, loss: &fe_check::Loss) -> Result<Term, Underivable> {
+        let node = self.after(loss.node);
+        let local = self.has_rows(node);
+        let axes = self.g.axes_of(node).to_vec();
+        let e = self.expect_sum(node, &axes, loss.span)?;
+        let mut term = Term {
+            name: loss.name.clone(),
+            kind: TermKind::Loss,
+            span: loss.span,
+            sum: e.node,
+            local,
+            sampled: e.sampled,
+            penalty: false,
+            estimator: if e.sampled { "pathwise" } else { "closed form" },
+            reason: if e.sampled {
+                e.reason
+            } else {
+                "it is linear or quadratic in values of known mean and variance".into()
+            },
+            formula: format!("E_q[{}]", formula::right_hand_side(self.source, loss.span)),
+            bias: None,
+        };
+        self.note_bias(&mut term);
+        Ok(term)
+    }
+
+    /// Names the bias of relaxed counts.
+    pub(crate) fn note_bias(&self, term: &mut Term) {
+        let relaxed = self.g.reachable(&[term.sum]).iter().find_map(|&n| match self.g.node(n).op {
+            Op::Arrivals { indicator, .. } => Some(indicator),
+            _ => None,
+        });
+        if let Some(indicator) = relaxed {
+            let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
+            term.bias = Some(formula::relaxation_bias(indicator, schedule));
+        }
+    }
+
+    pub(crate) fn energy(&mut self, latent: &Latent) -> Result<Energy, Underivable> {
+        let axes = axis::sorted(&latent.axes);
+        let z = self.after(latent.node);
+        let e = self.expect_sum(z, &axes, latent.span)?;
+        Ok(Energy { name: latent.name.clone(), sum: e.node, local: latent.is_local(self.program.row) })
+    }
+}
