@@ -11,8 +11,8 @@ use fe_syntax::{Diagnostic, Severity, Span};
 use crate::cli::ProgramArgs;
 use crate::failure::Failure;
 
-/// The code of an override that the program has no place for: the command line is wrong, and not the program.
-const SET_UNKNOWN: &str = "E0113";
+/// The codes of overrides that name nothing or are no number: the command line is wrong, and not the program.
+const WRONG_SET: [&str; 2] = ["E0113", "E0114"];
 
 /// A program's text and what is called by it.
 pub struct Text {
@@ -56,21 +56,21 @@ pub struct Loaded {
     pub sources: Vec<(SourceCall, Option<fe_data::Source>)>,
 }
 
-fn pairs(given: &[String], what: &str) -> Result<Vec<(String, String)>, Failure> {
+fn pairs(given: &[String], what: &str, form: &str) -> Result<Vec<(String, String)>, Failure> {
     given
         .iter()
         .map(|s| {
             s.split_once('=')
                 .map(|(a, b)| (a.trim().to_owned(), b.trim().to_owned()))
-                .ok_or_else(|| Failure::Usage(format!("--{what} takes NAME=VALUE, not `{s}`")))
+                .ok_or_else(|| Failure::Usage(format!("--{what} takes NAME={form}, not `{s}`")))
         })
         .collect()
 }
 
 /// Parses, reads the headers of the data, and checks.
 pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
-    let set = pairs(&args.set, "set")?;
-    let replaced: HashMap<String, String> = pairs(&args.data, "data")?.into_iter().collect();
+    let set = pairs(&args.set, "set", "VALUE")?;
+    let replaced: HashMap<String, String> = pairs(&args.data, "data", "FILE")?.into_iter().collect();
     let overrides = Overrides { set };
     let parsed = fe_syntax::parse(&text.source);
     let (calls, mut diagnostics) = fe_check::sources(&parsed.ast, &overrides);
@@ -110,7 +110,7 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
             all.push(d);
         }
     }
-    if let Some(d) = all.iter().find(|d| d.code == SET_UNKNOWN) {
+    if let Some(d) = all.iter().find(|d| WRONG_SET.contains(&d.code)) {
         let help = d.help.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
         return Err(Failure::Usage(format!("{}{help}", d.message)));
     }

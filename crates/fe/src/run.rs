@@ -159,7 +159,8 @@ fn non_finite(
             "no single operation is to blame: a sum over rows, or a gradient, left the range of numbers".to_owned(),
         ),
         Some(p) => {
-            let at: Vec<String> = p.index.iter().map(|(axis, k)| format!("{axis} = {k}")).collect();
+            let at: Vec<String> =
+                p.index.iter().filter(|(axis, _)| axis != "sample").map(|(axis, k)| format!("{axis} = {k}")).collect();
             let at = if at.is_empty() { String::new() } else { format!(" at {}", at.join(", ")) };
             let of: Vec<String> = p.operands.iter().map(|v| format!("{v:.6}")).collect();
             let of = if of.is_empty() { String::new() } else { format!(" of {}", of.join(" and ")) };

@@ -101,7 +101,7 @@ fn a_wrong_command_line_ends_with_2() {
 fn a_wrong_program_ends_with_1() {
     let folder = folder();
     std::fs::write(folder.path().join("wrong.fe"), "data x[N] = [1]\nobserve x ~ Normal(a, b)\n").unwrap();
-    std::fs::write(folder.path().join("empty.fe"), "# nothing yet\n").unwrap();
+    std::fs::write(folder.path().join("empty.fe"), "model nothing\n").unwrap();
     for command in ["run", "check", "explain"] {
         fails(folder.path(), &[command, "wrong.fe"], 1, &["E0102", "`a`", "`b`", "2 errors"]);
         fails(folder.path(), &[command, "empty.fe"], 1, &["E0125", "nothing is observed"]);
@@ -382,12 +382,12 @@ fn a_value_that_stops_being_finite_ends_with_4_and_its_place() {
     let folder = folder();
     let source = "\
 data s[N] = [0, 1, 2, 3]
-data y[N] : count = [1, 2, 1, 0]
+data y[N] : count = [1000, 2000, 1000, 3000]
 latent b ~ Normal(0, 1)
 param m = 0
 guide b ~ Normal(m, 0.1)
-observe y ~ Poisson(exp(40 * b * s))
-train { optimizer = sgd(lr = 1e9)  batch = 4  steps = 50 }
+observe y ~ Poisson(exp(b * s - relu(-b)))
+train { optimizer = sgd(lr = 100)  batch = 4  steps = 50 }
 ";
     std::fs::write(folder.path().join("steep.fe"), source).unwrap();
     let output = run(folder.path(), &["run", "steep.fe", "--precision", "f32"]);

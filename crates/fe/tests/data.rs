@@ -96,7 +96,7 @@ fn a_datum_that_its_likelihood_cannot_give() {
                  latent m[J] ~ Normal(0, 1)\nobserve y ~ Normal(m[x], 1)\n";
     says("index_from_one", ("x.csv", b"x,y\n1,0\n4,1\n2,1\n"), index);
     let matrix =
-        "data x[N, D] : unit = csv(\"x.csv\", [\"a\", \"b\"])\nparam m[D] = 0\nobserve x ~ Bernoulli(logits = m)\n";
+        "data x[N, D] : unit = csv(\"x.csv\", \"a\", \"b\")\nparam m[D] = 0\nobserve x ~ Bernoulli(logits = m)\n";
     says("place_in_a_matrix", ("x.csv", b"a,b\n0,1\n1,255\n"), matrix);
 }
 
