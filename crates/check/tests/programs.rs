@@ -30,7 +30,7 @@ fn summary(p: &Program) -> String {
         let guide = match &l.guide {
             Guide::Stated(d) => {
                 nodes.extend(&d.args);
-                format!("{}", d.family.name())
+                d.family.name().to_string()
             }
             other => format!("{other:?}"),
         };
