@@ -2,7 +2,7 @@
 //!
 //! candle keeps the tensors, their views and their matrix products. Element-wise functions, reductions, indexing and
 //! randomness are loops of our own on the CPU: candle lacks several of them, sums f32 in f32, and would bring a second
-//! thread pool. On other devices candle's operations are used where it has them (see [`native`]).
+//! thread pool. On other devices candle's operations are used where it has them (`native`).
 //!
 //! Threads are those of the rayon pool that [`Compiled::run`] is called in (the global one unless told otherwise);
 //! matrix products use as many of them as `RAYON_NUM_THREADS` says, or one for each core. The numbers do not depend on

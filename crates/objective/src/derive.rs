@@ -279,7 +279,7 @@ impl Deriver<'_> {
 }
 
 impl Objective {
-    /// Every node that is run, in a fixed order; see [`Objective::set_roots`].
+    /// Every node that is run, in a fixed order; see `Objective::set_roots`.
     pub fn roots(&self) -> Vec<NodeId> {
         let mut roots = vec![self.value];
         roots.extend(&self.gradient);

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 /// A symmetric matrix taken apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Eigen {
-    /// Eigenvalues, in no particular order [n].
+    /// Eigenvalues, in no particular order, `[n]`.
     pub values: Vec<f64>,
     /// Row i is the unit eigenvector of `values[i]` [n, n].
     pub vectors: Vec<f64>,

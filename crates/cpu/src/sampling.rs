@@ -1,0 +1,1 @@
+//! Counter-based noise and Poisson counts, many elements at a time.
