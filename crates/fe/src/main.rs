@@ -42,18 +42,19 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> ExitCode {
-    let model = match &cli.command {
+    let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
-        Command::Run(args) => &args.program.model,
-        Command::Check(args) => &args.program.model,
-        Command::Explain(args) => &args.program.model,
+        Command::Run(args) => (&args.program.model, args.threads),
+        Command::Check(args) => (&args.program.model, None),
+        Command::Explain(args) => (&args.program.model, None),
     };
-    let text = match Text::read(model) {
+    // First of all: the process may be started again, and standard input can be read only once.
+    let text = match threads(wanted).and_then(|()| Text::read(model)) {
         Ok(t) => t,
         Err(f) => return finish(Err(f), None),
     };
     let outcome = match &cli.command {
-        Command::Run(args) => threads(args.threads).and_then(|()| run::run(&text, args)),
+        Command::Run(args) => run::run(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
         Command::Fmt(_) => Ok(()),

@@ -254,6 +254,10 @@ fn a_program_may_come_from_standard_input() {
     let from_input: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(from_input["free_energy"], from_file["free_energy"]);
     assert!(folder.path().join("runs/mean/model.fe").exists());
+    // Also where the process is started again for its threads.
+    let output = with_input(folder.path(), &["run", "-", "--threads", "2", "--json", "--quiet"], MEAN);
+    let by_two: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(by_two["free_energy"], from_file["free_energy"]);
     let output = with_input(folder.path(), &["check", "-"], "latnt m ~ Normal(0, 1)");
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains("<stdin>:1:1"), "{}", stderr(&output));
