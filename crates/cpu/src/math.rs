@@ -1,4 +1,8 @@
-//! Element-wise functions.
+//! Element-wise functions. Measured errors: docs/math.md.
+
+mod elementary;
+mod kernel;
+pub mod slices;
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -90,31 +94,31 @@ macro_rules! real {
             }
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self {
-                <$t>::exp(self)
+                elementary::exp::<Self, FMA>(self)
             }
             #[inline(always)]
             fn log<const FMA: bool>(self) -> Self {
-                <$t>::ln(self)
+                elementary::log::<Self, FMA>(self)
             }
             #[inline(always)]
             fn log1p<const FMA: bool>(self) -> Self {
-                <$t>::ln_1p(self)
+                elementary::log1p::<Self, FMA>(self)
             }
             #[inline(always)]
             fn expm1<const FMA: bool>(self) -> Self {
-                <$t>::exp_m1(self)
+                elementary::expm1::<Self, FMA>(self)
             }
             #[inline(always)]
             fn tanh<const FMA: bool>(self) -> Self {
-                <$t>::tanh(self)
+                elementary::tanh::<Self, FMA>(self)
             }
             #[inline(always)]
             fn sigmoid<const FMA: bool>(self) -> Self {
-                1.0 / (1.0 + <$t>::exp(-self))
+                elementary::sigmoid::<Self, FMA>(self)
             }
             #[inline(always)]
             fn softplus<const FMA: bool>(self) -> Self {
-                self.max(0.0) + <$t>::ln_1p(<$t>::exp(-<$t>::abs(self)))
+                elementary::softplus::<Self, FMA>(self)
             }
             #[inline(always)]
             fn sin<const FMA: bool>(self) -> Self {
