@@ -3,7 +3,7 @@
 use fe_check::Program;
 use fe_objective::{Objective, TermKind};
 use fe_report as report;
-use fe_train::{Fit, KHAT_LIMIT, Summary};
+use fe_train::{Fit, Posterior, Summary};
 
 /// What the document says besides the fit's own figures.
 pub struct Setting {
@@ -94,14 +94,17 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
     }
 }
 
-fn verdict(fit: &Fit, mut notes: Vec<String>) -> report::Verdict {
-    if fit.posterior.khat.is_some_and(|k| k > KHAT_LIMIT) {
-        notes.push(
+fn verdict(fit: &Fit, notes: Vec<String>) -> report::Verdict {
+    let Posterior { khat, effective, .. } = fit.posterior;
+    let test = Some(fit.test.clone());
+    let mut verdict = report::Verdict { converged: fit.converged, test, khat, effective, notes };
+    if verdict.misses() {
+        verdict.notes.push(
             "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization"
                 .into(),
         );
     }
-    report::Verdict { converged: fit.converged, test: Some(fit.test.clone()), khat: fit.posterior.khat, notes }
+    verdict
 }
 
 fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {

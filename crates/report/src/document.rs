@@ -239,6 +239,27 @@ pub struct Verdict {
     pub test: Option<String>,
     /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
     pub khat: Option<f64>,
+    /// The effective fraction of the guide's draws under those weights.
+    #[serde(default)]
+    pub effective: Option<f64>,
     /// What else the reader must know.
     pub notes: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether the importance weights can be used, by k̂ (Vehtari et al., 2024).
+    pub(crate) fn resampled(&self) -> bool {
+        self.khat.is_some_and(|k| k <= 0.7)
+    }
+
+    /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth of
+    /// the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
+    pub(crate) fn level(&self) -> bool {
+        self.effective.is_some_and(|e| e >= 0.99)
+    }
+
+    /// Whether the guide is known to miss part of the posterior: its weights have a heavy tail, and are not level.
+    pub fn misses(&self) -> bool {
+        self.khat.is_some() && !self.resampled() && !self.level()
+    }
 }

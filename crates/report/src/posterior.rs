@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::document::Summary;
+use crate::document::{Summary, Verdict};
 use crate::figures::{NONE, count, decimals, fixed, significant};
 use crate::layout::{Align, Page, Span, Table, Tone, elide};
 use crate::nested::Nested;
@@ -138,11 +138,16 @@ impl Scale {
 }
 
 /// The tone of k̂, and what it says about the guide.
-pub(crate) fn khat_meaning(khat: f64) -> (Tone, &'static str) {
-    if khat.is_nan() || khat > 1.0 {
-        (Tone::Bad, "the guide misses the posterior, which is not to be trusted")
-    } else if khat >= 0.7 {
+pub(crate) fn khat_meaning(khat: f64, verdict: &Verdict) -> (Tone, &'static str) {
+    if verdict.misses() && khat <= 1.0 {
         (Tone::Bad, "the guide is too far from the posterior to be corrected; doubt its spread and tails")
+    } else if verdict.misses() {
+        (Tone::Bad, "the guide misses the posterior, which is not to be trusted")
+    } else if !verdict.resampled() {
+        (
+            Tone::Plain,
+            "the guide is close to the posterior where its draws fall, and too light in the far tails to resample",
+        )
     } else if khat >= 0.5 {
         (Tone::Plain, "the guide is near enough for resampling to correct it")
     } else {

@@ -295,9 +295,12 @@ fn verdict(page: &mut Page, document: &Document) {
         spans.push(Span::plain(format!(": {test}")));
     }
     if let Some(khat) = verdict.khat {
-        let (tone, meaning) = posterior::khat_meaning(khat);
+        let (tone, meaning) = posterior::khat_meaning(khat, verdict);
         spans.push(Span::plain("; "));
         spans.push(Span::new(format!("k̂{NO_BREAK}{}", fixed(khat, 2)), tone));
+        if let Some(effective) = verdict.effective.filter(|_| !verdict.resampled()) {
+            spans.push(Span::plain(format!(", {} of draws effective", percent(effective).replace(' ', NO_BREAK))));
+        }
         spans.push(Span::plain(format!(": {meaning}")));
     }
     page.blank();

@@ -31,7 +31,7 @@ fn keys_are_those_of_the_contract() {
         for term in value["terms"].as_array().unwrap() {
             assert_keys(term, "name kind nats se estimator reason biased");
         }
-        assert_keys(&value["verdict"], "converged khat notes");
+        assert_keys(&value["verdict"], "converged khat effective notes");
     }
     let counts = written(&fits::poisson_vae());
     assert_keys(&counts["heldout"], "free_energy distortion rate energy r2");
@@ -186,7 +186,7 @@ fn the_text_is_indented_with_numbers_side_by_side() {
     assert!(text.contains("\n  \"terms\": [\n    {\n      \"name\": \"y\",\n"));
     assert!(text.contains("\n    },\n    {\n      \"name\": \"mu\",\n"));
     assert!(text.contains("\n  \"meters\": {},\n  \"constraints\": [],\n"));
-    assert!(text.ends_with("    \"khat\": 0.604,\n    \"notes\": []\n  }\n}\n"));
+    assert!(text.ends_with("    \"khat\": 0.604,\n    \"effective\": 0.713,\n    \"notes\": []\n  }\n}\n"));
     let text = json(&fits::failing());
     assert!(text.contains("\n    \"notes\": [\n      \"the bound on rate"));
     assert!(text.contains("\"mean\": [123456.7, -0.0015, null],\n"));

@@ -97,3 +97,25 @@ fn long_names_give_way_to_figures() {
     assert!(text.lines().all(|line| line.width() <= 80), "{text}");
     assert!(text.contains("  spike…layer "), "{text}");
 }
+
+/// k̂ alone condemns no guide: it is of the shape of the largest weights, whatever their size.
+#[test]
+fn level_weights_with_a_long_tail_are_told_from_a_bad_guide() {
+    let mut document = fits::eight_schools();
+    document.verdict.khat = Some(1.08);
+    for (effective, misses, words) in [
+        (
+            Some(0.996),
+            false,
+            "k̂ 1.08, 99.6 % of draws effective: the guide is close to the posterior where its draws fall",
+        ),
+        (Some(0.42), true, "k̂ 1.08, 42.0 % of draws effective: the guide misses the posterior"),
+        (None, true, "k̂ 1.08: the guide misses the posterior"),
+    ] {
+        document.verdict.effective = effective;
+        assert_eq!(document.verdict.misses(), misses);
+        let text = terminal(&document, 120, false);
+        let text: Vec<&str> = text.split_whitespace().collect();
+        assert!(text.join(" ").contains(&words.replace('\u{a0}', " ")), "{words}");
+    }
+}

@@ -19,5 +19,5 @@ mod stochastic;
 
 pub use evaluate::{Figures, LatentFigure, MeterFigure, TermFigure};
 pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
-pub use posterior::{KHAT_LIMIT, Posterior, Summary};
+pub use posterior::{Posterior, Summary};
 pub use problem::{Problem, Setting, Values, from_sorted, to_sorted};

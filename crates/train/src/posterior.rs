@@ -17,7 +17,7 @@ const BUDGET: usize = 2_000_000;
 const TABLE: u64 = 1 << 41;
 
 /// Weights are trusted up to this Pareto k̂ (Vehtari et al., 2024).
-pub const KHAT_LIMIT: f64 = 0.7;
+const KHAT_LIMIT: f64 = 0.7;
 
 /// Moments and quantiles of one value, each row-major over its declared axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,9 @@ pub struct Posterior {
     pub resampled: Option<Vec<Summary>>,
     /// Pareto k̂ of the weights p/q, where they can be had.
     pub khat: Option<f64>,
+    /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior from
+    /// the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
+    pub effective: Option<f64>,
 }
 
 /// Draws from the guide and summarises.
@@ -83,7 +86,11 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     }
     let log_weights = o.log_weight.and_then(|_| collected.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
-    let mut result = Posterior { khat: smoothed.as_ref().map(|s| s.khat), ..Posterior::default() };
+    let mut result = Posterior {
+        khat: smoothed.as_ref().map(|s| s.khat),
+        effective: smoothed.as_ref().map(|s| s.ess / DRAWS as f64),
+        ..Posterior::default()
+    };
     let uniform = vec![1.0 / DRAWS as f64; DRAWS];
     let weights = smoothed.filter(|s| s.khat <= KHAT_LIMIT).map(|s| s.weights);
     let mut resampled = vec![];

@@ -154,15 +154,19 @@ mod tests {
     #[test]
     fn a_normal_proposal_that_is_too_narrow_has_the_known_shape() {
         // Target N(0, 1), proposal N(0, s): the weights have tail shape 1 − s² for s < 1, and a bound for s ≥ 1.
-        let khat = |sd: f64| {
+        let smoothed = |sd: f64| {
             let mut s = stream(5);
             let log_weights: Vec<f64> =
                 (0..100_000).map(|_| s.normal()).map(|z| 0.5 * z * z * (1.0 - sd * sd)).collect();
-            smooth(&log_weights).unwrap().khat
+            smooth(&log_weights).unwrap()
         };
+        let khat = |sd: f64| smoothed(sd).khat;
         assert!(khat(1.2) < 0.0);
         assert!((khat(0.8) - 0.36).abs() < 0.15, "{}", khat(0.8));
         assert!((khat(0.4) - 0.84).abs() < 0.15, "{}", khat(0.4));
+        // E w² = s²/√(2 s² − 1) where E w = 1.
+        let effective = smoothed(1.2).ess / 1e5;
+        assert!((effective - 1.88_f64.sqrt() / 1.44).abs() < 2e-3, "{effective}");
     }
 
     #[test]
