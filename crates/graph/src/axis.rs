@@ -14,7 +14,7 @@ impl AxisId {
 pub struct Axis {
     /// Which axis.
     pub id: AxisId,
-    /// How many primes: `N` is 0, `N'` is 1.
+    /// How many primes: `N` is 0, `N'` is 1; [`Axis::PRIVATE`] of them are written `N*`.
     pub primes: u8,
 }
 
@@ -22,9 +22,17 @@ impl Axis {
     /// The sample axis.
     pub const SAMPLE: Axis = Axis { id: AxisId::SAMPLE, primes: 0 };
 
+    /// The primes of a copy that an operation makes for itself and sums over, so that it meets no copy a program names.
+    pub const PRIVATE: u8 = u8::MAX;
+
     /// The unprimed copy.
     pub fn plain(id: AxisId) -> Self {
         Self { id, primes: 0 }
+    }
+
+    /// The copy an operation makes for itself.
+    pub fn private(id: AxisId) -> Self {
+        Self { id, primes: Self::PRIVATE }
     }
 
     /// The next primed copy.

@@ -86,10 +86,13 @@ impl Graph {
         self.axis(id).map_or(1, |a| a.extent)
     }
 
-    /// `N`, `N'`: how an axis is written.
+    /// `N`, `N'`, and `N*` for a private copy: how an axis is written.
     pub fn axis_name(&self, axis: Axis) -> String {
         let name = self.axis(axis.id).map_or("?", |a| a.name.as_str());
-        format!("{name}{}", "'".repeat(usize::from(axis.primes)))
+        match axis.primes {
+            Axis::PRIVATE => format!("{name}*"),
+            primes => format!("{name}{}", "'".repeat(usize::from(primes))),
+        }
     }
 
     /// Nodes made from now on carry this origin. Returns the one before.

@@ -11,10 +11,12 @@ mod executor;
 mod graph;
 pub mod noise;
 mod op;
+pub mod plan;
 mod scan;
 pub mod special;
 mod substitute;
 mod tensor;
+pub mod trace;
 
 pub use axis::{Axis, AxisId, AxisInfo};
 pub use derivative::DerivativeError;

@@ -1,17 +1,14 @@
 //! Every operation on candle against the definitions, in both precisions, at one thread and two.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "../../graph/tests/naive/mod.rs"]
-mod naive;
 
 use std::sync::Arc;
 
-use fe_candle::{CandleExecutor, Precision};
 use fe_graph::{Axis, AxisId, Binary, Executor, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
-use naive::Case;
+use crate::naive::Case;
+
+use crate::{Precision, executor};
 
 fn run(case: &Case, outputs: &[NodeId], precision: Precision) -> Vec<Tensor> {
-    let executor = CandleExecutor::new(precision, "cpu").unwrap();
+    let executor = executor(precision);
     executor.compile(&case.graph, outputs).unwrap().run(&case.feed).unwrap()
 }
 

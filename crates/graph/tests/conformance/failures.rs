@@ -1,37 +1,22 @@
 //! What goes wrong is said, with its place, and never panics.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "../../graph/tests/naive/mod.rs"]
-mod naive;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_candle::{CandleExecutor, Precision};
 use fe_graph::{
     Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, Indicator, NodeId, NoiseKind, NonFinite, Origin,
     Scan, Site, Tensor, Unary,
 };
-use naive::Case;
+use crate::naive::Case;
+
+use crate::{Precision, executor};
 
 fn compile(graph: &Graph, outputs: &[NodeId]) -> Box<dyn Compiled> {
-    CandleExecutor::new(Precision::F64, "cpu").unwrap().compile(graph, outputs).unwrap()
+    executor(Precision::F64).compile(graph, outputs).unwrap()
 }
 
 fn trace(case: &Case, outputs: &[NodeId]) -> Option<NonFinite> {
     compile(&case.graph, outputs).first_non_finite(&case.feed).unwrap()
-}
-
-#[test]
-fn devices_that_are_not_there() {
-    for device in ["gpu", "cpu:0", "cuda:x", "", "metal"] {
-        let error = CandleExecutor::new(Precision::F32, device).unwrap_err().to_string();
-        assert!(error.contains("there is no device"), "{error}");
-    }
-    if !cfg!(feature = "cuda") {
-        let error = CandleExecutor::new(Precision::F32, "cuda:0").unwrap_err().to_string();
-        assert!(error.contains("feature `cuda`"), "{error}");
-    }
 }
 
 #[test]

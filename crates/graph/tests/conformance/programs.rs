@@ -1,18 +1,15 @@
 //! Whole programs on candle: composites, derivatives, loops, threads, what is kept between runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "../../graph/tests/naive/mod.rs"]
-mod naive;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_candle::{CandleExecutor, Precision};
 use fe_graph::{Axis, AxisId, Compiled, Executor, Feed, Indicator, NodeId, NoiseKind, Scan, Site, Tensor};
-use naive::{Case, expression, recurrent};
+use crate::naive::{Case, expression, recurrent};
+
+use crate::{Precision, executor};
 
 fn compile(case: &Case, outputs: &[NodeId], precision: Precision) -> Box<dyn Compiled> {
-    CandleExecutor::new(precision, "cpu").unwrap().compile(&case.graph, outputs).unwrap()
+    executor(precision).compile(&case.graph, outputs).unwrap()
 }
 
 /// The largest difference, relative to the largest value.
@@ -186,7 +183,7 @@ fn one_thread_and_two_give_the_same_numbers_in_matrix_products() {
     }
     let numbers = ["1", "2", "3"].map(|threads| {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "one_thread_and_two_give_the_same_numbers_in_matrix_products", "--nocapture"])
+            .args(["--exact", "programs::one_thread_and_two_give_the_same_numbers_in_matrix_products", "--nocapture"])
             .env("PRINT_NUMBERS", "1")
             .env("RAYON_NUM_THREADS", threads)
             .output()
@@ -241,7 +238,7 @@ fn what_is_kept_is_never_stale() {
     let fresh: Vec<Vec<Tensor>> =
         feeds.iter().map(|f| compile(&case, &outputs, Precision::F64).run(f).unwrap()).collect();
     let mut program = compile(&case, &outputs, Precision::F64);
-    let mut random = naive::Random(3);
+    let mut random = crate::naive::Random(3);
     for _ in 0..300 {
         let k = random.below(feeds.len());
         for _ in 0..random.below(4) {
@@ -269,10 +266,4 @@ fn noise_follows_the_row() {
     let back = rows(vec![12, 10]);
     assert_eq!(back[..4], forth[8..]);
     assert_eq!(back[4..], forth[..4]);
-}
-
-#[test]
-fn the_executor_says_what_it_is() {
-    assert_eq!(CandleExecutor::new(Precision::F32, "cpu").unwrap().name(), "candle f32");
-    assert_eq!(CandleExecutor::new(Precision::F64, "cpu").unwrap().name(), "candle f64");
 }

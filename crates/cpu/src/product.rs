@@ -1,0 +1,263 @@
+//! Matrix products: gemm on row panels, plain loops where they are small, and spikes alone where they are few.
+
+#![allow(unsafe_code)]
+#![allow(clippy::indexing_slicing)]
+
+use std::ops::Range;
+
+use fe_graph::plan::{Loop, Plan, Product};
+
+use crate::arena::Arena;
+use crate::isa::{Isa, vectorized};
+use crate::math::Real;
+use crate::region::start_of;
+
+/// Up to this many multiplications plain loops are quicker than setting up a blocked product.
+const SMALL: usize = 1 << 12;
+
+/// Spikes per element below which a product with counts runs on the spikes alone.
+const SPARSE: f64 = 0.25;
+
+/// Products with fewer columns gain nothing from skipping zeros.
+const SPARSE_COLUMNS: usize = 32;
+
+/// A product with its places in memory.
+#[derive(Clone, Debug)]
+pub struct BoundProduct {
+    starts: [usize; 3],
+    outer: Vec<Loop>,
+    summed: Vec<Loop>,
+    m: Loop,
+    n: Loop,
+    k: Loop,
+    sparse: bool,
+}
+
+impl BoundProduct {
+    /// Places a product whose views and loops are those of the panel or tile.
+    pub fn bind(plan: &Plan, p: &Product) -> Self {
+        Self {
+            starts: [&p.left, &p.right, &p.into].map(|v| start_of(plan, v)),
+            outer: p.outer.clone(),
+            summed: p.summed.clone(),
+            m: p.m,
+            n: p.n,
+            k: p.k,
+            sparse: p.sparse && p.n.strides[1] == 1 && p.n.strides[2] == 1 && p.n.extent >= SPARSE_COLUMNS,
+        }
+    }
+
+    /// Some rows of the result.
+    pub fn rows(&self, range: &Range<usize>) -> Self {
+        let mut tile = self.clone();
+        tile.starts[0] += tile.m.strides[0] * range.start;
+        tile.starts[2] += tile.m.strides[2] * range.start;
+        tile.m.extent = range.len();
+        tile
+    }
+
+    /// Multiplications.
+    pub fn size(&self) -> usize {
+        let loops: usize = self.outer.iter().chain(&self.summed).map(|l| l.extent).product();
+        loops * self.m.extent * self.n.extent * self.k.extent
+    }
+
+    /// Runs it.
+    pub fn run<T: Real>(&self, isa: Isa, arena: &Arena<T>) {
+        let outer: usize = self.outer.iter().map(|l| l.extent).product();
+        let summed: usize = self.summed.iter().map(|l| l.extent).product();
+        if self.m.extent * self.n.extent == 0 {
+            return;
+        }
+        for i in 0..outer {
+            let starts = step(self.starts, &self.outer, i);
+            if summed * self.k.extent == 0 {
+                self.one(isa, arena, starts, false, 0);
+            }
+            for j in 0..summed {
+                self.one(isa, arena, step(starts, &self.summed, j), j > 0, self.k.extent);
+            }
+        }
+    }
+
+    fn one<T: Real>(&self, isa: Isa, arena: &Arena<T>, starts: [usize; 3], add: bool, k: usize) {
+        let (m, n) = (self.m.extent, self.n.extent);
+        let shape = Shape {
+            extents: [m, n, k],
+            left: [self.m.strides[0], self.k.strides[0]],
+            right: [self.k.strides[1], self.n.strides[1]],
+            into: [self.m.strides[2], self.n.strides[2]],
+            add,
+        };
+        let last = |rows: usize, columns: usize, [r, c]: [usize; 2]| {
+            (rows.saturating_sub(1)) * r + (columns.saturating_sub(1)) * c + 1
+        };
+        if k == 0 || m * n * k <= SMALL {
+            // SAFETY: the plan gives this task its result alone, and its operands are not written meanwhile; the three
+            // do not overlap (see `Arena`).
+            let (left, right, into) = unsafe {
+                (
+                    arena.read(starts[0], if k == 0 { 0 } else { last(m, k, shape.left) }),
+                    arena.read(starts[1], if k == 0 { 0 } else { last(k, n, shape.right) }),
+                    arena.write(starts[2], last(m, n, shape.into)),
+                )
+            };
+            small(isa, &shape, left, right, into);
+            return;
+        }
+        // SAFETY: as above.
+        let left = unsafe { arena.read(starts[0], last(m, k, shape.left)) };
+        if self.sparse && density(left, &shape) < SPARSE {
+            // SAFETY: as above.
+            let (right, into) = unsafe {
+                (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into)))
+            };
+            spikes(isa, &shape, left, right, into);
+            return;
+        }
+        // Bounds are checked before pointers are handed on.
+        // SAFETY: as above; the slice is dropped at once.
+        let _ = unsafe { (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into))) };
+        let signed = |s: usize| isize::try_from(s).unwrap_or(isize::MAX);
+        // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
+        // neither operand.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                arena.pointer(starts[2]),
+                signed(shape.into[1]),
+                signed(shape.into[0]),
+                add,
+                arena.pointer(starts[0]),
+                signed(shape.left[1]),
+                signed(shape.left[0]),
+                arena.pointer(starts[1]),
+                signed(shape.right[1]),
+                signed(shape.right[0]),
+                T::ONE,
+                T::ONE,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+}
+
+fn step(mut starts: [usize; 3], loops: &[Loop], mut at: usize) -> [usize; 3] {
+    for l in loops.iter().rev() {
+        let place = at % l.extent;
+        at /= l.extent;
+        for (s, stride) in starts.iter_mut().zip(l.strides) {
+            *s += place * stride;
+        }
+    }
+    starts
+}
+
+/// Extents and strides of one matrix product: rows and columns of each matrix.
+struct Shape {
+    extents: [usize; 3],
+    left: [usize; 2],
+    right: [usize; 2],
+    into: [usize; 2],
+    add: bool,
+}
+
+#[inline(always)]
+fn small_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) {
+    let [m, n, k] = shape.extents;
+    let rows = shape.right[1] == 1 && shape.into[1] == 1;
+    for i in 0..m {
+        if rows {
+            let out = &mut into[i * shape.into[0]..][..n];
+            if !shape.add {
+                out.fill(T::ZERO);
+            }
+            for l in 0..k {
+                let a = left[i * shape.left[0] + l * shape.left[1]];
+                let row = &right[l * shape.right[0]..][..n];
+                for (o, &b) in out.iter_mut().zip(row) {
+                    *o = a.fused::<FMA>(b, *o);
+                }
+            }
+        } else {
+            for j in 0..n {
+                let at = i * shape.into[0] + j * shape.into[1];
+                let mut total = if shape.add { into[at] } else { T::ZERO };
+                for l in 0..k {
+                    let a = left[i * shape.left[0] + l * shape.left[1]];
+                    total = a.fused::<FMA>(right[l * shape.right[0] + j * shape.right[1]], total);
+                }
+                into[at] = total;
+            }
+        }
+    }
+}
+
+vectorized!(
+    fn small<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = small_body
+);
+
+/// The part of the left operand that is not 0.
+fn density<T: Real>(left: &[T], shape: &Shape) -> f64 {
+    let [m, _, k] = shape.extents;
+    let mut spikes = 0usize;
+    // Along the unit stride, whichever it is.
+    let (outer, inner) = if shape.left[1] == 1 { ((m, shape.left[0]), k) } else { ((k, shape.left[1]), m) };
+    let step = if shape.left[1] == 1 { 1 } else { shape.left[0] };
+    for i in 0..outer.0 {
+        let row = &left[i * outer.1..];
+        spikes += if step == 1 {
+            row[..inner].iter().map(|&v| usize::from(v != T::ZERO)).sum::<usize>()
+        } else {
+            (0..inner).map(|l| usize::from(row[l * step] != T::ZERO)).sum::<usize>()
+        };
+    }
+    spikes as f64 / (m * k).max(1) as f64
+}
+
+/// For each row of the result, the rows of the right operand at its spikes, four at a time.
+#[inline(always)]
+fn spikes_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) {
+    let [m, n, k] = shape.extents;
+    for i in 0..m {
+        let out = &mut into[i * shape.into[0]..][..n];
+        if !shape.add {
+            out.fill(T::ZERO);
+        }
+        let mut held = [(T::ZERO, 0usize); 4];
+        let mut count = 0;
+        for l in 0..k {
+            let a = left[i * shape.left[0] + l * shape.left[1]];
+            if a != T::ZERO {
+                held[count] = (a, l * shape.right[0]);
+                count += 1;
+                if count == 4 {
+                    let [(a0, r0), (a1, r1), (a2, r2), (a3, r3)] = held;
+                    let (b0, b1) = (&right[r0..][..n], &right[r1..][..n]);
+                    let (b2, b3) = (&right[r2..][..n], &right[r3..][..n]);
+                    for ((((o, &x0), &x1), &x2), &x3) in out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
+                        let t = a0.fused::<FMA>(x0, *o);
+                        let t = a1.fused::<FMA>(x1, t);
+                        let t = a2.fused::<FMA>(x2, t);
+                        *o = a3.fused::<FMA>(x3, t);
+                    }
+                    count = 0;
+                }
+            }
+        }
+        for &(a, r) in &held[..count] {
+            for (o, &x) in out.iter_mut().zip(&right[r..][..n]) {
+                *o = a.fused::<FMA>(x, *o);
+            }
+        }
+    }
+}
+
+vectorized!(
+    fn spikes<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = spikes_body
+);

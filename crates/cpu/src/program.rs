@@ -1,0 +1,302 @@
+//! A plan made ready: its work with places in memory, divided in tasks, run by threads in step.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use fe_graph::plan::{Cost, Load, PANEL, Phase, Plan, Product, Region, View, Work};
+use fe_graph::{Axis, ExecutionError};
+
+use crate::arena::Arena;
+use crate::index::{Gather, Scatter};
+use crate::isa::Isa;
+use crate::math::Real;
+use crate::product::BoundProduct;
+use crate::random::{BoundArrivals, BoundNoise, Key};
+use crate::region::{BLOCK, BoundRegion};
+use crate::sampling::ArrivalScratch;
+use crate::scan::BoundScan;
+use crate::team::{Barrier, divide};
+
+/// Multiplications of a tile of a large product, about: enough that dividing costs nothing.
+const TILE: usize = 1 << 21;
+
+/// Tiles of a product, at most. Fixed, so that no number depends on how many threads there are.
+const TILES: usize = 16;
+
+/// Work that costs less than this, in additions, is not worth a second thread.
+const WORTH_DIVIDING: f64 = 200_000.0;
+
+enum Kernel<T> {
+    Region(BoundRegion<T>),
+    Product(BoundProduct),
+    Noise(BoundNoise),
+    Arrivals(BoundArrivals),
+    Gather(Gather),
+    Scatter(Scatter),
+    Scan(Box<Mutex<BoundScan>>),
+}
+
+/// What one thread does without waiting.
+struct Task<T> {
+    kernels: Vec<Kernel<T>>,
+    cost: f64,
+}
+
+struct Stage<T> {
+    /// Panels, which stay with a thread.
+    panels: Vec<Task<T>>,
+    /// The rest.
+    others: Vec<Task<T>>,
+    /// For each thread, its tasks: the panels' numbers first, then the others'.
+    shares: Vec<Vec<usize>>,
+}
+
+/// What a thread needs for itself.
+pub struct Scratch<T> {
+    registers: Vec<T>,
+    arrivals: ArrivalScratch<T>,
+    totals: Vec<f64>,
+}
+
+/// A plan with its work bound to memory.
+pub struct Program<T> {
+    pub plan: Plan,
+    steady: Vec<Stage<T>>,
+    stages: Vec<Stage<T>>,
+    registers: usize,
+    /// How many threads the shares are for.
+    threads: usize,
+    /// Additions of one run, about.
+    pub cost: f64,
+    isa: Isa,
+}
+
+/// Which of a program's phases.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What follows from steady inputs.
+    Steady,
+    /// What changes at every run.
+    Step,
+}
+
+fn price(cost: Cost) -> f64 {
+    // A matrix product's additions run in vectors of sixteen or so; a loop's cost more for their loads and stores.
+    cost.product_flops as f64 / 2.0 + cost.element_flops as f64 * 2.0 + cost.moved as f64
+}
+
+impl<T: Real> Program<T> {
+    /// Binds a plan. `rows` is the axis of data rows, which noise belongs to.
+    ///
+    /// # Errors
+    /// When the body of a loop cannot be set up.
+    pub fn new(plan: Plan, rows: Option<Axis>, isa: Isa) -> Result<Self, ExecutionError> {
+        let mut program =
+            Self { plan, steady: vec![], stages: vec![], registers: 0, threads: 0, cost: 0.0, isa };
+        program.cost = program.plan.phases.iter().map(|p| price(p.cost())).sum();
+        for (phases, steady) in [(&program.plan.steady, true), (&program.plan.phases, false)] {
+            let mut stages = vec![];
+            for phase in phases {
+                stages.push(stage(&program.plan, phase, rows)?);
+            }
+            for kernel in stages.iter().flat_map(|s: &Stage<T>| s.panels.iter().chain(&s.others)).flat_map(|t| &t.kernels) {
+                if let Kernel::Region(region) = kernel {
+                    program.registers = program.registers.max(region.registers);
+                }
+            }
+            if steady {
+                program.steady = stages;
+            } else {
+                program.stages = stages;
+            }
+        }
+        Ok(program)
+    }
+
+    /// How many of these threads are worth waking.
+    pub fn useful_threads(&self, threads: usize) -> usize {
+        if self.cost < WORTH_DIVIDING { 1 } else { threads.max(1) }
+    }
+
+    /// Divides the work among threads; the numbers do not depend on it.
+    pub fn divide(&mut self, threads: usize) {
+        if self.threads == threads {
+            return;
+        }
+        self.threads = threads;
+        for stage in self.steady.iter_mut().chain(&mut self.stages) {
+            let costs = |tasks: &[Task<T>]| tasks.iter().map(|t| t.cost).collect::<Vec<_>>();
+            stage.shares = divide(&costs(&stage.panels), &costs(&stage.others), threads);
+        }
+    }
+
+    /// Memory for a thread.
+    pub fn scratch(&self) -> Scratch<T> {
+        Scratch { registers: vec![T::ZERO; self.registers * BLOCK], arrivals: ArrivalScratch::default(), totals: vec![] }
+    }
+
+    /// One thread's share of a part; all threads call it. The first failure is left in `failure`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &self,
+        part: Part,
+        thread: usize,
+        arena: &Arena<T>,
+        key: &Key,
+        scratch: &mut Scratch<T>,
+        barrier: &Barrier,
+        failure: &Mutex<Option<ExecutionError>>,
+    ) {
+        let stages = if part == Part::Steady { &self.steady } else { &self.stages };
+        for stage in stages {
+            for &number in stage.shares.get(thread).map_or(&[][..], Vec::as_slice) {
+                let task = stage.panels.get(number).or_else(|| stage.others.get(number.wrapping_sub(stage.panels.len())));
+                for kernel in task.iter().flat_map(|t| &t.kernels) {
+                    if let Err(e) = self.kernel(kernel, arena, key, scratch)
+                        && let Ok(mut slot) = failure.lock()
+                    {
+                        slot.get_or_insert(e);
+                    }
+                }
+            }
+            barrier.wait();
+        }
+    }
+
+    fn kernel(
+        &self,
+        kernel: &Kernel<T>,
+        arena: &Arena<T>,
+        key: &Key,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), ExecutionError> {
+        match kernel {
+            Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers),
+            Kernel::Product(p) => p.run(self.isa, arena),
+            Kernel::Noise(n) => n.run(self.isa, arena, key),
+            Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
+            Kernel::Gather(g) => g.run(arena)?,
+            Kernel::Scatter(s) => s.run(arena, &mut scratch.totals)?,
+            Kernel::Scan(scan) => {
+                if let Ok(mut scan) = scan.lock() {
+                    scan.run(arena, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A panel of the parallel axis.
+struct Panel<'a> {
+    axis: Axis,
+    number: usize,
+    rows: &'a Range<usize>,
+    /// Rows of all panels.
+    all: usize,
+}
+
+impl Panel<'_> {
+    fn view(&self, view: &View) -> View {
+        let mut view = view.range(self.axis, self.rows);
+        if view.dim(PANEL).is_some() {
+            view = view.at(PANEL, self.number);
+        }
+        view
+    }
+
+    fn region(&self, region: &Region) -> Region {
+        let mut region = region.clone();
+        for (axis, extent) in &mut region.space {
+            if *axis == self.axis {
+                *extent = self.rows.len();
+            }
+        }
+        for load in &mut region.loads {
+            if let Load::View(view) = load {
+                *view = self.view(view);
+            }
+        }
+        for store in &mut region.stores {
+            store.1 = self.view(&store.1);
+        }
+        for fold in &mut region.folds {
+            fold.into = self.view(&fold.into);
+        }
+        region
+    }
+
+    fn product(&self, product: &Product) -> Product {
+        let mut product = product.clone();
+        product.left = self.view(&product.left);
+        product.right = self.view(&product.right);
+        product.into = self.view(&product.into);
+        let Product { outer, summed, m, n, k, .. } = &mut product;
+        for l in outer.iter_mut().chain(summed).chain([m, n, k]).filter(|l| l.axis == self.axis) {
+            l.extent = l.extent / self.all.max(1) * self.rows.len();
+        }
+        product
+    }
+}
+
+fn bind<T: Real>(
+    plan: &Plan,
+    work: &Work,
+    rows: Option<Axis>,
+    panel: Option<&Panel>,
+) -> Result<Kernel<T>, ExecutionError> {
+    let view = |v: &View| panel.map_or_else(|| v.clone(), |p| p.view(v));
+    let range = panel.filter(|p| Some(p.axis) == rows).map(|p| p.rows);
+    Ok(match work {
+        Work::Region(r) => Kernel::Region(BoundRegion::bind(plan, &panel.map_or_else(|| r.clone(), |p| p.region(r)))),
+        Work::Product(p) => Kernel::Product(BoundProduct::bind(plan, &panel.map_or_else(|| p.clone(), |x| x.product(p)))),
+        Work::Noise { kind, site, into } => {
+            Kernel::Noise(BoundNoise::bind(plan, (*kind, *site), &view(into), rows, range))
+        }
+        Work::Arrivals { indicator, site, rate, temperature, into } => {
+            let into: Vec<(u8, View)> = into.iter().map(|(k, v)| (*k, view(v))).collect();
+            let operands = (&view(rate), &view(temperature));
+            Kernel::Arrivals(BoundArrivals::bind(plan, (*indicator, *site), operands, &into, rows, range))
+        }
+        Work::Gather { from, index, axis, extent, into, origin } => {
+            // Rows picked along the parallel axis itself are never divided.
+            Kernel::Gather(Gather::bind(plan, &view(from), &view(index), *axis, *extent, &view(into), *origin))
+        }
+        Work::Scatter { from, index, axis, extent, over, into, origin } => {
+            Kernel::Scatter(Scatter::bind(plan, from, index, (*axis, *extent), over, into, *origin))
+        }
+        Work::Scan { scan, operands, into } => {
+            Kernel::Scan(Box::new(Mutex::new(BoundScan::bind(plan, scan, operands, into, rows)?)))
+        }
+    })
+}
+
+fn stage<T: Real>(plan: &Plan, phase: &Phase, rows: Option<Axis>) -> Result<Stage<T>, ExecutionError> {
+    let mut stage = Stage { panels: vec![], others: vec![], shares: vec![] };
+    if let (Some((axis, ranges)), false) = (&plan.parallel, phase.rows.is_empty()) {
+        let all = ranges.last().map_or(0, |r| r.end);
+        let total: f64 = phase.rows.iter().map(|w| price(w.cost())).sum();
+        for (number, range) in ranges.iter().enumerate() {
+            let panel = Panel { axis: *axis, number, rows: range, all };
+            let kernels: Result<Vec<_>, _> = phase.rows.iter().map(|w| bind(plan, w, rows, Some(&panel))).collect();
+            let cost = total * range.len() as f64 / all.max(1) as f64;
+            stage.panels.push(Task { kernels: kernels?, cost });
+        }
+    }
+    if !phase.once.is_empty() {
+        let kernels: Result<Vec<_>, _> = phase.once.iter().map(|w| bind(plan, w, rows, None)).collect();
+        let cost = phase.once.iter().map(|w| price(w.cost())).sum();
+        stage.others.push(Task { kernels: kernels?, cost });
+    }
+    for product in &phase.tiled {
+        let whole = BoundProduct::bind(plan, product);
+        let m = product.m.extent;
+        let tiles = (whole.size() / TILE).clamp(1, TILES).min(m);
+        for k in 0..tiles {
+            let tile = whole.rows(&(k * m / tiles..(k + 1) * m / tiles));
+            let cost = tile.size() as f64;
+            stage.others.push(Task { kernels: vec![Kernel::Product(tile)], cost });
+        }
+    }
+    Ok(stage)
+}

@@ -1,0 +1,442 @@
+//! The register machine: fused element-wise operations over cache-sized blocks.
+
+#![allow(unsafe_code)]
+// Registers and loads are numbered by `bind`, which sizes their tables.
+#![allow(clippy::indexing_slicing)]
+
+use fe_graph::plan::{Fold, Load, Map, Plan, Region, View};
+
+use crate::arena::Arena;
+use crate::elementwise;
+use crate::isa::vectorized;
+use crate::math::Real;
+
+/// Elements of a block: small enough that some dozen registers stay in the first-level cache.
+pub const BLOCK: usize = 256;
+
+/// From this many elements on, the innermost dimension is run through by itself.
+const LONG: usize = 32;
+
+/// Where an operand is.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// A register.
+    Register(usize),
+    /// Memory that follows the space: its place for the first element.
+    Memory(usize),
+    /// Memory that follows the innermost dimension: the number of its load.
+    Row(usize),
+}
+
+/// How a register is filled.
+#[derive(Clone, Debug)]
+enum Filling<T> {
+    Number(T),
+    /// The same element for all.
+    Same(usize),
+    /// Strides along the dimensions of the space.
+    Strided { start: usize, strides: Vec<usize> },
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    map: Map,
+    operands: [Source; 3],
+    into: Source,
+}
+
+#[derive(Clone, Debug)]
+struct Fill<T> {
+    register: usize,
+    filling: Filling<T>,
+}
+
+/// A load read in place, row by row.
+#[derive(Clone, Debug)]
+struct RowLoad {
+    start: usize,
+    strides: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct BoundFold {
+    value: Source,
+    fold: Fold,
+    last: bool,
+    /// Elements folded into one where the last dimensions go; elements that stay where the first go.
+    group: usize,
+    into: usize,
+    /// Results.
+    results: usize,
+}
+
+/// A region with its places in memory.
+#[derive(Clone, Debug)]
+pub struct BoundRegion<T> {
+    /// Merged dimensions.
+    dims: Vec<usize>,
+    size: usize,
+    /// Filled once.
+    constants: Vec<Fill<T>>,
+    /// Filled for each block, or, in rows, for each row where the stride along it is 0.
+    fills: Vec<Fill<T>>,
+    rows: Vec<RowLoad>,
+    steps: Vec<Step>,
+    folds: Vec<BoundFold>,
+    /// Whether the innermost dimension is run through by itself.
+    by_rows: bool,
+    /// Registers needed.
+    pub registers: usize,
+}
+
+/// The place of a view's first element.
+pub fn start_of(plan: &Plan, view: &View) -> usize {
+    plan.buffers.get(view.buffer).map_or(usize::MAX, |b| b.start) + view.offset
+}
+
+impl<T: Real> BoundRegion<T> {
+    /// Places a region; its views are already those of the panel, and `space` has the panel's extents.
+    pub fn bind(plan: &Plan, region: &Region) -> Self {
+        let space = &region.space;
+        let size: usize = space.iter().map(|a| a.1).product();
+        // Strides of everything that is read, and the boundaries that folds need.
+        let views: Vec<Option<&View>> =
+            region.loads.iter().map(|l| if let Load::View(v) = l { Some(v) } else { None }).collect();
+        let mut boundary = vec![false; space.len() + 1];
+        for f in &region.folds {
+            boundary[if f.last { space.len() - f.count } else { f.count }] = true;
+        }
+        // Merge neighbours that every view steps through evenly.
+        let mut dims: Vec<usize> = vec![];
+        let mut strides: Vec<Vec<usize>> = vec![vec![]; views.len()];
+        for (k, &(axis, extent)) in space.iter().enumerate() {
+            let steps: Vec<usize> = views.iter().map(|v| v.map_or(0, |v| v.stride(axis))).collect();
+            let merge = !dims.is_empty()
+                && !boundary[k]
+                && strides.iter().zip(&steps).all(|(s, &inner)| s.last().copied() == Some(inner * extent));
+            if merge {
+                if let Some(d) = dims.last_mut() {
+                    *d *= extent;
+                }
+                for (s, &inner) in strides.iter_mut().zip(&steps) {
+                    if let Some(last) = s.last_mut() {
+                        *last = inner;
+                    }
+                }
+            } else {
+                dims.push(extent);
+                for (s, &step) in strides.iter_mut().zip(&steps) {
+                    s.push(step);
+                }
+            }
+        }
+        let natural: Vec<usize> = {
+            let mut steps = vec![1; dims.len()];
+            for k in (0..dims.len().saturating_sub(1)).rev() {
+                steps[k] = steps[k + 1] * dims[k + 1];
+            }
+            steps
+        };
+        let inner = dims.last().copied().unwrap_or(1);
+        let all_follow = strides.iter().zip(&views).all(|(s, v)| v.is_none() || *s == natural || s.iter().all(|&x| x == 0));
+        let by_rows = inner >= LONG && !all_follow;
+        let mut bound = Self {
+            dims,
+            size,
+            constants: vec![],
+            fills: vec![],
+            rows: vec![],
+            steps: vec![],
+            folds: vec![],
+            by_rows,
+            registers: 0,
+        };
+        let mut place: Vec<Source> = vec![];
+        let mut registers = Registers::default();
+        for (load, strides) in region.loads.iter().zip(strides) {
+            place.push(match load {
+                Load::Number(v) => {
+                    let register = registers.take();
+                    bound.constants.push(Fill { register, filling: Filling::Number(T::from_f64(*v)) });
+                    Source::Register(register)
+                }
+                Load::View(view) => {
+                    let start = start_of(plan, view);
+                    if strides.iter().all(|&s| s == 0) {
+                        let register = registers.take();
+                        bound.constants.push(Fill { register, filling: Filling::Same(start) });
+                        Source::Register(register)
+                    } else if strides == natural {
+                        Source::Memory(start)
+                    } else if by_rows && strides.last() == Some(&1) {
+                        bound.rows.push(RowLoad { start, strides });
+                        Source::Row(bound.rows.len() - 1)
+                    } else {
+                        let register = registers.take();
+                        bound.fills.push(Fill { register, filling: Filling::Strided { start, strides } });
+                        Source::Register(register)
+                    }
+                }
+            });
+        }
+        let fixed = registers.count;
+        // A value that is stored is computed in its place; others in registers, freed after their last use.
+        let loads = region.loads.len();
+        let mut last_use = vec![0usize; loads + region.code.len()];
+        for (k, i) in region.code.iter().enumerate() {
+            for &o in &i.operands {
+                last_use[o] = k;
+            }
+        }
+        for f in &region.folds {
+            last_use[f.value] = usize::MAX;
+        }
+        for s in &region.stores {
+            last_use[s.0] = usize::MAX;
+        }
+        let mut stored: Vec<Option<usize>> = vec![None; loads + region.code.len()];
+        let mut copies = vec![];
+        for (value, view) in &region.stores {
+            let start = start_of(plan, view);
+            if *value >= loads && stored[*value].is_none() {
+                stored[*value] = Some(start);
+            } else {
+                copies.push((*value, start));
+            }
+        }
+        for (k, instruction) in region.code.iter().enumerate() {
+            let of = |i: usize| instruction.operands.get(i).map_or(Source::Register(0), |&o| place[o]);
+            let first = of(0);
+            let operand = |i: usize| if i < instruction.operands.len() { of(i) } else { first };
+            let operands = [first, operand(1), operand(2)];
+            let into = match stored[loads + k] {
+                Some(start) => Source::Memory(start),
+                None => Source::Register(registers.take()),
+            };
+            bound.steps.push(Step { map: instruction.map, operands, into });
+            place.push(into);
+            for &o in &instruction.operands {
+                if let Source::Register(r) = place[o]
+                    && r >= fixed
+                    && last_use[o] == k
+                {
+                    registers.free(r);
+                }
+            }
+        }
+        for (value, start) in copies {
+            let from = place[value];
+            bound.steps.push(Step { map: Map::Copy, operands: [from; 3], into: Source::Memory(start) });
+        }
+        for f in &region.folds {
+            let split = if f.last { space.len() - f.count } else { f.count };
+            let group: usize = space.iter().skip(split).map(|a| a.1).product();
+            bound.folds.push(BoundFold {
+                value: place[f.value],
+                fold: f.fold,
+                last: f.last,
+                group,
+                into: start_of(plan, &f.into),
+                results: if f.last { space.iter().take(split).map(|a| a.1).product() } else { group },
+            });
+        }
+        bound.registers = registers.count;
+        bound
+    }
+}
+
+#[derive(Default)]
+struct Registers {
+    free: Vec<usize>,
+    count: usize,
+}
+
+impl Registers {
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count - 1
+        })
+    }
+
+    fn free(&mut self, register: usize) {
+        if !self.free.contains(&register) {
+            self.free.push(register);
+        }
+    }
+}
+
+/// Copies elements `from..from + out.len()` of the space, in its order, from a strided view.
+#[inline(always)]
+fn expand<T: Real>(arena: &Arena<T>, dims: &[usize], strides: &[usize], start: usize, from: usize, out: &mut [T]) {
+    let inner = dims.last().copied().unwrap_or(1);
+    let step = strides.last().copied().unwrap_or(0);
+    let mut done = 0;
+    while done < out.len() {
+        let at = from + done;
+        let within = at % inner;
+        let length = (inner - within).min(out.len() - done);
+        let place = start + offset(dims, strides, at / inner) + within * step;
+        let part = &mut out[done..done + length];
+        // SAFETY: a region's loads are not written while it runs (see `Arena`).
+        match step {
+            0 => part.fill(unsafe { arena.read(place, 1) }[0]),
+            1 => part.copy_from_slice(unsafe { arena.read(place, length) }),
+            _ => {
+                let source = unsafe { arena.read(place, (length - 1) * step + 1) };
+                for (o, &v) in part.iter_mut().zip(source.iter().step_by(step)) {
+                    *o = v;
+                }
+            }
+        }
+        done += length;
+    }
+}
+
+/// The offset of row `row` of the space, its innermost dimension left out.
+#[inline(always)]
+fn offset(dims: &[usize], strides: &[usize], mut row: usize) -> usize {
+    let mut offset = 0;
+    let outer = dims.len().saturating_sub(1);
+    for (&d, &s) in dims[..outer].iter().zip(&strides[..outer]).rev() {
+        offset += row % d * s;
+        row /= d;
+    }
+    offset
+}
+
+/// Folds one block into its results. `at` is the place of the block's first element in the space.
+#[inline(always)]
+fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carried: &mut f64) {
+    let mut done = 0;
+    while done < block.len() {
+        let within = (at + done) % f.group;
+        let length = (f.group - within).min(block.len() - done);
+        let part = &block[done..done + length];
+        if f.last {
+            if within == 0 {
+                *carried = if f.fold == Fold::Sum { 0.0 } else { f64::NEG_INFINITY };
+            }
+            match f.fold {
+                Fold::Sum => *carried += elementwise::sum(part),
+                Fold::Max => *carried = elementwise::max(part, *carried),
+            }
+            if within + length == f.group {
+                // SAFETY: the results of a region's folds are its own (see `Arena`).
+                unsafe { arena.write(f.into + (at + done) / f.group, 1) }.fill(T::from_f64(*carried));
+            }
+        } else {
+            // SAFETY: as above.
+            let results = unsafe { arena.write(f.into + within, length) };
+            match f.fold {
+                Fold::Sum => {
+                    for (r, &v) in results.iter_mut().zip(part) {
+                        *r = *r + v;
+                    }
+                }
+                Fold::Max => {
+                    for (r, &v) in results.iter_mut().zip(part) {
+                        *r = T::from_f64(elementwise::max(&[v], r.to_f64()));
+                    }
+                }
+            }
+        }
+        done += length;
+    }
+}
+
+#[inline(always)]
+fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T]) {
+    let block_len = BLOCK.min(region.size);
+    for Fill { register, filling } in &region.constants {
+        let out = &mut scratch[register * BLOCK..register * BLOCK + block_len];
+        match filling {
+            Filling::Number(v) => out.fill(*v),
+            // SAFETY: loads are not written while the region runs.
+            Filling::Same(at) => out.fill(unsafe { arena.read(*at, 1) }[0]),
+            Filling::Strided { .. } => {}
+        }
+    }
+    for f in region.folds.iter().filter(|f| !f.last || region.size == 0) {
+        // SAFETY: the results of a region's folds are its own.
+        let results = unsafe { arena.write(f.into, f.results) };
+        results.fill(if f.fold == Fold::Sum { T::ZERO } else { T::from_f64(f64::NEG_INFINITY) });
+    }
+    let mut carried = [0.0f64; FOLDS];
+    let inner = if region.by_rows { region.dims.last().copied().unwrap_or(1) } else { region.size };
+    let rows = region.size.checked_div(inner).unwrap_or(0);
+    for row in 0..rows {
+        let mut begin = 0;
+        while begin < inner {
+            let length = (inner - begin).min(BLOCK);
+            let at = row * inner + begin;
+            for Fill { register, filling } in &region.fills {
+                if let Filling::Strided { start, strides } = filling {
+                    // Along a row that it does not follow, a load is the same: filled at the row's first block.
+                    let same = region.by_rows && strides.last() == Some(&0);
+                    if !same || begin == 0 {
+                        let length = if same { block_len } else { length };
+                        let out = &mut scratch[register * BLOCK..register * BLOCK + length];
+                        if same {
+                            let place = start + offset(&region.dims, strides, row);
+                            // SAFETY: loads are not written while the region runs.
+                            out.fill(unsafe { arena.read(place, 1) }[0]);
+                        } else {
+                            expand(arena, &region.dims, strides, *start, at, out);
+                        }
+                    }
+                }
+            }
+            let registers = scratch.as_mut_ptr();
+            let read = |source: Source| -> &[T] {
+                match source {
+                    Source::Register(r) => {
+                        debug_assert!((r + 1) * BLOCK <= region.registers * BLOCK);
+                        // SAFETY: `run` checks that the scratch holds all registers; an instruction's result is never
+                        // one of its operands, so this slice is not written while it lives.
+                        unsafe { std::slice::from_raw_parts(registers.add(r * BLOCK), length) }
+                    }
+                    // SAFETY: loads are not written; a stored value is read back only after it was written.
+                    Source::Memory(start) => unsafe { arena.read(start + at, length) },
+                    Source::Row(k) => {
+                        let load = &region.rows[k];
+                        let place = load.start + offset(&region.dims, &load.strides, row) + begin;
+                        // SAFETY: loads are not written while the region runs.
+                        unsafe { arena.read(place, length) }
+                    }
+                }
+            };
+            for step in &region.steps {
+                let [a, b, c] = step.operands.map(read);
+                let out = match step.into {
+                    // SAFETY: as in `read`: this register is no operand's.
+                    Source::Register(r) => unsafe { std::slice::from_raw_parts_mut(registers.add(r * BLOCK), length) },
+                    // SAFETY: a store's place is its own, and no operand's.
+                    Source::Memory(start) => unsafe { arena.write(start + at, length) },
+                    Source::Row(_) => continue,
+                };
+                elementwise::apply::<T, FMA>(step.map, out, a, b, c);
+            }
+            for (f, carried) in region.folds.iter().zip(&mut carried) {
+                fold(f, arena, at, read(f.value), carried);
+            }
+            begin += length;
+        }
+    }
+}
+
+/// Folds of one region, at most: what the planner keeps to.
+const FOLDS: usize = fe_graph::plan::FOLDS;
+
+vectorized!(
+    /// Runs a region. `scratch` holds [`BLOCK`] elements for each of its registers.
+    fn run_vectorized<T: Real>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T]) = run_body
+);
+
+impl<T: Real> BoundRegion<T> {
+    /// Runs it.
+    pub fn run(&self, isa: crate::isa::Isa, arena: &Arena<T>, scratch: &mut [T]) {
+        assert!(scratch.len() >= self.registers * BLOCK && self.folds.len() <= FOLDS);
+        run_vectorized(isa, self, arena, scratch);
+    }
+}

@@ -1,0 +1,323 @@
+//! Planning: what is computed when, in which loop, and where it is kept, for given extents.
+//!
+//! One axis, the rows of a batch or the Monte Carlo samples, is cut into a fixed number of panels. What is computed for
+//! each row runs panel by panel; what is not runs once; large products without rows run in tiles. A [`Phase`] holds work
+//! of all three kinds that can run at the same time, and phases follow one another. Element-wise operations and the sums
+//! at their ends are fused to [`Region`]s. Renamed, broadcast, reshaped and sliced values are views and cost nothing.
+//!
+//! A plan depends on the graph and on the extents only, never on the number of threads: so neither do the numbers.
+
+mod fuse;
+mod lower;
+mod memory;
+mod schedule;
+mod show;
+mod view;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::axis::Axis;
+use crate::graph::{Graph, InputId, NodeId};
+use crate::op::{Binary, Indicator, NoiseKind, Origin, Site, Unary};
+use crate::scan::Scan;
+use crate::tensor::Tensor;
+
+pub use memory::permutation;
+pub use show::Cost;
+pub use view::{Dim, View};
+
+/// A place in [`Plan::buffers`].
+pub type BufferId = usize;
+
+/// What a plan is made for.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// The extent of every axis of the graph.
+    pub extents: Vec<usize>,
+    /// The axis of data rows.
+    pub rows: Option<Axis>,
+    /// Sites whose draws are given.
+    pub drawn: HashSet<Site>,
+    /// Inputs that stay the same from run to run; what follows from them alone is computed when they change.
+    pub steady: HashSet<InputId>,
+    /// Whether given draws stay the same too.
+    pub steady_draws: bool,
+}
+
+/// Contiguous memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// Elements.
+    pub size: usize,
+    /// Place of the first element in the arena, in elements.
+    pub start: usize,
+    /// Numbers it holds from the beginning.
+    pub content: Option<Arc<Tensor>>,
+}
+
+/// Where a given tensor goes, row-major over `axes`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot<K> {
+    /// The input or the site.
+    pub key: K,
+    /// As reported.
+    pub name: String,
+    /// Its axes, sorted, in which order it is given.
+    pub sorted: Vec<Axis>,
+    /// The order in which it is laid out, without axes of extent 1: the parallel axis first, then sorted.
+    pub axes: Vec<Axis>,
+    /// Whether it was said to stay the same.
+    pub steady: bool,
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// An element-wise operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Map {
+    /// The operand itself, laid out anew.
+    Copy,
+    /// Of one operand.
+    Unary(Unary),
+    /// Of two.
+    Binary(Binary),
+    /// Second operand where the first is not 0, else the third.
+    Select,
+}
+
+/// How values are gathered to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fold {
+    /// Σ
+    Sum,
+    /// max
+    Max,
+}
+
+/// What a region reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// The same number everywhere.
+    Number(f64),
+    /// A view whose dimensions are among those of the region's space.
+    View(View),
+}
+
+/// One instruction of a region. Operands are numbered: the loads first, then the instructions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instruction {
+    /// What it does.
+    pub map: Map,
+    /// Its operands.
+    pub operands: Vec<usize>,
+}
+
+/// A fold at the end of a region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folding {
+    /// The operand folded.
+    pub value: usize,
+    /// How.
+    pub fold: Fold,
+    /// The last dimensions of the space go, or else the first; how many.
+    pub last: bool,
+    /// How many dimensions go.
+    pub count: usize,
+    /// The result, over the dimensions that stay. In a panel's fold over its rows it has the panel axis.
+    pub into: View,
+}
+
+/// Fused element-wise operations over one space, in one pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// The axes looped over, outermost first.
+    pub space: Vec<(Axis, usize)>,
+    /// What is read.
+    pub loads: Vec<Load>,
+    /// What is computed.
+    pub code: Vec<Instruction>,
+    /// What is written: operand and place, contiguous over the space.
+    pub stores: Vec<(usize, View)>,
+    /// What is folded.
+    pub folds: Vec<Folding>,
+}
+
+/// One group of axes of a matrix product, the innermost last; strides in the left operand, the right, and the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// The axis; of merged axes, the outermost.
+    pub axis: Axis,
+    /// Iterations.
+    pub extent: usize,
+    /// Strides in left, right and result; 0 where it lacks the axis.
+    pub strides: [usize; 3],
+}
+
+/// Σ of products over shared axes: result[batch, m, n] = Σₖ left[batch, m, k] · right[batch, n, k].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    /// Left operand.
+    pub left: View,
+    /// Right operand.
+    pub right: View,
+    /// Where it goes.
+    pub into: View,
+    /// Axes of both operands and the result, and those of either side that could not be merged.
+    pub outer: Vec<Loop>,
+    /// Summed axes that could not be merged.
+    pub summed: Vec<Loop>,
+    /// Rows of the result.
+    pub m: Loop,
+    /// Columns of the result.
+    pub n: Loop,
+    /// Summed.
+    pub k: Loop,
+    /// The left operand is a sampled count, most of it exactly 0.
+    pub sparse: bool,
+}
+
+/// One piece of work.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A fused loop.
+    Region(Region),
+    /// A matrix product.
+    Product(Product),
+    /// Standard noise over a contiguous view.
+    Noise {
+        /// Its distribution.
+        kind: NoiseKind,
+        /// Its name.
+        site: Site,
+        /// Where it goes.
+        into: View,
+    },
+    /// Poisson counts by arrivals, and their derivatives.
+    Arrivals {
+        /// g
+        indicator: Indicator,
+        /// Its name.
+        site: Site,
+        /// Log rates, laid out as the results.
+        rate: View,
+        /// The temperature, of no axes.
+        temperature: View,
+        /// For each order its result, all laid out alike.
+        into: Vec<(u8, View)>,
+    },
+    /// Picks along an axis.
+    Gather {
+        /// x
+        from: View,
+        /// The index.
+        index: View,
+        /// The axis of x.
+        axis: Axis,
+        /// Its extent.
+        extent: usize,
+        /// Where it goes.
+        into: View,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// Adds at an index along an axis of the result.
+    Scatter {
+        /// u
+        from: View,
+        /// The index.
+        index: View,
+        /// The axis of the result.
+        axis: Axis,
+        /// Its extent.
+        extent: usize,
+        /// Axes of u summed away.
+        over: Vec<Axis>,
+        /// Where it goes.
+        into: View,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A loop.
+    Scan {
+        /// Its body.
+        scan: Arc<Scan>,
+        /// Carries, then scanned tensors, then constants.
+        operands: Vec<View>,
+        /// The results that are used.
+        into: Vec<(usize, View)>,
+    },
+}
+
+/// Work that can run at the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Phase {
+    /// For each panel of rows, in this order.
+    pub rows: Vec<Work>,
+    /// Once, in this order.
+    pub once: Vec<Work>,
+    /// Products in tiles of their rows, each independent of the others.
+    pub tiled: Vec<Product>,
+}
+
+/// A plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The extent of every axis of the graph.
+    pub extents: Vec<usize>,
+    /// The axis cut into panels, and its pieces.
+    pub parallel: Option<(Axis, Vec<Range<usize>>)>,
+    /// Memory.
+    pub buffers: Vec<Buffer>,
+    /// Elements of all buffers.
+    pub arena: usize,
+    /// Where inputs go.
+    pub inputs: Vec<Slot<InputId>>,
+    /// Where given draws go.
+    pub draws: Vec<Slot<Site>>,
+    /// What is computed when steady inputs change.
+    pub steady: Vec<Phase>,
+    /// What is computed at every run.
+    pub phases: Vec<Phase>,
+    /// Where the outputs lie, over their sorted axes.
+    pub outputs: Vec<View>,
+}
+
+/// The axis of panels: it numbers the pieces of the parallel axis, and no graph has it.
+pub const PANEL: Axis = Axis { id: crate::axis::AxisId(u32::MAX), primes: 0 };
+
+/// Rows of a panel, at least.
+const PANEL_ROWS: usize = 64;
+
+/// Panels, at most. Fixed, so that sums over panels are the same at any number of threads.
+const PANELS: usize = 8;
+
+/// Folds of one region, at most.
+pub const FOLDS: usize = 32;
+
+/// The axis that work is divided over: the longer one of samples and data rows, where it is worth dividing.
+fn parallel_axis(conditions: &Conditions) -> Option<(Axis, Vec<Range<usize>>)> {
+    let extent = |a: Axis| conditions.extents.get(a.id.0 as usize).copied().unwrap_or(1);
+    let samples = (Axis::SAMPLE, extent(Axis::SAMPLE));
+    let rows = conditions.rows.map_or((Axis::SAMPLE, 0), |a| (a, extent(a)));
+    let (axis, count) = if rows.1 >= samples.1 { rows } else { samples };
+    if count < PANEL_ROWS {
+        return None;
+    }
+    let panels = (count / PANEL_ROWS).clamp(1, PANELS);
+    Some((axis, (0..panels).map(|k| k * count / panels..(k + 1) * count / panels).collect()))
+}
+
+impl Plan {
+    /// Plans some outputs of a graph.
+    pub fn new(graph: &Graph, outputs: &[NodeId], conditions: &Conditions) -> Self {
+        let parallel = parallel_axis(conditions);
+        let lowered = lower::lower(graph, outputs, conditions, parallel.as_ref());
+        let levels = schedule::levels(&lowered);
+        let groups = fuse::fuse(&lowered, &levels);
+        memory::assign(graph, &lowered, &levels, groups, conditions, parallel)
+    }
+}
