@@ -28,18 +28,21 @@ unsafe impl<T: Real> Sync for Arena<T> {}
 unsafe impl<T: Real> Send for Arena<T> {}
 
 impl<T: Real> Arena<T> {
-    /// A block of zeros.
-    pub fn new(len: usize) -> Self {
+    /// Elements, at most: 1 TiB of f64.
+    pub const MOST: usize = 1 << 37;
+
+    /// A block of zeros, where there is the memory.
+    pub fn new(len: usize) -> Option<Self> {
+        if len > Self::MOST {
+            return None;
+        }
         let lines = (len * size_of::<T>()).div_ceil(64).max(1);
-        let mut block = vec![Line([0; 64]); lines];
+        let mut block = Vec::new();
+        block.try_reserve_exact(lines).ok()?;
+        block.resize(lines, Line([0; 64]));
         // All-zero bytes are the number 0; the block is aligned to more than T needs.
         let base = block.as_mut_ptr().cast::<T>();
-        Self { lines: UnsafeCell::new(block), base, len }
-    }
-
-    /// Elements.
-    pub fn len(&self) -> usize {
-        self.len
+        Some(Self { lines: UnsafeCell::new(block), base, len })
     }
 
     /// Some elements.

@@ -5,15 +5,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 
+use fe_graph::descent::{Descending, Descent};
 use fe_graph::plan::{Conditions, Plan, Slot, permutation};
 use fe_graph::{Axis, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site, Tensor, trace};
 
 use crate::arena::Arena;
+use crate::descent::CpuDescent;
 use crate::index::read_out;
 use crate::isa::Isa;
 use crate::math::Real;
 use crate::program::{Part, Program, Scratch};
 use crate::random::Key;
+use crate::scan;
 use crate::team::Barrier;
 
 /// The numbers that a graph is run in.
@@ -60,18 +63,25 @@ impl Executor for CpuExecutor {
             Precision::F64 => Box::new(Session::<f64>::new(graph, outputs, self.isa)),
         })
     }
+
+    fn descend(&self, graph: &Graph, descent: &Descent) -> Result<Option<Box<dyn Descending>>, ExecutionError> {
+        Ok(Some(match self.precision {
+            Precision::F32 => Box::new(CpuDescent::<f32>::new(graph, descent, self.isa)?),
+            Precision::F64 => Box::new(CpuDescent::<f64>::new(graph, descent, self.isa)?),
+        }))
+    }
 }
 
 /// A plan in memory.
 pub(crate) struct Loaded<T> {
     pub program: Program<T>,
     pub arena: Arena<T>,
-    scratch: Vec<Scratch<T>>,
-    rows: Vec<u64>,
+    pub scratch: Vec<Scratch<T>>,
+    pub rows: Vec<u64>,
     inputs: HashMap<InputId, Weak<Tensor>>,
     draws: HashMap<Site, Weak<Tensor>>,
     /// Whether what follows from steady inputs is there.
-    ready: bool,
+    pub ready: bool,
     /// Whether it was planned in knowledge of what stays.
     settled: bool,
 }
@@ -142,7 +152,7 @@ impl<T: Real> Session<T> {
 }
 
 /// Extents and rows of a feed.
-fn conditions(graph: &Graph, feed: &Feed) -> Conditions {
+pub(crate) fn conditions(graph: &Graph, feed: &Feed) -> Conditions {
     let mut extents: Vec<usize> = graph.axes().iter().map(|a| a.extent).collect();
     for (axis, &extent) in &feed.extents {
         if let Some(slot) = extents.get_mut(axis.0 as usize) {
@@ -155,6 +165,16 @@ fn conditions(graph: &Graph, feed: &Feed) -> Conditions {
         drawn: feed.draws.keys().copied().collect::<HashSet<_>>(),
         ..Conditions::default()
     }
+}
+
+/// Whether a tensor has as many values as its shape says.
+fn whole(tensor: &Tensor, origin: Origin) -> Result<(), ExecutionError> {
+    let size = tensor.shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+    if size == tensor.len() {
+        return Ok(());
+    }
+    let message = format!("a tensor of shape {:?} has {} values", tensor.shape, tensor.len());
+    Err(ExecutionError::Backend { message, origin })
 }
 
 /// A tensor in the order of the layout.
@@ -176,7 +196,12 @@ fn lay_out<T: Real, K>(slot: &Slot<K>, tensor: &Tensor, out: &mut [T]) {
 impl<T: Real> Loaded<T> {
     /// Room for a plan, with what it holds from the beginning.
     pub fn new(plan: Plan, conditions: &Conditions, isa: Isa) -> Result<Self, ExecutionError> {
-        let mut arena = Arena::new(plan.arena);
+        let largest = plan.buffers.iter().max_by_key(|b| b.size);
+        let origin = largest.map(|b| b.origin).unwrap_or_default();
+        let mut arena = Arena::new(plan.arena).ok_or_else(|| {
+            let message = format!("there is not the memory for {} numbers", plan.arena);
+            ExecutionError::Backend { message, origin }
+        })?;
         for buffer in &plan.buffers {
             let content = buffer.content.iter().flat_map(|c| &c.values);
             for (slot, &v) in arena.all().iter_mut().skip(buffer.start).take(buffer.size).zip(content) {
@@ -189,7 +214,7 @@ impl<T: Real> Loaded<T> {
     }
 
     /// Takes over what is fed, as far as it is new.
-    fn feed(&mut self, feed: &Feed) -> Result<(), ExecutionError> {
+    pub fn feed(&mut self, feed: &Feed) -> Result<(), ExecutionError> {
         let plan = &self.program.plan;
         let extent = |a: &Axis| plan.extents.get(a.id.0 as usize).copied().unwrap_or(1);
         let arena = self.arena.all();
@@ -202,6 +227,7 @@ impl<T: Real> Loaded<T> {
                 let (name, found) = (slot.name.clone(), tensor.shape.clone());
                 return Err(ExecutionError::Shape { name, expected, found });
             }
+            whole(tensor, slot.origin)?;
             if !same(self.inputs.get(&slot.key), tensor) {
                 let buffer = plan.buffers.get(slot.buffer).map_or(0..0, |b| b.start..b.start + b.size);
                 lay_out(slot, tensor, arena.get_mut(buffer).unwrap_or_default());
@@ -213,9 +239,10 @@ impl<T: Real> Loaded<T> {
             let Some(tensor) = feed.draws.get(&slot.key) else { continue };
             let expected: Vec<usize> = slot.sorted.iter().map(extent).collect();
             if expected != tensor.shape {
-                let (name, found) = (slot.name.clone(), tensor.shape.clone());
-                return Err(ExecutionError::Shape { name, expected, found });
+                let message = format!("the draws of a site have shape {:?}, not {expected:?}", tensor.shape);
+                return Err(ExecutionError::Backend { message, origin: slot.origin });
             }
+            whole(tensor, slot.origin)?;
             if !same(self.draws.get(&slot.key), tensor) {
                 let buffer = plan.buffers.get(slot.buffer).map_or(0..0, |b| b.start..b.start + b.size);
                 lay_out(slot, tensor, arena.get_mut(buffer).unwrap_or_default());
@@ -235,13 +262,18 @@ impl<T: Real> Loaded<T> {
         Ok(())
     }
 
+    /// Memory for so many threads.
+    pub fn prepare(&mut self, threads: usize) {
+        while self.scratch.len() < threads {
+            self.scratch.push(self.program.scratch());
+        }
+    }
+
     fn run(&mut self, feed: &Feed) -> Result<(), ExecutionError> {
         self.feed(feed)?;
         let threads = self.program.useful_threads(rayon::current_num_threads());
         self.program.divide(threads);
-        while self.scratch.len() < threads {
-            self.scratch.push(self.program.scratch());
-        }
+        self.prepare(threads);
         let failure = Mutex::new(None);
         let barrier = Barrier::new(threads);
         let key = Key { seed: feed.seed, step: feed.step, rows: &self.rows };
@@ -262,20 +294,25 @@ impl<T: Real> Loaded<T> {
         Ok(())
     }
 
-    fn outputs(&self, graph: &Graph, nodes: &[NodeId]) -> Vec<Tensor> {
+    fn outputs(&self, graph: &Graph, nodes: &[NodeId]) -> Result<Vec<Tensor>, ExecutionError> {
         let plan = &self.program.plan;
         let extent = |a: &Axis| plan.extents.get(a.id.0 as usize).copied().unwrap_or(1);
         let read = |(view, &node): (_, &NodeId)| {
             let axes: Vec<(Axis, usize)> = graph.axes_of(node).iter().map(|a| (*a, extent(a))).collect();
-            let shape = axes.iter().map(|a| a.1).collect();
-            Tensor { shape, values: read_out(plan, &self.arena, view, &axes) }
+            let shape: Vec<usize> = axes.iter().map(|a| a.1).collect();
+            let size = shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+            if size > Arena::<f64>::MOST {
+                let message = format!("there is not the memory for {size} numbers");
+                return Err(ExecutionError::Backend { message, origin: graph.node(node).origin });
+            }
+            Ok(Tensor { shape, values: read_out(plan, &self.arena, view, &axes) })
         };
         plan.outputs.iter().zip(nodes).map(read).collect()
     }
 }
 
 /// Runs `work` on so many threads of this pool at once, each with its own scratch.
-fn together<S: Send>(scratch: &mut [S], threads: usize, work: impl Fn(usize, &mut S) + Sync) {
+pub(crate) fn together<S: Send>(scratch: &mut [S], threads: usize, work: impl Fn(usize, &mut S) + Sync) {
     if threads < 2 {
         if let Some(first) = scratch.first_mut() {
             work(0, first);
@@ -298,7 +335,7 @@ impl<T: Real> Compiled for Session<T> {
         let (graph, outputs) = (self.graph.clone(), self.outputs.clone());
         let loaded = self.loaded(feed)?;
         loaded.run(feed)?;
-        let results = loaded.outputs(&graph, &outputs);
+        let results = loaded.outputs(&graph, &outputs)?;
         let weak = |t: &Arc<Tensor>| Arc::downgrade(t);
         self.last = Some((
             feed.inputs.iter().map(|(k, t)| (*k, weak(t))).collect(),
@@ -315,7 +352,13 @@ impl<T: Real> Compiled for Session<T> {
         let plan = Plan::new(&self.graph, &nodes, &conditions);
         let mut loaded = Loaded::<T>::new(plan, &conditions, self.isa)?;
         loaded.run(feed)?;
-        let values = nodes.iter().copied().zip(loaded.outputs(&self.graph, &nodes)).collect();
-        Ok(trace::first_non_finite(&self.graph, &self.outputs, &values))
+        let values = nodes.iter().copied().zip(loaded.outputs(&self.graph, &nodes)?).collect();
+        match trace::first_non_finite(&self.graph, &self.outputs, &values) {
+            Some(found) if matches!(self.graph.node(found.node).op, Op::Output(_)) => {
+                let inside = scan::first_non_finite(&self.graph, found.node, &values, feed, &conditions.extents)?;
+                Ok(inside.or(Some(found)))
+            }
+            found => Ok(found),
+        }
     }
 }

@@ -7,11 +7,13 @@
 //! [`fe_graph::Compiled::run`] is called in.
 
 mod arena;
+mod descent;
 mod elementwise;
 mod executor;
 mod index;
 pub mod isa;
 pub mod math;
+mod optimizer;
 mod product;
 mod program;
 mod random;

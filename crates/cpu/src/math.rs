@@ -1,8 +1,10 @@
 //! Element-wise functions. Measured errors: docs/math.md.
 
 mod elementary;
+mod gamma;
 mod kernel;
 pub mod slices;
+mod trigonometric;
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -122,19 +124,19 @@ macro_rules! real {
             }
             #[inline(always)]
             fn sin<const FMA: bool>(self) -> Self {
-                <$t>::sin(self)
+                trigonometric::Trigonometric::sine::<FMA, false>(self)
             }
             #[inline(always)]
             fn cos<const FMA: bool>(self) -> Self {
-                <$t>::cos(self)
+                trigonometric::Trigonometric::sine::<FMA, true>(self)
             }
             #[inline(always)]
             fn log_gamma<const FMA: bool>(self) -> Self {
-                fe_graph::special::log_gamma(f64::from(self)) as Self
+                gamma::log_gamma::<Self, FMA>(self)
             }
             #[inline(always)]
             fn digamma<const FMA: bool>(self) -> Self {
-                fe_graph::special::polygamma(0, f64::from(self)) as Self
+                gamma::digamma::<Self, FMA>(self)
             }
         }
     };

@@ -56,6 +56,7 @@ pub struct Scratch<T> {
     registers: Vec<T>,
     arrivals: ArrivalScratch<T>,
     totals: Vec<f64>,
+    sums: Vec<f64>,
 }
 
 /// A plan with its work bound to memory.
@@ -64,6 +65,7 @@ pub struct Program<T> {
     steady: Vec<Stage<T>>,
     stages: Vec<Stage<T>>,
     registers: usize,
+    sums: usize,
     /// How many threads the shares are for.
     threads: usize,
     /// Additions of one run, about.
@@ -92,7 +94,7 @@ impl<T: Real> Program<T> {
     /// When the body of a loop cannot be set up.
     pub fn new(plan: Plan, rows: Option<Axis>, isa: Isa) -> Result<Self, ExecutionError> {
         let mut program =
-            Self { plan, steady: vec![], stages: vec![], registers: 0, threads: 0, cost: 0.0, isa };
+            Self { plan, steady: vec![], stages: vec![], registers: 0, sums: 0, threads: 0, cost: 0.0, isa };
         program.cost = program.plan.phases.iter().map(|p| price(p.cost())).sum();
         for (phases, steady) in [(&program.plan.steady, true), (&program.plan.phases, false)] {
             let mut stages = vec![];
@@ -102,6 +104,7 @@ impl<T: Real> Program<T> {
             for kernel in stages.iter().flat_map(|s: &Stage<T>| s.panels.iter().chain(&s.others)).flat_map(|t| &t.kernels) {
                 if let Kernel::Region(region) = kernel {
                     program.registers = program.registers.max(region.registers);
+                    program.sums = program.sums.max(region.sums);
                 }
             }
             if steady {
@@ -132,7 +135,7 @@ impl<T: Real> Program<T> {
 
     /// Memory for a thread.
     pub fn scratch(&self) -> Scratch<T> {
-        Scratch { registers: vec![T::ZERO; self.registers * BLOCK], arrivals: ArrivalScratch::default(), totals: vec![] }
+        Scratch { registers: vec![T::ZERO; self.registers * BLOCK], arrivals: ArrivalScratch::default(), totals: vec![], sums: vec![0.0; self.sums] }
     }
 
     /// One thread's share of a part; all threads call it. The first failure is left in `failure`.
@@ -171,7 +174,7 @@ impl<T: Real> Program<T> {
         scratch: &mut Scratch<T>,
     ) -> Result<(), ExecutionError> {
         match kernel {
-            Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers),
+            Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers, &mut scratch.sums),
             Kernel::Product(p) => p.run(self.isa, arena),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),

@@ -68,6 +68,8 @@ struct BoundFold {
     into: usize,
     /// Results.
     results: usize,
+    /// Where its running sums lie, where the first dimensions go.
+    sums: usize,
 }
 
 /// A region with its places in memory.
@@ -87,6 +89,8 @@ pub struct BoundRegion<T> {
     by_rows: bool,
     /// Registers needed.
     pub registers: usize,
+    /// Running sums needed.
+    pub sums: usize,
 }
 
 /// The place of a view's first element.
@@ -150,6 +154,7 @@ impl<T: Real> BoundRegion<T> {
             folds: vec![],
             by_rows,
             registers: 0,
+            sums: 0,
         };
         let mut place: Vec<Source> = vec![];
         let mut registers = Registers::default();
@@ -231,7 +236,10 @@ impl<T: Real> BoundRegion<T> {
         for f in &region.folds {
             let split = if f.last { space.len() - f.count } else { f.count };
             let group: usize = space.iter().skip(split).map(|a| a.1).product();
+            let sums = bound.sums;
+            bound.sums += if f.last { 0 } else { group };
             bound.folds.push(BoundFold {
+                sums,
                 value: place[f.value],
                 fold: f.fold,
                 last: f.last,
@@ -307,7 +315,14 @@ fn offset(dims: &[usize], strides: &[usize], mut row: usize) -> usize {
 
 /// Folds one block into its results. `at` is the place of the block's first element in the space.
 #[inline(always)]
-fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carried: &mut f64) {
+fn fold<T: Real>(
+    f: &BoundFold,
+    arena: &Arena<T>,
+    at: usize,
+    block: &[T],
+    carried: &mut f64,
+    sums: &mut [f64],
+) {
     let mut done = 0;
     while done < block.len() {
         let within = (at + done) % f.group;
@@ -326,17 +341,16 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
                 unsafe { arena.write(f.into + (at + done) / f.group, 1) }.fill(T::from_f64(*carried));
             }
         } else {
-            // SAFETY: as above.
-            let results = unsafe { arena.write(f.into + within, length) };
+            let sums = &mut sums[f.sums + within..][..length];
             match f.fold {
                 Fold::Sum => {
-                    for (r, &v) in results.iter_mut().zip(part) {
-                        *r = *r + v;
+                    for (r, &v) in sums.iter_mut().zip(part) {
+                        *r += v.to_f64();
                     }
                 }
                 Fold::Max => {
-                    for (r, &v) in results.iter_mut().zip(part) {
-                        *r = T::from_f64(elementwise::max(&[v], r.to_f64()));
+                    for (r, &v) in sums.iter_mut().zip(part) {
+                        *r = elementwise::max(&[v], *r);
                     }
                 }
             }
@@ -346,7 +360,7 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
 }
 
 #[inline(always)]
-fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T]) {
+fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64]) {
     let block_len = BLOCK.min(region.size);
     for Fill { register, filling } in &region.constants {
         let out = &mut scratch[register * BLOCK..register * BLOCK + block_len];
@@ -357,10 +371,15 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
             Filling::Strided { .. } => {}
         }
     }
-    for f in region.folds.iter().filter(|f| !f.last || region.size == 0) {
-        // SAFETY: the results of a region's folds are its own.
-        let results = unsafe { arena.write(f.into, f.results) };
-        results.fill(if f.fold == Fold::Sum { T::ZERO } else { T::from_f64(f64::NEG_INFINITY) });
+    let start = |f: &BoundFold| if f.fold == Fold::Sum { 0.0 } else { f64::NEG_INFINITY };
+    for f in region.folds.iter().filter(|f| !f.last) {
+        sums[f.sums..f.sums + f.group].fill(start(f));
+    }
+    if region.size == 0 {
+        for f in region.folds.iter().filter(|f| f.last) {
+            // SAFETY: the results of a region's folds are its own.
+            unsafe { arena.write(f.into, f.results) }.fill(T::from_f64(start(f)));
+        }
     }
     let mut carried = [0.0f64; FOLDS];
     let inner = if region.by_rows { region.dims.last().copied().unwrap_or(1) } else { region.size };
@@ -418,9 +437,16 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
                 elementwise::apply::<T, FMA>(step.map, out, a, b, c);
             }
             for (f, carried) in region.folds.iter().zip(&mut carried) {
-                fold(f, arena, at, read(f.value), carried);
+                fold(f, arena, at, read(f.value), carried, sums);
             }
             begin += length;
+        }
+    }
+    for f in region.folds.iter().filter(|f| !f.last) {
+        // SAFETY: the results of a region's folds are its own.
+        let results = unsafe { arena.write(f.into, f.results) };
+        for (r, &v) in results.iter_mut().zip(&sums[f.sums..]) {
+            *r = T::from_f64(v);
         }
     }
 }
@@ -430,13 +456,13 @@ const FOLDS: usize = fe_graph::plan::FOLDS;
 
 vectorized!(
     /// Runs a region. `scratch` holds [`BLOCK`] elements for each of its registers.
-    fn run_vectorized<T: Real>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T]) = run_body
+    fn run_vectorized<T: Real>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64]) = run_body
 );
 
 impl<T: Real> BoundRegion<T> {
-    /// Runs it.
-    pub fn run(&self, isa: crate::isa::Isa, arena: &Arena<T>, scratch: &mut [T]) {
+    /// Runs it. `scratch` holds [`BLOCK`] elements for each register, `sums` the running sums.
+    pub fn run(&self, isa: crate::isa::Isa, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64]) {
         assert!(scratch.len() >= self.registers * BLOCK && self.folds.len() <= FOLDS);
-        run_vectorized(isa, self, arena, scratch);
+        run_vectorized(isa, self, arena, scratch, sums);
     }
 }

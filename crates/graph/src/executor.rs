@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::axis::AxisId;
+use crate::descent::{Descending, Descent};
 use crate::graph::{Graph, InputId, NodeId};
 use crate::op::{Origin, Site};
 use crate::tensor::Tensor;
@@ -90,6 +91,14 @@ pub trait Executor: Send + Sync {
     /// # Errors
     /// When the backend cannot be set up.
     fn compile(&self, graph: &Graph, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError>;
+
+    /// Prepares a descent whose parameters stay here; `None` where this executor leaves them to its caller.
+    ///
+    /// # Errors
+    /// When the backend cannot be set up, or what is fed does not fit.
+    fn descend(&self, _graph: &Graph, _descent: &Descent) -> Result<Option<Box<dyn Descending>>, ExecutionError> {
+        Ok(None)
+    }
 }
 
 /// Outputs of a graph, ready to run.

@@ -7,6 +7,7 @@
 pub mod axis;
 mod build;
 mod derivative;
+pub mod descent;
 mod executor;
 mod graph;
 pub mod noise;

@@ -5,6 +5,7 @@ pub mod convergence;
 mod curvature;
 mod deterministic;
 pub mod draws;
+mod engine;
 mod evaluate;
 mod fit;
 mod heldout;

@@ -1,28 +1,12 @@
 //! First-order optimisers for noisy gradients. A tensor is a flat `Vec<f64>`; every update is element by element, so the
 //! numbers do not depend on the number of threads.
 
+pub use fe_graph::descent::Rule;
+use fe_graph::descent::{BETA1, BETA2, EPSILON};
 use rayon::prelude::*;
 
 /// Elements handled by one task; also the panel over which a sum is taken, so it fixes the order of addition.
 const CHUNK: usize = 8192;
-
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
-
-/// An update rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    /// Adam, bias-corrected (Kingma and Ba 2015, algorithm 1): β = (0.9, 0.999), ε = 1e-8.
-    Adam,
-    /// Adamax (the same, algorithm 2); ε is added to |gradient|, so that a gradient of zero moves nothing.
-    Adamax,
-    /// Gradient descent along v ← momentum·v + gradient.
-    Sgd {
-        /// In [0, 1); 0 is plain gradient descent.
-        momentum: f64,
-    },
-}
 
 /// Parameters, gradients and earlier calls disagree about the number or the size of the tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

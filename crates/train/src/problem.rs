@@ -169,6 +169,25 @@ impl<'a> Problem<'a> {
         feed
     }
 
+    /// What stays fixed in a descent on batches of so many rows: with all rows trained on, those; else the rows of all
+    /// data, of which each step takes some.
+    pub fn descent_feed(&self, setting: &Setting, batch: usize) -> Feed {
+        let mut feed = Feed { seed: self.seed, draws: setting.draws.clone(), ..Feed::default() };
+        feed.extents.insert(AxisId::SAMPLE, setting.samples.max(1));
+        let whole = batch == self.training_rows();
+        if let Some(axis) = self.row_axis() {
+            let rows = if whole { self.train.clone() } else { Arc::new(vec![0; batch]) };
+            feed.extents.insert(axis, batch);
+            feed.rows = Some((axis, rows));
+        }
+        feed.inputs = if whole { self.training_data.clone() } else { self.data.clone() };
+        feed.inputs.insert(self.objective.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
+        for (input, tensor) in &setting.extra {
+            feed.inputs.insert(*input, tensor.clone());
+        }
+        feed
+    }
+
     /// The extents of a parameter over its sorted axes.
     pub fn shape(&self, parameter: &Parameter) -> Vec<usize> {
         let axes = fe_graph::axis::sorted(&parameter.axes);

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fe_check::OptimizerKind;
-use fe_graph::Tensor;
-
 use crate::batches::Batches;
 use crate::convergence;
 use crate::curvature;
-use crate::deterministic::trace_point_of;
+use crate::engine::{Engine, Step, Summary};
 use crate::evaluate;
 use crate::fit::{FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
-use crate::optimizer::{Optimizer, Rule, clip};
-use crate::problem::{Problem, Setting, Values};
+use crate::optimizer::Rule;
+use crate::problem::{Problem, Setting};
 
 /// Points of the trace over a fit of known length.
 const TRACE_POINTS: u64 = 200;
@@ -29,6 +27,12 @@ const HELDOUT_ROWS: usize = 500;
 
 /// Longest fit when it runs until it has converged.
 const LONGEST: u64 = 100_000;
+
+/// Seconds that a call of steps may take before the progress is shown.
+const A_MOMENT: f64 = 0.05;
+
+/// Steps in one call, at most.
+const LARGEST_CHUNK: u64 = 4096;
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
@@ -53,12 +57,7 @@ pub(crate) fn run(
             notes.push(format!("the Gaussian guide started at {}", anchor.from));
         }
     }
-    let mut outputs = vec![o.value];
-    outputs.extend(&o.gradient);
-    let sums = outputs.len();
-    outputs.extend(o.terms.iter().map(|t| t.sum));
-    outputs.extend(o.energies.iter().map(|e| e.sum));
-    let mut compiled = problem.compile(&outputs)?;
+    let summary = Summary::new(problem, *samples);
     let whole = *batch >= problem.training_rows();
     let mut batches = Batches::new(problem.training_rows(), *batch, problem.seed);
     let rule = match optimizer {
@@ -66,51 +65,60 @@ pub(crate) fn run(
         OptimizerKind::Sgd => Rule::Sgd { momentum: *momentum },
         OptimizerKind::Adam | OptimizerKind::Lbfgs => Rule::Adam,
     };
-    // Parameters of single rows keep their own memory, for only the rows of the batch move.
-    let (mut shared, mut local) = (Optimizer::new(rule), Optimizer::new(rule));
+    let rows_of_batch = if whole { problem.training_rows() } else { *batch };
+    let mut engine = Engine::new(problem, &base, rule, *limit, rows_of_batch, &values)?;
     let heldout = Arc::new(problem.heldout.iter().copied().take(HELDOUT_ROWS).collect::<Vec<_>>());
     let watch_heldout = !heldout.is_empty() && !o.parameters.iter().any(|p| p.local);
     let total = *steps;
+    let longest = total.unwrap_or(LONGEST);
     let every = total.map_or(TRACE_EVERY, |t| t.div_ceil(TRACE_POINTS).max(1));
+    let progress = |step: u64| total.map_or(0.0, |t| if t > 1 { step as f64 / (t - 1) as f64 } else { 1.0 });
     let mut trace: Vec<TracePoint> = vec![];
     let mut window = Window::default();
     let mut history: Vec<f64> = vec![];
     let (mut converged, mut test, mut interrupted) = (false, String::new(), false);
     let mut attempt = 0;
     let mut done = 0u64;
-    while done < total.unwrap_or(LONGEST) {
-        let progress = total.map_or(0.0, |t| if t > 1 { done as f64 / (t - 1) as f64 } else { 1.0 });
-        let rows = if whole { problem.train.clone() } else { Arc::new(chosen(&problem.train, &batches.batch(done))) };
-        let setting = Setting { step: done, progress, temperature: problem.temperature(progress), ..base.clone() };
-        let results = compiled.run(&problem.feed(&values, &rows, &setting))?;
-        let value = results.first().map_or(f64::NAN, Tensor::item);
-        let mut gradients: Vec<Vec<f64>> = results.iter().skip(1).take(sums - 1).map(|t| t.values.clone()).collect();
-        let finite = value.is_finite() && gradients.iter().flatten().all(|g| g.is_finite());
-        if !finite {
+    // Steps made in one call: as many as take a moment, and never past a point of the trace.
+    let mut chunk = 1u64;
+    'fit: while done < longest {
+        let until = (done + chunk).min((done / every + 1) * every).min(longest);
+        let steps: Vec<Step> = (done..until)
+            .map(|step| {
+                let at = progress(step);
+                let rows =
+                    if whole { problem.train.clone() } else { Arc::new(chosen(&problem.train, &batches.batch(step))) };
+                let setting = Setting { step, progress: at, temperature: problem.temperature(at), ..base.clone() };
+                Step { setting, rate: lr.at(at), rows, whole }
+            })
+            .collect();
+        let clock = Instant::now();
+        let made = engine.advance(problem, &steps)?;
+        if clock.elapsed().as_secs_f64() < A_MOMENT {
+            chunk = (chunk * 2).min(LARGEST_CHUNK);
+        }
+        for (outputs, step) in made.outputs.chunks(made.width.max(1)).take(made.steps).zip(&steps) {
+            done += 1;
+            let value = outputs.first().copied().unwrap_or(f64::NAN);
+            window.add(&summary.point(problem, done, started.elapsed().as_secs_f64(), outputs, step.rows.len()));
+            history.push(value);
+        }
+        if !made.finite {
             if done == 0 && attempt < ATTEMPTS {
                 attempt += 1;
                 values = problem.start(attempt);
+                engine = Engine::new(problem, &base, rule, *limit, rows_of_batch, &values)?;
                 continue;
             }
-            return Err(locate_rows(problem, &values, &rows, &setting, done));
+            return match steps.get(made.steps) {
+                Some(step) => Err(locate_rows(problem, &engine.values(), &step.rows, &step.setting, done)),
+                None => Err(FitError::Unsuited("a step went missing".into())),
+            };
         }
-        if let Some(limit) = limit {
-            clip(&mut gradients, *limit);
-        }
-        update(problem, (&mut shared, &mut local), &mut values, gradients, &rows, whole, lr.at(progress))?;
-        done += 1;
-        window.add(&trace_point_of(
-            problem,
-            done,
-            started.elapsed().as_secs_f64(),
-            results.get(sums..).unwrap_or_default(),
-            rows.len(),
-        ));
-        history.push(value);
         if done.is_multiple_of(every) || Some(done) == total {
             let mut point = window.take();
             if watch_heldout && trace.len().is_multiple_of(HELDOUT_EVERY) {
-                let quick = evaluate::quick_free_energy(problem, &values, &heldout, &base)?;
+                let quick = evaluate::quick_free_energy(problem, &engine.values(), &heldout, &base)?;
                 point.heldout = Some(quick);
             }
             trace.push(point);
@@ -118,14 +126,15 @@ pub(crate) fn run(
                 && let Some(said) = convergence::stopped(&history)
             {
                 (converged, test) = (true, said);
-                break;
+                break 'fit;
             }
         }
-        if !monitor.step(done, total, value) {
+        if !monitor.step(done, total, history.last().copied().unwrap_or(f64::NAN)) {
             interrupted = true;
-            break;
+            break 'fit;
         }
     }
+    let values = engine.values();
     if attempt > 0 {
         notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
     }
@@ -138,42 +147,6 @@ pub(crate) fn run(
 
 fn chosen(train: &[u64], places: &[usize]) -> Vec<u64> {
     places.iter().filter_map(|&p| train.get(p).copied()).collect()
-}
-
-fn update(
-    problem: &Problem,
-    (shared, local): (&mut Optimizer, &mut Optimizer),
-    values: &mut Values,
-    gradients: Vec<Vec<f64>>,
-    rows: &[u64],
-    whole: bool,
-    lr: f64,
-) -> Result<(), FitError> {
-    let o = problem.objective;
-    let mismatch = |_| FitError::Unsuited("a gradient does not have its parameter's shape".into());
-    // A parameter with rows follows the rows of the data; with all rows present it is updated like any other, unless
-    // some are held out, whose values must not move.
-    let by_rows = |k: usize| o.parameters.get(k).is_some_and(|p| p.local) && !(whole && problem.heldout.is_empty());
-    let (mut all, mut all_gradients, mut some, mut some_gradients) = (vec![], vec![], vec![], vec![]);
-    let mut order = vec![];
-    for (k, (value, gradient)) in std::mem::take(values).into_iter().zip(gradients).enumerate() {
-        order.push(by_rows(k));
-        if by_rows(k) {
-            some.push(value);
-            some_gradients.push(gradient);
-        } else {
-            all.push(value);
-            all_gradients.push(gradient);
-        }
-    }
-    shared.step(&mut all, &all_gradients, lr).map_err(mismatch)?;
-    if !some.is_empty() {
-        let rows: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
-        local.step_rows(&mut some, &some_gradients, &rows, lr).map_err(mismatch)?;
-    }
-    let (mut all, mut some) = (all.into_iter(), some.into_iter());
-    *values = order.into_iter().filter_map(|by| if by { some.next() } else { all.next() }).collect();
-    Ok(())
 }
 
 /// Averages of the steps since the last point of the trace.

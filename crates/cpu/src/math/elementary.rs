@@ -4,7 +4,7 @@ use super::Real;
 use super::kernel::Kernel;
 
 #[inline(always)]
-fn constant<T: Real>(x: f64) -> T {
+pub(super) fn constant<T: Real>(x: f64) -> T {
     T::from_f64(x)
 }
 
@@ -72,6 +72,18 @@ fn combine<T: Kernel, const FMA: bool>(k: T, f: T, small: T) -> T {
     let half_square = constant::<T>(0.5) * f * f;
     let tail = k.fused::<FMA>(T::LN2.1, f.log_tail::<FMA>() + small);
     k.fused::<FMA>(T::LN2.0, f - (half_square - tail))
+}
+
+/// log x and its rounding error, for 0 < x < ∞.
+#[inline(always)]
+pub(super) fn log_with_error<T: Kernel, const FMA: bool>(x: T) -> (T, T) {
+    let (k, f) = x.split();
+    let half_square = constant::<T>(0.5) * f * f;
+    let tail = k.fused::<FMA>(T::LN2.1, f.log_tail::<FMA>());
+    let rest = f - (half_square - tail);
+    let first = k * T::LN2.0;
+    let sum = first + rest;
+    (sum, (first - sum) + rest)
 }
 
 #[inline(always)]

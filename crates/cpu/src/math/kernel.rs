@@ -7,14 +7,17 @@ use super::Real;
 macro_rules! polynomial {
     ($fma:ident; $x:expr; $last:expr $(,)?) => { $last };
     ($fma:ident; $x:expr; $first:expr, $($rest:expr),+ $(,)?) => {
-        polynomial!($fma; $x; $($rest),+).fused::<$fma>($x, $first)
+        $crate::math::Real::fused::<$fma>(polynomial!($fma; $x; $($rest),+), $x, $first)
     };
 }
+pub(super) use polynomial;
 
 /// The bits and the polynomials of f32 or f64.
 pub(super) trait Kernel: Real {
     /// 1.5·2ᵖ with p bits of fraction. A small x plus this is rounded to an integer, which its low bits then hold.
     const ROUND: Self;
+    /// 2ᵖ: at and above it every number is an integer.
+    const INTEGERS: Self;
     /// log 2 in two parts; the product of the first with an exponent is exact.
     const LN2: (Self, Self);
     /// Below, eˣ rounds to 0. Above, it overflows.
@@ -48,6 +51,7 @@ pub(super) trait Kernel: Real {
 macro_rules! bits {
     ($t:ty, $bits:ty, fraction: $fraction:expr, bias: $bias:expr) => {
         const EXPONENT: Self = Self::ROUND + $bias as $t;
+        const INTEGERS: Self = ((1 as $bits) << $fraction) as $t;
         const INFINITY: Self = <$t>::INFINITY;
         const NAN: Self = <$t>::NAN;
 
@@ -60,8 +64,8 @@ macro_rules! bits {
         fn split(self) -> (Self, Self) {
             let lowest = (std::f64::consts::FRAC_1_SQRT_2 as $t).to_bits();
             let one = (1.0 as $t).to_bits();
-            // 2ᵖ, p the bits of the fraction: an integer below it in its low bits is added exactly.
-            let unit = ((1 as $bits) << $fraction) as $t;
+            // In the low bits of 2ᵖ, an integer is added to it.
+            let unit = Self::INTEGERS;
             let subnormal = self < <$t>::MIN_POSITIVE;
             let (scaled, base) = if subnormal {
                 (self * unit, unit + $bias as $t + $fraction as $t)

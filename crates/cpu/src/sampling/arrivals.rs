@@ -34,8 +34,8 @@ vectorized!(
     ) = arrivals_body
 );
 
-/// The elements whose arrivals still count, each field by lanes.
-#[derive(Clone, Debug)]
+/// The elements whose arrivals still count, each field by lanes. Its first use allocates, later ones do not.
+#[derive(Clone, Debug, Default)]
 pub struct ArrivalScratch<T> {
     /// How many there are.
     len: usize,
@@ -54,23 +54,6 @@ pub struct ArrivalScratch<T> {
     totals: Vec<Vec<f64>>,
     /// Lanes that stay and lanes that leave.
     chosen: [Vec<u32>; 2],
-}
-
-impl<T: Real> Default for ArrivalScratch<T> {
-    fn default() -> Self {
-        Self {
-            len: 0,
-            at: vec![0; POOL],
-            block: vec![0; POOL],
-            rest: vec![0; POOL],
-            row: vec![0; POOL],
-            rate: vec![0.0; POOL],
-            sum: vec![0.0; POOL],
-            gaps: [vec![T::ZERO; POOL], vec![T::ZERO; POOL]],
-            totals: vec![],
-            chosen: [vec![0; POOL + 1], vec![0; POOL + 1]],
-        }
-    }
 }
 
 /// What one call does with every element.
@@ -97,10 +80,7 @@ fn arrivals_body<T: Real, const FMA: bool>(
     if temperature.to_f64().is_nan() {
         return outs.iter_mut().for_each(|out| out.fill(temperature));
     }
-    scratch.len = 0;
-    while scratch.totals.len() < orders.len() {
-        scratch.totals.push(vec![0.0; POOL]);
-    }
+    scratch.empty(orders.len());
     let mut places = Places::new(rows, width);
     for (k, log_rate) in log_rate.chunks(LANES).enumerate() {
         scratch.begin::<FMA>(&task, k * LANES, log_rate, &mut places, outs);
@@ -146,6 +126,17 @@ fn gaps<T: Real, const FMA: bool>(high: &[u32; LANES], low: &[u32; LANES]) -> [T
 }
 
 impl<T: Real> ArrivalScratch<T> {
+    /// Makes room for the pool, and leaves no element in it.
+    fn empty(&mut self, orders: usize) {
+        self.len = 0;
+        self.at.resize(POOL, 0);
+        [&mut self.block, &mut self.rest, &mut self.row].map(|x| x.resize(POOL, 0));
+        [&mut self.rate, &mut self.sum].map(|x| x.resize(POOL, 0.0));
+        self.gaps.each_mut().map(|x| x.resize(POOL, T::ZERO));
+        self.chosen.each_mut().map(|x| x.resize(POOL + 1, 0));
+        self.totals.resize_with(self.totals.len().max(orders), || vec![0.0; POOL]);
+    }
+
     /// Draws for up to `LANES` new elements, and takes up those with an arrival in the window. There must be room.
     #[inline(always)]
     fn begin<const FMA: bool>(

@@ -150,7 +150,7 @@ pub fn lower(
             lowering.values.insert(id, value);
         }
     }
-    let outputs = outputs.iter().map(|&id| lowering.operand(id)).collect();
+    let outputs = outputs.iter().map(|&id| lowering.output(id)).collect();
     Lowered { nodes: lowering.nodes, outputs, parallel: lowering.parallel }
 }
 
@@ -172,6 +172,25 @@ impl Lowering<'_> {
 
     fn operand(&self, id: NodeId) -> Value {
         self.values.get(&id).cloned().unwrap_or(Value::Number(f64::NAN))
+    }
+
+    fn output(&mut self, id: NodeId) -> Value {
+        let value = self.operand(id);
+        if !self.conditions.whole.contains(&id) {
+            return value;
+        }
+        self.now = id;
+        let axes = self.graph.axes_of(id).to_vec();
+        let value = self.stored(value);
+        let value = self.expanded(value, &axes);
+        let given = value.view().and_then(|v| self.nodes.get(v.buffer)).is_some_and(Stored::is_given);
+        if !given {
+            return value;
+        }
+        let axes = self.layout(&axes);
+        let class = self.class_of(&axes);
+        let copy = self.push(Operation::Map(Map::Copy), vec![value], axes, class);
+        self.whole(copy)
     }
 
     fn axes_of(&self, value: &Value) -> Vec<Axis> {
@@ -364,7 +383,7 @@ impl Lowering<'_> {
 
     fn sum(&mut self, value: Value, over: &[Axis]) -> Value {
         let has = self.axes_of(&value);
-        let repeated: usize = axis::difference(over, &has).iter().map(|a| self.extent(a.id)).product();
+        let repeated = axis::difference(over, &has).iter().fold(1usize, |n, a| n.saturating_mul(self.extent(a.id)));
         let over = axis::intersection(over, &has);
         let value = if repeated == 1 {
             value
@@ -401,20 +420,20 @@ impl Lowering<'_> {
         let summed = axis::intersection(&axis::intersection(over, &of_a), &of_b);
         let both = axis::difference(&axis::intersection(&of_a, &of_b), &summed);
         let (rows, columns) = (axis::difference(&of_a, &of_b), axis::difference(&of_b, &of_a));
-        let size = |axes: &[Axis]| axes.iter().map(|x| self.extent(x.id)).product::<usize>();
+        let size = |axes: &[Axis]| axes.iter().fold(1usize, |n, x| n.saturating_mul(self.extent(x.id)));
         let (m, n, k) = (size(&rows), size(&columns), size(&summed));
         let over_rows = summed.iter().any(|&x| Some(x) == self.parallel);
-        let fused = m == 1 || n == 1 || !over_rows && m * n * k <= FUSED_PRODUCT;
+        let fused = m == 1 || n == 1 || !over_rows && m.saturating_mul(n).saturating_mul(k) <= FUSED_PRODUCT;
         if k == 1 || fused {
             let product = self.map(Map::Binary(Binary::Mul), &[a, b]);
             return self.sum(product, &summed);
         }
         let mut kept = axis::union(&axis::union(&rows, &columns), &both);
-        let panels = over_rows && m * n < TILED_RESULT;
+        let panels = over_rows && m.saturating_mul(n) < TILED_RESULT;
         let class = if panels {
             kept.push(PANEL);
             Class::Rows
-        } else if over_rows || !kept.iter().any(|&x| Some(x) == self.parallel) && m * n * k >= TILED_PRODUCT {
+        } else if over_rows || !kept.iter().any(|&x| Some(x) == self.parallel) && m.saturating_mul(n).saturating_mul(k) >= TILED_PRODUCT {
             if both.is_empty() { Class::Tiled } else { Class::Once }
         } else {
             self.class_of(&self.layout(&kept))
@@ -512,6 +531,13 @@ impl Lowering<'_> {
 
     fn arrivals(&mut self, id: NodeId, indicator: Indicator, site: Site, inputs: &[Value]) -> Value {
         let node = self.graph.node(id).clone();
+        if self.conditions.drawn.contains(&site) {
+            // A count that is given does not change with its rate.
+            return match node.op {
+                Op::Arrivals { order: 0, .. } => self.given(Operation::Draw { key: site }, &node.axes),
+                _ => Value::Number(0.0),
+            };
+        }
         let rate = self.expanded(inputs.first().cloned().unwrap_or(Value::Number(f64::NAN)), &node.axes);
         let temperature = self.stored(inputs.get(1).cloned().unwrap_or(Value::Number(f64::NAN)));
         let axes = self.layout(&node.axes);

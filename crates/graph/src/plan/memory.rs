@@ -11,6 +11,7 @@ use super::{
 };
 use crate::axis::{self, Axis};
 use crate::graph::Graph;
+use crate::op::Origin;
 use crate::tensor::Tensor;
 
 /// Buffers start at multiples of this many elements: a cache line of f32.
@@ -86,20 +87,21 @@ pub fn assign(
     let mut lives: Vec<(usize, usize)> = vec![];
     for (&id, &end) in &last {
         let Some(node) = lowered.nodes.get(id) else { continue };
-        let size = node.axes.iter().map(|a| a.1).product();
+        let size = node.axes.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
         assignment.buffers.insert(id, plan.buffers.len());
         let content = match &node.operation {
             Operation::Literal(tensor) => literal(graph, node, tensor),
             _ => None,
         };
         let buffer = plan.buffers.len();
-        plan.buffers.push(Buffer { size, start: 0, content });
+        let origin = graph.node(node.node).origin;
+        plan.buffers.push(Buffer { size, start: 0, content, origin });
         lives.push(match time(id) {
             Some(start) => (start, end),
             None => (0, forever),
         });
         let axes: Vec<Axis> = node.axes.iter().map(|a| a.0).collect();
-        let (sorted, origin) = (graph.axes_of(node.node).to_vec(), graph.node(node.node).origin);
+        let sorted = graph.axes_of(node.node).to_vec();
         match &node.operation {
             Operation::Input { key, name } => {
                 let (key, name, steady) = (*key, name.clone(), node.steady);
@@ -116,7 +118,8 @@ pub fn assign(
         let view = match output {
             Value::View(view) => assignment.placed(view),
             Value::Number(v) => {
-                plan.buffers.push(Buffer { size: 1, start: 0, content: Some(Arc::new(Tensor::scalar(*v))) });
+                let content = Some(Arc::new(Tensor::scalar(*v)));
+                plan.buffers.push(Buffer { size: 1, start: 0, content, origin: Origin::default() });
                 lives.push((0, forever));
                 View { buffer: plan.buffers.len() - 1, ..View::default() }
             }
@@ -168,21 +171,22 @@ fn lay_out(buffers: &mut [Buffer], lives: &[(usize, usize)]) -> usize {
     let mut arena = 0;
     for k in order {
         let Some(buffer) = buffers.get_mut(k) else { continue };
-        let size = buffer.size.max(1).next_multiple_of(ALIGNMENT);
+        let size = buffer.size.max(1).div_ceil(ALIGNMENT).saturating_mul(ALIGNMENT);
         let (from, to) = life(k);
         let mut taken: Vec<(usize, usize)> =
             placed.iter().filter(|p| p.2.0 <= to && from <= p.2.1).map(|p| (p.0, p.1)).collect();
         taken.sort_unstable();
-        let mut start = 0;
+        let mut start = 0usize;
         for (s, e) in taken {
-            if s >= start + size {
+            if s >= start.saturating_add(size) {
                 break;
             }
             start = start.max(e);
         }
         buffer.start = start;
-        placed.push((start, start + size, (from, to)));
-        arena = arena.max(start + size);
+        let end = start.saturating_add(size);
+        placed.push((start, end, (from, to)));
+        arena = arena.max(end);
     }
     arena
 }

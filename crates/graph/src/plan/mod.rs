@@ -44,6 +44,8 @@ pub struct Conditions {
     pub steady: HashSet<InputId>,
     /// Whether given draws stay the same too.
     pub steady_draws: bool,
+    /// Outputs that are wanted in memory of their own, contiguous over all their axes.
+    pub whole: HashSet<NodeId>,
 }
 
 /// Contiguous memory.
@@ -55,6 +57,8 @@ pub struct Buffer {
     pub start: usize,
     /// Numbers it holds from the beginning.
     pub content: Option<Arc<Tensor>>,
+    /// Where its values come from.
+    pub origin: Origin,
 }
 
 /// Where a given tensor goes, row-major over `axes`.
@@ -282,7 +286,7 @@ pub struct Plan {
     pub steady: Vec<Phase>,
     /// What is computed at every run.
     pub phases: Vec<Phase>,
-    /// Where the outputs lie, over their sorted axes.
+    /// Where the outputs lie.
     pub outputs: Vec<View>,
 }
 

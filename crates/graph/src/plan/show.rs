@@ -30,9 +30,10 @@ impl std::ops::Add for Cost {
 }
 
 fn product_cost(p: &Product) -> Cost {
-    let loops = p.outer.iter().chain(&p.summed).map(|l| l.extent).product::<usize>();
+    let main = [&p.m, &p.n, &p.k];
+    let flops = p.outer.iter().chain(&p.summed).chain(main).fold(2u64, |n, l| n.saturating_mul(l.extent as u64));
     let moved = p.left.size() + p.right.size() + p.into.size();
-    Cost { product_flops: 2 * (loops * p.m.extent * p.n.extent * p.k.extent) as u64, element_flops: 0, moved: moved as u64 }
+    Cost { product_flops: flops, element_flops: 0, moved: moved as u64 }
 }
 
 fn region_cost(r: &Region) -> Cost {

@@ -32,7 +32,7 @@ impl View {
         let mut stride = 1;
         for &(axis, extent) in axes.iter().rev() {
             dims.push(Dim { axis, extent, stride });
-            stride *= extent;
+            stride = stride.saturating_mul(extent);
         }
         dims.reverse();
         Self { buffer, offset: 0, dims }
@@ -40,7 +40,7 @@ impl View {
 
     /// Elements.
     pub fn size(&self) -> usize {
-        self.dims.iter().map(|d| d.extent).product()
+        self.dims.iter().fold(1, |n, d| n.saturating_mul(d.extent))
     }
 
     /// The dimension of an axis.
@@ -60,7 +60,7 @@ impl View {
             if self.stride(axis) != stride {
                 return false;
             }
-            stride *= extent;
+            stride = stride.saturating_mul(extent);
         }
         self.dims.len() == axes.len()
     }
@@ -109,7 +109,7 @@ impl View {
             if self.stride(axis) != stride {
                 return None;
             }
-            stride *= extent;
+            stride = stride.saturating_mul(extent);
         }
         let mut dims: Vec<Dim> = self.dims.iter().copied().filter(|d| !kept.iter().any(|k| k.0 == d.axis)).collect();
         let mut stride = step;
@@ -118,7 +118,7 @@ impl View {
             if extent > 1 {
                 new.push(Dim { axis, extent, stride });
             }
-            stride *= extent;
+            stride = stride.saturating_mul(extent);
         }
         new.reverse();
         dims.extend(new);

@@ -1,0 +1,245 @@
+//! What makes stochastic steps: the executor itself where it keeps the parameters, or else an optimiser here.
+
+use std::sync::Arc;
+
+use fe_graph::descent::{Descending, Descent, Move};
+use fe_graph::{Compiled, NodeId, Tensor};
+use fe_objective::TermKind;
+
+use crate::fit::{FitError, TracePoint};
+use crate::optimizer::{Optimizer, Rule, clip};
+use crate::problem::{Problem, Setting, Values};
+
+/// One step to be made.
+pub struct Step {
+    /// Noise, samples, schedules.
+    pub setting: Setting,
+    /// How far.
+    pub rate: f64,
+    /// The rows of the batch.
+    pub rows: Arc<Vec<u64>>,
+    /// Whether these are all rows trained on.
+    pub whole: bool,
+}
+
+/// What came of some steps.
+pub struct Made {
+    /// How many were made.
+    pub steps: usize,
+    /// The outputs of every step, `width` each.
+    pub outputs: Vec<f64>,
+    /// Outputs of a step.
+    pub width: usize,
+    /// Whether all were made; else the next is not finite, and the parameters are those before it.
+    pub finite: bool,
+}
+
+/// Makes steps.
+pub enum Engine {
+    /// The executor keeps the parameters.
+    Resident(Box<dyn Descending>, usize),
+    /// The parameters are kept here.
+    Hosted(Box<Hosted>),
+}
+
+/// The objective, then each term's and each energy's sum: what is watched in a fit.
+fn watched(problem: &Problem) -> Vec<NodeId> {
+    let o = problem.objective;
+    let sums = o.terms.iter().map(|t| t.sum).chain(o.energies.iter().map(|e| e.sum));
+    std::iter::once(o.value).chain(sums).collect()
+}
+
+impl Engine {
+    /// Sets up for batches of so many rows, from these values.
+    pub fn new(
+        problem: &Problem,
+        base: &Setting,
+        rule: Rule,
+        limit: Option<f64>,
+        batch: usize,
+        values: &Values,
+    ) -> Result<Self, FitError> {
+        let o = problem.objective;
+        let local = o.parameters.iter().any(|p| p.local);
+        let whole = batch == problem.training_rows();
+        // A parameter with rows follows the rows of the data; with all rows present it is updated like any other, unless
+        // some are held out, whose values must not move.
+        if !local || whole && problem.heldout.is_empty() {
+            let outputs = watched(problem);
+            let width = outputs.iter().map(|&id| elements(problem, id, base, batch)).sum();
+            let parameters = o.parameters.iter().zip(&o.gradient).zip(values);
+            let scalars = o.controls.iter().map(|c| c.0).chain([o.temperature]).collect();
+            let descent = Descent {
+                outputs,
+                parameters: parameters.map(|((p, &g), v)| (p.input, g, v.clone())).collect(),
+                scalars,
+                rule,
+                clip: limit,
+                feed: problem.descent_feed(base, batch),
+            };
+            if let Some(engine) = problem.executor.descend(&o.graph, &descent)? {
+                return Ok(Self::Resident(engine, width));
+            }
+        }
+        let mut outputs = watched(problem);
+        outputs.extend(&o.gradient);
+        let optimizers = (Optimizer::new(rule), Optimizer::new(rule));
+        let (compiled, values) = (problem.compile(&outputs)?, values.clone());
+        Ok(Self::Hosted(Box::new(Hosted { compiled, optimizers, values, limit })))
+    }
+
+    /// Makes some steps.
+    pub fn advance(&mut self, problem: &Problem, steps: &[Step]) -> Result<Made, FitError> {
+        match self {
+            Self::Resident(engine, width) => {
+                let o = problem.objective;
+                let moves: Vec<Move> = steps
+                    .iter()
+                    .map(|s| Move {
+                        step: s.setting.step,
+                        rate: s.rate,
+                        scalars: o
+                            .controls
+                            .iter()
+                            .map(|c| c.1.at(s.setting.progress))
+                            .chain([s.setting.temperature])
+                            .collect(),
+                        rows: (!s.whole).then(|| s.rows.clone()),
+                    })
+                    .collect();
+                let made = engine.advance(&moves)?;
+                Ok(Made { steps: made.made, outputs: made.outputs, width: *width, finite: made.finite })
+            }
+            Self::Hosted(hosted) => hosted.advance(problem, steps),
+        }
+    }
+
+    /// The parameters now.
+    pub fn values(&self) -> Values {
+        match self {
+            Self::Resident(engine, _) => engine.values(),
+            Self::Hosted(hosted) => hosted.values.clone(),
+        }
+    }
+}
+
+/// Elements of a node in a step.
+fn elements(problem: &Problem, id: NodeId, base: &Setting, batch: usize) -> usize {
+    let g = &problem.objective.graph;
+    let row = problem.objective.row.map(|r| r.axis);
+    let extent = |a: &fe_graph::Axis| match a.id {
+        fe_graph::AxisId::SAMPLE => base.samples.max(1),
+        id if Some(id) == row => batch,
+        id => g.extent_of(id),
+    };
+    g.axes_of(id).iter().map(extent).product()
+}
+
+/// An optimiser here, and the graph on the executor.
+pub struct Hosted {
+    compiled: Box<dyn Compiled>,
+    /// Parameters of single rows keep their own memory, for only the rows of the batch move.
+    optimizers: (Optimizer, Optimizer),
+    values: Values,
+    limit: Option<f64>,
+}
+
+impl Hosted {
+    fn advance(&mut self, problem: &Problem, steps: &[Step]) -> Result<Made, FitError> {
+        let watched = watched(problem).len();
+        let mut made = Made { steps: 0, outputs: vec![], width: 0, finite: true };
+        for step in steps {
+            let results = self.compiled.run(&problem.feed(&self.values, &step.rows, &step.setting))?;
+            let (outputs, gradients) = results.split_at(watched.min(results.len()));
+            let from = made.outputs.len();
+            made.outputs.extend(outputs.iter().flat_map(|t| &t.values));
+            made.width = made.outputs.len() - from;
+            let mut gradients: Vec<Vec<f64>> = gradients.iter().map(|t| t.values.clone()).collect();
+            let value = outputs.first().map_or(f64::NAN, Tensor::item);
+            if !value.is_finite() || gradients.iter().flatten().any(|g| !g.is_finite()) {
+                made.finite = false;
+                return Ok(made);
+            }
+            if let Some(limit) = self.limit {
+                clip(&mut gradients, limit);
+            }
+            self.update(problem, gradients, step)?;
+            made.steps += 1;
+        }
+        Ok(made)
+    }
+
+    fn update(&mut self, problem: &Problem, gradients: Vec<Vec<f64>>, step: &Step) -> Result<(), FitError> {
+        let o = problem.objective;
+        let mismatch = |_| FitError::Unsuited("a gradient does not have its parameter's shape".into());
+        let all_rows = step.whole && problem.heldout.is_empty();
+        let by_rows = |k: usize| o.parameters.get(k).is_some_and(|p| p.local) && !all_rows;
+        let (mut all, mut all_gradients, mut some, mut some_gradients) = (vec![], vec![], vec![], vec![]);
+        let mut order = vec![];
+        for (k, (value, gradient)) in std::mem::take(&mut self.values).into_iter().zip(gradients).enumerate() {
+            order.push(by_rows(k));
+            if by_rows(k) {
+                some.push(value);
+                some_gradients.push(gradient);
+            } else {
+                all.push(value);
+                all_gradients.push(gradient);
+            }
+        }
+        let (shared, local) = &mut self.optimizers;
+        shared.step(&mut all, &all_gradients, step.rate).map_err(mismatch)?;
+        if !some.is_empty() {
+            let rows: Vec<usize> = step.rows.iter().map(|&r| r as usize).collect();
+            local.step_rows(&mut some, &some_gradients, &rows, step.rate).map_err(mismatch)?;
+        }
+        let (mut all, mut some) = (all.into_iter(), some.into_iter());
+        self.values = order.into_iter().filter_map(|by| if by { some.next() } else { all.next() }).collect();
+        Ok(())
+    }
+}
+
+/// How the outputs of a step become a point of the trace.
+pub struct Summary {
+    /// Elements of each term's sum, whether it is of rows, and whether it is a rate.
+    terms: Vec<(usize, bool, bool)>,
+    /// Elements of each energy's sum, and whether it is of rows.
+    energies: Vec<(usize, bool)>,
+}
+
+impl Summary {
+    /// For a problem whose sums are scalars, or one number for each sample.
+    pub fn new(problem: &Problem, samples: usize) -> Self {
+        let o = problem.objective;
+        let base = Setting { samples, ..Setting::default() };
+        let size = |id: NodeId| elements(problem, id, &base, problem.training_rows());
+        Self {
+            terms: o.terms.iter().map(|t| (size(t.sum), t.local, t.kind == TermKind::Rate)).collect(),
+            energies: o.energies.iter().map(|e| (size(e.sum), e.local)).collect(),
+        }
+    }
+
+    /// The point after a step.
+    pub fn point(&self, problem: &Problem, step: u64, seconds: f64, outputs: &[f64], rows: usize) -> TracePoint {
+        let mut point = TracePoint { step, seconds, ..TracePoint::default() };
+        let mut rest = outputs.get(1..).unwrap_or_default();
+        let mut next = |size: usize, local: bool| {
+            let (sums, after) = rest.split_at(size.min(rest.len()));
+            rest = after;
+            let per = if local { rows.max(1) } else { problem.training_rows() };
+            sums.iter().sum::<f64>() / size.max(1) as f64 / per as f64
+        };
+        for &(size, local, rate) in &self.terms {
+            let value = next(size, local);
+            if rate {
+                point.rate += value;
+            } else {
+                point.distortion += value;
+            }
+        }
+        point.free_energy = point.rate + point.distortion;
+        if !self.energies.is_empty() {
+            point.energy = Some(self.energies.iter().map(|&(size, local)| next(size, local)).sum());
+        }
+        point
+    }
+}
