@@ -53,9 +53,10 @@ const DOUBLE: [u64; 19] = words(55);
 fn window<const M: usize, const N: usize>(mut words: [u64; M], start: u64) -> [u64; N] {
     let mut step = M.next_power_of_two() / 2;
     while step > 0 {
-        let far = start >> 6 & step as u64 != 0;
+        // By bits: a branch here would not become a select.
+        let far = 0u64.wrapping_sub(start >> (6 + step.trailing_zeros()) & 1);
         for i in 0..M - step {
-            words[i] = if far { words[i + step] } else { words[i] };
+            words[i] ^= (words[i] ^ words[i + step]) & far;
         }
         step /= 2;
     }
