@@ -310,7 +310,7 @@ impl<'a> Checker<'a> {
             (a.node, b.node, last)
         } else {
             // A private copy, so that neither operand's other axes are met.
-            let over = Axis { id: last.id, primes: u8::MAX };
+            let over = Axis::private(last.id);
             (self.graph.rename(a.node, &[(last, over)]), self.graph.rename(b.node, &[(first, over)]), over)
         };
         let node = self.graph.contract(x, y, &[over]);

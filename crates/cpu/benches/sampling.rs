@@ -17,25 +17,31 @@ fn key(step: u64) -> NoiseKey {
     NoiseKey { seed: 1, site: Site::named("z"), step }
 }
 
-/// The least of several rounds, a call's time over `n` elements, in nanoseconds.
-fn time(n: usize, mut call: impl FnMut(u64)) -> f64 {
+/// Prints the least of many rounds, a call's time over `n` elements, in nanoseconds, where the label has every word of
+/// the command line.
+fn time(label: &str, n: usize, mut call: impl FnMut(u64)) {
+    if !std::env::args().skip(1).filter(|a| !a.starts_with('-')).all(|a| label.contains(&a)) {
+        return;
+    }
     let round = |step| {
         let start = Instant::now();
         call(step);
         start.elapsed().as_secs_f64() * 1e9 / n as f64
     };
-    (0..15).map(round).fold(f64::INFINITY, f64::min)
+    let best = (0..40).map(round).fold(f64::INFINITY, f64::min);
+    println!("{label:<40} {best:8.2}");
 }
 
 fn kernel<T: Real>(isa: Isa, name: &str) {
-    let print = |what: &str, nanoseconds: f64| println!("{isa:?} {name} {what:<28} {nanoseconds:8.2}");
+    let label = |what: &str, rows: u64, width: usize| format!("{isa:?} {name} {what} {rows}×{width}");
     for (rows, width) in [(64, 512), (4096, 8), (1, 10)] {
         let numbers: Vec<u64> = (0..rows).collect();
         let n = rows as usize * width;
         let mut out = vec![T::ZERO; n];
         for kind in [NoiseKind::Normal, NoiseKind::Uniform, NoiseKind::Exponential] {
-            let best = time(n, |step| noise(isa, key(step), kind, &numbers, width, black_box(&mut out)));
-            print(&format!("{kind:?} {rows} × {width}"), best);
+            time(&label(&format!("{kind:?}"), rows, width), n, |step| {
+                noise(isa, key(step), kind, &numbers, width, black_box(&mut out));
+            });
         }
         let mut other = vec![T::ZERO; n];
         let mut scratch = ArrivalScratch::default();
@@ -44,37 +50,35 @@ fn kernel<T: Real>(isa: Isa, name: &str) {
             noise(isa, key(0), NoiseKind::Normal, &numbers, width, &mut out);
             let log = |x: &T| T::from_f64(f64::ln(rate) - 0.125 + 0.5 * x.to_f64());
             let log_rate: Vec<T> = out.iter().map(log).collect();
-            let best = time(n, |step| {
+            time(&label(&format!("arrivals {rate}"), rows, width), n, |step| {
                 let (key, tau) = (key(step), T::from_f64(TEMPERATURE));
                 let outs = &mut [out.as_mut_slice(), other.as_mut_slice()];
                 arrivals(isa, key, Indicator::Cubic, &ORDERS, tau, &log_rate, &numbers, width, outs, &mut scratch);
                 black_box(&outs);
             });
-            print(&format!("arrivals {rate} {rows} × {width}"), best);
         }
         let mut counts = vec![0; rows as usize];
-        print(&format!("nonzeros {rows} × {width}"), time(n, |_| nonzeros(isa, &out, width, black_box(&mut counts))));
+        time(&label("nonzeros", rows, width), n, |_| nonzeros(isa, &out, width, black_box(&mut counts)));
     }
 }
 
 fn reference() {
     let n = 1 << 14;
-    let print = |what: &str, nanoseconds: f64| println!("reference f64 {what:<24} {nanoseconds:8.2}");
     let stream = |step, k| Stream::new(key(step), Element { row: 3, rest: k });
     for kind in [NoiseKind::Normal, NoiseKind::Uniform, NoiseKind::Exponential] {
-        let draw = |step| (0..n).for_each(|k| drop(black_box(stream(step, k).draw(kind))));
-        print(&format!("{kind:?}"), time(n as usize, draw));
+        time(&format!("reference f64 {kind:?}"), n as usize, |step| {
+            (0..n).for_each(|k| drop(black_box(stream(step, k).draw(kind))));
+        });
     }
     for rate in [0.05, 0.3, 1.0, 10.0, 100.0] {
-        let count = |step| {
+        time(&format!("reference f64 arrivals {rate}"), n as usize, |step| {
             for k in 0..n {
                 let mut totals = [0.0; 2];
                 let log = f64::ln(black_box(rate));
                 arrivals_of_orders(&mut stream(step, k), log, TEMPERATURE, &ORDERS, Indicator::Cubic, &mut totals);
                 black_box(totals);
             }
-        };
-        print(&format!("arrivals {rate}"), time(n as usize, count));
+        });
     }
 }
 

@@ -67,9 +67,9 @@ pub struct RunArgs {
     /// Precision [default: f64 for small problems and L-BFGS, else f32].
     #[arg(long)]
     pub precision: Option<PrecisionArg>,
-    /// What runs the graph [default: candle, the only one yet].
-    #[arg(long, default_value = "candle")]
-    pub executor: ExecutorArg,
+    /// What runs the graph [default: cpu on a CPU, candle elsewhere].
+    #[arg(long)]
+    pub executor: Option<ExecutorArg>,
     /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
     #[arg(long, default_value = "cpu")]
     pub device: String,
@@ -105,6 +105,9 @@ pub struct ExplainArgs {
     /// The tensor graph of the objective too.
     #[arg(long)]
     pub graph: bool,
+    /// The plan of a training step too: phases, fused loops, memory, cost.
+    #[arg(long)]
+    pub plan: bool,
 }
 
 /// `fe fmt`
@@ -130,6 +133,8 @@ pub enum PrecisionArg {
 /// Executors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExecutorArg {
+    /// A plan for this machine's cores.
+    Cpu,
     /// candle tensors: portable, the reference.
     Candle,
 }

@@ -45,6 +45,10 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
         Ok((method, notes)) => {
             page += &format!("fitted by {}\n", method.describe(&objective));
             page.extend(notes.iter().map(|note| format!("note: {note}\n")));
+            if args.plan {
+                let plan = fe_train::plan(&objective, &method, rows);
+                page += &format!("\nplan of a step, in f32\n{}", plan.describe(&objective.graph, size_of::<f32>()));
+            }
         }
         Err(e) => page += &format!("it cannot be fitted as asked: {e}\n"),
     }

@@ -6,6 +6,7 @@ mod commands;
 mod data;
 mod directory;
 mod document;
+mod executor;
 mod failure;
 mod output;
 mod program;

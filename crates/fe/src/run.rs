@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use fe_candle::{CandleExecutor, Precision};
 use fe_check::{OptimizerKind, Program, TrainSpec};
-use fe_graph::{Executor, NonFinite};
+use fe_graph::NonFinite;
 use fe_objective::Objective;
 use fe_syntax::{Diagnostic, Span};
 use fe_train::{FitError, Problem};
@@ -13,7 +12,7 @@ use serde_json::json;
 use crate::cli::{PrecisionArg, RunArgs};
 use crate::failure::Failure;
 use crate::program::{self, Text};
-use crate::{data, directory, document, output, progress, render};
+use crate::{data, directory, document, executor, output, progress, render};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -39,18 +38,17 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         .map(|p| p.axes.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
         .sum();
     let precision = match args.precision {
-        Some(PrecisionArg::F32) => Precision::F32,
-        Some(PrecisionArg::F64) => Precision::F64,
-        None if arrays.numbers + parameters < DOUBLE_BELOW => Precision::F64,
+        Some(p) => p,
+        None if arrays.numbers + parameters < DOUBLE_BELOW => PrecisionArg::F64,
         // A line search cannot see past single precision.
-        None if fe_train::uses_lbfgs(&objective, &program.train, rows) => Precision::F64,
-        None => Precision::F32,
+        None if fe_train::uses_lbfgs(&objective, &program.train, rows) => PrecisionArg::F64,
+        None => PrecisionArg::F32,
     };
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&program.name));
     directory::create(&folder)?;
-    let executor = CandleExecutor::new(precision, &args.device).map_err(|e| Failure::Usage(e.to_string()))?;
+    let executor = executor::open(args.executor, precision, &args.device)?;
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
-    let problem = Problem::new(&objective, &executor, arrays.tensors, split, seed).map_err(internal)?;
+    let problem = Problem::new(&objective, executor.as_ref(), arrays.tensors, split, seed).map_err(internal)?;
 
     let mut display = progress::Progress::new(args.quiet);
     let result = fe_train::fit(&problem, &program.train, &mut display);

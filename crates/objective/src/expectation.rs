@@ -29,9 +29,6 @@ struct Spread {
     independent: Vec<Axis>,
 }
 
-/// The prime count of the helper axis that enumerates the directions of a standard normal vector.
-const DIRECTION: u8 = 200;
-
 /// Takes expectations over the primitives.
 pub(crate) struct Expectation {
     laws: HashMap<NodeId, Law>,
@@ -430,7 +427,8 @@ impl Expectation {
         let mut total = zero;
         for &p in &primitives {
             let &[axis] = g.axes_of(p) else { return None };
-            let direction = Axis { id: axis.id, primes: DIRECTION };
+            // The axis of a joint Gaussian's own dimensions, which no product of the program sums over.
+            let direction = Axis::private(axis.id);
             let n = g.extent_of(axis.id);
             let mut values = vec![0.0; n.checked_mul(n)?];
             values.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);

@@ -86,9 +86,12 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
         }
     }
     let sampling = if o.deterministic { "deterministic: no sampling, no gradient noise" } else { "sampled" };
-    writeln!(out, "\nthe objective is {sampling}; {} parameters in {} arrays", count(o), o.parameters.len())?;
-    if !o.prepared.is_empty() {
-        writeln!(out, "{} expressions of data alone are computed once, at load", o.prepared.len())?;
+    let (numbers, arrays) = (formula::plural(count(o), "parameter"), formula::plural(o.parameters.len(), "array"));
+    writeln!(out, "\nthe objective is {sampling}; {numbers} in {arrays}")?;
+    match o.prepared.len() {
+        0 => {}
+        1 => writeln!(out, "1 expression of data alone is computed once, at load")?,
+        n => writeln!(out, "{n} expressions of data alone are computed once, at load")?,
     }
     for note in &o.notes {
         writeln!(out, "note: {note}")?;

@@ -1,7 +1,7 @@
 //! Terms in the notation of a paper, and reasons in words.
 
 use fe_check::{Latent, Observe, Program, Schedule};
-use fe_graph::{Graph, Indicator, NodeId, Op};
+use fe_graph::{Binary, Graph, Indicator, NodeId, Op};
 use fe_syntax::Span;
 
 /// The text of a span on one line.
@@ -16,10 +16,28 @@ pub(crate) fn right_hand_side(source: &str, span: Span) -> String {
     statement.split_once(['=', '~']).map_or(statement.clone(), |(_, right)| right.trim().to_owned())
 }
 
+/// At most 60 characters, the last of them an ellipsis where more would follow.
+fn shortened(text: String) -> String {
+    if text.chars().count() <= 60 {
+        return text;
+    }
+    let kept: String = text.chars().take(59).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// A number and its noun: `1 array`, `2 arrays`.
+pub(crate) fn plural(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Why an expectation is not known: the operation it stopped at and what it acts on.
 pub(crate) fn blocked(g: &Graph, node: NodeId, program: &Program, source: &str) -> String {
     let operation = match &g.node(node).op {
         Op::Unary(u) => format!("{u:?}").to_lowercase(),
+        Op::Binary(Binary::Mul) => "a product".into(),
+        Op::Binary(Binary::Div) => "a quotient".into(),
+        Op::Binary(Binary::Pow) => "a power".into(),
+        Op::Binary(Binary::Less | Binary::LessEqual | Binary::Equal) => "a comparison".into(),
         Op::Binary(b) => format!("{b:?}").to_lowercase(),
         Op::Contract(_) => "a product of dependent values".into(),
         Op::Input(_) => return "its guide depends on other latents".into(),
@@ -29,8 +47,8 @@ pub(crate) fn blocked(g: &Graph, node: NodeId, program: &Program, source: &str) 
     let place = program
         .origins
         .get(g.origin_of(node).0 as usize)
-        .map(|&s| text(source, s))
-        .filter(|t| !t.is_empty() && t.chars().count() <= 60);
+        .map(|&s| shortened(text(source, s)))
+        .filter(|t| !t.is_empty());
     match place {
         Some(place) => format!("the expectation of {operation} in `{place}` is not known in closed form"),
         None => format!("the expectation of {operation} is not known in closed form"),

@@ -8,6 +8,7 @@ use fe_distribution::{Distribution, Support, family};
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, NoiseKind, Site, Tensor, axis};
 
 use crate::expectation::Law;
+use crate::formula;
 use crate::objective::{Block, Parameter, Start, Underivable};
 
 /// The most scalars that share one full-rank Gaussian when nothing is said.
@@ -150,7 +151,7 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         }
         Posterior::Gaussian { group, .. } => {
             let d = groups.get(*group).map_or(0, |x| x.dimension);
-            format!("full-rank Gaussian, {d} dimensions")
+            format!("full-rank Gaussian, {}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
         Posterior::Prior(_) => "prior".to_owned(),
@@ -334,7 +335,7 @@ fn build_group(
             if latent.axes.is_empty() {
                 return g.pick(x, along, block.start);
             }
-            let flat = Axis::plain(g.add_axis(&format!("{}*", latent.name), block.length));
+            let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
             let s = g.slice(x, along, block.start, flat);
             g.reshape(s, &[flat], &latent.axes)
         };

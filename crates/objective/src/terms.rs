@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, axis};
+use fe_graph::{Axis, NodeId, Op, Origin, axis};
 
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::formula;
@@ -166,7 +166,8 @@ impl Deriver<'_> {
     pub(crate) fn distortion(&mut self, observe: &fe_check::Observe) -> Result<Term, Underivable> {
         let d = self.after_distribution(&observe.distribution);
         let x = self.after(observe.value);
-        let before = self.g.set_origin(d.args.first().map(|&a| self.g.origin_of(a)).unwrap_or_default());
+        let statement = self.program.origins.iter().position(|&s| s == observe.span).unwrap_or_default();
+        let before = self.g.set_origin(Origin(u32::try_from(statement).unwrap_or_default()));
         let density = d.log_density(&mut self.g, x);
         self.g.set_origin(before);
         let density = density.ok_or_else(|| Underivable {

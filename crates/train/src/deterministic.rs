@@ -24,7 +24,7 @@ const ROUNDING: f64 = 1e-5;
 
 /// A source of noise in an objective.
 pub(crate) struct NoiseSite {
-    site: Site,
+    pub site: Site,
     /// Its distribution; none for the arrivals of relaxed counts, which keep their own noise.
     kind: Option<NoiseKind>,
     /// Axes without samples.

@@ -12,6 +12,7 @@ mod heldout;
 pub mod lbfgs;
 pub mod linear_algebra;
 pub mod optimizer;
+mod plan;
 mod posterior;
 mod problem;
 pub mod psis;
@@ -20,5 +21,6 @@ mod stochastic;
 
 pub use evaluate::{Figures, LatentFigure, MeterFigure, TermFigure};
 pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
+pub use plan::plan;
 pub use posterior::{Posterior, Summary};
 pub use problem::{Problem, Setting, Values, from_sorted, to_sorted};

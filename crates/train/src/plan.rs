@@ -1,0 +1,48 @@
+//! The plan of a training step, for looking at.
+
+use fe_graph::plan::{Conditions, Plan};
+use fe_graph::{Axis, AxisId};
+use fe_objective::Objective;
+
+use crate::fit::Method;
+
+/// The plan of a step of a fit on so many rows: the objective and its gradient, by the planned executor.
+pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
+    let (samples, batch) = match method {
+        Method::Lbfgs { draws, .. } => ((*draws).max(1), rows),
+        Method::Steps { samples, batch, .. } => (*samples, *batch),
+    };
+    let mut extents: Vec<usize> = o.graph.axes().iter().map(|a| a.extent).collect();
+    let mut set = |axis: AxisId, extent: usize| {
+        if let Some(slot) = extents.get_mut(axis.0 as usize) {
+            *slot = extent;
+        }
+    };
+    set(AxisId::SAMPLE, samples);
+    let row = o.row.map(|r| Axis::plain(r.axis));
+    if let Some(row) = row {
+        set(row.id, batch);
+    }
+    let changes = |input: &fe_graph::InputId| {
+        *input == o.temperature
+            || o.controls.iter().any(|c| c.0 == *input)
+            || o.parameters.iter().any(|p| p.input == *input)
+            || batch < rows
+                && o.graph.input_info(*input).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == row))
+    };
+    let all = (0..o.graph.inputs().len()).filter_map(|k| u32::try_from(k).ok().map(fe_graph::InputId));
+    let drawn = match method {
+        Method::Lbfgs { .. } => crate::deterministic::noise_sites(o).iter().map(|s| s.site).collect(),
+        Method::Steps { .. } => std::collections::HashSet::new(),
+    };
+    let conditions = Conditions {
+        extents,
+        rows: row,
+        drawn,
+        steady: all.filter(|i| !changes(i)).collect(),
+        steady_draws: true,
+        whole: o.gradient.iter().copied().collect(),
+    };
+    let outputs: Vec<_> = std::iter::once(o.value).chain(o.gradient.iter().copied()).collect();
+    Plan::new(&o.graph, &outputs, &conditions)
+}
