@@ -67,7 +67,7 @@ fn reference() {
     let stream = |step, k| Stream::new(key(step), Element { row: 3, rest: k });
     for kind in [NoiseKind::Normal, NoiseKind::Uniform, NoiseKind::Exponential] {
         time(&format!("reference f64 {kind:?}"), n as usize, |step| {
-            (0..n).for_each(|k| drop(black_box(stream(step, k).draw(kind))));
+            (0..n).for_each(|k| _ = black_box(stream(step, k).draw(kind)));
         });
     }
     for rate in [0.05, 0.3, 1.0, 10.0, 100.0] {

@@ -130,10 +130,18 @@ impl<T: Real> ArrivalScratch<T> {
     fn empty(&mut self, orders: usize) {
         self.len = 0;
         self.at.resize(POOL, 0);
-        [&mut self.block, &mut self.rest, &mut self.row].map(|x| x.resize(POOL, 0));
-        [&mut self.rate, &mut self.sum].map(|x| x.resize(POOL, 0.0));
-        self.gaps.each_mut().map(|x| x.resize(POOL, T::ZERO));
-        self.chosen.each_mut().map(|x| x.resize(POOL + 1, 0));
+        for lanes in [&mut self.block, &mut self.rest, &mut self.row] {
+            lanes.resize(POOL, 0);
+        }
+        for lanes in [&mut self.rate, &mut self.sum] {
+            lanes.resize(POOL, 0.0);
+        }
+        for lanes in &mut self.gaps {
+            lanes.resize(POOL, T::ZERO);
+        }
+        for lanes in &mut self.chosen {
+            lanes.resize(POOL + 1, 0);
+        }
         self.totals.resize_with(self.totals.len().max(orders), || vec![0.0; POOL]);
     }
 
