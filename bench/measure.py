@@ -457,11 +457,12 @@ def main():
         "",
         f"{processor()}, {THREADS} threads, Linux {platform.release()}; Python {platform.python_version()}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-        + f". Load before the run {load:.2f}; the run took {(time.perf_counter() - began) / 60:.0f} minutes.",
+        + f". Load before the run {load:.2f}{' (**not idle**)' if load > 0.5 else ''}; the run took {(time.perf_counter() - began) / 60:.0f} minutes.",
         "",
     ]
     options.output.write_text("\n".join([*head, "## Targets", "", *summary(chosen), "", "## Works", "", *text]).rstrip() + "\n")
     print(f"wrote {options.output}", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()
