@@ -290,9 +290,9 @@ impl<'a> Checker<'a> {
             StatementKind::For { body, .. } => body.iter().any(lost),
             _ => lost(s),
         };
-        if !self.scope.broken && !self.ast.statements.is_empty() && !self.ast.statements.iter().any(deep) {
-            let end = self.ast.statements.last().map(|s| s.span).unwrap_or_default();
-            self.report(messages::nothing_observed(end));
+        if !self.scope.broken && !self.ast.statements.iter().any(deep) {
+            let last = self.ast.statements.last();
+            self.report(last.map_or_else(messages::empty_program, |end| messages::nothing_observed(end.span)));
             self.aimless = true;
         }
     }

@@ -153,12 +153,6 @@ impl<'a> Checker<'a> {
         if !self.init_within(d, &init, support) {
             return Value::poison(name.span);
         }
-        if let Some(row) = self.row.filter(|r| order.contains(&Axis::plain(r.axis)))
-            && let Some(batch) = self.batch
-        {
-            let axis = self.graph.axis_name(Axis::plain(row.axis));
-            return self.fail(messages::param_with_rows(&name.value, d.target.span, &axis, batch), name.span);
-        }
         let (input, raw) = self.graph.input(&name.value, &order);
         let node = support.constrain(&mut self.graph, raw).map_or(raw, |c| c.0);
         self.params.push(Param { name: name.value.clone(), input, axes: order, node, support, init, span: name.span });

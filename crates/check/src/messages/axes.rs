@@ -329,17 +329,6 @@ pub fn index_without_size(axis: &str, span: Span) -> Diagnostic {
         .help(format!("declare `dim {axis} = …`; only a column of text says itself how many levels it has"))
 }
 
-pub fn param_with_rows(name: &str, place: Span, axis: &str, batch: Span) -> Diagnostic {
-    error(
-        "E0232",
-        format!("`{name}` has one value for each row, and a minibatch sees only some rows"),
-        place,
-        format!("has the axis `{axis}` of rows"),
-    )
-    .and(batch, "in minibatches")
-    .help("make it a `latent`, or leave `batch` away")
-}
-
 pub fn param_too_large(name: &str, span: Span) -> Diagnostic {
     error("E0233", format!("`{name}` would have more than 2147483648 elements"), span, "too large")
         .help("check the sizes of its axes")

@@ -217,6 +217,11 @@ pub fn nothing_observed(span: Span) -> Diagnostic {
         .help("add `observe x ~ Normal(…)` for data, or a `loss`")
 }
 
+pub fn empty_program() -> Diagnostic {
+    error("E0138", "there is no statement in this program", Span::default(), "nothing here is a statement")
+        .help("state data, what is latent and what is observed: `data x[N] = csv(…)`, `latent m ~ Normal(0, 1)`, `observe x ~ Normal(m, 1)`")
+}
+
 pub fn primed_value(name: &str, span: Span) -> Diagnostic {
     error("E0126", format!("a prime belongs to an axis, and `{name}'` stands as a value"), span, "primed")
         .help(format!("a second copy of an axis is taken in brackets, as in `x[{name}']`"))
