@@ -83,7 +83,7 @@ impl<T: Real> CpuDescent<T> {
     ///
     /// # Errors
     /// When an input is missing or misshapen, or there is not the memory.
-    pub fn new(graph: &Graph, descent: &Descent, isa: Isa) -> Result<Self, ExecutionError> {
+    pub fn new(graph: &Graph, descent: &Descent, isa: Isa, sparse: bool) -> Result<Self, ExecutionError> {
         let mut feed = descent.feed.clone();
         let mut conditions = conditions(graph, &feed);
         let rows = conditions.rows;
@@ -110,6 +110,7 @@ impl<T: Real> CpuDescent<T> {
         let fixed = feed.inputs.keys().filter(steady).copied().collect();
         conditions.steady = fixed;
         conditions.steady_draws = true;
+        conditions.dense = !sparse;
         conditions.whole = descent.parameters.iter().map(|p| p.1).chain(descent.outputs.iter().copied()).collect();
         for (id, _, values) in &descent.parameters {
             let axes = graph.input_info(*id).map(|i| i.axes.clone()).unwrap_or_default();

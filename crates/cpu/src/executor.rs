@@ -33,12 +33,19 @@ pub enum Precision {
 pub struct CpuExecutor {
     precision: Precision,
     isa: Isa,
+    sparse: bool,
 }
 
 impl CpuExecutor {
     /// An executor with the best instructions of this processor.
     pub fn new(precision: Precision) -> Self {
-        Self { precision, isa: Isa::detect() }
+        Self { precision, isa: Isa::detect(), sparse: true }
+    }
+
+    /// Whether a descent's products with few spikes run on the spikes alone, as they do where nothing is said.
+    #[must_use]
+    pub fn with_sparse(self, sparse: bool) -> Self {
+        Self { sparse, ..self }
     }
 
     /// An executor that keeps to some instructions, where the processor has them.
@@ -66,8 +73,8 @@ impl Executor for CpuExecutor {
 
     fn descend(&self, graph: &Graph, descent: &Descent) -> Result<Option<Box<dyn Descending>>, ExecutionError> {
         Ok(Some(match self.precision {
-            Precision::F32 => Box::new(CpuDescent::<f32>::new(graph, descent, self.isa)?),
-            Precision::F64 => Box::new(CpuDescent::<f64>::new(graph, descent, self.isa)?),
+            Precision::F32 => Box::new(CpuDescent::<f32>::new(graph, descent, self.isa, self.sparse)?),
+            Precision::F64 => Box::new(CpuDescent::<f64>::new(graph, descent, self.isa, self.sparse)?),
         }))
     }
 }

@@ -41,6 +41,7 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         drawn,
         steady: all.filter(|i| !changes(i)).collect(),
         steady_draws: true,
+        dense: false,
         whole: o.gradient.iter().copied().collect(),
     };
     let outputs: Vec<_> = std::iter::once(o.value).chain(o.gradient.iter().copied()).collect();

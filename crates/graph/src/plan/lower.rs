@@ -439,7 +439,7 @@ impl Lowering<'_> {
             self.class_of(&self.layout(&kept))
         };
         let (a, b) = if self.is_count(&b) { (b, a) } else { (a, b) };
-        let sparse = self.is_count(&a);
+        let sparse = self.is_count(&a) && !self.conditions.dense;
         let axes = self.layout(&kept);
         let id = self.push(Operation::Product { summed, sparse }, vec![a, b], axes, class);
         let value = self.whole(id);

@@ -44,6 +44,8 @@ pub struct Conditions {
     pub steady: HashSet<InputId>,
     /// Whether given draws stay the same too.
     pub steady_draws: bool,
+    /// Products with counts run over zeros too.
+    pub dense: bool,
     /// Outputs that are wanted in memory of their own, contiguous over all their axes.
     pub whole: HashSet<NodeId>,
 }
@@ -311,7 +313,7 @@ fn parallel_axis(conditions: &Conditions) -> Option<(Axis, Vec<Range<usize>>)> {
     if count < PANEL_ROWS {
         return None;
     }
-    let panels = (count / PANEL_ROWS).clamp(1, PANELS);
+    let panels = (count / PANEL_ROWS).next_multiple_of(2).min(PANELS);
     Some((axis, (0..panels).map(|k| k * count / panels..(k + 1) * count / panels).collect()))
 }
 
