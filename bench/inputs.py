@@ -123,7 +123,7 @@ def logistic_value(t):
 
 
 def eight_schools_value(t):
-    """Free energy of eight schools at the stated Gaussian: closed form but for the half-Cauchy term, by quadrature.
+    """Free energy per school at the stated Gaussian: closed form but for the half-Cauchy term, by quadrature.
 
     E[e^(a s) f] = e^(a m + a² v / 2) E'[f] for a Gaussian s = log tau, where E' shifts every mean by a times its covariance with s.
     """
@@ -141,4 +141,4 @@ def eight_schools_value(t):
     half_cauchy = (np.log(5 * np.pi / 2) + np.log1p(np.exp(2 * s) / 25)) @ weights / weights.sum()
     prior = (loc[0] ** 2 + cov[0, 0]) / 50 + np.log(5) + 9 * normal + 0.5 * (loc[eta] ** 2 + np.diag(cov)[eta]).sum()
     entropy = 10 * (normal + 0.5) + np.log(np.diag(tril)).sum()
-    return float(distortion + prior + half_cauchy - loc[1] - entropy)
+    return float(distortion + prior + half_cauchy - loc[1] - entropy) / len(y)

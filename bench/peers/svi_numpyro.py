@@ -45,7 +45,9 @@ def logistic(x, y, batch=None):
         numpyro.sample("y", dist.Bernoulli(logits=x @ w), obs=y)
 
 
-model, rows = {"eight-schools": (eight_schools, 1), "logistic": (logistic, len(given["y"]))}[args.work]
+model = {"eight-schools": eight_schools, "logistic": logistic}[args.work]
+rows = len(given["y"])
+minibatch = args.batch if args.work == "logistic" else None
 guide = AutoMultivariateNormal(model)
 svi = SVI(model, guide, numpyro.optim.Adam(args.lr), Trace_ELBO())
 
@@ -54,10 +56,10 @@ svi = SVI(model, guide, numpyro.optim.Adam(args.lr), Trace_ELBO())
 def steps(state, given, count):
     def step(state, _):
         svi_state, key = state
-        if rows == 1 or args.rows == "plate":
-            return (svi.update(svi_state, **given, batch=args.batch)[0], key), None
+        if minibatch is None or args.rows == "plate":
+            return (svi.update(svi_state, **given, batch=minibatch)[0], key), None
         key, draw = jax.random.split(key)
-        picked = jax.random.randint(draw, (args.batch,), 0, rows)
+        picked = jax.random.randint(draw, (minibatch,), 0, rows)
         batch = {name: value[picked] for name, value in given.items()}
         return (svi.update(svi_state, **batch)[0], key), None
 
@@ -79,7 +81,7 @@ def objective():
     """−ELBO per row at the stated guide, over all rows."""
     stated = {"auto_loc": loc, "auto_scale_tril": scale_tril}  # latents in the model's own order, tau as its logarithm
     one = jax.jit(jax.vmap(lambda key: Trace_ELBO().loss(key, stated, model, guide, **given)))
-    draws = [one(keys) for keys in jax.random.split(jax.random.key(1), (20, 5000 if rows == 1 else 20))]
+    draws = [one(keys) for keys in jax.random.split(jax.random.key(1), (20, 20 if minibatch else 5000))]
     return protocol.average([float(value) / rows for value in np.concatenate(draws)])
 
 
