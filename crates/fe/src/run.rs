@@ -57,7 +57,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
 
     let setting = document::Setting {
         seed,
-        executor: format!("{}, {}", executor.name(), args.device),
+        executor: executor.name(),
         threads: rayon::current_num_threads(),
         notes: arrays.notes,
     };

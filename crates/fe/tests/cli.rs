@@ -244,7 +244,7 @@ fn threads_and_precision_are_those_asked_for() {
         let document = fit(folder.path(), &["mean.fe", "--precision", precision]);
         assert_eq!(document["executor"], format!("cpu {precision}, cpu"));
     }
-    assert_eq!(fit(folder.path(), &["mean.fe"])["executor"], "cpu f64, cpu");
+    assert_eq!(fit(folder.path(), &["mean.fe"])["executor"], "cpu f64");
 }
 
 #[test]

@@ -128,3 +128,19 @@ fn single_and_double_precision() {
         }
     }
 }
+
+/// Both executors compute the same objective, its gradient and its steps, to the rounding of f64.
+#[test]
+fn both_executors() {
+    let folder = tempfile::tempdir().unwrap();
+    for subject in subjects(&folder) {
+        let [planned, reference] = ["cpu", "candle"].map(|executor| {
+            subject.run(&subject.source, &["--executor", executor, "--precision", "f64"]).fit
+        });
+        let scale = 1.0 + at(&reference, "free_energy").abs();
+        for figure in ["free_energy", "distortion", "rate", "objective_value"] {
+            let off = (at(&planned, figure) - at(&reference, figure)).abs() / scale;
+            assert!(off < 1e-8, "{}: {figure} is off by {off:e}", subject.name);
+        }
+    }
+}
