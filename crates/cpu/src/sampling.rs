@@ -13,7 +13,7 @@ use fe_graph::noise::NoiseKey;
 
 use crate::isa::vectorized;
 use crate::math::Real;
-use words::{Generator, LANES, Places};
+use words::{Generator, Places};
 
 vectorized!(
     /// Standard noise: `out` is [row, rest], row-major, `width` elements a row; its element (r, k) is the first draw of
@@ -21,37 +21,56 @@ vectorized!(
     pub fn noise<T: Real>(key: NoiseKey, kind: NoiseKind, rows: &[u64], width: usize, out: &mut [T]) = noise_body
 );
 
+/// Elements computed together.
+const LANES: usize = 64;
+
+/// Where there are no more than this many.
+const SHORT: usize = 32;
+
 #[inline(always)]
 fn noise_body<T: Real, const FMA: bool>(key: NoiseKey, kind: NoiseKind, rows: &[u64], width: usize, out: &mut [T]) {
     let generator = Generator::new(key);
     let mut places = Places::new(rows, width);
-    let (mut rest, mut row) = ([0; LANES], [0; LANES]);
-    let mut drawn = [T::ZERO; LANES];
-    for part in out.chunks_mut(LANES) {
-        places.next(&mut rest, &mut row);
-        let words = generator.words(&[0; LANES], &rest, &row);
-        let [a, b, c, d] = &words;
-        let words = a.iter().zip(b).zip(c.iter().zip(d));
-        match kind {
-            NoiseKind::Normal => {
-                for (x, ((a, b), (c, d))) in drawn.iter_mut().zip(words) {
-                    *x = standard::normal::<T, FMA>([*a, *b, *c, *d]);
-                }
-            }
-            NoiseKind::Uniform => {
-                for (x, ((a, b), _)) in drawn.iter_mut().zip(words) {
-                    *x = standard::uniform::<T, FMA>([*a, *b]);
-                }
-            }
-            NoiseKind::Exponential => {
-                for (x, ((a, b), _)) in drawn.iter_mut().zip(words) {
-                    *x = standard::exponential::<T, FMA>([*a, *b]);
-                }
+    if out.len() <= SHORT {
+        draw::<T, FMA, SHORT>(&generator, kind, &mut places, out);
+    } else {
+        for out in out.chunks_mut(LANES) {
+            draw::<T, FMA, LANES>(&generator, kind, &mut places, out);
+        }
+    }
+}
+
+/// The next up to N elements.
+#[inline(always)]
+fn draw<T: Real, const FMA: bool, const N: usize>(
+    generator: &Generator,
+    kind: NoiseKind,
+    places: &mut Places,
+    out: &mut [T],
+) {
+    let (mut rest, mut row, mut drawn) = ([0; N], [0; N], [T::ZERO; N]);
+    places.next(&mut rest, &mut row);
+    let [a, b, c, d] = &generator.words(&[0; N], &rest, &row);
+    let words = a.iter().zip(b).zip(c.iter().zip(d));
+    match kind {
+        NoiseKind::Normal => {
+            for (x, ((a, b), (c, d))) in drawn.iter_mut().zip(words) {
+                *x = standard::normal::<T, FMA>([*a, *b, *c, *d]);
             }
         }
-        for (x, d) in part.iter_mut().zip(&drawn) {
-            *x = *d;
+        NoiseKind::Uniform => {
+            for (x, ((a, b), _)) in drawn.iter_mut().zip(words) {
+                *x = standard::uniform::<T, FMA>([*a, *b]);
+            }
         }
+        NoiseKind::Exponential => {
+            for (x, ((a, b), _)) in drawn.iter_mut().zip(words) {
+                *x = standard::exponential::<T, FMA>([*a, *b]);
+            }
+        }
+    }
+    for (x, d) in out.iter_mut().zip(&drawn) {
+        *x = *d;
     }
 }
 

@@ -3,19 +3,23 @@
 //! follows the mean rate, and a unit with a high rate holds one lane.
 
 use fe_graph::Indicator;
-use fe_graph::noise::{MAX_RATE, NoiseKey};
+use fe_graph::noise::{MAX_ORDER, MAX_RATE, NoiseKey};
 
 use super::indicator::Curve;
 use super::standard::exponential;
-use super::words::{Generator, LANES, Lanes, Places};
+use super::words::{Generator, Places};
+use super::{LANES, SHORT};
 use crate::isa::vectorized;
 use crate::math::Real;
 
-/// Elements the pool holds.
-const POOL: usize = 512;
+/// Groups of `LANES` elements in the pool.
+const GROUPS: usize = 512 / LANES;
+
+/// Orders of derivative there are.
+const ORDERS: usize = MAX_ORDER as usize + 1;
 
 /// So few elements are finished one by one, the lanes being blocks of one stream.
-const FEW: usize = 4;
+const FEW: usize = 8;
 
 vectorized!(
     /// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ, for each k of
@@ -34,26 +38,132 @@ vectorized!(
     ) = arrivals_body
 );
 
-/// The elements whose arrivals still count, each field by lanes. Its first use allocates, later ones do not.
+/// The elements whose arrivals still count. Its first use allocates, later ones do not.
 #[derive(Clone, Debug, Default)]
 pub struct ArrivalScratch<T> {
-    /// How many there are.
+    groups: Vec<Group<T>>,
+    /// How many elements there are. They fill the groups in turn.
     len: usize,
-    /// Which elements of the tensor.
-    at: Vec<usize>,
-    /// The next block of its stream, and the stream.
-    block: Vec<u64>,
-    rest: Vec<u64>,
-    row: Vec<u64>,
-    rate: Vec<f64>,
-    /// The sum of the gaps accounted for: the last arrival times the rate.
-    sum: Vec<f64>,
-    /// The two gaps drawn and not yet accounted for.
-    gaps: [Vec<T>; 2],
-    /// For each order.
-    totals: Vec<Vec<f64>>,
-    /// Lanes that stay and lanes that leave.
-    chosen: [Vec<u32>; 2],
+}
+
+/// One element of the pool.
+#[derive(Clone, Copy)]
+struct Lane<T> {
+    /// Which element of the tensor.
+    at: usize,
+    /// The stream, and its next block.
+    row: u64,
+    rest: u64,
+    block: u64,
+    rate: f64,
+    /// The sum of the gaps accounted for: the last arrival's time times the rate.
+    sum: f64,
+    /// The next gap, and the words of the one after it.
+    gap: T,
+    words: [u32; 2],
+    /// By order of derivative.
+    totals: [f64; ORDERS],
+}
+
+/// `LANES` of them, by field.
+#[derive(Clone, Debug)]
+struct Group<T> {
+    at: [usize; LANES],
+    row: [u64; LANES],
+    rest: [u64; LANES],
+    block: [u64; LANES],
+    rate: [f64; LANES],
+    sum: [f64; LANES],
+    gap: [T; LANES],
+    words: [[u32; LANES]; 2],
+    totals: [[f64; LANES]; ORDERS],
+}
+
+impl<T: Real> Group<T> {
+    fn new() -> Self {
+        Self {
+            at: [0; LANES],
+            row: [0; LANES],
+            rest: [0; LANES],
+            block: [0; LANES],
+            rate: [0.0; LANES],
+            sum: [0.0; LANES],
+            gap: [T::ZERO; LANES],
+            words: [[0; LANES]; 2],
+            totals: [[0.0; LANES]; ORDERS],
+        }
+    }
+
+    #[inline(always)]
+    fn get(&self, k: usize) -> Lane<T> {
+        let ([high, low], [t0, t1, t2, t3]) = (&self.words, &self.totals);
+        Lane {
+            at: pick(&self.at, k),
+            row: pick(&self.row, k),
+            rest: pick(&self.rest, k),
+            block: pick(&self.block, k),
+            rate: pick(&self.rate, k),
+            sum: pick(&self.sum, k),
+            gap: pick(&self.gap, k),
+            words: [pick(high, k), pick(low, k)],
+            totals: [pick(t0, k), pick(t1, k), pick(t2, k), pick(t3, k)],
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, k: usize, lane: Lane<T>) {
+        let [high, low] = &mut self.words;
+        put(&mut self.at, k, lane.at);
+        put(&mut self.row, k, lane.row);
+        put(&mut self.rest, k, lane.rest);
+        put(&mut self.block, k, lane.block);
+        put(&mut self.rate, k, lane.rate);
+        put(&mut self.sum, k, lane.sum);
+        put(&mut self.gap, k, lane.gap);
+        let [first, second] = lane.words;
+        put(high, k, first);
+        put(low, k, second);
+        for (totals, total) in self.totals.iter_mut().zip(lane.totals) {
+            put(totals, k, total);
+        }
+    }
+
+    /// Accounts for the next two gaps of every lane. Returns which lanes are done, a bit each.
+    #[inline(always)]
+    fn account<const FMA: bool>(&mut self, task: &Task<T>) -> u64 {
+        let [high, low] = &self.words;
+        let (first, second) = sums_after(&self.sum, &self.gap, &gaps::<T, FMA, _>(high, low));
+        task.count::<FMA, LANES>([&first, &second], &self.rate, &mut self.totals);
+        self.sum = second;
+        let mut done = [0; LANES];
+        for (done, (sum, rate)) in done.iter_mut().zip(second.iter().zip(&self.rate)) {
+            *done = u8::from(*sum >= task.curve.window * *rate);
+        }
+        mask(&done)
+    }
+
+    /// Writes the totals of these lanes.
+    #[inline(always)]
+    fn write(&self, lanes: u64, task: &Task<T>, outs: &mut [&mut [T]]) {
+        for (out, order) in outs.iter_mut().zip(task.orders) {
+            if let Some(totals) = self.totals.get(usize::from(*order)) {
+                for k in Ones::of([lanes]) {
+                    put(out, pick(&self.at, k), T::from_f64(pick(totals, k)));
+                }
+            }
+        }
+    }
+
+    /// Draws the next two gaps of every lane.
+    #[inline(always)]
+    fn draw<const FMA: bool>(&mut self, task: &Task<T>) {
+        let [a, b, c, d] = task.generator.words(&self.block, &self.rest, &self.row);
+        self.gap = gaps::<T, FMA, _>(&a, &b);
+        self.words = [c, d];
+        for block in &mut self.block {
+            *block = block.wrapping_add(1);
+        }
+    }
 }
 
 /// What one call does with every element.
@@ -80,74 +190,96 @@ fn arrivals_body<T: Real, const FMA: bool>(
     if temperature.to_f64().is_nan() {
         return outs.iter_mut().for_each(|out| out.fill(temperature));
     }
-    scratch.empty(orders.len());
+    scratch.len = 0;
+    scratch.groups.resize_with(GROUPS, Group::new);
     let mut places = Places::new(rows, width);
-    for (k, log_rate) in log_rate.chunks(LANES).enumerate() {
-        scratch.begin::<FMA>(&task, k * LANES, log_rate, &mut places, outs);
-        while scratch.len + LANES > POOL {
+    for (start, log_rate) in (0..).step_by(LANES).zip(log_rate.chunks(LANES)) {
+        if log_rate.len() <= SHORT {
+            scratch.begin::<FMA, SHORT>(&task, start, log_rate, &mut places, outs);
+        } else {
+            scratch.begin::<FMA, LANES>(&task, start, log_rate, &mut places, outs);
+        }
+        while scratch.len > (GROUPS - 1) * LANES {
             scratch.pass::<FMA>(&task, outs);
         }
     }
     while scratch.len > FEW {
         scratch.pass::<FMA>(&task, outs);
     }
-    for lane in 0..scratch.len {
-        scratch.finish::<FMA>(&task, lane, outs);
+    for k in 0..scratch.len {
+        if let Some(lane) = scratch.groups.first().map(|group| group.get(k)) {
+            task.finish::<FMA>(lane, outs);
+        }
     }
 }
 
 impl<T: Real> Task<'_, T> {
-    /// The two gaps of a block of each lane's stream.
+    /// Adds to the totals what two arrivals of each lane add, at s = λt.
     #[inline(always)]
-    fn gaps<const FMA: bool>(&self, block: &Lanes, rest: &Lanes, row: &Lanes) -> [[T; LANES]; 2] {
-        let [a, b, c, d] = &self.generator.words(block, rest, row);
-        [gaps::<T, FMA>(a, b), gaps::<T, FMA>(c, d)]
+    fn count<const FMA: bool, const N: usize>(
+        &self,
+        [first, second]: [&[f64; N]; 2],
+        rate: &[f64; N],
+        totals: &mut [[f64; N]; ORDERS],
+    ) {
+        let v = [self.leads(first, rate), self.leads(second, rate)];
+        for (order, totals) in (0..).zip(totals) {
+            if self.orders.contains(&order) {
+                self.curve.add::<FMA, N>(order, &v, totals);
+            }
+        }
     }
 
-    /// v = (1 − t)/τ of arrivals at s = λt, and where they cannot count, the largest v at which that is so.
+    /// v = (1 − t)/τ of arrivals, and where they cannot count, the largest v at which that is so.
     #[inline(always)]
-    fn leads(&self, sum: &[f64; LANES], rate: &[f64; LANES]) -> [T; LANES] {
-        let mut v = [T::ZERO; LANES];
+    fn leads<const N: usize>(&self, sum: &[f64; N], rate: &[f64; N]) -> [T; N] {
+        let mut v = [T::ZERO; N];
         for (v, (sum, rate)) in v.iter_mut().zip(sum.iter().zip(rate)) {
             let lead = T::from_f64(rate - sum) / (T::from_f64(*rate) * self.curve.scale);
             *v = if lead > self.curve.least { lead } else { self.curve.least };
         }
         v
     }
-}
 
-#[inline(always)]
-fn gaps<T: Real, const FMA: bool>(high: &[u32; LANES], low: &[u32; LANES]) -> [T; LANES] {
-    let mut gaps = [T::ZERO; LANES];
-    for (gap, (high, low)) in gaps.iter_mut().zip(high.iter().zip(low)) {
-        *gap = exponential::<T, FMA>([*high, *low]);
+    /// Follows one element to its end, the lanes being consecutive blocks of its stream.
+    #[inline(always)]
+    fn finish<const FMA: bool>(&self, mut lane: Lane<T>, outs: &mut [&mut [T]]) {
+        let (rest, row, rate) = ([lane.rest; SHORT], [lane.row; SHORT], [lane.rate; SHORT]);
+        // The block that is drawn and not accounted for is drawn again.
+        let mut block = [lane.block.wrapping_sub(1); SHORT];
+        for (block, k) in block.iter_mut().zip(0..) {
+            *block = block.wrapping_add(k);
+        }
+        while lane.sum < self.curve.window * lane.rate {
+            let [a, b, c, d] = self.generator.words(&block, &rest, &row);
+            let (gap1, gap2) = (gaps::<T, FMA, _>(&a, &b), gaps::<T, FMA, _>(&c, &d));
+            let (mut first, mut second) = ([0.0; SHORT], [0.0; SHORT]);
+            for ((first, second), (gap1, gap2)) in first.iter_mut().zip(&mut second).zip(gap1.iter().zip(&gap2)) {
+                *first = lane.sum + gap1.to_f64();
+                *second = *first + gap2.to_f64();
+                lane.sum = *second;
+            }
+            let mut added = [[0.0; SHORT]; ORDERS];
+            self.count::<FMA, SHORT>([&first, &second], &rate, &mut added);
+            for (total, added) in lane.totals.iter_mut().zip(&added) {
+                added.iter().for_each(|x| *total += x);
+            }
+            for block in &mut block {
+                *block = block.wrapping_add(SHORT as u64);
+            }
+        }
+        for (out, order) in outs.iter_mut().zip(self.orders) {
+            if let (Some(out), Some(total)) = (out.get_mut(lane.at), lane.totals.get(usize::from(*order))) {
+                *out = T::from_f64(*total);
+            }
+        }
     }
-    gaps
 }
 
 impl<T: Real> ArrivalScratch<T> {
-    /// Makes room for the pool, and leaves no element in it.
-    fn empty(&mut self, orders: usize) {
-        self.len = 0;
-        self.at.resize(POOL, 0);
-        for lanes in [&mut self.block, &mut self.rest, &mut self.row] {
-            lanes.resize(POOL, 0);
-        }
-        for lanes in [&mut self.rate, &mut self.sum] {
-            lanes.resize(POOL, 0.0);
-        }
-        for lanes in &mut self.gaps {
-            lanes.resize(POOL, T::ZERO);
-        }
-        for lanes in &mut self.chosen {
-            lanes.resize(POOL + 1, 0);
-        }
-        self.totals.resize_with(self.totals.len().max(orders), || vec![0.0; POOL]);
-    }
-
-    /// Draws for up to `LANES` new elements, and takes up those with an arrival in the window. There must be room.
+    /// Draws for up to N new elements, and takes up those with an arrival in the window. There must be room.
     #[inline(always)]
-    fn begin<const FMA: bool>(
+    fn begin<const FMA: bool, const N: usize>(
         &mut self,
         task: &Task<T>,
         start: usize,
@@ -155,22 +287,22 @@ impl<T: Real> ArrivalScratch<T> {
         places: &mut Places,
         outs: &mut [&mut [T]],
     ) {
-        let (mut rest, mut row, mut rate) = ([0; LANES], [0; LANES], [T::ZERO; LANES]);
+        let (mut rest, mut row, mut rate) = ([0; N], [0; N], [T::ZERO; N]);
         places.next(&mut rest, &mut row);
         // Lanes without an element have log λ = −∞.
-        let mut logs = [T::from_f64(f64::NEG_INFINITY); LANES];
+        let mut logs = [T::from_f64(f64::NEG_INFINITY); N];
         for (log, given) in logs.iter_mut().zip(log_rate) {
             *log = *given;
         }
         for (rate, log) in rate.iter_mut().zip(&logs) {
             *rate = log.exp::<FMA>();
         }
-        let gaps = task.gaps::<FMA>(&[0; LANES], &rest, &row);
-        let [first, _] = &gaps;
+        let [a, b, high, low] = task.generator.words(&[0; N], &rest, &row);
+        let gap = gaps::<T, FMA, _>(&a, &b);
         let (window, most) = (T::from_f64(task.curve.window), T::from_f64(MAX_RATE));
-        let (mut hits, mut blank) = ([0; LANES], [T::ZERO; LANES]);
-        for ((hit, blank), (rate, gap)) in hits.iter_mut().zip(&mut blank).zip(rate.iter().zip(first)) {
-            *hit = u32::from((*gap < window * *rate) & (*rate <= most));
+        let (mut taken, mut blank) = ([0; N], [T::ZERO; N]);
+        for ((taken, blank), (rate, gap)) in taken.iter_mut().zip(&mut blank).zip(rate.iter().zip(&gap)) {
+            *taken = u8::from((*gap < window * *rate) & (*rate <= most));
             let blank_of_rate = if *rate > most { T::from_f64(f64::INFINITY) } else { T::ZERO };
             *blank = if *rate >= T::ZERO { blank_of_rate } else { *rate };
         }
@@ -179,144 +311,124 @@ impl<T: Real> ArrivalScratch<T> {
                 *out = *blank;
             }
         }
-        let mut found = [0; LANES + 1];
-        let mut count = 0;
-        for (lane, hit) in (0..).zip(&hits) {
-            if let Some(slot) = found.get_mut(count) {
-                *slot = lane;
-            }
-            count += *hit as usize;
+        for k in Ones::of([mask(&taken)]) {
+            let lane = Lane {
+                at: start + k,
+                row: pick(&row, k),
+                rest: pick(&rest, k),
+                block: 1,
+                rate: pick(&rate, k).to_f64(),
+                sum: 0.0,
+                gap: pick(&gap, k),
+                words: [pick(&high, k), pick(&low, k)],
+                totals: [0.0; ORDERS],
+            };
+            self.set(self.len, lane);
+            self.len += 1;
         }
-        let found = found.get(..count).unwrap_or_default();
-        let [first, second] = &gaps;
-        let [gap1, gap2] = &mut self.gaps;
-        let from = self.len;
-        gather(gap1, from, found, |k| pick(first, k));
-        gather(gap2, from, found, |k| pick(second, k));
-        gather(&mut self.at, from, found, |k| start + k);
-        gather(&mut self.block, from, found, |_| 1);
-        gather(&mut self.rest, from, found, |k| pick(&rest, k));
-        gather(&mut self.row, from, found, |k| pick(&row, k));
-        gather(&mut self.rate, from, found, |k| pick(&rate, k).to_f64());
-        gather(&mut self.sum, from, found, |_| 0.0);
-        self.totals.iter_mut().for_each(|t| gather(t, from, found, |_| 0.0));
-        self.len += count;
     }
 
-    /// Accounts for the two gaps of each element, lets those that are done leave if they are many, and draws again.
+    /// Accounts for two gaps of each element, writes and drops those that are done, and draws for the others.
     #[inline(always)]
     fn pass<const FMA: bool>(&mut self, task: &Task<T>, outs: &mut [&mut [T]]) {
-        let mut alive = 0;
-        let [gap1, gap2] = &mut self.gaps;
-        let gaps = gap1.as_chunks().0.iter().zip(gap2.as_chunks().0);
-        let sums = self.sum.as_chunks_mut().0.iter_mut().zip(self.rate.as_chunks().0);
-        for (k, ((sum, rate), (gap1, gap2))) in sums.zip(gaps).enumerate().take(self.len.div_ceil(LANES)) {
-            let before = sum;
-            let (first, second) = sums_after(before, gap1, gap2);
-            let v = [task.leads(&first, rate), task.leads(&second, rate)];
-            for (order, totals) in task.orders.iter().zip(&mut self.totals) {
-                if let Some(totals) = totals.as_chunks_mut().0.get_mut(k) {
-                    task.curve.add::<FMA, LANES>(*order, &v, totals);
-                }
-            }
-            let mut here = 0;
-            for (sum, rate) in second.iter().zip(rate).take(self.len - k * LANES) {
-                here += u64::from(*sum < task.curve.window * *rate);
-            }
-            alive += here as usize;
-            *before = second;
+        let mut kept = [0; GROUPS];
+        for ((group, kept), start) in self.groups.iter_mut().zip(&mut kept).zip((0..self.len).step_by(LANES)) {
+            let held = first_bits(self.len - start);
+            let done = group.account::<FMA>(task) & held;
+            *kept = held & !done;
+            group.write(done, task, outs);
         }
-        if (self.len - alive) * 8 >= self.len {
-            self.compact(task, outs);
+        // Those kept beyond the new length go to the places of those dropped below it.
+        self.len = kept.iter().map(|k| k.count_ones() as usize).sum();
+        let (mut dropped, mut beyond) = (kept, kept);
+        for ((dropped, beyond), start) in dropped.iter_mut().zip(&mut beyond).zip((0..).step_by(LANES)) {
+            let below = first_bits(self.len.saturating_sub(start));
+            (*dropped, *beyond) = (below & !*dropped, *beyond & !below);
         }
-        let [gap1, gap2] = &mut self.gaps;
-        let gaps = gap1.as_chunks_mut().0.iter_mut().zip(gap2.as_chunks_mut().0);
-        let streams = self.rest.as_chunks().0.iter().zip(self.row.as_chunks().0);
-        let blocks = self.block.as_chunks_mut().0.iter_mut();
-        for ((block, (rest, row)), (gap1, gap2)) in blocks.zip(streams).zip(gaps).take(self.len.div_ceil(LANES)) {
-            [*gap1, *gap2] = task.gaps::<FMA>(block, rest, row);
-            block.iter_mut().for_each(|b| *b = b.wrapping_add(1));
+        for (to, from) in Ones::of(dropped).zip(Ones::of(beyond)) {
+            if let Some(lane) = self.groups.get(from / LANES).map(|group| group.get(from % LANES)) {
+                self.set(to, lane);
+            }
+        }
+        for group in self.groups.iter_mut().take(self.len.div_ceil(LANES)) {
+            group.draw::<FMA>(task);
         }
     }
 
-    /// Writes the totals of the elements that are done, and closes the gaps they leave.
     #[inline(always)]
-    fn compact(&mut self, task: &Task<T>, outs: &mut [&mut [T]]) {
-        let [stay, leave] = &mut self.chosen;
-        let (mut staying, mut leaving) = (0, 0);
-        for (lane, (sum, rate)) in (0..).zip(self.sum.iter().zip(&self.rate)).take(self.len) {
-            let done = *sum >= task.curve.window * *rate;
-            if let (Some(stay), Some(leave)) = (stay.get_mut(staying), leave.get_mut(leaving)) {
-                (*stay, *leave) = (lane, lane);
-            }
-            staying += usize::from(!done);
-            leaving += usize::from(done);
+    fn set(&mut self, k: usize, lane: Lane<T>) {
+        if let Some(group) = self.groups.get_mut(k / LANES) {
+            group.set(k % LANES, lane);
         }
-        let (stay, leave) = (stay.get(..staying).unwrap_or_default(), leave.get(..leaving).unwrap_or_default());
-        for (out, totals) in outs.iter_mut().zip(&self.totals) {
-            for &lane in leave {
-                let (at, total) = (self.at.get(lane as usize), totals.get(lane as usize));
-                if let Some((out, total)) = at.and_then(|&at| out.get_mut(at)).zip(total) {
-                    *out = T::from_f64(*total);
-                }
-            }
-        }
-        close(&mut self.at, stay);
-        close(&mut self.block, stay);
-        close(&mut self.rest, stay);
-        close(&mut self.row, stay);
-        close(&mut self.rate, stay);
-        close(&mut self.sum, stay);
-        self.totals.iter_mut().for_each(|t| close(t, stay));
-        self.len = staying;
     }
+}
 
-    /// Follows one element to its end, the lanes being consecutive blocks of its stream.
-    #[inline(always)]
-    fn finish<const FMA: bool>(&mut self, task: &Task<T>, lane: usize, outs: &mut [&mut [T]]) {
-        let [rest, row] = [&self.rest, &self.row].map(|x| [pick(x, lane); LANES]);
-        let (rate, mut sum) = ([pick(&self.rate, lane); LANES], pick(&self.sum, lane));
-        // The gaps that are drawn and not accounted for are drawn again.
-        let next = pick(&self.block, lane).saturating_sub(1);
-        let mut block: Lanes = std::array::from_fn(|k| next.wrapping_add(k as u64));
-        let mut added = [0.0; LANES];
-        while rate.first().is_some_and(|rate| sum < task.curve.window * rate) {
-            let [gap1, gap2] = task.gaps::<FMA>(&block, &rest, &row);
-            let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-            for ((first, second), (gap1, gap2)) in first.iter_mut().zip(&mut second).zip(gap1.iter().zip(&gap2)) {
-                *first = sum + gap1.to_f64();
-                *second = *first + gap2.to_f64();
-                sum = *second;
-            }
-            let v = [task.leads(&first, &rate), task.leads(&second, &rate)];
-            for (order, totals) in task.orders.iter().zip(&mut self.totals) {
-                added.fill(0.0);
-                task.curve.add::<FMA, LANES>(*order, &v, &mut added);
-                if let Some(total) = totals.get_mut(lane) {
-                    added.iter().for_each(|x| *total += x);
-                }
-            }
-            block.iter_mut().for_each(|b| *b = b.wrapping_add(LANES as u64));
-        }
-        for (out, totals) in outs.iter_mut().zip(&self.totals) {
-            if let Some(out) = out.get_mut(pick(&self.at, lane)) {
-                *out = T::from_f64(pick(totals, lane));
-            }
-        }
+#[inline(always)]
+fn gaps<T: Real, const FMA: bool, const N: usize>(high: &[u32; N], low: &[u32; N]) -> [T; N] {
+    let mut gaps = [T::ZERO; N];
+    for (gap, (high, low)) in gaps.iter_mut().zip(high.iter().zip(low)) {
+        *gap = exponential::<T, FMA>([*high, *low]);
     }
+    gaps
 }
 
 /// The sums after the first and the second gap.
 #[inline(always)]
 fn sums_after<T: Real>(sum: &[f64; LANES], gap1: &[T; LANES], gap2: &[T; LANES]) -> ([f64; LANES], [f64; LANES]) {
     let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-    for ((first, second), (sum, (gap1, gap2))) in
-        first.iter_mut().zip(&mut second).zip(sum.iter().zip(gap1.iter().zip(gap2)))
-    {
+    let gaps = gap1.iter().zip(gap2);
+    for ((first, second), (sum, (gap1, gap2))) in first.iter_mut().zip(&mut second).zip(sum.iter().zip(gaps)) {
         *first = *sum + gap1.to_f64();
         *second = *first + gap2.to_f64();
     }
     (first, second)
+}
+
+/// The bytes, 0 or 1, as bits.
+#[inline(always)]
+fn mask<const N: usize>(bytes: &[u8; N]) -> u64 {
+    let (eights, _) = bytes.as_chunks();
+    let mut mask = 0;
+    for (eight, shift) in eights.iter().zip((0..).step_by(8)) {
+        // The product moves the lowest bit of byte i to bit 56 + i.
+        mask |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift;
+    }
+    mask
+}
+
+/// The lowest `n` bits of a group's.
+#[inline(always)]
+fn first_bits(n: usize) -> u64 {
+    if n < LANES { (1 << n) - 1 } else { u64::MAX }
+}
+
+/// The places of the bits that are set, group after group.
+struct Ones<const N: usize> {
+    masks: [u64; N],
+    group: usize,
+}
+
+impl<const N: usize> Ones<N> {
+    #[inline(always)]
+    fn of(masks: [u64; N]) -> Self {
+        Self { masks, group: 0 }
+    }
+}
+
+impl<const N: usize> Iterator for Ones<N> {
+    type Item = usize;
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let mask = self.masks.get_mut(self.group)?;
+            if *mask != 0 {
+                let k = self.group * LANES + mask.trailing_zeros() as usize;
+                *mask &= *mask - 1;
+                return Some(k);
+            }
+            self.group += 1;
+        }
+    }
 }
 
 #[inline(always)]
@@ -324,21 +436,9 @@ fn pick<X: Copy + Default>(x: &[X], k: usize) -> X {
     x.get(k).copied().unwrap_or_default()
 }
 
-/// Appends `of(k)` for each lane k of `found` after the first `len` of `x`.
 #[inline(always)]
-fn gather<X>(x: &mut [X], len: usize, found: &[u32], of: impl Fn(usize) -> X) {
-    for (x, k) in x.iter_mut().skip(len).zip(found) {
-        *x = of(*k as usize);
-    }
-}
-
-/// Moves the lanes that stay, which ascend, to the front.
-#[inline(always)]
-fn close<X: Copy + Default>(x: &mut [X], stay: &[u32]) {
-    for (to, from) in stay.iter().enumerate() {
-        let moved = pick(x, *from as usize);
-        if let Some(x) = x.get_mut(to) {
-            *x = moved;
-        }
+fn put<X>(x: &mut [X], k: usize, value: X) {
+    if let Some(x) = x.get_mut(k) {
+        *x = value;
     }
 }

@@ -40,78 +40,153 @@ impl<T: Real> Curve<T> {
     /// Dᵏ g at the v of two arrivals of each lane, D = ∂/∂ log λ, added to `totals`.
     #[inline(always)]
     pub(super) fn add<const FMA: bool, const N: usize>(&self, order: u8, v: &[[T; N]; 2], totals: &mut [f64; N]) {
-        use Indicator::{Cosine, Cubic, Linear, Quintic, Sigmoid};
-        let n = T::from_f64;
-        let pi = n(std::f64::consts::PI);
-        match (self.shape, order) {
-            (Shape::Exact, 0) => self.each(v, totals, |v| if v > T::ZERO { T::ONE } else { T::ZERO }),
-            (Shape::Exact, _) => {}
-            (Shape::Relaxed(Linear), _) => self.compact(order, v, totals, |u| [u, T::ONE, T::ZERO, T::ZERO]),
-            (Shape::Relaxed(Cubic), _) => self.compact(order, v, totals, |u| {
-                [u * u * (n(3.0) - (u + u)), n(6.0) * u * (T::ONE - u), n(6.0) - n(12.0) * u, n(-12.0)]
-            }),
-            (Shape::Relaxed(Quintic), _) => self.compact(order, v, totals, |u| {
-                let w = u * (T::ONE - u);
-                [
-                    u * u * u * (n(10.0) + u * (n(6.0) * u - n(15.0))),
-                    n(30.0) * w * w,
-                    n(60.0) * w * (T::ONE - (u + u)),
-                    n(60.0) - n(360.0) * w,
-                ]
-            }),
-            (Shape::Relaxed(Cosine), _) => self.compact(order, v, totals, |u| {
-                let (sin, cos) = ((pi * u).sin::<FMA>(), (pi * u).cos::<FMA>());
-                let half = n(0.5);
-                [half * (T::ONE - cos), half * pi * sin, half * pi * pi * cos, -(half * pi * pi * pi * sin)]
-            }),
-            (Shape::Relaxed(Sigmoid), _) => self.each(v, totals, |v| {
-                let (p, q) = (v.sigmoid::<FMA>(), (-v).sigmoid::<FMA>());
-                let d = p * q;
-                let derivatives = [p, d, d * (q - p), d * (T::ONE - n(6.0) * d)];
-                let term = chain(order, T::ONE / self.scale - v, derivatives);
-                if v > self.least { term } else { T::ZERO }
-            }),
+        match self.shape {
+            Shape::Exact => self.add_of::<Exact, FMA, N>(order, v, totals),
+            Shape::Relaxed(Indicator::Linear) => self.add_of::<Linear, FMA, N>(order, v, totals),
+            Shape::Relaxed(Indicator::Cubic) => self.add_of::<Cubic, FMA, N>(order, v, totals),
+            Shape::Relaxed(Indicator::Quintic) => self.add_of::<Quintic, FMA, N>(order, v, totals),
+            Shape::Relaxed(Indicator::Cosine) => self.add_of::<Cosine, FMA, N>(order, v, totals),
+            Shape::Relaxed(Indicator::Sigmoid) => self.add_of::<Sigmoid, FMA, N>(order, v, totals),
         }
     }
 
-    /// A g that goes from 0 to 1 for u = (1 + v)/2 on [0, 1]; `g` gives it and its derivatives in u.
+    /// The same for one shape. The loop over lanes is compiled for each order.
     #[inline(always)]
-    fn compact<const N: usize>(&self, order: u8, v: &[[T; N]; 2], totals: &mut [f64; N], g: impl Fn(T) -> [T; 4]) {
-        let half = T::from_f64(0.5);
-        let early = if order == 0 { T::ONE } else { T::ZERO };
-        let reciprocal = T::ONE / self.scale;
-        // du/dv = ½
-        let [h, h2, h3] = [half, half * half, half * half * half];
-        self.each(v, totals, |v| {
-            let u = half * v + half;
-            let [g0, g1, g2, g3] = g(u);
-            let term = chain(order, reciprocal - v, [g0, h * g1, h2 * g2, h3 * g3]);
-            let term = if u < T::ONE { term } else { early };
-            if u > T::ZERO { term } else { T::ZERO }
-        });
+    fn add_of<G: Derivatives, const FMA: bool, const N: usize>(
+        &self,
+        order: u8,
+        v: &[[T; N]; 2],
+        totals: &mut [f64; N],
+    ) {
+        match order {
+            0 => self.add_order::<G, 0, FMA, N>(v, totals),
+            1 => self.add_order::<G, 1, FMA, N>(v, totals),
+            2 => self.add_order::<G, 2, FMA, N>(v, totals),
+            3 => self.add_order::<G, 3, FMA, N>(v, totals),
+            _ => totals.fill(f64::NAN),
+        }
     }
 
     #[inline(always)]
-    fn each<const N: usize>(&self, v: &[[T; N]; 2], totals: &mut [f64; N], term: impl Fn(T) -> T) {
-        let [first, second] = v;
+    fn add_order<G: Derivatives, const ORDER: u8, const FMA: bool, const N: usize>(
+        &self,
+        [first, second]: &[[T; N]; 2],
+        totals: &mut [f64; N],
+    ) {
         let mut added = [T::ZERO; N];
         for (added, (a, b)) in added.iter_mut().zip(first.iter().zip(second)) {
-            *added = term(*a) + term(*b);
+            *added = self.term::<G, ORDER, FMA>(*a) + self.term::<G, ORDER, FMA>(*b);
         }
         for (total, added) in totals.iter_mut().zip(&added) {
             *total += added.to_f64();
         }
     }
+
+    /// Dᵏ g((1 − t)/τ) with D = −t d/dt: the chain rule with x = t/τ.
+    #[inline(always)]
+    fn term<G: Derivatives, const ORDER: u8, const FMA: bool>(&self, v: T) -> T {
+        let x = T::ONE / self.scale - v;
+        let [g0, g1, g2, g3] = G::of::<T, FMA>(v);
+        let (term, late) = match ORDER {
+            0 => (g0, T::ONE),
+            1 => (x * g1, T::ZERO),
+            2 => (x * (x * g2 - g1), T::ZERO),
+            _ => (x * (g1 + x * (x * g3 - T::from_f64(3.0) * g2)), T::ZERO),
+        };
+        let term = if v < T::from_f64(G::FULL) { term } else { late };
+        if v > self.least { term } else { T::ZERO }
+    }
 }
 
-/// Dᵏ g((1 − t)/τ) with D = −t d/dt, from the derivatives of g and x = t/τ.
+/// An indicator as a function of v.
+trait Derivatives {
+    /// From here on it is 1.
+    const FULL: f64;
+    /// Below `FULL` and above `Curve::least`, g and its first three derivatives.
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4];
+}
+
+/// From the derivatives in u = (1 + v)/2 those in v.
 #[inline(always)]
-fn chain<T: Real>(order: u8, x: T, [g0, g1, g2, g3]: [T; 4]) -> T {
-    match order {
-        0 => g0,
-        1 => x * g1,
-        2 => x * (x * g2 - g1),
-        3 => x * (g1 + x * (x * g3 - T::from_f64(3.0) * g2)),
-        _ => T::from_f64(f64::NAN),
+fn halved<T: Real>([g0, g1, g2, g3]: [T; 4]) -> [T; 4] {
+    [g0, T::from_f64(0.5) * g1, T::from_f64(0.25) * g2, T::from_f64(0.125) * g3]
+}
+
+#[inline(always)]
+fn place<T: Real>(v: T) -> T {
+    let half = T::from_f64(0.5);
+    half * v + half
+}
+
+struct Exact;
+
+impl Derivatives for Exact {
+    const FULL: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(_: T) -> [T; 4] {
+        [T::ONE, T::ZERO, T::ZERO, T::ZERO]
+    }
+}
+
+struct Linear;
+
+impl Derivatives for Linear {
+    const FULL: f64 = 1.0;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4] {
+        halved([place(v), T::ONE, T::ZERO, T::ZERO])
+    }
+}
+
+struct Cubic;
+
+impl Derivatives for Cubic {
+    const FULL: f64 = 1.0;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4] {
+        let (n, u) = (T::from_f64, place(v));
+        halved([u * u * (n(3.0) - (u + u)), n(6.0) * u * (T::ONE - u), n(6.0) - n(12.0) * u, n(-12.0)])
+    }
+}
+
+struct Quintic;
+
+impl Derivatives for Quintic {
+    const FULL: f64 = 1.0;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4] {
+        let (n, u) = (T::from_f64, place(v));
+        let w = u * (T::ONE - u);
+        halved([
+            u * u * u * (n(10.0) + u * (n(6.0) * u - n(15.0))),
+            n(30.0) * w * w,
+            n(60.0) * w * (T::ONE - (u + u)),
+            n(60.0) - n(360.0) * w,
+        ])
+    }
+}
+
+struct Cosine;
+
+impl Derivatives for Cosine {
+    const FULL: f64 = 1.0;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4] {
+        let (half, pi) = (T::from_f64(0.5), T::from_f64(std::f64::consts::PI));
+        let angle = pi * place(v);
+        let (sin, cos) = (half * angle.sin::<FMA>(), half * angle.cos::<FMA>());
+        halved([half - cos, pi * sin, pi * pi * cos, -(pi * pi * pi * sin)])
+    }
+}
+
+struct Sigmoid;
+
+impl Derivatives for Sigmoid {
+    const FULL: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn of<T: Real, const FMA: bool>(v: T) -> [T; 4] {
+        let (p, q) = (v.sigmoid::<FMA>(), (-v).sigmoid::<FMA>());
+        let d = p * q;
+        [p, d, d * (q - p), d * (T::ONE - T::from_f64(6.0) * d)]
     }
 }

@@ -81,7 +81,7 @@ fn exponential_f32<const FMA: bool>(high: u32, low: u32) -> f32 {
         .fused::<FMA>(f, -0.166_233_57)
         .fused::<FMA>(f, 0.200_012_27)
         .fused::<FMA>(f, -0.250_008_23)
-        .fused::<FMA>(f, 0.333_333_31);
+        .fused::<FMA>(f, 0.333_333_3);
     let square = f * f;
     let tail = (p * f).fused::<FMA>(square, -0.5 * square);
     // log 2 in two parts, the first of which is exact times any k.

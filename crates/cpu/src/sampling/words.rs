@@ -2,15 +2,6 @@
 
 use fe_graph::noise::NoiseKey;
 
-/// Elements computed together.
-pub(super) const LANES: usize = 64;
-
-/// One u64 for each lane.
-pub(super) type Lanes = [u64; LANES];
-
-/// The four words of a block, for each lane.
-pub(super) type Words = [[u32; LANES]; 4];
-
 const LOW: u64 = 0xffff_ffff;
 
 /// SplitMix64, which mixes a key's parts.
@@ -42,8 +33,8 @@ impl Generator {
     /// The words of the block of this number in the stream of each lane's element. The four counters are kept in u64s
     /// whose high halves mean nothing: one product then gives both halves where they are wanted.
     #[inline(always)]
-    pub(super) fn words(&self, block: &Lanes, rest: &Lanes, row: &Lanes) -> Words {
-        let mut words = [[0; LANES]; 4];
+    pub(super) fn words<const N: usize>(&self, block: &[u64; N], rest: &[u64; N], row: &[u64; N]) -> [[u32; N]; 4] {
+        let mut words = [[0; N]; 4];
         let [w0, w1, w2, w3] = &mut words;
         let places = block.iter().zip(rest.iter().zip(row));
         for (((w0, w1), (w2, w3)), (block, (rest, row))) in w0.iter_mut().zip(w1).zip(w2.iter_mut().zip(w3)).zip(places)
@@ -54,7 +45,8 @@ impl Generator {
                 let (p, q) = ((c0 & LOW) * 0xd251_1f53, (c2 & LOW) * 0xcd9e_8d57);
                 c = [(q >> 32) ^ c1 ^ low, q, (p >> 32) ^ c3 ^ high, p];
             }
-            [*w0, *w1, *w2, *w3] = c.map(|c| c as u32);
+            let [c0, c1, c2, c3] = c;
+            (*w0, *w1, *w2, *w3) = (c0 as u32, c1 as u32, c2 as u32, c3 as u32);
         }
         words
     }
@@ -78,12 +70,12 @@ impl<'a> Places<'a> {
 
     /// The next elements, row-major. Beyond the last row they mean nothing.
     #[inline(always)]
-    pub(super) fn next(&mut self, rest: &mut Lanes, row: &mut Lanes) {
-        if self.rest + LANES as u64 <= self.width {
+    pub(super) fn next<const N: usize>(&mut self, rest: &mut [u64; N], row: &mut [u64; N]) {
+        if self.rest + N as u64 <= self.width {
             for (k, (rest, row)) in (self.rest..).zip(rest.iter_mut().zip(row)) {
                 (*rest, *row) = (k, self.row);
             }
-            self.rest += LANES as u64;
+            self.rest += N as u64;
             return;
         }
         for (rest, row) in rest.iter_mut().zip(row) {
