@@ -46,7 +46,7 @@ pub enum NoiseKind {
     Exponential,
 }
 
-/// What an arrival at time t counts, as a function of v = (1 − t)/τ: a smooth version of [t < 1]. With
+/// What an arrival at time t counts, as a function of v = (1 − t)/τ: a smooth version of `[t < 1]`. With
 /// u = clamp(v/2 + 1/2, 0, 1): linear u; cubic 3u² − 2u³; quintic 6u⁵ − 15u⁴ + 10u³; cosine ½(1 − cos πu); sigmoid
 /// σ(v), which alone has no compact support (arXiv 2602.03896).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
