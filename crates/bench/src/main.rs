@@ -168,7 +168,8 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let (train, _) = fe_train::split(rows, None, 0)?;
     let problem = Problem::new(&objective, &executor, data.collect(), (train, vec![]), 0)?;
     let start = values(&objective, &given)?;
-    let base = Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
+    let base =
+        Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
     let descent = Descent {
         outputs: vec![objective.value],
@@ -202,7 +203,13 @@ fn serve(args: &Args) -> Result<(), Failure> {
             ["go", count] => {
                 let count: u64 = count.parse()?;
                 let clock = Instant::now();
-                go(engine.as_mut(), &objective, &mut batches, (done, count), (batch < problem.training_rows(), args.lr))?;
+                go(
+                    engine.as_mut(),
+                    &objective,
+                    &mut batches,
+                    (done, count),
+                    (batch < problem.training_rows(), args.lr),
+                )?;
                 done += count;
                 say(json!({ "steps": count, "seconds": clock.elapsed().as_secs_f64() }))?;
             }

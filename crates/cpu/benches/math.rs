@@ -56,7 +56,7 @@ fn main() {
         softplus = |x| x.max(0.0) + (-x.abs()).exp().ln_1p(), -8.0 to 8.0;
         sin = |x| x.sin(), -10.0 to 10.0;
         cos = |x| x.cos(), -10.0 to 10.0;
-        log_gamma = |x| Real::from_f64(special::log_gamma(x.into())), 0.01 to 30.0;
-        digamma = |x| Real::from_f64(special::polygamma(0, x.into())), 0.01 to 30.0;
+        log_gamma = |x| Real::from_f64(special::log_gamma(Real::to_f64(x))), 0.01 to 30.0;
+        digamma = |x| Real::from_f64(special::polygamma(0, Real::to_f64(x))), 0.01 to 30.0;
     );
 }

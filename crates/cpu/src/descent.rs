@@ -88,8 +88,7 @@ impl<T: Real> CpuDescent<T> {
         let mut conditions = conditions(graph, &feed);
         let rows = conditions.rows;
         let extent = |a: &Axis| conditions.extents.get(a.id.0 as usize).copied().unwrap_or(1);
-        let moving: HashMap<InputId, usize> =
-            descent.parameters.iter().enumerate().map(|(k, p)| (p.0, k)).collect();
+        let moving: HashMap<InputId, usize> = descent.parameters.iter().enumerate().map(|(k, p)| (p.0, k)).collect();
         // What has rows is given whole, and a batch takes some of them.
         let carries_rows = |id: &InputId| {
             graph.input_info(*id).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == rows)) && !moving.contains_key(id)
@@ -106,7 +105,8 @@ impl<T: Real> CpuDescent<T> {
                 feed.inputs.insert(*id, Arc::new(Tensor::full(shape, 0.0)));
             }
         }
-        let steady = |id: &&InputId| !wide.contains_key(id) && !descent.scalars.contains(id) && !moving.contains_key(id);
+        let steady =
+            |id: &&InputId| !wide.contains_key(id) && !descent.scalars.contains(id) && !moving.contains_key(id);
         let fixed = feed.inputs.keys().filter(steady).copied().collect();
         conditions.steady = fixed;
         conditions.steady_draws = true;
@@ -133,7 +133,8 @@ impl<T: Real> CpuDescent<T> {
         };
         let shape_of = |axes: &[Axis]| -> Vec<usize> { with_extents(axes).iter().map(|a| a.1).collect() };
         let (mut parameters, mut pieces, mut memory) = (vec![], vec![], 0);
-        for ((id, node, values), gradient) in descent.parameters.iter().zip(plan.outputs.iter().skip(descent.outputs.len()))
+        for ((id, node, values), gradient) in
+            descent.parameters.iter().zip(plan.outputs.iter().skip(descent.outputs.len()))
         {
             let Some(slot) = slot(id) else {
                 let (shape, idle) = (shape_of(graph.axes_of(*node)), Some(values.clone()));

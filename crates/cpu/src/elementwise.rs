@@ -40,6 +40,8 @@ fn slow_binary<T: Real>(op: Binary, out: &mut [T], a: &[T], b: &[T]) {
 }
 
 /// One instruction on a block. `b` and `c` are ignored where the operation has fewer operands.
+// NaN alone differs from itself.
+#[allow(clippy::eq_op)]
 #[inline(always)]
 pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T], c: &[T]) {
     match map {

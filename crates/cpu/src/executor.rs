@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use fe_graph::descent::{Descending, Descent};
 use fe_graph::plan::{Conditions, Plan, Slot, permutation};
-use fe_graph::{Axis, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site, Tensor, trace};
+use fe_graph::{
+    Axis, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site, Tensor, trace,
+};
 
 use crate::arena::Arena;
 use crate::descent::CpuDescent;
@@ -93,6 +95,9 @@ pub(crate) struct Loaded<T> {
     settled: bool,
 }
 
+/// The inputs and the draws of a run.
+type Last = (HashMap<InputId, Weak<Tensor>>, HashMap<Site, Weak<Tensor>>);
+
 /// Outputs of a graph, and the plans made for them.
 struct Session<T> {
     graph: Arc<Graph>,
@@ -100,7 +105,7 @@ struct Session<T> {
     isa: Isa,
     loaded: Vec<(Conditions, Loaded<T>)>,
     /// The inputs and draws of the last run, to see which stay.
-    last: Option<(HashMap<InputId, Weak<Tensor>>, HashMap<Site, Weak<Tensor>>)>,
+    last: Option<Last>,
 }
 
 /// Plans kept: one for the batches, one for the evaluation of all rows, and room for others.

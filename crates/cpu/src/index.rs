@@ -72,7 +72,15 @@ fn place<T: Real>(value: T, extent: usize, origin: Origin) -> Result<usize, Exec
 
 impl Gather {
     /// Places a gather whose views are those of the panel.
-    pub fn bind(plan: &Plan, from: &View, index: &View, axis: Axis, extent: usize, into: &View, origin: Origin) -> Self {
+    pub fn bind(
+        plan: &Plan,
+        from: &View,
+        index: &View,
+        axis: Axis,
+        extent: usize,
+        into: &View,
+        origin: Origin,
+    ) -> Self {
         let dims = into.dims.iter().map(|d| {
             // The result may carry the axis picked along, but then it is the index's.
             let of_from = if d.axis == axis { 0 } else { from.stride(d.axis) };
@@ -176,4 +184,3 @@ pub fn read_out<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, axes: &[(Ax
     });
     values
 }
-

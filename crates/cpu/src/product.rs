@@ -117,7 +117,8 @@ impl BoundProduct {
         }
         // Bounds are checked before pointers are handed on.
         // SAFETY: as above; the slice is dropped at once.
-        let _ = unsafe { (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into))) };
+        let _ =
+            unsafe { (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into))) };
         let signed = |s: usize| isize::try_from(s).unwrap_or(isize::MAX);
         // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
         // neither operand.

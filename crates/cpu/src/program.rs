@@ -101,7 +101,9 @@ impl<T: Real> Program<T> {
             for phase in phases {
                 stages.push(stage(&program.plan, phase, rows)?);
             }
-            for kernel in stages.iter().flat_map(|s: &Stage<T>| s.panels.iter().chain(&s.others)).flat_map(|t| &t.kernels) {
+            for kernel in
+                stages.iter().flat_map(|s: &Stage<T>| s.panels.iter().chain(&s.others)).flat_map(|t| &t.kernels)
+            {
                 if let Kernel::Region(region) = kernel {
                     program.registers = program.registers.max(region.registers);
                     program.sums = program.sums.max(region.sums);
@@ -135,7 +137,12 @@ impl<T: Real> Program<T> {
 
     /// Memory for a thread.
     pub fn scratch(&self) -> Scratch<T> {
-        Scratch { registers: vec![T::ZERO; self.registers * BLOCK], arrivals: ArrivalScratch::default(), totals: vec![], sums: vec![0.0; self.sums] }
+        Scratch {
+            registers: vec![T::ZERO; self.registers * BLOCK],
+            arrivals: ArrivalScratch::default(),
+            totals: vec![],
+            sums: vec![0.0; self.sums],
+        }
     }
 
     /// One thread's share of a part; all threads call it. The first failure is left in `failure`.
@@ -153,7 +160,8 @@ impl<T: Real> Program<T> {
         let stages = if part == Part::Steady { &self.steady } else { &self.stages };
         for stage in stages {
             for &number in stage.shares.get(thread).map_or(&[][..], Vec::as_slice) {
-                let task = stage.panels.get(number).or_else(|| stage.others.get(number.wrapping_sub(stage.panels.len())));
+                let task =
+                    stage.panels.get(number).or_else(|| stage.others.get(number.wrapping_sub(stage.panels.len())));
                 for kernel in task.iter().flat_map(|t| &t.kernels) {
                     if let Err(e) = self.kernel(kernel, arena, key, scratch)
                         && let Ok(mut slot) = failure.lock()
@@ -252,7 +260,9 @@ fn bind<T: Real>(
     let range = panel.filter(|p| Some(p.axis) == rows).map(|p| p.rows);
     Ok(match work {
         Work::Region(r) => Kernel::Region(BoundRegion::bind(plan, &panel.map_or_else(|| r.clone(), |p| p.region(r)))),
-        Work::Product(p) => Kernel::Product(BoundProduct::bind(plan, &panel.map_or_else(|| p.clone(), |x| x.product(p)))),
+        Work::Product(p) => {
+            Kernel::Product(BoundProduct::bind(plan, &panel.map_or_else(|| p.clone(), |x| x.product(p))))
+        }
         Work::Noise { kind, site, into } => {
             Kernel::Noise(BoundNoise::bind(plan, (*kind, *site), &view(into), rows, range))
         }

@@ -35,7 +35,10 @@ enum Filling<T> {
     /// The same element for all.
     Same(usize),
     /// Strides along the dimensions of the space.
-    Strided { start: usize, strides: Vec<usize> },
+    Strided {
+        start: usize,
+        strides: Vec<usize>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -142,7 +145,8 @@ impl<T: Real> BoundRegion<T> {
             steps
         };
         let inner = dims.last().copied().unwrap_or(1);
-        let all_follow = strides.iter().zip(&views).all(|(s, v)| v.is_none() || *s == natural || s.iter().all(|&x| x == 0));
+        let all_follow =
+            strides.iter().zip(&views).all(|(s, v)| v.is_none() || *s == natural || s.iter().all(|&x| x == 0));
         let by_rows = inner >= LONG && !all_follow;
         let mut bound = Self {
             dims,
@@ -315,14 +319,7 @@ fn offset(dims: &[usize], strides: &[usize], mut row: usize) -> usize {
 
 /// Folds one block into its results. `at` is the place of the block's first element in the space.
 #[inline(always)]
-fn fold<T: Real>(
-    f: &BoundFold,
-    arena: &Arena<T>,
-    at: usize,
-    block: &[T],
-    carried: &mut f64,
-    sums: &mut [f64],
-) {
+fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carried: &mut f64, sums: &mut [f64]) {
     let mut done = 0;
     while done < block.len() {
         let within = (at + done) % f.group;

@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod indicator;
+mod pool;
 mod standard;
 mod words;
 
@@ -25,7 +26,7 @@ vectorized!(
 const LANES: usize = 64;
 
 /// Where there are no more than this many.
-const SHORT: usize = 32;
+const SHORT: usize = 16;
 
 #[inline(always)]
 fn noise_body<T: Real, const FMA: bool>(key: NoiseKey, kind: NoiseKind, rows: &[u64], width: usize, out: &mut [T]) {

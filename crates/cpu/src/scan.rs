@@ -32,6 +32,9 @@ struct Turn<'a> {
     results: &'a [Arc<Tensor>],
 }
 
+/// Sees the body and its feed, before a turn and, with what came of it, after; says whether to go on.
+type Visit<'a> = &'a mut dyn FnMut(&mut dyn Compiled, &Feed, Option<Turn>) -> Result<bool, ExecutionError>;
+
 /// A tensor at one position of an axis; `axes` are sorted.
 fn slice(tensor: &Tensor, axes: &[Axis], axis: Axis, position: usize) -> Tensor {
     let Some(at) = axes.iter().position(|&a| a == axis) else { return tensor.clone() };
@@ -72,7 +75,7 @@ impl Turns {
         &mut self,
         operands: &[Arc<Tensor>],
         outside: &Feed,
-        visit: &mut dyn FnMut(&mut dyn Compiled, &Feed, Option<Turn>) -> Result<bool, ExecutionError>,
+        visit: Visit,
     ) -> Result<Vec<Arc<Tensor>>, ExecutionError> {
         let scan = self.scan.clone();
         let axes = self.operand_axes();

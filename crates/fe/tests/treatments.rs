@@ -134,9 +134,8 @@ fn single_and_double_precision() {
 fn both_executors() {
     let folder = tempfile::tempdir().unwrap();
     for subject in subjects(&folder) {
-        let [planned, reference] = ["cpu", "candle"].map(|executor| {
-            subject.run(&subject.source, &["--executor", executor, "--precision", "f64"]).fit
-        });
+        let [planned, reference] = ["cpu", "candle"]
+            .map(|executor| subject.run(&subject.source, &["--executor", executor, "--precision", "f64"]).fit);
         let scale = 1.0 + at(&reference, "free_energy").abs();
         for figure in ["free_energy", "distortion", "rate", "objective_value"] {
             let off = (at(&planned, figure) - at(&reference, figure)).abs() / scale;

@@ -27,8 +27,7 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         *input == o.temperature
             || o.controls.iter().any(|c| c.0 == *input)
             || o.parameters.iter().any(|p| p.input == *input)
-            || batch < rows
-                && o.graph.input_info(*input).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == row))
+            || batch < rows && o.graph.input_info(*input).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == row))
     };
     let all = (0..o.graph.inputs().len()).filter_map(|k| u32::try_from(k).ok().map(fe_graph::InputId));
     let drawn = match method {

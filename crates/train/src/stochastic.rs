@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fe_check::OptimizerKind;
 use crate::batches::Batches;
 use crate::convergence;
 use crate::curvature;
@@ -12,6 +11,7 @@ use crate::evaluate;
 use crate::fit::{FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
 use crate::optimizer::Rule;
 use crate::problem::{Problem, Setting};
+use fe_check::OptimizerKind;
 
 /// Points of the trace over a fit of known length.
 const TRACE_POINTS: u64 = 200;

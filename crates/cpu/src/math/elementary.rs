@@ -63,7 +63,8 @@ pub(super) fn expm1<T: Kernel, const FMA: bool>(x: T) -> T {
     let tail = r.exp_tail::<FMA>() + e.fused::<FMA>(r, e) + error;
     let (a, b) = power_of_two::<T, FMA>(n);
     let y = (sum + tail) * a * b;
-    if x.abs() < T::TINY { x.fused::<FMA>(constant::<T>(0.5) * x, x) } else { y }
+    // The sums lose the sign of −0.
+    if x == T::ZERO { x } else { y }
 }
 
 /// k log 2 + log(1 + f) + `small`.
@@ -105,7 +106,7 @@ pub(super) fn log1p<T: Kernel, const FMA: bool>(x: T) -> T {
     let f = if unscaled { x } else { f };
     let lost = if unscaled { T::ZERO } else { lost / u };
     let y = combine::<T, FMA>(k, f, lost);
-    let y = if x.abs() < T::TINY { x.fused::<FMA>(constant::<T>(-0.5) * x, x) } else { y };
+    let y = if x == T::ZERO { x } else { y };
     let edge = if x == -T::ONE { -T::INFINITY } else { T::NAN };
     let edge = if x == T::INFINITY { x } else { edge };
     if x > -T::ONE && x < T::INFINITY { y } else { edge }

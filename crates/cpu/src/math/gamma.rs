@@ -42,14 +42,15 @@ pub(super) fn log_gamma<T: GammaKernel, const FMA: bool>(x: T) -> T {
     let (log, error) = log_with_error::<T, FMA>(z);
 
     let t = if below_one { z } else { z - T::ONE };
-    let factored = t * (t - T::ONE) * t.log_gamma_factor::<FMA>();
+    // Plus 0, so that log Γ(1) is not −0.
+    let factored = (t * (t - T::ONE)).fused::<FMA>(t.log_gamma_factor::<FMA>(), T::ZERO);
     let small = if below_one { (factored - error) - log } else { factored };
 
     let inverse = T::ONE / z;
     let shifted = z - constant(0.5);
     // ½ log 2π − ½ is the rest of Stirling's formula.
     let remainder = (inverse * inverse).log_gamma_remainder::<FMA>();
-    let rest = inverse.fused::<FMA>(remainder, constant(0.418_938_533_204_672_74));
+    let rest = inverse.fused::<FMA>(remainder, constant(0.418_938_533_204_672_7));
     let large = shifted.fused::<FMA>(log - T::ONE, shifted.fused::<FMA>(error, rest));
     let y = if z < constant(3.0) { small } else { large };
 
@@ -122,7 +123,7 @@ impl GammaKernel for f32 {
     }
     #[inline(always)]
     fn sin_pi<const FMA: bool>(self) -> Self {
-        polynomial!(FMA; self; 3.141_592_7, -5.167_721, 2.550_269_8, -0.599_437_4, 0.079_836_026)
+        polynomial!(FMA; self; std::f32::consts::PI, -5.167_721, 2.550_269_8, -0.599_437_4, 0.079_836_026)
     }
     #[inline(always)]
     fn cos_pi<const FMA: bool>(self) -> Self {
@@ -176,7 +177,7 @@ impl GammaKernel for f64 {
     #[inline(always)]
     fn sin_pi<const FMA: bool>(self) -> Self {
         polynomial!(FMA; self;
-            3.141_592_653_589_793, -5.167_712_780_049_91, 2.550_164_039_872_466, -0.599_264_529_168_891_6,
+            std::f64::consts::PI, -5.167_712_780_049_91, 2.550_164_039_872_466, -0.599_264_529_168_891_6,
             0.082_145_884_273_912_7, -0.007_370_411_297_469_185, 0.000_466_210_634_897_217_9,
             -2.168_735_565_315_762e-5, 5.565_417_687_941_143e-7)
     }

@@ -24,8 +24,6 @@ pub(super) trait Kernel: Real {
     const EXP_RANGE: (Self, Self);
     /// Below, eˣ − 1 rounds to −1.
     const EXPM1_MIN: Self;
-    /// Below it in size, x is the value of every odd function here with slope 1.
-    const TINY: Self;
     /// ∞
     const INFINITY: Self;
     /// Not a number.
@@ -89,7 +87,6 @@ impl Kernel for f32 {
     const LN2: (Self, Self) = (0.693_145_75, 1.428_606_8e-6);
     const EXP_RANGE: (Self, Self) = (-104.0, 89.0);
     const EXPM1_MIN: Self = -18.0;
-    const TINY: Self = 1e-5;
     bits!(f32, u32, fraction: 23, bias: 127);
 
     #[inline(always)]
@@ -117,7 +114,6 @@ impl Kernel for f64 {
     const LN2: (Self, Self) = (0.693_147_180_560_117_7, -1.723_944_452_561_483_5e-13);
     const EXP_RANGE: (Self, Self) = (-746.0, 710.0);
     const EXPM1_MIN: Self = -38.0;
-    const TINY: Self = 1e-9;
     bits!(f64, u64, fraction: 52, bias: 1023);
 
     #[inline(always)]

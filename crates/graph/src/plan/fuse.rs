@@ -31,9 +31,10 @@ fn space(lowered: &Lowered, id: Id) -> Option<Axes> {
 
 /// Whether an operand is the very value that its node computes, in the same order.
 pub fn is_direct(lowered: &Lowered, view: &super::View) -> bool {
-    lowered.nodes.get(view.buffer).is_some_and(|n| {
-        view.offset == 0 && view.dims.len() == n.axes.len() && view.follows(&n.axes)
-    })
+    lowered
+        .nodes
+        .get(view.buffer)
+        .is_some_and(|n| view.offset == 0 && view.dims.len() == n.axes.len() && view.follows(&n.axes))
 }
 
 /// Whether a group can take another fold.
@@ -65,7 +66,12 @@ pub fn fuse(lowered: &Lowered, levels: &[Option<usize>]) -> Groups {
         }
         let list = groups.entry(place).or_default();
         let found = match &space {
-            Some(_) => list.iter().enumerate().skip(earliest).find(|(_, g)| g.space == space && room(lowered, g)).map(|(k, _)| k),
+            Some(_) => list
+                .iter()
+                .enumerate()
+                .skip(earliest)
+                .find(|(_, g)| g.space == space && room(lowered, g))
+                .map(|(k, _)| k),
             None => None,
         };
         let at = match found {

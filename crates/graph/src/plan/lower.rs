@@ -59,21 +59,51 @@ impl Value {
 /// What a node does.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    Input { key: InputId, name: String },
-    Draw { key: Site },
+    Input {
+        key: InputId,
+        name: String,
+    },
+    Draw {
+        key: Site,
+    },
     Literal(Arc<Tensor>),
     Map(Map),
     /// The operand's dimensions are its kept axes and the folded ones, these `last` or first.
-    Fold { fold: Fold, last: bool, count: usize, space: Axes },
-    Product { summed: Vec<Axis>, sparse: bool },
-    Noise { kind: NoiseKind, site: Site },
+    Fold {
+        fold: Fold,
+        last: bool,
+        count: usize,
+        space: Axes,
+    },
+    Product {
+        summed: Vec<Axis>,
+        sparse: bool,
+    },
+    Noise {
+        kind: NoiseKind,
+        site: Site,
+    },
     /// Results of each order: this node's first.
-    Arrivals { indicator: Indicator, site: Site, orders: Vec<(u8, Id)> },
+    Arrivals {
+        indicator: Indicator,
+        site: Site,
+        orders: Vec<(u8, Id)>,
+    },
     /// A further result of the operand.
     Also,
-    Gather { axis: Axis, extent: usize },
-    Scatter { axis: Axis, extent: usize, over: Vec<Axis> },
-    Scan { scan: Arc<Scan>, results: Vec<(usize, Id)> },
+    Gather {
+        axis: Axis,
+        extent: usize,
+    },
+    Scatter {
+        axis: Axis,
+        extent: usize,
+        over: Vec<Axis>,
+    },
+    Scan {
+        scan: Arc<Scan>,
+        results: Vec<(usize, Id)>,
+    },
 }
 
 /// A stored value and how it comes about.
@@ -433,7 +463,9 @@ impl Lowering<'_> {
         let class = if panels {
             kept.push(PANEL);
             Class::Rows
-        } else if over_rows || !kept.iter().any(|&x| Some(x) == self.parallel) && m.saturating_mul(n).saturating_mul(k) >= TILED_PRODUCT {
+        } else if over_rows
+            || !kept.iter().any(|&x| Some(x) == self.parallel) && m.saturating_mul(n).saturating_mul(k) >= TILED_PRODUCT
+        {
             if both.is_empty() { Class::Tiled } else { Class::Once }
         } else {
             self.class_of(&self.layout(&kept))
@@ -657,13 +689,7 @@ pub fn evaluate(map: Map, operands: &[f64]) -> f64 {
 pub fn cost(map: Map) -> usize {
     match map {
         Map::Unary(
-            Unary::Neg
-            | Unary::Square
-            | Unary::Abs
-            | Unary::Sign
-            | Unary::Step
-            | Unary::Relu
-            | Unary::Floor,
+            Unary::Neg | Unary::Square | Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu | Unary::Floor,
         )
         | Map::Copy
         | Map::Select => 1,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::fuse::{Group, Groups, is_direct};
-use super::lower::{Axes, Class, Id, Lowered, Stored, Operation, Value};
+use super::lower::{Axes, Class, Id, Lowered, Operation, Stored, Value};
 use super::{
     Buffer, Conditions, Folding, Instruction, Load, Loop, Map, Phase, Plan, Product, Region, Slot, View, Work,
 };
@@ -263,8 +263,7 @@ impl Assignment<'_> {
             Load(usize),
             Code(usize),
         }
-        let mut region =
-            Region { space: space.clone(), loads: vec![], code: vec![], stores: vec![], folds: vec![] };
+        let mut region = Region { space: space.clone(), loads: vec![], code: vec![], stores: vec![], folds: vec![] };
         let mut sources: HashMap<Id, Source> = HashMap::new();
         let mut code: Vec<(Map, Vec<Source>)> = vec![];
         let mut stores: Vec<(Source, View)> = vec![];
@@ -350,7 +349,9 @@ impl Assignment<'_> {
                 let extent = dim.map_or(1, |d| d.extent);
                 let strides = [left.stride(axis), right.stride(axis), into.stride(axis)];
                 match merged.last_mut() {
-                    Some(outer) if (0..3).all(|i| outer.strides.get(i) == strides.get(i).map(|s| s * extent).as_ref()) => {
+                    Some(outer)
+                        if (0..3).all(|i| outer.strides.get(i) == strides.get(i).map(|s| s * extent).as_ref()) =>
+                    {
                         outer.extent *= extent;
                         outer.strides = strides;
                     }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::naive::Case;
 use fe_graph::{
     Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, Indicator, NodeId, NoiseKind, NonFinite, Origin,
     Scan, Site, Tensor, Unary,
 };
-use crate::naive::Case;
 
 use crate::{Precision, executor};
 

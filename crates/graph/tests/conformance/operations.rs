@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fe_graph::{Axis, AxisId, Binary, Executor, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
 use crate::naive::Case;
+use fe_graph::{Axis, AxisId, Binary, Executor, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
 
 use crate::{Precision, executor};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_graph::{Axis, AxisId, Compiled, Executor, Feed, Indicator, NodeId, NoiseKind, Scan, Site, Tensor};
 use crate::naive::{Case, expression, recurrent};
+use fe_graph::{Axis, AxisId, Compiled, Executor, Feed, Indicator, NodeId, NoiseKind, Scan, Site, Tensor};
 
 use crate::{Precision, executor};
 

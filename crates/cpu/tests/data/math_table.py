@@ -1,6 +1,7 @@
-"""Writes math.csv: function, x, the f64 nearest to the value, and what is left of the value. Needs mpmath.
+"""Writes math_table.csv: function, x, the f64 nearest to the value, and the rest of the value in units in the last
+place. Needs mpmath.
 
-    python math.py 800 > math.csv
+    python math_table.py 800 > math_table.csv
 """
 
 import random
@@ -16,6 +17,12 @@ def nearest(y):
     if abs(y) >= mpf(2) ** -1022:
         return float(y)
     return float(mp.nint(mp.ldexp(y, 1074))) * 5e-324
+
+
+def rest(y, value):
+    """y - value in units in the last place of value."""
+    exponent = max(mp.frexp(value)[1] - 1, -1022)
+    return float(mp.ldexp(y - mpf(value), 52 - exponent))
 
 
 def wide(f):
@@ -54,7 +61,7 @@ MAGNITUDES = {
     "sin": [(-60, 0), (0, 1023)],
     "cos": [(-60, 0), (0, 1023)],
     "log_gamma": [(-1074, -2), (1, 1013)],
-    "digamma": [(-1074, -2), (1, 1023)],
+    "digamma": [(-1020, -2), (1, 1023)],
 }
 RANGES = {
     "exp": [(-745, 709.7), (-1, 1), (-745, -708)],
@@ -90,7 +97,7 @@ def main():
         for x in points(name, count):
             y = function(mpf(x))
             value = nearest(y)
-            print(f"{name},{x!r},{value!r},{float(y - mpf(value)):.4e}")
+            print(f"{name},{x!r},{value!r},{rest(y, value):.4f}")
 
 
 main()
