@@ -21,9 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Once, Weak};
 
 use candle_core::Tensor;
-use fe_graph::{
-    Axis, AxisInfo, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site,
-};
+use fe_graph::{Axis, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site};
 
 use backend::Backend;
 use plan::{Action, Context, Plan};
@@ -88,7 +86,6 @@ impl Executor for CandleExecutor {
             sites: plan.sites(),
             plan,
             inputs,
-            axes: graph.axes().to_vec(),
             uploaded: Uploads::default(),
             draws: Uploads::default(),
             rows: None,
@@ -110,7 +107,6 @@ struct Program {
     plan: Plan,
     inputs: Vec<Input>,
     sites: Vec<Site>,
-    axes: Vec<AxisInfo>,
     uploaded: Uploads<InputId>,
     draws: Uploads<Site>,
     /// The row numbers of the last feed, and how often they have changed.
@@ -154,9 +150,9 @@ impl Program {
     fn fed<R>(
         &mut self,
         feed: &Feed,
-        f: impl FnOnce(&mut Plan, &Context, &HashMap<InputId, Tensor>, &[AxisInfo]) -> Result<R, ExecutionError>,
+        f: impl FnOnce(&mut Plan, &Context, &HashMap<InputId, Tensor>) -> Result<R, ExecutionError>,
     ) -> Result<R, ExecutionError> {
-        let mut extents: Vec<usize> = self.axes.iter().map(|a| a.extent).collect();
+        let mut extents: Vec<usize> = self.plan.graph.axes().iter().map(|a| a.extent).collect();
         for (axis, &extent) in &feed.extents {
             if let Some(slot) = extents.get_mut(axis.0 as usize) {
                 *slot = extent;
@@ -192,14 +188,14 @@ impl Program {
             rows,
             draws: &self.draws.tensors,
         };
-        f(&mut self.plan, &context, &self.uploaded.tensors, &self.axes)
+        f(&mut self.plan, &context, &self.uploaded.tensors)
     }
 }
 
 impl Compiled for Program {
     fn run(&mut self, feed: &Feed) -> Result<Vec<fe_graph::Tensor>, ExecutionError> {
         let backend = self.backend.clone();
-        self.fed(feed, |plan, context, inputs, _| {
+        self.fed(feed, |plan, context, inputs| {
             let outputs = plan.run(context, inputs, false)?;
             outputs.iter().map(|t| backend.download(t).map_err(|fault| fault.at(Origin::default()))).collect()
         })

@@ -76,8 +76,6 @@ pub struct Step {
     pub input_axes: Vec<Vec<Axis>>,
     pub axes: Vec<Axis>,
     pub origin: Origin,
-    /// The operation in words, for reports.
-    pub label: String,
     /// The randomness drawn, in a loop too.
     sites: Vec<Site>,
     /// Later samplers of the same arrivals, and their orders.
@@ -97,6 +95,7 @@ pub enum Value {
 /// A value is kept after a run where nothing it came from changed since the run before and something that changed needs
 /// it; so data, constants, fixed draws and all that follows from them alone are computed once.
 pub struct Plan {
+    pub graph: Graph,
     pub steps: Vec<Step>,
     pub outputs: Vec<usize>,
     pub values: Vec<Option<Value>>,
@@ -134,13 +133,13 @@ impl Plan {
                 input_axes: node.inputs.iter().map(|&i| graph.axes_of(i).to_vec()).collect(),
                 axes: node.axes.clone(),
                 origin: node.origin,
-                label: graph.op_name(&node.op),
                 sites,
                 siblings: siblings(graph, &order, id),
             });
         }
         let count = steps.len();
         Self {
+            graph: graph.clone(),
             steps,
             outputs: outputs.iter().filter_map(|id| place.get(id).copied()).collect(),
             values: vec![None; count],
