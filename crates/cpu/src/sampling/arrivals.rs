@@ -3,179 +3,31 @@
 //! follows the mean rate, and a unit with a high rate holds one lane.
 
 use fe_graph::Indicator;
-use fe_graph::noise::{MAX_ORDER, MAX_RATE, NoiseKey};
+use fe_graph::noise::{MAX_RATE, NoiseKey};
 
+use super::LANES;
 use super::indicator::Curve;
+use super::pool::{Group, Lane, ORDERS, Ones, Pool, pick, put};
 use super::standard::exponential;
 use super::words::{Generator, Places};
-use super::{LANES, SHORT};
-use crate::isa::vectorized;
+use crate::isa::{Isa, vectorized};
 use crate::math::Real;
 
-/// Groups of `LANES` elements in the pool.
-const GROUPS: usize = 512 / LANES;
-
-/// Orders of derivative there are.
-const ORDERS: usize = MAX_ORDER as usize + 1;
-
 /// So few elements are finished one by one, the lanes being blocks of one stream.
-const FEW: usize = 8;
+const FEW: usize = 2;
 
-vectorized!(
-    /// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ, for each k of
-    /// `orders` into its place of `outs`. `log_rate` and each of `outs` are [row, rest], as in [`super::noise`]. A NaN
-    /// rate gives NaN, one above [`MAX_RATE`] ∞.
-    pub fn arrivals<T: Real>(
-        key: NoiseKey,
-        indicator: Indicator,
-        orders: &[u8],
-        temperature: T,
-        log_rate: &[T],
-        rows: &[u64],
-        width: usize,
-        outs: &mut [&mut [T]],
-        scratch: &mut ArrivalScratch<T>,
-    ) = arrivals_body
-);
-
-/// The elements whose arrivals still count. Its first use allocates, later ones do not.
+/// The memory of [`arrivals`]. Its first use allocates, later ones do not.
 #[derive(Clone, Debug, Default)]
 pub struct ArrivalScratch<T> {
-    groups: Vec<Group<T>>,
-    /// How many elements there are. They fill the groups in turn.
-    len: usize,
+    pool: Pool<T>,
 }
 
-/// One element of the pool.
-#[derive(Clone, Copy)]
-struct Lane<T> {
-    /// Which element of the tensor.
-    at: usize,
-    /// The stream, and its next block.
-    row: u64,
-    rest: u64,
-    block: u64,
-    rate: f64,
-    /// The sum of the gaps accounted for: the last arrival's time times the rate.
-    sum: f64,
-    /// The next gap, and the words of the one after it.
-    gap: T,
-    words: [u32; 2],
-    /// By order of derivative.
-    totals: [f64; ORDERS],
-}
-
-/// `LANES` of them, by field.
-#[derive(Clone, Debug)]
-struct Group<T> {
-    at: [usize; LANES],
-    row: [u64; LANES],
-    rest: [u64; LANES],
-    block: [u64; LANES],
-    rate: [f64; LANES],
-    sum: [f64; LANES],
-    gap: [T; LANES],
-    words: [[u32; LANES]; 2],
-    totals: [[f64; LANES]; ORDERS],
-}
-
-impl<T: Real> Group<T> {
-    fn new() -> Self {
-        Self {
-            at: [0; LANES],
-            row: [0; LANES],
-            rest: [0; LANES],
-            block: [0; LANES],
-            rate: [0.0; LANES],
-            sum: [0.0; LANES],
-            gap: [T::ZERO; LANES],
-            words: [[0; LANES]; 2],
-            totals: [[0.0; LANES]; ORDERS],
-        }
-    }
-
-    #[inline(always)]
-    fn get(&self, k: usize) -> Lane<T> {
-        let ([high, low], [t0, t1, t2, t3]) = (&self.words, &self.totals);
-        Lane {
-            at: pick(&self.at, k),
-            row: pick(&self.row, k),
-            rest: pick(&self.rest, k),
-            block: pick(&self.block, k),
-            rate: pick(&self.rate, k),
-            sum: pick(&self.sum, k),
-            gap: pick(&self.gap, k),
-            words: [pick(high, k), pick(low, k)],
-            totals: [pick(t0, k), pick(t1, k), pick(t2, k), pick(t3, k)],
-        }
-    }
-
-    #[inline(always)]
-    fn set(&mut self, k: usize, lane: Lane<T>) {
-        let [high, low] = &mut self.words;
-        put(&mut self.at, k, lane.at);
-        put(&mut self.row, k, lane.row);
-        put(&mut self.rest, k, lane.rest);
-        put(&mut self.block, k, lane.block);
-        put(&mut self.rate, k, lane.rate);
-        put(&mut self.sum, k, lane.sum);
-        put(&mut self.gap, k, lane.gap);
-        let [first, second] = lane.words;
-        put(high, k, first);
-        put(low, k, second);
-        for (totals, total) in self.totals.iter_mut().zip(lane.totals) {
-            put(totals, k, total);
-        }
-    }
-
-    /// Accounts for the next two gaps of every lane. Returns which lanes are done, a bit each.
-    #[inline(always)]
-    fn account<const FMA: bool>(&mut self, task: &Task<T>) -> u64 {
-        let [high, low] = &self.words;
-        let (first, second) = sums_after(&self.sum, &self.gap, &gaps::<T, FMA, _>(high, low));
-        task.count::<FMA, LANES>([&first, &second], &self.rate, &mut self.totals);
-        self.sum = second;
-        let mut done = [0; LANES];
-        for (done, (sum, rate)) in done.iter_mut().zip(second.iter().zip(&self.rate)) {
-            *done = u8::from(*sum >= task.curve.window * *rate);
-        }
-        mask(&done)
-    }
-
-    /// Writes the totals of these lanes.
-    #[inline(always)]
-    fn write(&self, lanes: u64, task: &Task<T>, outs: &mut [&mut [T]]) {
-        for (out, order) in outs.iter_mut().zip(task.orders) {
-            if let Some(totals) = self.totals.get(usize::from(*order)) {
-                for k in Ones::of([lanes]) {
-                    put(out, pick(&self.at, k), T::from_f64(pick(totals, k)));
-                }
-            }
-        }
-    }
-
-    /// Draws the next two gaps of every lane.
-    #[inline(always)]
-    fn draw<const FMA: bool>(&mut self, task: &Task<T>) {
-        let [a, b, c, d] = task.generator.words(&self.block, &self.rest, &self.row);
-        self.gap = gaps::<T, FMA, _>(&a, &b);
-        self.words = [c, d];
-        for block in &mut self.block {
-            *block = block.wrapping_add(1);
-        }
-    }
-}
-
-/// What one call does with every element.
-struct Task<'a, T> {
-    generator: Generator,
-    curve: Curve<T>,
-    orders: &'a [u8],
-}
-
+/// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ, for each k of
+/// `orders` into its place of `outs`. `log_rate` and each of `outs` are [row, rest], as in [`super::noise`]. A NaN
+/// rate gives NaN, one above [`MAX_RATE`] ∞.
 #[allow(clippy::too_many_arguments)]
-#[inline(always)]
-fn arrivals_body<T: Real, const FMA: bool>(
+pub fn arrivals<T: Real>(
+    isa: Isa,
     key: NoiseKey,
     indicator: Indicator,
     orders: &[u8],
@@ -186,207 +38,234 @@ fn arrivals_body<T: Real, const FMA: bool>(
     outs: &mut [&mut [T]],
     scratch: &mut ArrivalScratch<T>,
 ) {
-    let task = Task { generator: Generator::new(key), curve: Curve::new(indicator, temperature), orders };
     if temperature.to_f64().is_nan() {
         return outs.iter_mut().for_each(|out| out.fill(temperature));
     }
-    scratch.len = 0;
-    scratch.groups.resize_with(GROUPS, Group::new);
-    let mut places = Places::new(rows, width);
+    let (generator, curve) = (Generator::new(key), Curve::new(indicator, temperature));
+    let mut task = Task { isa, generator, curve, orders, outs, pool: &mut scratch.pool };
+    task.pool.clear();
+    let (mut new, mut places) = (Beginning::new(), Places::new(rows, width));
     for (start, log_rate) in (0..).step_by(LANES).zip(log_rate.chunks(LANES)) {
-        if log_rate.len() <= SHORT {
-            scratch.begin::<FMA, SHORT>(&task, start, log_rate, &mut places, outs);
-        } else {
-            scratch.begin::<FMA, LANES>(&task, start, log_rate, &mut places, outs);
-        }
-        while scratch.len > (GROUPS - 1) * LANES {
-            scratch.pass::<FMA>(&task, outs);
+        places.next(&mut new.rest, &mut new.row);
+        task.begin(start, log_rate, &mut new);
+        while !task.pool.has_room() {
+            task.pass();
         }
     }
-    while scratch.len > FEW {
-        scratch.pass::<FMA>(&task, outs);
+    while task.pool.len() > FEW {
+        task.pass();
     }
-    for k in 0..scratch.len {
-        if let Some(lane) = scratch.groups.first().map(|group| group.get(k)) {
-            task.finish::<FMA>(lane, outs);
-        }
-    }
+    task.finish();
 }
 
-impl<T: Real> Task<'_, T> {
-    /// Adds to the totals what two arrivals of each lane add, at s = λt.
-    #[inline(always)]
-    fn count<const FMA: bool, const N: usize>(
-        &self,
-        [first, second]: [&[f64; N]; 2],
-        rate: &[f64; N],
-        totals: &mut [[f64; N]; ORDERS],
-    ) {
-        let v = [self.leads(first, rate), self.leads(second, rate)];
-        for (order, totals) in (0..).zip(totals) {
-            if self.orders.contains(&order) {
-                self.curve.add::<FMA, N>(order, &v, totals);
-            }
-        }
-    }
-
-    /// v = (1 − t)/τ of arrivals, and where they cannot count, the largest v at which that is so.
-    #[inline(always)]
-    fn leads<const N: usize>(&self, sum: &[f64; N], rate: &[f64; N]) -> [T; N] {
-        let mut v = [T::ZERO; N];
-        for (v, (sum, rate)) in v.iter_mut().zip(sum.iter().zip(rate)) {
-            let lead = T::from_f64(rate - sum) / (T::from_f64(*rate) * self.curve.scale);
-            *v = if lead > self.curve.least { lead } else { self.curve.least };
-        }
-        v
-    }
-
-    /// Follows one element to its end, the lanes being consecutive blocks of its stream.
-    #[inline(always)]
-    fn finish<const FMA: bool>(&self, mut lane: Lane<T>, outs: &mut [&mut [T]]) {
-        let (rest, row, rate) = ([lane.rest; SHORT], [lane.row; SHORT], [lane.rate; SHORT]);
-        // The block that is drawn and not accounted for is drawn again.
-        let mut block = [lane.block.wrapping_sub(1); SHORT];
-        for (block, k) in block.iter_mut().zip(0..) {
-            *block = block.wrapping_add(k);
-        }
-        while lane.sum < self.curve.window * lane.rate {
-            let [a, b, c, d] = self.generator.words(&block, &rest, &row);
-            let (gap1, gap2) = (gaps::<T, FMA, _>(&a, &b), gaps::<T, FMA, _>(&c, &d));
-            let (mut first, mut second) = ([0.0; SHORT], [0.0; SHORT]);
-            for ((first, second), (gap1, gap2)) in first.iter_mut().zip(&mut second).zip(gap1.iter().zip(&gap2)) {
-                *first = lane.sum + gap1.to_f64();
-                *second = *first + gap2.to_f64();
-                lane.sum = *second;
-            }
-            let mut added = [[0.0; SHORT]; ORDERS];
-            self.count::<FMA, SHORT>([&first, &second], &rate, &mut added);
-            for (total, added) in lane.totals.iter_mut().zip(&added) {
-                added.iter().for_each(|x| *total += x);
-            }
-            for block in &mut block {
-                *block = block.wrapping_add(SHORT as u64);
-            }
-        }
-        for (out, order) in outs.iter_mut().zip(self.orders) {
-            if let (Some(out), Some(total)) = (out.get_mut(lane.at), lane.totals.get(usize::from(*order))) {
-                *out = T::from_f64(*total);
-            }
-        }
-    }
+struct Task<'a, 'b, T> {
+    isa: Isa,
+    generator: Generator,
+    curve: Curve<T>,
+    orders: &'a [u8],
+    outs: &'a mut [&'b mut [T]],
+    pool: &'a mut Pool<T>,
 }
 
-impl<T: Real> ArrivalScratch<T> {
-    /// Draws for up to N new elements, and takes up those with an arrival in the window. There must be room.
-    #[inline(always)]
-    fn begin<const FMA: bool, const N: usize>(
-        &mut self,
-        task: &Task<T>,
-        start: usize,
-        log_rate: &[T],
-        places: &mut Places,
-        outs: &mut [&mut [T]],
-    ) {
-        let (mut rest, mut row, mut rate) = ([0; N], [0; N], [T::ZERO; N]);
-        places.next(&mut rest, &mut row);
-        // Lanes without an element have log λ = −∞.
-        let mut logs = [T::from_f64(f64::NEG_INFINITY); N];
-        for (log, given) in logs.iter_mut().zip(log_rate) {
-            *log = *given;
+impl<T: Real> Task<'_, '_, T> {
+    /// Draws for up to `LANES` new elements, and takes up those with an arrival in the window. There must be room.
+    fn begin(&mut self, start: usize, log_rate: &[T], new: &mut Beginning<T>) {
+        if log_rate.len() < LANES {
+            // Lanes without an element have rate 0.
+            new.log_rate.fill(T::from_f64(f64::NEG_INFINITY));
         }
-        for (rate, log) in rate.iter_mut().zip(&logs) {
-            *rate = log.exp::<FMA>();
+        for (to, from) in new.log_rate.iter_mut().zip(log_rate) {
+            *to = *from;
         }
-        let [a, b, high, low] = task.generator.words(&[0; N], &rest, &row);
-        let gap = gaps::<T, FMA, _>(&a, &b);
-        let (window, most) = (T::from_f64(task.curve.window), T::from_f64(MAX_RATE));
-        let (mut taken, mut blank) = ([0; N], [T::ZERO; N]);
-        for ((taken, blank), (rate, gap)) in taken.iter_mut().zip(&mut blank).zip(rate.iter().zip(&gap)) {
-            *taken = u8::from((*gap < window * *rate) & (*rate <= most));
-            let blank_of_rate = if *rate > most { T::from_f64(f64::INFINITY) } else { T::ZERO };
-            *blank = if *rate >= T::ZERO { blank_of_rate } else { *rate };
-        }
-        for out in outs.iter_mut() {
-            for (out, blank) in out.iter_mut().skip(start).zip(&blank).take(log_rate.len()) {
+        let taken = begin(self.isa, &self.generator, &self.curve, new);
+        for out in self.outs.iter_mut() {
+            for (out, blank) in out.iter_mut().skip(start).zip(&new.blank).take(log_rate.len()) {
                 *out = *blank;
             }
         }
-        for k in Ones::of([mask(&taken)]) {
-            let lane = Lane {
+        for k in Ones::of([taken]) {
+            self.pool.push(Lane {
                 at: start + k,
-                row: pick(&row, k),
-                rest: pick(&rest, k),
+                row: pick(&new.row, k),
+                rest: pick(&new.rest, k),
                 block: 1,
-                rate: pick(&rate, k).to_f64(),
+                rate: pick(&new.rate, k).to_f64(),
                 sum: 0.0,
-                gap: pick(&gap, k),
-                words: [pick(&high, k), pick(&low, k)],
+                gap: pick(&new.gap, k),
+                words: new.words.each_ref().map(|w| pick(w, k)),
                 totals: [0.0; ORDERS],
-            };
-            self.set(self.len, lane);
-            self.len += 1;
+            });
         }
     }
 
     /// Accounts for two gaps of each element, writes and drops those that are done, and draws for the others.
-    #[inline(always)]
-    fn pass<const FMA: bool>(&mut self, task: &Task<T>, outs: &mut [&mut [T]]) {
-        let mut kept = [0; GROUPS];
-        for ((group, kept), start) in self.groups.iter_mut().zip(&mut kept).zip((0..self.len).step_by(LANES)) {
-            let held = first_bits(self.len - start);
-            let done = group.account::<FMA>(task) & held;
-            *kept = held & !done;
-            group.write(done, task, outs);
-        }
-        // Those kept beyond the new length go to the places of those dropped below it.
-        self.len = kept.iter().map(|k| k.count_ones() as usize).sum();
-        let (mut dropped, mut beyond) = (kept, kept);
-        for ((dropped, beyond), start) in dropped.iter_mut().zip(&mut beyond).zip((0..).step_by(LANES)) {
-            let below = first_bits(self.len.saturating_sub(start));
-            (*dropped, *beyond) = (below & !*dropped, *beyond & !below);
-        }
-        for (to, from) in Ones::of(dropped).zip(Ones::of(beyond)) {
-            if let Some(lane) = self.groups.get(from / LANES).map(|group| group.get(from % LANES)) {
-                self.set(to, lane);
+    fn pass(&mut self) {
+        let Self { isa, generator, curve, orders, outs, pool } = self;
+        let write = |group: &Group<T>, lanes: u64| {
+            for (out, order) in outs.iter_mut().zip(*orders) {
+                if let Some(totals) = group.totals.get(usize::from(*order)) {
+                    for k in Ones::of([lanes]) {
+                        put(out, pick(&group.at, k), T::from_f64(pick(totals, k)));
+                    }
+                }
             }
-        }
-        for group in self.groups.iter_mut().take(self.len.div_ceil(LANES)) {
-            group.draw::<FMA>(task);
+        };
+        pool.retain(|group| account(*isa, curve, orders, group), write);
+        for group in pool.groups() {
+            draw(*isa, generator, group);
         }
     }
 
-    #[inline(always)]
-    fn set(&mut self, k: usize, lane: Lane<T>) {
-        if let Some(group) = self.groups.get_mut(k / LANES) {
-            group.set(k % LANES, lane);
+    /// Follows each element to its end, the lanes being consecutive blocks of its stream.
+    fn finish(&mut self) {
+        let Self { isa, generator, curve, orders, outs, pool } = self;
+        while let Some(mut lane) = pool.pop() {
+            let Some(group) = pool.spare() else { return };
+            (group.row, group.rest, group.rate) = ([lane.row; LANES], [lane.rest; LANES], [lane.rate; LANES]);
+            while lane.sum < curve.window * lane.rate {
+                // The block that is drawn and not accounted for is drawn again.
+                for (to, k) in group.block.iter_mut().zip(0..) {
+                    *to = lane.block.wrapping_add(k).wrapping_sub(1);
+                }
+                lane.block = lane.block.wrapping_add(LANES as u64);
+                draw(*isa, generator, group);
+                let mut after = [T::ZERO; LANES];
+                gaps(*isa, &group.words, &mut after);
+                for (sum, (gap, after)) in group.sum.iter_mut().zip(group.gap.iter().zip(&after)) {
+                    *sum = lane.sum;
+                    lane.sum = (lane.sum + gap.to_f64()) + after.to_f64();
+                }
+                group.totals = [[0.0; LANES]; ORDERS];
+                account(*isa, curve, orders, group);
+                for (total, added) in lane.totals.iter_mut().zip(&group.totals) {
+                    added.iter().for_each(|x| *total += x);
+                }
+            }
+            for (out, order) in outs.iter_mut().zip(*orders) {
+                put(out, lane.at, T::from_f64(pick(&lane.totals, usize::from(*order))));
+            }
         }
     }
 }
 
+/// What is drawn for new elements.
+struct Beginning<T> {
+    log_rate: [T; LANES],
+    rest: [u64; LANES],
+    row: [u64; LANES],
+    rate: [T; LANES],
+    /// The first gap, and the words of the second.
+    gap: [T; LANES],
+    words: [[u32; LANES]; 2],
+    /// The count where no arrival counts, and where the rate is not one.
+    blank: [T; LANES],
+}
+
+impl<T: Real> Beginning<T> {
+    fn new() -> Self {
+        let zeros = [T::ZERO; LANES];
+        let (log_rate, rate, gap, blank) = (zeros, zeros, zeros, zeros);
+        Self { log_rate, rest: [0; LANES], row: [0; LANES], rate, gap, words: [[0; LANES]; 2], blank }
+    }
+}
+
+vectorized!(
+    /// Draws the first block of each stream. Returns which elements have an arrival in the window, a bit each.
+    fn begin<T: Real>(generator: &Generator, curve: &Curve<T>, new: &mut Beginning<T>) -> u64 = begin_body
+);
+
 #[inline(always)]
-fn gaps<T: Real, const FMA: bool, const N: usize>(high: &[u32; N], low: &[u32; N]) -> [T; N] {
-    let mut gaps = [T::ZERO; N];
+fn begin_body<T: Real, const FMA: bool>(generator: &Generator, curve: &Curve<T>, new: &mut Beginning<T>) -> u64 {
+    for (rate, log) in new.rate.iter_mut().zip(&new.log_rate) {
+        *rate = log.exp::<FMA>();
+    }
+    let [a, b, c, d] = generator.words(&[0; LANES], &new.rest, &new.row);
+    gaps_body::<T, FMA>(&[a, b], &mut new.gap);
+    new.words = [c, d];
+    let (window, most) = (T::from_f64(curve.window), T::from_f64(MAX_RATE));
+    let mut taken = [0; LANES];
+    for ((taken, blank), (rate, gap)) in taken.iter_mut().zip(&mut new.blank).zip(new.rate.iter().zip(&new.gap)) {
+        *taken = u8::from((*gap < window * *rate) & (*rate <= most));
+        let blank_of_rate = if *rate > most { T::from_f64(f64::INFINITY) } else { T::ZERO };
+        *blank = if *rate >= T::ZERO { blank_of_rate } else { *rate };
+    }
+    mask(&taken)
+}
+
+vectorized!(
+    /// Draws the next two gaps of every lane.
+    fn draw<T: Real>(generator: &Generator, group: &mut Group<T>) = draw_body
+);
+
+#[inline(always)]
+fn draw_body<T: Real, const FMA: bool>(generator: &Generator, group: &mut Group<T>) {
+    let [a, b, c, d] = generator.words(&group.block, &group.rest, &group.row);
+    gaps_body::<T, FMA>(&[a, b], &mut group.gap);
+    group.words = [c, d];
+    for block in &mut group.block {
+        *block = block.wrapping_add(1);
+    }
+}
+
+vectorized!(
+    /// The gaps that words give.
+    fn gaps<T: Real>(words: &[[u32; LANES]; 2], gaps: &mut [T; LANES]) = gaps_body
+);
+
+#[inline(always)]
+fn gaps_body<T: Real, const FMA: bool>([high, low]: &[[u32; LANES]; 2], gaps: &mut [T; LANES]) {
     for (gap, (high, low)) in gaps.iter_mut().zip(high.iter().zip(low)) {
         *gap = exponential::<T, FMA>([*high, *low]);
     }
-    gaps
 }
 
-/// The sums after the first and the second gap.
+vectorized!(
+    /// Accounts for the next two gaps of every lane. Returns which lanes are done, a bit each.
+    fn account<T: Real>(curve: &Curve<T>, orders: &[u8], group: &mut Group<T>) -> u64 = account_body
+);
+
 #[inline(always)]
-fn sums_after<T: Real>(sum: &[f64; LANES], gap1: &[T; LANES], gap2: &[T; LANES]) -> ([f64; LANES], [f64; LANES]) {
+fn account_body<T: Real, const FMA: bool>(curve: &Curve<T>, orders: &[u8], group: &mut Group<T>) -> u64 {
+    let mut after = [T::ZERO; LANES];
+    gaps_body::<T, FMA>(&group.words, &mut after);
     let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-    let gaps = gap1.iter().zip(gap2);
-    for ((first, second), (sum, (gap1, gap2))) in first.iter_mut().zip(&mut second).zip(sum.iter().zip(gaps)) {
-        *first = *sum + gap1.to_f64();
-        *second = *first + gap2.to_f64();
+    let gaps = group.gap.iter().zip(&after);
+    for ((first, second), (sum, (gap, after))) in first.iter_mut().zip(&mut second).zip(group.sum.iter().zip(gaps)) {
+        *first = *sum + gap.to_f64();
+        *second = *first + after.to_f64();
     }
-    (first, second)
+    group.sum = second;
+    let v = [leads(curve, &first, &group.rate), leads(curve, &second, &group.rate)];
+    for (order, totals) in (0_u8..).zip(&mut group.totals) {
+        let mut asked = false;
+        for given in orders {
+            asked |= *given == order;
+        }
+        if asked {
+            curve.add::<FMA>(order, &v, totals);
+        }
+    }
+    let mut done = [0; LANES];
+    for (done, (sum, rate)) in done.iter_mut().zip(second.iter().zip(&group.rate)) {
+        *done = u8::from(*sum >= curve.window * *rate);
+    }
+    mask(&done)
+}
+
+/// v = (1 − t)/τ of arrivals at s = λt, and where they cannot count, the largest v at which that is so.
+#[inline(always)]
+fn leads<T: Real>(curve: &Curve<T>, sum: &[f64; LANES], rate: &[f64; LANES]) -> [T; LANES] {
+    let mut v = [T::ZERO; LANES];
+    for (v, (sum, rate)) in v.iter_mut().zip(sum.iter().zip(rate)) {
+        let lead = T::from_f64(rate - sum) / (T::from_f64(*rate) * curve.scale);
+        *v = if lead > curve.least { lead } else { curve.least };
+    }
+    v
 }
 
 /// The bytes, 0 or 1, as bits.
 #[inline(always)]
-fn mask<const N: usize>(bytes: &[u8; N]) -> u64 {
+fn mask(bytes: &[u8; LANES]) -> u64 {
     let (eights, _) = bytes.as_chunks();
     let mut mask = 0;
     for (eight, shift) in eights.iter().zip((0..).step_by(8)) {
@@ -394,51 +273,4 @@ fn mask<const N: usize>(bytes: &[u8; N]) -> u64 {
         mask |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift;
     }
     mask
-}
-
-/// The lowest `n` bits of a group's.
-#[inline(always)]
-fn first_bits(n: usize) -> u64 {
-    if n < LANES { (1 << n) - 1 } else { u64::MAX }
-}
-
-/// The places of the bits that are set, group after group.
-struct Ones<const N: usize> {
-    masks: [u64; N],
-    group: usize,
-}
-
-impl<const N: usize> Ones<N> {
-    #[inline(always)]
-    fn of(masks: [u64; N]) -> Self {
-        Self { masks, group: 0 }
-    }
-}
-
-impl<const N: usize> Iterator for Ones<N> {
-    type Item = usize;
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        loop {
-            let mask = self.masks.get_mut(self.group)?;
-            if *mask != 0 {
-                let k = self.group * LANES + mask.trailing_zeros() as usize;
-                *mask &= *mask - 1;
-                return Some(k);
-            }
-            self.group += 1;
-        }
-    }
-}
-
-#[inline(always)]
-fn pick<X: Copy + Default>(x: &[X], k: usize) -> X {
-    x.get(k).copied().unwrap_or_default()
-}
-
-#[inline(always)]
-fn put<X>(x: &mut [X], k: usize, value: X) {
-    if let Some(x) = x.get_mut(k) {
-        *x = value;
-    }
 }

@@ -2,6 +2,7 @@
 
 use fe_graph::Indicator;
 
+use super::LANES;
 use crate::math::Real;
 
 /// What an arrival adds to a count, as a function of v = (1 − t)/τ.
@@ -39,62 +40,55 @@ impl<T: Real> Curve<T> {
 
     /// Dᵏ g at the v of two arrivals of each lane, D = ∂/∂ log λ, added to `totals`.
     #[inline(always)]
-    pub(super) fn add<const FMA: bool, const N: usize>(&self, order: u8, v: &[[T; N]; 2], totals: &mut [f64; N]) {
+    pub(super) fn add<const FMA: bool>(&self, order: u8, v: &[[T; LANES]; 2], totals: &mut [f64; LANES]) {
         match self.shape {
-            Shape::Exact => self.add_of::<Exact, FMA, N>(order, v, totals),
-            Shape::Relaxed(Indicator::Linear) => self.add_of::<Linear, FMA, N>(order, v, totals),
-            Shape::Relaxed(Indicator::Cubic) => self.add_of::<Cubic, FMA, N>(order, v, totals),
-            Shape::Relaxed(Indicator::Quintic) => self.add_of::<Quintic, FMA, N>(order, v, totals),
-            Shape::Relaxed(Indicator::Cosine) => self.add_of::<Cosine, FMA, N>(order, v, totals),
-            Shape::Relaxed(Indicator::Sigmoid) => self.add_of::<Sigmoid, FMA, N>(order, v, totals),
+            Shape::Exact => self.add_of::<Exact, FMA>(order, v, totals),
+            Shape::Relaxed(Indicator::Linear) => self.add_of::<Linear, FMA>(order, v, totals),
+            Shape::Relaxed(Indicator::Cubic) => self.add_of::<Cubic, FMA>(order, v, totals),
+            Shape::Relaxed(Indicator::Quintic) => self.add_of::<Quintic, FMA>(order, v, totals),
+            Shape::Relaxed(Indicator::Cosine) => self.add_of::<Cosine, FMA>(order, v, totals),
+            Shape::Relaxed(Indicator::Sigmoid) => self.add_of::<Sigmoid, FMA>(order, v, totals),
         }
     }
 
-    /// The same for one shape. The loop over lanes is compiled for each order.
     #[inline(always)]
-    fn add_of<G: Derivatives, const FMA: bool, const N: usize>(
+    fn add_of<G: Derivatives, const FMA: bool>(
         &self,
         order: u8,
-        v: &[[T; N]; 2],
-        totals: &mut [f64; N],
+        [first, second]: &[[T; LANES]; 2],
+        totals: &mut [f64; LANES],
     ) {
-        match order {
-            0 => self.add_order::<G, 0, FMA, N>(v, totals),
-            1 => self.add_order::<G, 1, FMA, N>(v, totals),
-            2 => self.add_order::<G, 2, FMA, N>(v, totals),
-            3 => self.add_order::<G, 3, FMA, N>(v, totals),
-            _ => totals.fill(f64::NAN),
-        }
-    }
-
-    #[inline(always)]
-    fn add_order<G: Derivatives, const ORDER: u8, const FMA: bool, const N: usize>(
-        &self,
-        [first, second]: &[[T; N]; 2],
-        totals: &mut [f64; N],
-    ) {
-        let mut added = [T::ZERO; N];
+        let chain = chain(order);
+        let mut added = [T::ZERO; LANES];
         for (added, (a, b)) in added.iter_mut().zip(first.iter().zip(second)) {
-            *added = self.term::<G, ORDER, FMA>(*a) + self.term::<G, ORDER, FMA>(*b);
+            *added = self.term::<G, FMA>(chain, *a) + self.term::<G, FMA>(chain, *b);
         }
         for (total, added) in totals.iter_mut().zip(&added) {
             *total += added.to_f64();
         }
     }
 
-    /// Dᵏ g((1 − t)/τ) with D = −t d/dt: the chain rule with x = t/τ.
+    /// Dᵏ g((1 − t)/τ), with x = t/τ.
     #[inline(always)]
-    fn term<G: Derivatives, const ORDER: u8, const FMA: bool>(&self, v: T) -> T {
+    fn term<G: Derivatives, const FMA: bool>(&self, [c0, c1, c2, c3]: [T; 4], v: T) -> T {
         let x = T::ONE / self.scale - v;
         let [g0, g1, g2, g3] = G::of::<T, FMA>(v);
-        let (term, late) = match ORDER {
-            0 => (g0, T::ONE),
-            1 => (x * g1, T::ZERO),
-            2 => (x * (x * g2 - g1), T::ZERO),
-            _ => (x * (g1 + x * (x * g3 - T::from_f64(3.0) * g2)), T::ZERO),
-        };
-        let term = if v < T::from_f64(G::FULL) { term } else { late };
+        let term = c0 * g0 + x * (c1 * g1 + x * (c2 * g2 + x * (c3 * g3)));
+        let term = if v < T::from_f64(G::FULL) { term } else { c0 };
         if v > self.least { term } else { T::ZERO }
+    }
+}
+
+/// The coefficients of g, x g′, x² g″ and x³ g‴ in Dᵏ g, D = −t d/dt. One loop so does for all orders.
+#[inline(always)]
+fn chain<T: Real>(order: u8) -> [T; 4] {
+    let n = T::from_f64;
+    match order {
+        0 => [n(1.0), n(0.0), n(0.0), n(0.0)],
+        1 => [n(0.0), n(1.0), n(0.0), n(0.0)],
+        2 => [n(0.0), n(-1.0), n(1.0), n(0.0)],
+        3 => [n(0.0), n(1.0), n(-3.0), n(1.0)],
+        _ => [n(f64::NAN); 4],
     }
 }
 
