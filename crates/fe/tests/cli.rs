@@ -242,7 +242,7 @@ fn threads_and_precision_are_those_asked_for() {
     }
     for precision in ["f32", "f64"] {
         let document = fit(folder.path(), &["mean.fe", "--precision", precision]);
-        assert_eq!(document["executor"], format!("cpu {precision}, cpu"));
+        assert_eq!(document["executor"], format!("cpu {precision}"));
     }
     assert_eq!(fit(folder.path(), &["mean.fe"])["executor"], "cpu f64");
 }
