@@ -4,27 +4,25 @@
 
 use std::cell::UnsafeCell;
 
+use memmap2::MmapMut;
+
 use crate::math::Real;
 
-/// Sixteen f64 or 32 f32: what the alignment of the arena is given in.
-#[repr(C, align(64))]
-#[derive(Clone, Copy)]
-struct Line([u8; 64]);
-
-/// All buffers of a plan in one block, aligned to cache lines.
+/// All buffers of a plan in one block, aligned to pages, large ones where the system has them: the rows of a
+/// matrix lie on many pages, and to look each up costs more than its numbers.
 ///
 /// Threads read and write it at once. What makes that sound: a plan's buffers do not overlap while they live; within a
 /// phase every task writes only the rows, the tile or the buffers that are its own, and reads only those and what
 /// earlier phases left; a barrier parts the phases. `fe_graph::plan` builds phases by that rule.
 pub struct Arena<T> {
-    lines: UnsafeCell<Vec<Line>>,
+    memory: UnsafeCell<MmapMut>,
     base: *mut T,
     len: usize,
 }
 
 // SAFETY: the numbers are plain; access is governed by the rule above.
 unsafe impl<T: Real> Sync for Arena<T> {}
-// SAFETY: `base` points into `lines`, which moves along with it.
+// SAFETY: `base` points into `memory`, which moves along with it.
 unsafe impl<T: Real> Send for Arena<T> {}
 
 impl<T: Real> Arena<T> {
@@ -36,13 +34,13 @@ impl<T: Real> Arena<T> {
         if len > Self::MOST {
             return None;
         }
-        let lines = (len * size_of::<T>()).div_ceil(64).max(1);
-        let mut block = Vec::new();
-        block.try_reserve_exact(lines).ok()?;
-        block.resize(lines, Line([0; 64]));
-        // All-zero bytes are the number 0; the block is aligned to more than T needs.
-        let base = block.as_mut_ptr().cast::<T>();
-        Some(Self { lines: UnsafeCell::new(block), base, len })
+        let mut memory = MmapMut::map_anon((len * size_of::<T>()).max(1)).ok()?;
+        // Small pages do as well, only slower.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        // New memory is all zero bytes, which is the number 0; pages are aligned to more than T needs.
+        let base = memory.as_mut_ptr().cast::<T>();
+        Some(Self { memory: UnsafeCell::new(memory), base, len })
     }
 
     /// Some elements.
@@ -70,7 +68,7 @@ impl<T: Real> Arena<T> {
 
     /// All of it, while no plan runs.
     pub fn all(&mut self) -> &mut [T] {
-        let _ = self.lines.get_mut();
+        let _ = self.memory.get_mut();
         // SAFETY: `&mut self` is the only access.
         unsafe { std::slice::from_raw_parts_mut(self.base, self.len) }
     }

@@ -9,6 +9,8 @@ mod trigonometric;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use crate::product::Lanes;
+
 /// f32 or f64, with functions written without branches, so that a loop over them becomes vector code. `FMA` says that
 /// fused multiply-add is an instruction here.
 pub trait Real:
@@ -23,6 +25,7 @@ pub trait Real:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + Lanes
     + 'static
 {
     /// Zero.

@@ -1,7 +1,12 @@
-//! Matrix products: gemm on row panels, plain loops where they are small, and spikes alone where they are few.
+//! Matrix products: blocks in registers on row panels, plain loops where they are small, and spikes alone where they are
+//! few.
 
 #![allow(unsafe_code)]
 #![allow(clippy::indexing_slicing)]
+
+#[cfg(target_arch = "x86_64")]
+mod blocked;
+mod packing;
 
 use std::ops::Range;
 
@@ -10,7 +15,18 @@ use fe_graph::plan::{Loop, Plan, Product};
 use crate::arena::Arena;
 use crate::isa::{Isa, vectorized};
 use crate::math::Real;
+#[cfg(target_arch = "x86_64")]
+pub use crate::product::blocked::Lanes;
+pub use crate::product::packing::Packing;
 use crate::region::start_of;
+
+/// Numbers that fill a vector register; nothing is asked of them on this processor.
+#[cfg(not(target_arch = "x86_64"))]
+pub trait Lanes {}
+#[cfg(not(target_arch = "x86_64"))]
+impl Lanes for f32 {}
+#[cfg(not(target_arch = "x86_64"))]
+impl Lanes for f64 {}
 
 /// Up to this many multiplications plain loops are quicker than setting up a blocked product.
 const SMALL: usize = 1 << 12;
@@ -63,7 +79,7 @@ impl BoundProduct {
     }
 
     /// Runs it.
-    pub fn run<T: Real>(&self, isa: Isa, arena: &Arena<T>) {
+    pub fn run<T: Real>(&self, isa: Isa, arena: &Arena<T>, packing: &mut Packing) {
         let outer: usize = self.outer.iter().map(|l| l.extent).product();
         let summed: usize = self.summed.iter().map(|l| l.extent).product();
         if self.m.extent * self.n.extent == 0 {
@@ -72,15 +88,22 @@ impl BoundProduct {
         for i in 0..outer {
             let starts = step(self.starts, &self.outer, i);
             if summed * self.k.extent == 0 {
-                self.one(isa, arena, starts, false, 0);
+                self.one(isa, arena, starts, (false, 0), packing);
             }
             for j in 0..summed {
-                self.one(isa, arena, step(starts, &self.summed, j), j > 0, self.k.extent);
+                self.one(isa, arena, step(starts, &self.summed, j), (j > 0, self.k.extent), packing);
             }
         }
     }
 
-    fn one<T: Real>(&self, isa: Isa, arena: &Arena<T>, starts: [usize; 3], add: bool, k: usize) {
+    fn one<T: Real>(
+        &self,
+        isa: Isa,
+        arena: &Arena<T>,
+        starts: [usize; 3],
+        (add, k): (bool, usize),
+        packing: &mut Packing,
+    ) {
         let (m, n) = (self.m.extent, self.n.extent);
         let shape = Shape {
             extents: [m, n, k],
@@ -119,6 +142,20 @@ impl BoundProduct {
         // SAFETY: as above; the slice is dropped at once.
         let _ =
             unsafe { (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into))) };
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Avx512 {
+            let matrix = |which: usize, [row, column]: [usize; 2]| blocked::Matrix {
+                start: arena.pointer(starts[which]),
+                row,
+                column,
+            };
+            let (left, right) = (matrix(0, shape.left), matrix(1, shape.right));
+            // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
+            // neither operand; the processor has AVX-512.
+            if unsafe { blocked::multiply(shape.extents, left, right, matrix(2, shape.into), add, packing) } {
+                return;
+            }
+        }
         let signed = |s: usize| isize::try_from(s).unwrap_or(isize::MAX);
         // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
         // neither operand.

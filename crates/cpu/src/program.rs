@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::index::{Gather, Scatter};
 use crate::isa::Isa;
 use crate::math::Real;
-use crate::product::BoundProduct;
+use crate::product::{BoundProduct, Packing};
 use crate::random::{BoundArrivals, BoundNoise, Key};
 use crate::region::{BLOCK, BoundRegion};
 use crate::sampling::ArrivalScratch;
@@ -21,7 +21,10 @@ use crate::team::{Barrier, divide};
 const TILE: usize = 1 << 21;
 
 /// Tiles of a product, at most. Fixed, so that no number depends on how many threads there are.
-const TILES: usize = 16;
+const TILES: usize = 8;
+
+/// Rows of a tile, about, at least: each tile copies the right operand for itself.
+const TILE_ROWS: usize = 128;
 
 /// Work that costs less than this, in additions, is not worth a second thread.
 const WORTH_DIVIDING: f64 = 200_000.0;
@@ -57,6 +60,7 @@ pub struct Scratch<T> {
     arrivals: ArrivalScratch<T>,
     totals: Vec<f64>,
     sums: Vec<f64>,
+    packing: Packing,
 }
 
 /// A plan with its work bound to memory.
@@ -142,6 +146,7 @@ impl<T: Real> Program<T> {
             arrivals: ArrivalScratch::default(),
             totals: vec![],
             sums: vec![0.0; self.sums],
+            packing: Packing::new(),
         }
     }
 
@@ -183,7 +188,7 @@ impl<T: Real> Program<T> {
     ) -> Result<(), ExecutionError> {
         match kernel {
             Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers, &mut scratch.sums),
-            Kernel::Product(p) => p.run(self.isa, arena),
+            Kernel::Product(p) => p.run(self.isa, arena, &mut scratch.packing),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena)?,
@@ -304,7 +309,7 @@ fn stage<T: Real>(plan: &Plan, phase: &Phase, rows: Option<Axis>) -> Result<Stag
     for product in &phase.tiled {
         let whole = BoundProduct::bind(plan, product);
         let m = product.m.extent;
-        let tiles = (whole.size() / TILE).clamp(1, TILES).min(m);
+        let tiles = (whole.size() / TILE).min(m / TILE_ROWS).clamp(1, TILES);
         for k in 0..tiles {
             let tile = whole.rows(&(k * m / tiles..(k + 1) * m / tiles));
             let cost = tile.size() as f64;

@@ -1,0 +1,402 @@
+//! Large products with AVX-512: blocks of the result stay in registers while the summed axis goes by.
+//!
+//! The right operand is copied in strips of four vectors, the left one only where its summed axis is not contiguous.
+//! Blocks of [`DEPTH`] are summed in order, each from 0, so a number depends on the summed axis alone and not on how rows
+//! and columns were divided among tasks. (The layout is that of Goto and van de Geijn, ACM TOMS 34(3), 2008.)
+
+#![allow(unsafe_code)]
+#![allow(clippy::indexing_slicing)]
+
+use std::arch::x86_64::*;
+
+use super::packing::{DEPTH, Packing, ROWS, VECTORS};
+
+/// Rows of the result in registers.
+const HEIGHT: usize = 6;
+
+/// Vectors of the result in registers, along a row: 6 · 4 sums, 4 operands and a broadcast fill 29 of 32 registers.
+const WIDTH: usize = 4;
+
+/// With fewer rows than this a copy of the right operand does not pay.
+const WORTH_COPYING: usize = 13;
+
+/// A matrix in memory: its first element, and the distance between rows and between columns.
+#[derive(Clone, Copy)]
+pub struct Matrix<T> {
+    pub start: *mut T,
+    pub row: usize,
+    pub column: usize,
+}
+
+impl<T> Matrix<T> {
+    fn at(self, i: usize, j: usize) -> *mut T {
+        self.start.wrapping_add(i * self.row + j * self.column)
+    }
+
+    fn transposed(self) -> Self {
+        Self { start: self.start, row: self.column, column: self.row }
+    }
+}
+
+/// Numbers that fill an AVX-512 register.
+pub trait Lanes: Copy + 'static {
+    /// into = left · right, or into + left · right, for rows × columns × depth.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one else; `into`
+    /// overlaps neither operand and its columns are contiguous.
+    unsafe fn multiply(
+        extents: [usize; 3],
+        left: Matrix<Self>,
+        right: Matrix<Self>,
+        into: Matrix<Self>,
+        add: bool,
+        packing: &mut Packing,
+    );
+}
+
+/// into = left · right, or into + left · right. False where neither rows nor columns of the result are contiguous:
+/// nothing was done then.
+///
+/// # Safety
+/// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one else; `into`
+/// overlaps neither operand.
+pub unsafe fn multiply<T: Lanes>(
+    [m, n, k]: [usize; 3],
+    left: Matrix<T>,
+    right: Matrix<T>,
+    into: Matrix<T>,
+    add: bool,
+    packing: &mut Packing,
+) -> bool {
+    if into.column == 1 {
+        // SAFETY: the caller's promise.
+        unsafe { T::multiply([m, n, k], left, right, into, add, packing) };
+    } else if into.row == 1 {
+        let (left, right) = (right.transposed(), left.transposed());
+        // SAFETY: the caller's promise.
+        unsafe { T::multiply([n, m, k], left, right, into.transposed(), add, packing) };
+    } else {
+        return false;
+    }
+    true
+}
+
+/// Divides `count` into as few pieces of at most `most` as there can be, of nearly equal sizes.
+fn pieces(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pieces = count.div_ceil(most);
+    (0..pieces).map(move |i| (i * count / pieces, (i + 1) * count / pieces))
+}
+
+macro_rules! lanes {
+    ($module:ident, $t:ty, $lanes:literal, $vector:ty, $mask:ty, $zero:ident, $set:ident, $load:ident, $store:ident,
+     $read:ident, $write:ident, $fma:ident, $add:ident, $transpose:ident) => {
+        mod $module {
+            use super::*;
+
+            /// One block of the result: HEIGHT × WIDTH vectors at most, the last one masked.
+            ///
+            /// # Safety
+            /// As for [`Lanes::multiply`]; `right` has contiguous columns.
+            #[target_feature(enable = "avx512f")]
+            unsafe fn block<const R: usize, const V: usize>(
+                depth: usize,
+                left: Matrix<$t>,
+                right: Matrix<$t>,
+                into: Matrix<$t>,
+                mask: $mask,
+                add: bool,
+            ) {
+                let mut sums = [[$zero(); V]; R];
+                let mut b = right.start.cast_const();
+                let mut a = left.start.cast_const();
+                for _ in 0..depth {
+                    let mut operands = [$zero(); V];
+                    for (v, operand) in operands.iter_mut().enumerate() {
+                        // SAFETY: within the row, the last vector by its mask.
+                        *operand = unsafe {
+                            if v + 1 < V { $load(b.add(v * $lanes)) } else { $read(mask, b.add(v * $lanes)) }
+                        };
+                    }
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        // SAFETY: row r of the block.
+                        let factor = $set(unsafe { *a.add(r * left.row) });
+                        for (sum, &operand) in sums.iter_mut().zip(&operands) {
+                            *sum = $fma(factor, operand, *sum);
+                        }
+                    }
+                    b = b.wrapping_add(right.row);
+                    a = a.wrapping_add(left.column);
+                }
+                for (r, sums) in sums.iter().enumerate() {
+                    for (v, &sum) in sums.iter().enumerate() {
+                        let to = into.at(r, v * $lanes);
+                        // SAFETY: within the block, the last vector by its mask.
+                        unsafe {
+                            if v + 1 < V {
+                                $store(to, if add { $add($load(to), sum) } else { sum });
+                            } else {
+                                $write(to, mask, if add { $add($read(mask, to), sum) } else { sum });
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// A stripe of the result: some rows, and up to WIDTH vectors.
+            ///
+            /// # Safety
+            /// As for `block`.
+            #[target_feature(enable = "avx512f")]
+            unsafe fn stripe<const V: usize>(
+                [m, depth]: [usize; 2],
+                left: Matrix<$t>,
+                right: Matrix<$t>,
+                into: Matrix<$t>,
+                mask: $mask,
+                add: bool,
+            ) {
+                for (i, end) in pieces(m, HEIGHT) {
+                    let left = Matrix { start: left.at(i, 0), ..left };
+                    let into = Matrix { start: into.at(i, 0), ..into };
+                    // SAFETY: the caller's promise, for some rows.
+                    unsafe {
+                        match end - i {
+                            1 => block::<1, V>(depth, left, right, into, mask, add),
+                            2 => block::<2, V>(depth, left, right, into, mask, add),
+                            3 => block::<3, V>(depth, left, right, into, mask, add),
+                            4 => block::<4, V>(depth, left, right, into, mask, add),
+                            5 => block::<5, V>(depth, left, right, into, mask, add),
+                            _ => block::<6, V>(depth, left, right, into, mask, add),
+                        }
+                    }
+                }
+            }
+
+            /// Copies columns of the right operand in strips of up to WIDTH vectors, each with contiguous columns.
+            ///
+            /// # Safety
+            /// As for [`Lanes::multiply`].
+            #[target_feature(enable = "avx512f")]
+            unsafe fn copy(from: Matrix<$t>, depth: usize, columns: usize, to: *mut $t) {
+                let strips = || {
+                    pieces(columns.div_ceil($lanes), WIDTH)
+                        .map(|(w, end)| (w * $lanes, columns.min(end * $lanes), (end - w) * $lanes))
+                };
+                if from.column == 1 {
+                    // Along the rows, as they lie in memory.
+                    for l in 0..depth {
+                        for (start, end, width) in strips() {
+                            let to = to.wrapping_add(start * depth + l * width);
+                            for j in (start..end).step_by($lanes) {
+                                let mask = mask_of(end - j);
+                                // SAFETY: a piece of a row, by its mask.
+                                unsafe { $store(to.add(j - start), $read(mask, from.at(l, j))) };
+                            }
+                        }
+                    }
+                    return;
+                }
+                let squares = if from.row == 1 { depth / $lanes * $lanes } else { 0 };
+                for (start, end, width) in strips() {
+                    let to = to.wrapping_add(start * depth);
+                    for j in (start..end).step_by($lanes) {
+                        let whole = if end - j >= $lanes { squares } else { 0 };
+                        for l in (0..whole).step_by($lanes) {
+                            // SAFETY: a square of the operand, and its place.
+                            unsafe { $transpose(from.at(l, j), from.column, to.add(l * width + j - start), width) };
+                        }
+                        for l in whole..depth {
+                            for j in j..end.min(j + $lanes) {
+                                // SAFETY: an element of the operand, and its place.
+                                unsafe { *to.add(l * width + j - start) = *from.at(l, j) };
+                            }
+                        }
+                    }
+                }
+            }
+
+            /// Copies rows of the left operand, one after the other along the summed axis.
+            ///
+            /// # Safety
+            /// As for [`Lanes::multiply`].
+            #[target_feature(enable = "avx512f")]
+            unsafe fn copy_left(from: Matrix<$t>, rows: usize, depth: usize, to: *mut $t) {
+                let width = rows.next_multiple_of($lanes);
+                for l in 0..depth {
+                    if from.row == 1 {
+                        for i in (0..rows).step_by($lanes) {
+                            let mask = mask_of(rows - i);
+                            // SAFETY: a piece of a column, by its mask.
+                            unsafe { $store(to.add(l * width + i), $read(mask, from.at(i, l))) };
+                        }
+                    } else {
+                        for i in 0..rows {
+                            // SAFETY: an element of the operand, and its place.
+                            unsafe { *to.add(l * width + i) = *from.at(i, l) };
+                        }
+                    }
+                }
+            }
+
+            fn mask_of(left: usize) -> $mask {
+                if left >= $lanes { <$mask>::MAX } else { (1 << left) - 1 }
+            }
+
+            impl Lanes for $t {
+                unsafe fn multiply(
+                    extents: [usize; 3],
+                    left: Matrix<Self>,
+                    right: Matrix<Self>,
+                    into: Matrix<Self>,
+                    add: bool,
+                    packing: &mut Packing,
+                ) {
+                    // SAFETY: the caller's promise.
+                    unsafe { multiply(extents, left, right, into, add, packing) }
+                }
+            }
+
+            /// # Safety
+            /// As for [`Lanes::multiply`].
+            #[target_feature(enable = "avx512f")]
+            unsafe fn multiply(
+                [m, n, k]: [usize; 3],
+                left: Matrix<$t>,
+                right: Matrix<$t>,
+                into: Matrix<$t>,
+                add: bool,
+                packing: &mut Packing,
+            ) {
+                let copied = right.column != 1 || m >= WORTH_COPYING;
+                let (columns_copy, rows_copy) =
+                    (packing.right().cast::<$t>(), packing.left().cast::<$t>());
+                for (v, v_end) in pieces(n.div_ceil($lanes), VECTORS) {
+                    let (j, j_end) = (v * $lanes, n.min(v_end * $lanes));
+                    for (l, l_end) in (0..k.div_ceil(DEPTH)).map(|i| (i * DEPTH, k.min((i + 1) * DEPTH))) {
+                        let depth = l_end - l;
+                        let add = add || l > 0;
+                        let columns = Matrix { start: right.at(l, j), ..right };
+                        if copied {
+                            // SAFETY: the copy has room for DEPTH rows of VECTORS vectors.
+                            unsafe { copy(columns, depth, j_end - j, columns_copy) };
+                        }
+                        for (i, i_end) in pieces(m, ROWS) {
+                            let mut rows = Matrix { start: left.at(i, l), ..left };
+                            if left.column != 1 && n > $lanes {
+                                // SAFETY: the copy has room for ROWS × DEPTH, a multiple of the lanes.
+                                unsafe { copy_left(rows, i_end - i, depth, rows_copy) };
+                                rows = Matrix { start: rows_copy, row: 1, column: (i_end - i).next_multiple_of($lanes) };
+                            }
+                            for (w, w_end) in pieces(v_end - v, WIDTH) {
+                                let strip = if copied {
+                                    Matrix {
+                                        start: columns_copy.wrapping_add(w * $lanes * depth),
+                                        row: (w_end - w) * $lanes,
+                                        column: 1,
+                                    }
+                                } else {
+                                    Matrix { start: columns.at(0, w * $lanes), ..columns }
+                                };
+                                let mask = mask_of(j_end - j - (w_end - 1) * $lanes);
+                                let into = Matrix { start: into.at(i, j + w * $lanes), ..into };
+                                let extents = [i_end - i, depth];
+                                // SAFETY: some rows and columns of what the caller promised.
+                                unsafe {
+                                    match w_end - w {
+                                        1 => stripe::<1>(extents, rows, strip, into, mask, add),
+                                        2 => stripe::<2>(extents, rows, strip, into, mask, add),
+                                        3 => stripe::<3>(extents, rows, strip, into, mask, add),
+                                        _ => stripe::<4>(extents, rows, strip, into, mask, add),
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+
+lanes!(
+    single, f32, 16, __m512, __mmask16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, transpose_single
+);
+lanes!(
+    double, f64, 8, __m512d, __mmask8, _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
+    _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, transpose_double
+);
+
+/// Turns a square of 16 × 16: row j of `from` becomes column j of `to`.
+///
+/// # Safety
+/// `from` has 16 rows of 16 elements, `to` likewise and is written by no one else.
+#[target_feature(enable = "avx512f")]
+unsafe fn transpose_single(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+    let mut rows = [_mm512_setzero_ps(); 16];
+    for (j, row) in rows.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *row = unsafe { _mm512_loadu_ps(from.wrapping_add(j * from_row)) };
+    }
+    // Pairs, then quadruples within each quarter of a register; then the quarters themselves.
+    let mut pairs = rows;
+    for j in (0..16).step_by(2) {
+        pairs[j] = _mm512_unpacklo_ps(rows[j], rows[j + 1]);
+        pairs[j + 1] = _mm512_unpackhi_ps(rows[j], rows[j + 1]);
+    }
+    let mut fours = rows;
+    for j in (0..16).step_by(4) {
+        for i in 0..2 {
+            let (low, high) = (_mm512_castps_pd(pairs[j + i]), _mm512_castps_pd(pairs[j + i + 2]));
+            fours[j + 2 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            fours[j + 2 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    }
+    for j in 0..4 {
+        let [a, b, c, d] = [fours[j], fours[j + 4], fours[j + 8], fours[j + 12]];
+        let low = [_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0x88>(c, d)];
+        let high = [_mm512_shuffle_f32x4::<0xdd>(a, b), _mm512_shuffle_f32x4::<0xdd>(c, d)];
+        for (place, row) in [
+            (j, _mm512_shuffle_f32x4::<0x88>(low[0], low[1])),
+            (j + 4, _mm512_shuffle_f32x4::<0x88>(high[0], high[1])),
+            (j + 8, _mm512_shuffle_f32x4::<0xdd>(low[0], low[1])),
+            (j + 12, _mm512_shuffle_f32x4::<0xdd>(high[0], high[1])),
+        ] {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(to.wrapping_add(place * to_row), row) };
+        }
+    }
+}
+
+/// Turns a square of 8 × 8: row j of `from` becomes column j of `to`.
+///
+/// # Safety
+/// `from` has 8 rows of 8 elements, `to` likewise and is written by no one else.
+#[target_feature(enable = "avx512f")]
+unsafe fn transpose_double(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+    let mut rows = [_mm512_setzero_pd(); 8];
+    for (j, row) in rows.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *row = unsafe { _mm512_loadu_pd(from.wrapping_add(j * from_row)) };
+    }
+    let mut pairs = rows;
+    for j in (0..8).step_by(2) {
+        pairs[j] = _mm512_unpacklo_pd(rows[j], rows[j + 1]);
+        pairs[j + 1] = _mm512_unpackhi_pd(rows[j], rows[j + 1]);
+    }
+    for j in 0..2 {
+        let [a, b, c, d] = [pairs[j], pairs[j + 2], pairs[j + 4], pairs[j + 6]];
+        let low = [_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0x88>(c, d)];
+        let high = [_mm512_shuffle_f64x2::<0xdd>(a, b), _mm512_shuffle_f64x2::<0xdd>(c, d)];
+        for (place, row) in [
+            (j, _mm512_shuffle_f64x2::<0x88>(low[0], low[1])),
+            (j + 2, _mm512_shuffle_f64x2::<0x88>(high[0], high[1])),
+            (j + 4, _mm512_shuffle_f64x2::<0xdd>(low[0], low[1])),
+            (j + 6, _mm512_shuffle_f64x2::<0xdd>(high[0], high[1])),
+        ] {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_pd(to.wrapping_add(place * to_row), row) };
+        }
+    }
+}

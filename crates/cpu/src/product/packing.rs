@@ -1,0 +1,39 @@
+//! Room for copies of a product's operands.
+
+/// How much of the summed axis is taken at once.
+pub const DEPTH: usize = 128;
+
+/// Rows of the left operand taken at once.
+pub const ROWS: usize = 192;
+
+/// Vectors of the right operand's columns taken at once: with the depth, 512 KiB, which stay in the second cache.
+pub const VECTORS: usize = 64;
+
+/// A cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Copies of operands, a thread's own.
+pub struct Packing {
+    right: Vec<Line>,
+    left: Vec<Line>,
+}
+
+impl Packing {
+    /// Room for any product.
+    pub fn new() -> Self {
+        let lines = |bytes: usize| vec![Line([0; 64]); bytes / 64];
+        Self { right: lines(DEPTH * VECTORS * 64), left: lines(DEPTH * ROWS * size_of::<f64>()) }
+    }
+
+    /// Where the right operand goes: `DEPTH` rows of `VECTORS` vectors of 64 bytes.
+    pub fn right(&mut self) -> *mut u8 {
+        self.right.as_mut_ptr().cast()
+    }
+
+    /// Where the left operand goes: `DEPTH` rows of `ROWS` numbers.
+    pub fn left(&mut self) -> *mut u8 {
+        self.left.as_mut_ptr().cast()
+    }
+}
