@@ -107,6 +107,14 @@ macro_rules! lanes {
                 mask: $mask,
                 add: bool,
             ) {
+                if add {
+                    // What is added to comes into the cache meanwhile.
+                    for r in 0..R {
+                        for v in 0..V {
+                            _mm_prefetch::<_MM_HINT_T0>(into.at(r, v * $lanes).cast());
+                        }
+                    }
+                }
                 let mut sums = [[$zero(); V]; R];
                 let mut b = right.start.cast_const();
                 let mut a = left.start.cast_const();
@@ -178,6 +186,7 @@ macro_rules! lanes {
             /// # Safety
             /// As for [`Lanes::multiply`].
             #[target_feature(enable = "avx512f")]
+            #[inline(never)]
             unsafe fn copy(from: Matrix<$t>, depth: usize, columns: usize, to: *mut $t) {
                 let strips = || {
                     pieces(columns.div_ceil($lanes), WIDTH)
@@ -221,6 +230,7 @@ macro_rules! lanes {
             /// # Safety
             /// As for [`Lanes::multiply`].
             #[target_feature(enable = "avx512f")]
+            #[inline(never)]
             unsafe fn copy_left(from: Matrix<$t>, rows: usize, depth: usize, to: *mut $t) {
                 let width = rows.next_multiple_of($lanes);
                 for l in 0..depth {
