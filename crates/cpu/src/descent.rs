@@ -314,7 +314,7 @@ impl<T: Real> CpuDescent<T> {
                     }
                 }
                 let scale = this.scale(thread, threads, &barrier);
-                let stride = Stride { rate: m.rate, count: this.made + k as u64 + 1, scale };
+                let stride = Stride::new(m.rate, this.made + k as u64 + 1, scale);
                 if !this.update(thread, threads, stride) {
                     good.store(false, Ordering::Relaxed);
                 }

@@ -105,16 +105,23 @@ pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T]
 /// Σ of a slice: sixteen sums side by side, then in f64.
 #[inline(always)]
 pub fn sum<T: Real>(x: &[T]) -> f64 {
-    let mut lanes = [T::ZERO; 16];
-    let chunks = x.chunks_exact(16);
-    let rest = chunks.remainder();
+    let (chunks, rest) = x.as_chunks::<16>();
+    let tail: f64 = rest.iter().map(|v| v.to_f64()).sum();
+    let Some((first, chunks)) = chunks.split_first() else { return tail };
+    let mut lanes = *first;
     for chunk in chunks {
         for (l, &v) in lanes.iter_mut().zip(chunk) {
             *l = *l + v;
         }
     }
-    let tail: f64 = rest.iter().map(|v| v.to_f64()).sum();
-    lanes.iter().map(|l| l.to_f64()).sum::<f64>() + tail
+    let mut fours = [0.0; 4];
+    for part in lanes.as_chunks::<4>().0 {
+        for (f, l) in fours.iter_mut().zip(part) {
+            *f += l.to_f64();
+        }
+    }
+    let [a, b, c, d] = fours;
+    (a + c) + (b + d) + tail
 }
 
 /// The largest of a slice and `start`; NaN if any is.

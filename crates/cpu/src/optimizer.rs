@@ -12,10 +12,18 @@ use crate::math::Real;
 pub struct Stride {
     /// How far.
     pub rate: f64,
-    /// The number of this step, from 1.
-    pub count: u64,
     /// What the gradient is multiplied by.
     pub scale: f64,
+    /// 1 − β₁ᵗ and 1 − β₂ᵗ at step t.
+    corrections: [f64; 2],
+}
+
+impl Stride {
+    /// The stride of a step, numbered from 1.
+    pub fn new(rate: f64, count: u64, scale: f64) -> Self {
+        let steps = i32::try_from(count).unwrap_or(i32::MAX);
+        Self { rate, scale, corrections: [BETA1, BETA2].map(|b| 1.0 - b.powi(steps)) }
+    }
 }
 
 #[inline(always)]
@@ -28,8 +36,7 @@ fn update_body<T: Real, const FMA: bool>(
     second: &mut [T],
 ) -> bool {
     let t = T::from_f64;
-    let steps = i32::try_from(stride.count).unwrap_or(i32::MAX);
-    let (correction1, correction2) = (1.0 - BETA1.powi(steps), 1.0 - BETA2.powi(steps));
+    let [correction1, correction2] = stride.corrections;
     let scale = t(stride.scale);
     // NaN once a gradient is NaN or infinite.
     let mut check = [T::ZERO; 16];

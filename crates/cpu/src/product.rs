@@ -115,7 +115,7 @@ impl BoundProduct {
         let last = |rows: usize, columns: usize, [r, c]: [usize; 2]| {
             (rows.saturating_sub(1)) * r + (columns.saturating_sub(1)) * c + 1
         };
-        if k == 0 || m * n * k <= SMALL {
+        if k == 0 || isa != Isa::Avx512 && m * n * k <= SMALL {
             // SAFETY: the plan gives this task its result alone, and its operands are not written meanwhile; the three
             // do not overlap (see `Arena`).
             let (left, right, into) = unsafe {

@@ -4,7 +4,7 @@
 // Registers and loads are numbered by `bind`, which sizes their tables.
 #![allow(clippy::indexing_slicing)]
 
-use fe_graph::plan::{Fold, Load, Map, Plan, Region, View};
+use fe_graph::plan::{ALIGNMENT, Fold, Load, Map, Plan, Region, View};
 
 use crate::arena::Arena;
 use crate::elementwise;
@@ -38,6 +38,12 @@ enum Filling<T> {
     Strided {
         start: usize,
         strides: Vec<usize>,
+    },
+    /// Offsets of all elements, where the space is no more than a block.
+    Listed {
+        start: usize,
+        offsets: Vec<usize>,
+        span: usize,
     },
 }
 
@@ -90,6 +96,9 @@ pub struct BoundRegion<T> {
     folds: Vec<BoundFold>,
     /// Whether the innermost dimension is run through by itself.
     by_rows: bool,
+    /// Whether instructions may run on to the end of a vector: every operand and result is a buffer of its own then,
+    /// which memory is rounded up for.
+    rounded: bool,
     /// Registers needed.
     pub registers: usize,
     /// Running sums needed.
@@ -157,8 +166,13 @@ impl<T: Real> BoundRegion<T> {
             steps: vec![],
             folds: vec![],
             by_rows,
+            rounded: false,
             registers: 0,
             sums: 0,
+        };
+        let mut whole = true;
+        let mut is_whole = |view: &View| {
+            whole &= view.offset == 0 && plan.buffers.get(view.buffer).is_some_and(|b| b.size == size);
         };
         let mut place: Vec<Source> = vec![];
         let mut registers = Registers::default();
@@ -176,13 +190,25 @@ impl<T: Real> BoundRegion<T> {
                         bound.constants.push(Fill { register, filling: Filling::Same(start) });
                         Source::Register(register)
                     } else if strides == natural {
+                        is_whole(view);
                         Source::Memory(start)
                     } else if by_rows && strides.last() == Some(&1) {
                         bound.rows.push(RowLoad { start, strides });
                         Source::Row(bound.rows.len() - 1)
                     } else {
                         let register = registers.take();
-                        bound.fills.push(Fill { register, filling: Filling::Strided { start, strides } });
+                        let filling = if size <= BLOCK && !by_rows {
+                            let offsets: Vec<usize> = (0..size)
+                                .map(|k| {
+                                    offset(&bound.dims, &strides, k / inner) + k % inner * strides.last().unwrap_or(&0)
+                                })
+                                .collect();
+                            let span = offsets.iter().max().map_or(0, |m| m + 1);
+                            Filling::Listed { start, offsets, span }
+                        } else {
+                            Filling::Strided { start, strides }
+                        };
+                        bound.fills.push(Fill { register, filling });
                         Source::Register(register)
                     }
                 }
@@ -206,6 +232,7 @@ impl<T: Real> BoundRegion<T> {
         let mut stored: Vec<Option<usize>> = vec![None; loads + region.code.len()];
         let mut copies = vec![];
         for (value, view) in &region.stores {
+            is_whole(view);
             let start = start_of(plan, view);
             if *value >= loads && stored[*value].is_none() {
                 stored[*value] = Some(start);
@@ -253,6 +280,7 @@ impl<T: Real> BoundRegion<T> {
             });
         }
         bound.registers = registers.count;
+        bound.rounded = whole && !by_rows;
         bound
     }
 }
@@ -365,7 +393,7 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
             Filling::Number(v) => out.fill(*v),
             // SAFETY: loads are not written while the region runs.
             Filling::Same(at) => out.fill(unsafe { arena.read(*at, 1) }[0]),
-            Filling::Strided { .. } => {}
+            Filling::Strided { .. } | Filling::Listed { .. } => {}
         }
     }
     let start = |f: &BoundFold| if f.fold == Fold::Sum { 0.0 } else { f64::NEG_INFINITY };
@@ -386,7 +414,15 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
         while begin < inner {
             let length = (inner - begin).min(BLOCK);
             let at = row * inner + begin;
+            let rounded = if region.rounded { length.next_multiple_of(ALIGNMENT) } else { length };
             for Fill { register, filling } in &region.fills {
+                if let Filling::Listed { start, offsets, span } = filling {
+                    // SAFETY: loads are not written while the region runs.
+                    let from = unsafe { arena.read(*start, *span) };
+                    for (o, &k) in scratch[register * BLOCK..][..length].iter_mut().zip(offsets) {
+                        *o = from[k];
+                    }
+                }
                 if let Filling::Strided { start, strides } = filling {
                     // Along a row that it does not follow, a load is the same: filled at the row's first block.
                     let same = region.by_rows && strides.last() == Some(&0);
@@ -404,7 +440,7 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
                 }
             }
             let registers = scratch.as_mut_ptr();
-            let read = |source: Source| -> &[T] {
+            let read = |source: Source, length: usize| -> &[T] {
                 match source {
                     Source::Register(r) => {
                         debug_assert!((r + 1) * BLOCK <= region.registers * BLOCK);
@@ -423,18 +459,19 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
                 }
             };
             for step in &region.steps {
-                let [a, b, c] = step.operands.map(read);
+                let [a, b, c] = step.operands;
+                let (a, b, c) = (read(a, rounded), read(b, rounded), read(c, rounded));
                 let out = match step.into {
                     // SAFETY: as in `read`: this register is no operand's.
-                    Source::Register(r) => unsafe { std::slice::from_raw_parts_mut(registers.add(r * BLOCK), length) },
+                    Source::Register(r) => unsafe { std::slice::from_raw_parts_mut(registers.add(r * BLOCK), rounded) },
                     // SAFETY: a store's place is its own, and no operand's.
-                    Source::Memory(start) => unsafe { arena.write(start + at, length) },
+                    Source::Memory(start) => unsafe { arena.write(start + at, rounded) },
                     Source::Row(_) => continue,
                 };
                 elementwise::apply::<T, FMA>(step.map, out, a, b, c);
             }
             for (f, carried) in region.folds.iter().zip(&mut carried) {
-                fold(f, arena, at, read(f.value), carried, sums);
+                fold(f, arena, at, read(f.value, length), carried, sums);
             }
             begin += length;
         }

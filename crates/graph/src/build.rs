@@ -355,6 +355,10 @@ impl Graph {
         } else if let Some(n) = self.unary_of(y, Unary::Neg) {
             let c = self.contract(x, n, &over);
             self.neg(c)
+        } else if let Some(pair) = self.renaming(x, y, &over) {
+            self.rename(x, &[pair])
+        } else if let Some(pair) = self.renaming(y, x, &over) {
+            self.rename(y, &[pair])
         } else {
             let axes = axis::difference(&axis::union(self.axes_of(x), self.axes_of(y)), &over);
             self.push(Op::Contract(over), vec![x, y], axes)
@@ -363,6 +367,19 @@ impl Graph {
             result = self.mul(f, result);
         }
         self.broadcast_to(result, &target)
+    }
+
+    /// The axis and its new name, where a contraction of x with an identity matrix says no more than that.
+    fn renaming(&self, x: NodeId, identity: NodeId, over: &[Axis]) -> Option<(Axis, Axis)> {
+        let &[from] = over else { return None };
+        let &[a, b] = self.axes_of(identity) else { return None };
+        let to = if a == from { b } else { a };
+        let mut node = self.node(identity);
+        if let (Op::Rename(_), &[inner]) = (&node.op, node.inputs.as_slice()) {
+            node = self.node(inner);
+        }
+        let Op::Literal(tensor) = &node.op else { return None };
+        (!self.has_axis(x, to) && tensor.is_identity()).then_some((from, to))
     }
 
     /// Repeats along every axis of `axes` that the operand lacks.

@@ -34,6 +34,12 @@ impl Tensor {
         self.values.first().copied().unwrap_or(f64::NAN)
     }
 
+    /// Whether this is a matrix with ones along its diagonal and zeros elsewhere.
+    pub fn is_identity(&self) -> bool {
+        let &[n, m] = self.shape.as_slice() else { return false };
+        n == m && self.values.iter().enumerate().all(|(k, &v)| v == if k % (n + 1) == 0 { 1.0 } else { 0.0 })
+    }
+
     /// How many values.
     pub fn len(&self) -> usize {
         self.values.len()

@@ -279,8 +279,7 @@ macro_rules! lanes {
                 packing: &mut Packing,
             ) {
                 let copied = right.column != 1 || m >= WORTH_COPYING;
-                let (columns_copy, rows_copy) =
-                    (packing.right().cast::<$t>(), packing.left().cast::<$t>());
+                let (columns_copy, rows_copy) = (packing.right().cast::<$t>(), packing.left().cast::<$t>());
                 for (v, v_end) in pieces(n.div_ceil($lanes), VECTORS) {
                     let (j, j_end) = (v * $lanes, n.min(v_end * $lanes));
                     for (l, l_end) in (0..k.div_ceil(DEPTH)).map(|i| (i * DEPTH, k.min((i + 1) * DEPTH))) {
@@ -296,7 +295,8 @@ macro_rules! lanes {
                             if left.column != 1 && n > $lanes {
                                 // SAFETY: the copy has room for ROWS × DEPTH, a multiple of the lanes.
                                 unsafe { copy_left(rows, i_end - i, depth, rows_copy) };
-                                rows = Matrix { start: rows_copy, row: 1, column: (i_end - i).next_multiple_of($lanes) };
+                                rows =
+                                    Matrix { start: rows_copy, row: 1, column: (i_end - i).next_multiple_of($lanes) };
                             }
                             for (w, w_end) in pieces(v_end - v, WIDTH) {
                                 let strip = if copied {
@@ -330,12 +330,36 @@ macro_rules! lanes {
 }
 
 lanes!(
-    single, f32, 16, __m512, __mmask16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, transpose_single
+    single,
+    f32,
+    16,
+    __m512,
+    __mmask16,
+    _mm512_setzero_ps,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps,
+    _mm512_fmadd_ps,
+    _mm512_add_ps,
+    transpose_single
 );
 lanes!(
-    double, f64, 8, __m512d, __mmask8, _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
-    _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, transpose_double
+    double,
+    f64,
+    8,
+    __m512d,
+    __mmask8,
+    _mm512_setzero_pd,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_maskz_loadu_pd,
+    _mm512_mask_storeu_pd,
+    _mm512_fmadd_pd,
+    _mm512_add_pd,
+    transpose_double
 );
 
 /// Turns a square of 16 × 16: row j of `from` becomes column j of `to`.

@@ -22,11 +22,12 @@ impl Generator {
     pub(super) fn new(key: NoiseKey) -> Self {
         let key = mix(mix(mix(key.seed) ^ key.site.0) ^ key.step);
         let (mut low, mut high) = (key as u32, (key >> 32) as u32);
-        let rounds = [(); 10].map(|()| {
-            let keys = [u64::from(low), u64::from(high)];
+        // A loop, for `map` is a call and would leave the vector code.
+        let mut rounds = [[0; 2]; 10];
+        for keys in &mut rounds {
+            *keys = [u64::from(low), u64::from(high)];
             (low, high) = (low.wrapping_add(0x9e37_79b9), high.wrapping_add(0xbb67_ae85));
-            keys
-        });
+        }
         Self { rounds }
     }
 

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use super::fuse::{Group, Groups, is_direct};
 use super::lower::{Axes, Class, Id, Lowered, Operation, Stored, Value};
 use super::{
-    Buffer, Conditions, Folding, Instruction, Load, Loop, Map, Phase, Plan, Product, Region, Slot, View, Work,
+    ALIGNMENT, Buffer, Conditions, Folding, Instruction, Load, Loop, Map, Phase, Plan, Product, Region, Slot, View,
+    Work,
 };
 use crate::axis::{self, Axis};
 use crate::graph::Graph;
 use crate::op::Origin;
 use crate::tensor::Tensor;
-
-/// Buffers start at multiples of this many elements: a cache line of f32.
-const ALIGNMENT: usize = 16;
 
 struct Assignment<'a> {
     lowered: &'a Lowered,
