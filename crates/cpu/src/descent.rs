@@ -369,7 +369,8 @@ impl<T: Real> CpuDescent<T> {
 impl<T: Real> Descending for CpuDescent<T> {
     fn advance(&mut self, moves: &[Move]) -> Result<Advance, ExecutionError> {
         let before = self.snapshot();
-        let mut outputs = vec![];
+        let width: usize = self.outputs.iter().map(|o| o.1.iter().map(|a| a.1).product::<usize>()).sum();
+        let mut outputs = Vec::with_capacity(width * moves.len());
         let (made, finite) = self.run(moves, &mut outputs)?;
         if !finite {
             // Noise is keyed and sums have one order, so the steps before come out the same again.
@@ -402,5 +403,11 @@ impl<T: Real> Descending for CpuDescent<T> {
             tensor.permuted(&back).map_or(tensor.values, |t| t.values)
         };
         self.parameters.iter().map(read).collect()
+    }
+
+    fn density(&self) -> Option<f64> {
+        let met = self.loaded.scratch.iter().map(Scratch::met);
+        let (entries, spikes) = met.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        (entries > 0).then(|| spikes as f64 / entries as f64)
     }
 }

@@ -19,19 +19,19 @@ struct Walk<const N: usize> {
 impl<const N: usize> Walk<N> {
     fn places(&self, mut visit: impl FnMut([usize; N])) {
         let size: usize = self.dims.iter().map(|d| d.0).product();
-        let mut index = vec![0usize; self.dims.len()];
         let mut places = self.starts;
-        for _ in 0..size {
+        for next in 1..=size {
             visit(places);
-            for (i, (extent, strides)) in index.iter_mut().zip(&self.dims).rev() {
-                *i += 1;
+            // Dimensions that are through, the innermost first, go back to their start.
+            let mut through = next;
+            for (extent, strides) in self.dims.iter().rev() {
                 for (p, s) in places.iter_mut().zip(strides) {
                     *p += s;
                 }
-                if *i < *extent {
+                if !through.is_multiple_of(*extent) {
                     break;
                 }
-                *i = 0;
+                through /= extent;
                 for (p, s) in places.iter_mut().zip(strides) {
                     *p -= s * extent;
                 }

@@ -6,7 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod blocked;
-mod packing;
+mod workspace;
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::isa::{Isa, vectorized};
 use crate::math::Real;
 #[cfg(target_arch = "x86_64")]
 pub use crate::product::blocked::Lanes;
-pub use crate::product::packing::Packing;
+pub use crate::product::workspace::Workspace;
 use crate::region::start_of;
 
 /// Numbers that fill a vector register; nothing is asked of them on this processor.
@@ -79,7 +79,7 @@ impl BoundProduct {
     }
 
     /// Runs it.
-    pub fn run<T: Real>(&self, isa: Isa, arena: &Arena<T>, packing: &mut Packing) {
+    pub fn run<T: Real>(&self, isa: Isa, arena: &Arena<T>, workspace: &mut Workspace) {
         let outer: usize = self.outer.iter().map(|l| l.extent).product();
         let summed: usize = self.summed.iter().map(|l| l.extent).product();
         if self.m.extent * self.n.extent == 0 {
@@ -88,10 +88,10 @@ impl BoundProduct {
         for i in 0..outer {
             let starts = step(self.starts, &self.outer, i);
             if summed * self.k.extent == 0 {
-                self.one(isa, arena, starts, (false, 0), packing);
+                self.one(isa, arena, starts, (false, 0), workspace);
             }
             for j in 0..summed {
-                self.one(isa, arena, step(starts, &self.summed, j), (j > 0, self.k.extent), packing);
+                self.one(isa, arena, step(starts, &self.summed, j), (j > 0, self.k.extent), workspace);
             }
         }
     }
@@ -102,7 +102,7 @@ impl BoundProduct {
         arena: &Arena<T>,
         starts: [usize; 3],
         (add, k): (bool, usize),
-        packing: &mut Packing,
+        workspace: &mut Workspace,
     ) {
         let (m, n) = (self.m.extent, self.n.extent);
         let shape = Shape {
@@ -130,7 +130,7 @@ impl BoundProduct {
         }
         // SAFETY: as above.
         let left = unsafe { arena.read(starts[0], last(m, k, shape.left)) };
-        if self.sparse && density(left, &shape) < SPARSE {
+        if self.sparse && spiking(left, &shape, workspace) < SPARSE {
             // SAFETY: as above.
             let (right, into) = unsafe {
                 (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into)))
@@ -152,7 +152,7 @@ impl BoundProduct {
             let (left, right) = (matrix(0, shape.left), matrix(1, shape.right));
             // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
             // neither operand; the processor has AVX-512.
-            if unsafe { blocked::multiply(shape.extents, left, right, matrix(2, shape.into), add, packing) } {
+            if unsafe { blocked::multiply(shape.extents, left, right, matrix(2, shape.into), add, workspace) } {
                 return;
             }
         }
@@ -240,8 +240,8 @@ vectorized!(
     fn small<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = small_body
 );
 
-/// The part of the left operand that is not 0.
-fn density<T: Real>(left: &[T], shape: &Shape) -> f64 {
+/// The part of the left operand that is not 0, which is also counted.
+fn spiking<T: Real>(left: &[T], shape: &Shape, workspace: &mut Workspace) -> f64 {
     let [m, _, k] = shape.extents;
     let mut spikes = 0usize;
     // Along the unit stride, whichever it is.
@@ -255,6 +255,8 @@ fn density<T: Real>(left: &[T], shape: &Shape) -> f64 {
             (0..inner).map(|l| usize::from(row[l * step] != T::ZERO)).sum::<usize>()
         };
     }
+    workspace.spikes += spikes as u64;
+    workspace.entries += (m * k) as u64;
     spikes as f64 / (m * k).max(1) as f64
 }
 

@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::index::{Gather, Scatter};
 use crate::isa::Isa;
 use crate::math::Real;
-use crate::product::{BoundProduct, Packing};
+use crate::product::{BoundProduct, Workspace};
 use crate::random::{BoundArrivals, BoundNoise, Key};
 use crate::region::{BLOCK, BoundRegion};
 use crate::sampling::ArrivalScratch;
@@ -60,7 +60,7 @@ pub struct Scratch<T> {
     arrivals: ArrivalScratch<T>,
     totals: Vec<f64>,
     sums: Vec<f64>,
-    packing: Packing,
+    workspace: Workspace,
 }
 
 /// A plan with its work bound to memory.
@@ -89,6 +89,13 @@ pub enum Part {
 fn price(cost: Cost) -> f64 {
     // A matrix product's additions run in vectors of sixteen or so; a loop's cost more for their loads and stores.
     cost.product_flops as f64 / 2.0 + cost.element_flops as f64 * 2.0 + cost.moved as f64
+}
+
+impl<T> Scratch<T> {
+    /// Entries of sampled counts that products looked at, and how many of them were not 0.
+    pub fn met(&self) -> (u64, u64) {
+        (self.workspace.entries, self.workspace.spikes)
+    }
 }
 
 impl<T: Real> Program<T> {
@@ -146,7 +153,7 @@ impl<T: Real> Program<T> {
             arrivals: ArrivalScratch::default(),
             totals: vec![],
             sums: vec![0.0; self.sums],
-            packing: Packing::new(),
+            workspace: Workspace::new(),
         }
     }
 
@@ -188,7 +195,7 @@ impl<T: Real> Program<T> {
     ) -> Result<(), ExecutionError> {
         match kernel {
             Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers, &mut scratch.sums),
-            Kernel::Product(p) => p.run(self.isa, arena, &mut scratch.packing),
+            Kernel::Product(p) => p.run(self.isa, arena, &mut scratch.workspace),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena)?,

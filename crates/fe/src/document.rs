@@ -51,6 +51,7 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
         optimizer: Some(fit.method.clone()),
         executor: Some(setting.executor),
         threads: Some(setting.threads as u64),
+        density: fit.density,
         objective: program.objective.text.clone(),
         objective_value: f.objective,
         schema: report::SCHEMA,

@@ -79,4 +79,10 @@ pub trait Descending: Send {
 
     /// The parameters now, over sorted axes.
     fn values(&self) -> Vec<Vec<f64>>;
+
+    /// The part of sampled counts that was not 0, over all matrix products with them so far; none where there are no such
+    /// products, or the executor does not look.
+    fn density(&self) -> Option<f64> {
+        None
+    }
 }

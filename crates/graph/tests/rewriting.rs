@@ -293,3 +293,22 @@ fn samples_pass_through_layouts() {
         }
     }
 }
+
+#[test]
+fn a_contraction_with_an_identity_is_a_new_name() {
+    let mut g = Graph::new();
+    let [a, b, c] = ["A", "B", "C"].map(|name| Axis { id: g.add_axis(name, 2), primes: 0 });
+    let x = g.input("x", &[a, b]).1;
+    let tensor = |values: [f64; 4]| Tensor::new(vec![2, 2], values.to_vec()).unwrap();
+    let identity = g.literal(tensor([1.0, 0.0, 0.0, 1.0]), &[b, c]);
+    let renamed = g.rename(x, &[(b, c)]);
+    assert_eq!(g.contract(x, identity, &[b]), renamed);
+    assert_eq!(g.contract(identity, x, &[b]), renamed);
+    // A matrix that is not the identity, and an axis that x has already, stay products.
+    let other = g.literal(tensor([1.0, 0.0, 0.5, 1.0]), &[b, c]);
+    let with_a = g.literal(tensor([1.0, 0.0, 0.0, 1.0]), &[a, b]);
+    for factor in [other, with_a] {
+        let product = g.contract(x, factor, &[b]);
+        assert!(matches!(g.node(product).op, Op::Contract(_)));
+    }
+}

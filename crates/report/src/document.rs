@@ -40,6 +40,10 @@ pub struct Document {
     /// Threads used.
     #[serde(default)]
     pub threads: Option<u64>,
+    /// The part of sampled counts that was not 0 in the fit's matrix products with them, where the executor looked: what
+    /// decides whether those products ran on the spikes alone.
+    #[serde(default)]
+    pub density: Option<f64>,
     /// The objective as an expression in distortion, rate and energy.
     pub objective: String,
     /// The value of that objective: the number that was minimised.

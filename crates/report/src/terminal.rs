@@ -51,6 +51,7 @@ fn heading(page: &mut Page, document: &Document) {
     });
     facts.push(duration(document.seconds));
     facts.extend(document.executor.clone());
+    facts.extend(document.density.map(|part| format!("{} of counts not 0", percent(part))));
     facts.extend(document.threads.map(|threads| plural(threads, "thread")));
     // Lines are broken between facts, after the point.
     let facts: Vec<String> = facts.iter().map(|fact| fact.replace(' ', NO_BREAK)).collect();

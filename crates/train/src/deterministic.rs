@@ -248,7 +248,7 @@ fn finished(
     setting: Setting,
 ) -> Fitted {
     let extra = Setting { extra: setting.extra, ..Setting::default() };
-    Fitted { values, steps, converged, test, interrupted, notes, trace, extra }
+    Fitted { values, steps, converged, test, interrupted, notes, trace, density: None, extra }
 }
 
 /// The sums of terms and energies of one evaluation, per row.

@@ -114,6 +114,14 @@ impl Engine {
         }
     }
 
+    /// The part of sampled counts that was not 0 in matrix products, where the executor looked.
+    pub fn density(&self) -> Option<f64> {
+        match self {
+            Self::Resident(engine, _) => engine.density(),
+            Self::Hosted(_) => None,
+        }
+    }
+
     /// The parameters now.
     pub fn values(&self) -> Values {
         match self {

@@ -126,6 +126,8 @@ pub struct Fit {
     pub interrupted: bool,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// The part of sampled counts that was not 0 in matrix products, where the executor looked.
+    pub density: Option<f64>,
     /// The course of the fit.
     pub trace: Vec<TracePoint>,
     /// Over training rows.
@@ -145,6 +147,7 @@ pub(crate) struct Fitted {
     pub interrupted: bool,
     pub notes: Vec<String>,
     pub trace: Vec<TracePoint>,
+    pub density: Option<f64>,
     /// Inputs that belong to the fit: the anchors of joint Gaussians.
     pub extra: Setting,
 }
@@ -306,6 +309,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
+        density: fitted.density,
         figures,
         heldout,
         posterior,

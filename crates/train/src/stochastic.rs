@@ -142,7 +142,9 @@ pub(crate) fn run(
         (converged, test) = convergence::settled(&history);
     }
     let extra = Setting { extra: base.extra, ..Setting::default() };
-    Ok(Fitted { values, steps: done, converged: converged && !interrupted, test, interrupted, notes, trace, extra })
+    let density = engine.density();
+    let converged = converged && !interrupted;
+    Ok(Fitted { values, steps: done, converged, test, interrupted, notes, trace, density, extra })
 }
 
 fn chosen(train: &[u64], places: &[usize]) -> Vec<u64> {

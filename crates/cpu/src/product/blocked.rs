@@ -9,7 +9,7 @@
 
 use std::arch::x86_64::*;
 
-use super::packing::{DEPTH, Packing, ROWS, VECTORS};
+use super::workspace::{DEPTH, ROWS, VECTORS, Workspace};
 
 /// Rows of the result in registers.
 const HEIGHT: usize = 6;
@@ -51,7 +51,7 @@ pub trait Lanes: Copy + 'static {
         right: Matrix<Self>,
         into: Matrix<Self>,
         add: bool,
-        packing: &mut Packing,
+        workspace: &mut Workspace,
     );
 }
 
@@ -67,15 +67,15 @@ pub unsafe fn multiply<T: Lanes>(
     right: Matrix<T>,
     into: Matrix<T>,
     add: bool,
-    packing: &mut Packing,
+    workspace: &mut Workspace,
 ) -> bool {
     if into.column == 1 {
         // SAFETY: the caller's promise.
-        unsafe { T::multiply([m, n, k], left, right, into, add, packing) };
+        unsafe { T::multiply([m, n, k], left, right, into, add, workspace) };
     } else if into.row == 1 {
         let (left, right) = (right.transposed(), left.transposed());
         // SAFETY: the caller's promise.
-        unsafe { T::multiply([n, m, k], left, right, into.transposed(), add, packing) };
+        unsafe { T::multiply([n, m, k], left, right, into.transposed(), add, workspace) };
     } else {
         return false;
     }
@@ -260,10 +260,10 @@ macro_rules! lanes {
                     right: Matrix<Self>,
                     into: Matrix<Self>,
                     add: bool,
-                    packing: &mut Packing,
+                    workspace: &mut Workspace,
                 ) {
                     // SAFETY: the caller's promise.
-                    unsafe { multiply(extents, left, right, into, add, packing) }
+                    unsafe { multiply(extents, left, right, into, add, workspace) }
                 }
             }
 
@@ -276,10 +276,10 @@ macro_rules! lanes {
                 right: Matrix<$t>,
                 into: Matrix<$t>,
                 add: bool,
-                packing: &mut Packing,
+                workspace: &mut Workspace,
             ) {
                 let copied = right.column != 1 || m >= WORTH_COPYING;
-                let (columns_copy, rows_copy) = (packing.right().cast::<$t>(), packing.left().cast::<$t>());
+                let (columns_copy, rows_copy) = (workspace.right().cast::<$t>(), workspace.left().cast::<$t>());
                 for (v, v_end) in pieces(n.div_ceil($lanes), VECTORS) {
                     let (j, j_end) = (v * $lanes, n.min(v_end * $lanes));
                     for (l, l_end) in (0..k.div_ceil(DEPTH)).map(|i| (i * DEPTH, k.min((i + 1) * DEPTH))) {
@@ -432,5 +432,98 @@ unsafe fn transpose_double(from: *const f64, from_row: usize, to: *mut f64, to_r
             // SAFETY: the caller's promise.
             unsafe { _mm512_storeu_pd(to.wrapping_add(place * to_row), row) };
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    /// Small multiples of 1/8: sums of their products are exact in f32.
+    fn numbers(count: usize, mut state: u32) -> Vec<f64> {
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            f64::from(state % 17) / 8.0 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    fn check<T: Lanes>(from: impl Fn(f64) -> T, to: impl Fn(T) -> f64) {
+        let (a, b) = (numbers(900 * 300, 1), numbers(900 * 300, 2));
+        let mut of_t: [Vec<T>; 2] = [&a, &b].map(|v| v.iter().map(|&x| from(x)).collect());
+        let mut workspace = Workspace::new();
+        let shapes = [
+            (1, 1, 1),
+            (7, 5, 3),
+            (13, 17, 300),
+            (200, 70, 40),
+            (33, 129, 257),
+            (6, 64, 128),
+            (50, 49, 129),
+            (300, 31, 16),
+            (16, 16, 16),
+            (20, 32, 48),
+            (5, 1100, 9),
+            (900, 3, 20),
+        ];
+        for (m, n, k) in shapes {
+            for code in 0..16 {
+                let way = |bit: u32| code >> bit & 1 == 1;
+                let (left, right) = (if way(0) { (1, m) } else { (k, 1) }, if way(1) { (1, k) } else { (n, 1) });
+                let (into, add) = (if way(2) { (1, m + 2) } else { (n + 3, 1) }, way(3));
+                let mut out: Vec<T> = (0..(m + 3) * (n + 3)).map(|_| from(9.0)).collect();
+                let [left_t, right_t] = &mut of_t;
+                let matrix = |v: &mut [T], (row, column)| Matrix { start: v.as_mut_ptr(), row, column };
+                // SAFETY: the vectors hold the matrices, and the result is another vector.
+                let done = unsafe {
+                    multiply(
+                        [m, n, k],
+                        matrix(left_t, left),
+                        matrix(right_t, right),
+                        matrix(&mut out, into),
+                        add,
+                        &mut workspace,
+                    )
+                };
+                assert!(done);
+                for i in 0..m {
+                    for j in 0..n {
+                        let products = (0..k).map(|l| a[i * left.0 + l * left.1] * b[l * right.0 + j * right.1]);
+                        let expected = products.sum::<f64>() + if add { 9.0 } else { 0.0 };
+                        let slot = &mut out[i * into.0 + j * into.1];
+                        assert_eq!(to(*slot), expected, "{m} × {n} × {k}, way {code}, at {i}, {j}");
+                        *slot = from(9.0);
+                    }
+                }
+                assert!(out.iter().all(|&v| to(v) == 9.0), "{m} × {n} × {k}, way {code}: wrote beside the result");
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_exact_and_write_nothing_else() {
+        if Isa::detect() != Isa::Avx512 {
+            eprintln!("SKIPPED: this processor has no AVX-512");
+            return;
+        }
+        check::<f32>(|x| x as f32, f64::from);
+        check::<f64>(|x| x, |x| x);
+    }
+
+    #[test]
+    fn neither_rows_nor_columns_of_the_result_follow_on_themselves() {
+        if Isa::detect() != Isa::Avx512 {
+            return;
+        }
+        let (mut a, mut b) = (vec![1.0; 4], vec![0.0; 16]);
+        let matrix = |v: &mut Vec<f64>, row, column| Matrix { start: v.as_mut_ptr(), row, column };
+        let (left, right) = (matrix(&mut a, 2, 1), matrix(&mut a, 2, 1));
+        // SAFETY: the vectors hold the matrices.
+        assert!(!unsafe { multiply([2, 2, 2], left, right, matrix(&mut b, 4, 2), false, &mut Workspace::new()) });
+        assert!(b.iter().all(|&v| v == 0.0));
     }
 }

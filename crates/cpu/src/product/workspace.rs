@@ -1,4 +1,4 @@
-//! Room for copies of a product's operands.
+//! What products need of a thread: room for copies of operands, and a count of the spikes they met.
 
 /// How much of the summed axis is taken at once.
 pub const DEPTH: usize = 128;
@@ -14,17 +14,20 @@ pub const VECTORS: usize = 64;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Copies of operands, a thread's own.
-pub struct Packing {
+/// A thread's own.
+pub struct Workspace {
     right: Vec<Line>,
     left: Vec<Line>,
+    /// Entries of sampled counts that products looked at, and how many of them were not 0.
+    pub entries: u64,
+    pub spikes: u64,
 }
 
-impl Packing {
+impl Workspace {
     /// Room for any product.
     pub fn new() -> Self {
         let lines = |bytes: usize| vec![Line([0; 64]); bytes / 64];
-        Self { right: lines(DEPTH * VECTORS * 64), left: lines(DEPTH * ROWS * size_of::<f64>()) }
+        Self { right: lines(DEPTH * VECTORS * 64), left: lines(DEPTH * ROWS * size_of::<f64>()), entries: 0, spikes: 0 }
     }
 
     /// Where the right operand goes: `DEPTH` rows of `VECTORS` vectors of 64 bytes.
