@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod blocked;
+mod spikes;
 mod workspace;
 
 use std::ops::Range;
@@ -128,20 +129,29 @@ impl BoundProduct {
             small(isa, &shape, left, right, into);
             return;
         }
-        // SAFETY: as above.
-        let left = unsafe { arena.read(starts[0], last(m, k, shape.left)) };
-        if self.sparse && spiking(left, &shape, workspace) < SPARSE {
+        if self.sparse {
             // SAFETY: as above.
-            let (right, into) = unsafe {
-                (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into)))
+            let (left, right, into) = unsafe {
+                (
+                    arena.read(starts[0], last(m, k, shape.left)),
+                    arena.read(starts[1], last(k, n, shape.right)),
+                    arena.write(starts[2], last(m, n, shape.into)),
+                )
             };
-            spikes(isa, &shape, left, right, into);
-            return;
+            if spikes::count(isa, left, &shape, workspace) < SPARSE {
+                spikes::multiply(isa, &shape, [left, right], into, SPARSE, workspace);
+                return;
+            }
         }
         // Bounds are checked before pointers are handed on.
-        // SAFETY: as above; the slice is dropped at once.
-        let _ =
-            unsafe { (arena.read(starts[1], last(k, n, shape.right)), arena.write(starts[2], last(m, n, shape.into))) };
+        // SAFETY: as above; the slices are dropped at once.
+        let _ = unsafe {
+            (
+                arena.read(starts[0], last(m, k, shape.left)),
+                arena.read(starts[1], last(k, n, shape.right)),
+                arena.write(starts[2], last(m, n, shape.into)),
+            )
+        };
         #[cfg(target_arch = "x86_64")]
         if isa == Isa::Avx512 {
             let matrix = |which: usize, [row, column]: [usize; 2]| blocked::Matrix {
@@ -238,66 +248,4 @@ fn small_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], 
 
 vectorized!(
     fn small<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = small_body
-);
-
-/// The part of the left operand that is not 0, which is also counted.
-fn spiking<T: Real>(left: &[T], shape: &Shape, workspace: &mut Workspace) -> f64 {
-    let [m, _, k] = shape.extents;
-    let mut spikes = 0usize;
-    // Along the unit stride, whichever it is.
-    let (outer, inner) = if shape.left[1] == 1 { ((m, shape.left[0]), k) } else { ((k, shape.left[1]), m) };
-    let step = if shape.left[1] == 1 { 1 } else { shape.left[0] };
-    for i in 0..outer.0 {
-        let row = &left[i * outer.1..];
-        spikes += if step == 1 {
-            row[..inner].iter().map(|&v| usize::from(v != T::ZERO)).sum::<usize>()
-        } else {
-            (0..inner).map(|l| usize::from(row[l * step] != T::ZERO)).sum::<usize>()
-        };
-    }
-    workspace.spikes += spikes as u64;
-    workspace.entries += (m * k) as u64;
-    spikes as f64 / (m * k).max(1) as f64
-}
-
-/// For each row of the result, the rows of the right operand at its spikes, four at a time.
-#[inline(always)]
-fn spikes_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) {
-    let [m, n, k] = shape.extents;
-    for i in 0..m {
-        let out = &mut into[i * shape.into[0]..][..n];
-        if !shape.add {
-            out.fill(T::ZERO);
-        }
-        let mut held = [(T::ZERO, 0usize); 4];
-        let mut count = 0;
-        for l in 0..k {
-            let a = left[i * shape.left[0] + l * shape.left[1]];
-            if a != T::ZERO {
-                held[count] = (a, l * shape.right[0]);
-                count += 1;
-                if count == 4 {
-                    let [(a0, r0), (a1, r1), (a2, r2), (a3, r3)] = held;
-                    let (b0, b1) = (&right[r0..][..n], &right[r1..][..n]);
-                    let (b2, b3) = (&right[r2..][..n], &right[r3..][..n]);
-                    for ((((o, &x0), &x1), &x2), &x3) in out.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
-                        let t = a0.fused::<FMA>(x0, *o);
-                        let t = a1.fused::<FMA>(x1, t);
-                        let t = a2.fused::<FMA>(x2, t);
-                        *o = a3.fused::<FMA>(x3, t);
-                    }
-                    count = 0;
-                }
-            }
-        }
-        for &(a, r) in &held[..count] {
-            for (o, &x) in out.iter_mut().zip(&right[r..][..n]) {
-                *o = a.fused::<FMA>(x, *o);
-            }
-        }
-    }
-}
-
-vectorized!(
-    fn spikes<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = spikes_body
 );

@@ -17,6 +17,9 @@ const HEIGHT: usize = 6;
 /// Vectors of the result in registers, along a row: 6 · 4 sums, 4 operands and a broadcast fill 29 of 32 registers.
 const WIDTH: usize = 4;
 
+/// Vectors of a row that are summed over spikes at once.
+const ALONG: usize = 12;
+
 /// With fewer rows than this a copy of the right operand does not pay.
 const WORTH_COPYING: usize = 13;
 
@@ -52,6 +55,19 @@ pub trait Lanes: Copy + 'static {
         into: Matrix<Self>,
         add: bool,
         workspace: &mut Workspace,
+    );
+
+    /// out = Σ counts[l] · right[l] over places l, or out + that; counts lie a stride apart.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F. At every place there is a count and a row of `right`, as long as `out`, whose columns
+    /// are contiguous; no one writes them.
+    unsafe fn combine(
+        places: &[u32],
+        counts: (*const Self, usize),
+        right: Matrix<Self>,
+        out: &mut [Self],
+        add: bool,
     );
 }
 
@@ -264,6 +280,93 @@ macro_rules! lanes {
                 ) {
                     // SAFETY: the caller's promise.
                     unsafe { multiply(extents, left, right, into, add, workspace) }
+                }
+
+                unsafe fn combine(
+                    places: &[u32],
+                    counts: (*const Self, usize),
+                    right: Matrix<Self>,
+                    out: &mut [Self],
+                    add: bool,
+                ) {
+                    // SAFETY: the caller's promise.
+                    unsafe { combine(places, counts, right, out, add) }
+                }
+            }
+
+            /// Some columns of [`Lanes::combine`]: V vectors, the last one masked.
+            ///
+            /// # Safety
+            /// As there.
+            #[target_feature(enable = "avx512f")]
+            unsafe fn combine_columns<const V: usize>(
+                places: &[u32],
+                counts: (*const $t, usize),
+                right: Matrix<$t>,
+                out: &mut [$t],
+                add: bool,
+            ) {
+                let mask = mask_of(out.len() - (V - 1) * $lanes);
+                let mut sums = [$zero(); V];
+                let to = out.as_mut_ptr();
+                if add {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        let mask = if v + 1 < V { <$mask>::MAX } else { mask };
+                        // SAFETY: within `out`, by the mask.
+                        *sum = unsafe { $read(mask, to.add(v * $lanes)) };
+                    }
+                }
+                for &l in places {
+                    // SAFETY: there is a count, by the caller's promise.
+                    let count = $set(unsafe { *counts.0.add(l as usize * counts.1) });
+                    let row = right.at(l as usize, 0).cast_const();
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: within the row, by the mask.
+                        let x = unsafe {
+                            if v + 1 < V { $load(row.add(v * $lanes)) } else { $read(mask, row.add(v * $lanes)) }
+                        };
+                        *sum = $fma(count, x, *sum);
+                    }
+                }
+                for (v, &sum) in sums.iter().enumerate() {
+                    let mask = if v + 1 < V { <$mask>::MAX } else { mask };
+                    // SAFETY: within `out`, by the mask.
+                    unsafe { $write(to.add(v * $lanes), mask, sum) };
+                }
+            }
+
+            /// # Safety
+            /// As for [`Lanes::combine`].
+            #[target_feature(enable = "avx512f")]
+            unsafe fn combine(
+                places: &[u32],
+                counts: (*const $t, usize),
+                right: Matrix<$t>,
+                out: &mut [$t],
+                add: bool,
+            ) {
+                let n = out.len();
+                for (v, v_end) in pieces(n.div_ceil($lanes), ALONG) {
+                    let (j, j_end) = (v * $lanes, n.min(v_end * $lanes));
+                    let right = Matrix { start: right.at(0, j), ..right };
+                    let out = &mut out[j..j_end];
+                    // SAFETY: some columns of what the caller promised.
+                    unsafe {
+                        match v_end - v {
+                            1 => combine_columns::<1>(places, counts, right, out, add),
+                            2 => combine_columns::<2>(places, counts, right, out, add),
+                            3 => combine_columns::<3>(places, counts, right, out, add),
+                            4 => combine_columns::<4>(places, counts, right, out, add),
+                            5 => combine_columns::<5>(places, counts, right, out, add),
+                            6 => combine_columns::<6>(places, counts, right, out, add),
+                            7 => combine_columns::<7>(places, counts, right, out, add),
+                            8 => combine_columns::<8>(places, counts, right, out, add),
+                            9 => combine_columns::<9>(places, counts, right, out, add),
+                            10 => combine_columns::<10>(places, counts, right, out, add),
+                            11 => combine_columns::<11>(places, counts, right, out, add),
+                            _ => combine_columns::<12>(places, counts, right, out, add),
+                        }
+                    }
                 }
             }
 

@@ -18,6 +18,9 @@ struct Line([u8; 64]);
 pub struct Workspace {
     right: Vec<Line>,
     left: Vec<Line>,
+    /// Where the spikes of each row of sampled counts are, and where each row's list ends.
+    pub places: Vec<u32>,
+    pub ends: Vec<u32>,
     /// Entries of sampled counts that products looked at, and how many of them were not 0.
     pub entries: u64,
     pub spikes: u64,
@@ -27,7 +30,14 @@ impl Workspace {
     /// Room for any product.
     pub fn new() -> Self {
         let lines = |bytes: usize| vec![Line([0; 64]); bytes / 64];
-        Self { right: lines(DEPTH * VECTORS * 64), left: lines(DEPTH * ROWS * size_of::<f64>()), entries: 0, spikes: 0 }
+        Self {
+            right: lines(DEPTH * VECTORS * 64),
+            left: lines(DEPTH * ROWS * size_of::<f64>()),
+            places: vec![],
+            ends: vec![],
+            entries: 0,
+            spikes: 0,
+        }
     }
 
     /// Where the right operand goes: `DEPTH` rows of `VECTORS` vectors of 64 bytes.
