@@ -35,6 +35,9 @@ const SMALL: usize = 1 << 12;
 /// Spikes per element below which a product with counts runs on the spikes alone.
 const SPARSE: f64 = 0.25;
 
+/// Elements wanted of a result below which each is computed by itself.
+const MASKED: f64 = 0.15;
+
 /// Products with fewer columns gain nothing from skipping zeros.
 const SPARSE_COLUMNS: usize = 32;
 
@@ -48,6 +51,8 @@ pub struct BoundProduct {
     n: Loop,
     k: Loop,
     sparse: bool,
+    /// Where the result's mask begins, which is laid out alike.
+    mask: Option<usize>,
 }
 
 impl BoundProduct {
@@ -60,6 +65,11 @@ impl BoundProduct {
             m: p.m,
             n: p.n,
             k: p.k,
+            mask: p
+                .mask
+                .as_ref()
+                .filter(|m| m.dims == p.into.dims && p.outer.is_empty() && p.summed.is_empty())
+                .map(|m| start_of(plan, m)),
             sparse: p.sparse && p.n.strides[1] == 1 && p.n.strides[2] == 1 && p.n.extent >= SPARSE_COLUMNS,
         }
     }
@@ -69,6 +79,7 @@ impl BoundProduct {
         let mut tile = self.clone();
         tile.starts[0] += tile.m.strides[0] * range.start;
         tile.starts[2] += tile.m.strides[2] * range.start;
+        tile.mask = tile.mask.map(|at| at + tile.m.strides[2] * range.start);
         tile.m.extent = range.len();
         tile
     }
@@ -140,6 +151,22 @@ impl BoundProduct {
             };
             if spikes::count(isa, left, &shape, workspace) < SPARSE {
                 spikes::multiply(isa, &shape, [left, right], into, SPARSE, workspace);
+                return;
+            }
+        }
+        if let Some(mask) = self.mask.filter(|_| shape.left[1] == 1 && shape.right[0] == 1) {
+            let counted = Shape { extents: [m, 0, n], left: shape.into, ..shape };
+            // SAFETY: as above; the mask is an operand.
+            let (mask, left, right, into) = unsafe {
+                (
+                    arena.read(mask, last(m, n, shape.into)),
+                    arena.read(starts[0], last(m, k, shape.left)),
+                    arena.read(starts[1], last(k, n, shape.right)),
+                    arena.write(starts[2], last(m, n, shape.into)),
+                )
+            };
+            if spikes::count(isa, mask, &counted, workspace) < MASKED {
+                spikes::multiply_masked(isa, &shape, (mask, &counted), [left, right], into, MASKED, workspace);
                 return;
             }
         }

@@ -254,6 +254,7 @@ impl Panel<'_> {
         product.left = self.view(&product.left);
         product.right = self.view(&product.right);
         product.into = self.view(&product.into);
+        product.mask = product.mask.as_ref().map(|m| self.view(m));
         let Product { outer, summed, m, n, k, .. } = &mut product;
         for l in outer.iter_mut().chain(summed).chain([m, n, k]).filter(|l| l.axis == self.axis) {
             l.extent = l.extent / self.all.max(1) * self.rows.len();

@@ -62,13 +62,7 @@ pub trait Lanes: Copy + 'static {
     /// # Safety
     /// The processor has AVX-512 F. At every place there is a count and a row of `right`, as long as `out`, whose columns
     /// are contiguous; no one writes them.
-    unsafe fn combine(
-        places: &[u32],
-        counts: (*const Self, usize),
-        right: Matrix<Self>,
-        out: &mut [Self],
-        add: bool,
-    );
+    unsafe fn combine(places: &[u32], counts: (*const Self, usize), right: Matrix<Self>, out: &mut [Self], add: bool);
 }
 
 /// into = left · right, or into + left · right. False where neither rows nor columns of the result are contiguous:

@@ -134,3 +134,66 @@ vectorized!(
     /// out = Σ counts[l] · right[l] over places, or out + that.
     fn combine<T: Real>(places: &[u32], counts: (&[T], usize), right: (&[T], usize), out: &mut [T], add: bool) = combine_body
 );
+
+/// into = left · right at the elements where the mask, counted before, is not 0, and 0 elsewhere. The summed axis is
+/// contiguous in both operands.
+pub fn multiply_masked<T: Real>(
+    isa: Isa,
+    shape: &Shape,
+    (mask, counted): (&[T], &Shape),
+    [left, right]: [&[T]; 2],
+    into: &mut [T],
+    part: f64,
+    workspace: &mut Workspace,
+) {
+    let [m, n, k] = shape.extents;
+    list(mask, counted, (part * (m * n) as f64) as usize + 1, workspace);
+    let mut begin = 0;
+    for (i, &end) in workspace.ends.iter().enumerate() {
+        let places = &workspace.places[begin as usize..end as usize];
+        begin = end;
+        for j in 0..n {
+            into[i * shape.into[0] + j * shape.into[1]] = T::ZERO;
+        }
+        let row = &left[i * shape.left[0]..][..k];
+        for four in places.chunks(4) {
+            // A place missing in the last four is computed again.
+            let at = |c: usize| four.get(c).or(four.first()).map_or(0, |&j| j as usize);
+            let columns = [at(0), at(1), at(2), at(3)].map(|j| &right[j * shape.right[1]..][..k]);
+            let sums = dots(isa, row, columns);
+            for (&j, sum) in four.iter().zip(sums) {
+                into[i * shape.into[0] + j as usize * shape.into[1]] = sum;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn dots_body<T: Real, const FMA: bool>(row: &[T], columns: [&[T]; 4]) -> [T; 4] {
+    const LANES: usize = 16;
+    let mut sums = [[T::ZERO; LANES]; 4];
+    let whole = row.len() / LANES * LANES;
+    let [a, b, c, d] = columns.map(|column| column[..whole].as_chunks::<LANES>().0);
+    for ((((x, a), b), c), d) in row[..whole].as_chunks::<LANES>().0.iter().zip(a).zip(b).zip(c).zip(d) {
+        for (sums, y) in sums.iter_mut().zip([a, b, c, d]) {
+            for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+                *sum = x.fused::<FMA>(y, *sum);
+            }
+        }
+    }
+    let mut totals = [T::ZERO; 4];
+    for ((total, sums), column) in totals.iter_mut().zip(sums).zip(columns) {
+        for (&x, &y) in row[whole..].iter().zip(&column[whole..]) {
+            *total = x.fused::<FMA>(y, *total);
+        }
+        for sum in sums {
+            *total = *total + sum;
+        }
+    }
+    totals
+}
+
+vectorized!(
+    /// Σ row · column for four columns.
+    fn dots<T: Real>(row: &[T], columns: [&[T]; 4]) -> [T; 4] = dots_body
+);

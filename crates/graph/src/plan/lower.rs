@@ -154,6 +154,35 @@ struct Lowering<'a> {
     now: NodeId,
     /// Element-wise nodes made once.
     maps: HashMap<(Map, Vec<String>), Value>,
+    /// Contractions of which only the elements are used where a sampled count has a derivative, with that derivative.
+    masks: HashMap<NodeId, NodeId>,
+}
+
+/// Contractions that are used only as factors of one derivative of sampled counts: where that is 0, so is the product.
+fn masks(graph: &Graph, order: &[NodeId], outputs: &[NodeId]) -> HashMap<NodeId, NodeId> {
+    let mut found: HashMap<NodeId, Option<NodeId>> = outputs.iter().map(|&id| (id, None)).collect();
+    let derivative = |id: NodeId, axes: &[Axis]| {
+        let node = graph.node(id);
+        matches!(node.op, Op::Arrivals { order: 1.., .. }) && node.axes == axes
+    };
+    for &id in order {
+        let node = graph.node(id);
+        for &input in &node.inputs {
+            if !matches!(graph.node(input).op, Op::Contract(_)) {
+                continue;
+            }
+            let mask = match (&node.op, node.inputs.as_slice()) {
+                (Op::Binary(Binary::Mul) | Op::Contract(_), &[a, b]) => Some(if a == input { b } else { a }),
+                _ => None,
+            };
+            let mask = mask.filter(|&m| derivative(m, graph.axes_of(input)));
+            let known = found.entry(input).or_insert(mask);
+            if *known != mask {
+                *known = None;
+            }
+        }
+    }
+    found.into_iter().filter_map(|(id, mask)| Some((id, mask?))).collect()
 }
 
 pub fn lower(
@@ -172,7 +201,11 @@ pub fn lower(
         values: HashMap::new(),
         now: NodeId(0),
         maps: HashMap::new(),
+        masks: HashMap::new(),
     };
+    if !conditions.dense {
+        lowering.masks = masks(graph, &lowering.order, outputs);
+    }
     for id in lowering.order.clone() {
         lowering.now = id;
         if !lowering.values.contains_key(&id) && !matches!(graph.node(id).op, Op::Scan(_)) {
@@ -473,9 +506,21 @@ impl Lowering<'_> {
         let (a, b) = if self.is_count(&b) { (b, a) } else { (a, b) };
         let sparse = self.is_count(&a) && !self.conditions.dense;
         let axes = self.layout(&kept);
-        let id = self.push(Operation::Product { summed, sparse }, vec![a, b], axes, class);
+        let mut operands = vec![a, b];
+        if class == Class::Rows && both.is_empty() && !panels {
+            operands.extend(self.mask(&axes));
+        }
+        let id = self.push(Operation::Product { summed, sparse }, operands, axes, class);
         let value = self.whole(id);
         if panels { self.over_panels(value) } else { value }
+    }
+
+    /// What the node being lowered is multiplied by, where that has zeros; it is laid out along the same axes.
+    fn mask(&self, axes: &[(Axis, usize)]) -> Option<Value> {
+        let value = self.values.get(self.masks.get(&self.now)?)?;
+        let view = value.view()?;
+        let full = View::contiguous(view.buffer, axes);
+        (*view == full).then(|| value.clone())
     }
 
     /// Whether a value is a sampled count, which has exact zeros.

@@ -372,6 +372,7 @@ impl Assignment<'_> {
         let (m, n) = (take_largest(m), take_largest(n));
         let at = k.iter().enumerate().max_by_key(|(_, l)| l.extent).map(|(i, _)| i);
         let main = at.map_or(one, |i| k.remove(i));
-        Product { left, right, into, outer, summed: k, m, n, k: main, sparse }
+        let mask = (node.operands.len() > 2).then(|| self.operand(node, 2));
+        Product { left, right, into, outer, summed: k, m, n, k: main, sparse, mask }
     }
 }

@@ -184,6 +184,8 @@ pub struct Product {
     pub k: Loop,
     /// The left operand is a sampled count, most of it exactly 0.
     pub sparse: bool,
+    /// Laid out as the result, which is used only where this is not 0.
+    pub mask: Option<View>,
 }
 
 /// One piece of work.

@@ -164,7 +164,11 @@ impl Plan {
 
 fn product_line(p: &Product, name: &dyn Fn(Axis) -> String) -> String {
     let axes = |v: &View| v.dims.iter().map(|d| name(d.axis)).collect::<Vec<_>>().join(", ");
-    let spikes = if p.sparse { ", on the spikes alone where they are few" } else { "" };
+    let spikes = match (p.sparse, &p.mask) {
+        (true, _) => ", on the spikes alone where they are few",
+        (false, Some(_)) => ", for the spikes alone where they are few",
+        (false, None) => "",
+    };
     format!(
         "product [{}] · [{}] → [{}], {}{spikes}",
         axes(&p.left),

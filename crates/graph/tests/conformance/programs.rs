@@ -267,3 +267,25 @@ fn noise_follows_the_row() {
     assert_eq!(back[..4], forth[8..]);
     assert_eq!(back[4..], forth[..4]);
 }
+
+/// A code of few spikes: products with the counts, and the gradient that only spikes use, at a rate so low that they run
+/// on the spikes alone, and at one so high that they do not.
+#[test]
+fn products_with_counts() {
+    for (low, high) in [(-4.0, -3.0), (0.5, 1.0)] {
+        let mut case = Case::new(77);
+        let (n, z, d) = (case.axis("N", 70), case.axis("Z", 40), case.axis("D", 53));
+        let rate = case.input("rate", &[n, z], low, high).1;
+        let weight = case.input("weight", &[z, d], -1.0, 1.0).1;
+        let x = case.input("x", &[n, d], -1.0, 1.0).1;
+        let temperature = case.graph.constant(0.3);
+        let axes = [Axis { id: AxisId::SAMPLE, primes: 0 }];
+        let counts = case.graph.arrivals(rate, temperature, 0, Indicator::Cubic, Site::named("z"), &axes);
+        let mean = case.graph.contract(counts, weight, &[z]);
+        let gap = case.graph.sub(mean, x);
+        let square = case.graph.square(gap);
+        let out = case.graph.sum_all_but(square, &[]);
+        let gradient = case.graph.gradient(out, &[rate, weight]).unwrap();
+        check(&case, &[vec![out], gradient].concat(), 2e-5);
+    }
+}
