@@ -149,7 +149,10 @@ impl BoundProduct {
                     arena.write(starts[2], last(m, n, shape.into)),
                 )
             };
-            if spikes::count(isa, left, &shape, workspace) < SPARSE {
+            let (spikes, entries) = (spikes::count(isa, left, &shape, workspace), (m * k) as u64);
+            workspace.spikes += spikes;
+            workspace.entries += entries;
+            if (spikes as f64) < SPARSE * entries as f64 {
                 spikes::multiply(isa, &shape, [left, right], into, SPARSE, workspace);
                 return;
             }
@@ -165,7 +168,7 @@ impl BoundProduct {
                     arena.write(starts[2], last(m, n, shape.into)),
                 )
             };
-            if spikes::count(isa, mask, &counted, workspace) < MASKED {
+            if (spikes::count(isa, mask, &counted, workspace) as f64) < MASKED * (m * n) as f64 {
                 spikes::multiply_masked(isa, &shape, (mask, &counted), [left, right], into, MASKED, workspace);
                 return;
             }

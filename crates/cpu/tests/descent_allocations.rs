@@ -1,33 +1,14 @@
 //! A step of a descent allocates nothing: twenty times the steps cost as many allocations.
-#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use counting::allocations;
 use fe_cpu::{CpuExecutor, Precision};
 use fe_graph::descent::{Descent, Move, Rule};
 use fe_graph::{Axis, Executor, Feed, Graph, Indicator, NoiseKind, Site, Tensor};
-
-struct Counting;
-
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is left to the system's allocator; only calls are counted.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Batches, products with counts and without, loops, picks and sums at an index.
 fn model() -> (Graph, Descent) {
@@ -83,15 +64,15 @@ fn steps_allocate_nothing() {
             };
             (from..from + count).map(step).collect()
         };
-        let mut allocations = |from, count| {
+        let mut made_in = |from, count| {
             let moves = moves(from, count);
-            let before = COUNT.load(Ordering::Relaxed);
+            let before = allocations();
             let advance = engine.advance(&moves).unwrap();
             assert!(advance.finite && advance.made == count as usize);
-            COUNT.load(Ordering::Relaxed) - before
+            allocations() - before
         };
-        allocations(0, 10);
-        let (few, many) = (allocations(10, 5), allocations(15, 100));
+        made_in(0, 10);
+        let (few, many) = (made_in(10, 5), made_in(15, 100));
         // The pool's own threads may allocate a little meanwhile; a step that did would show 95 times.
         assert!(many < few + 40, "{few} allocations in 5 steps, {many} in 100");
         let density = engine.density().unwrap();

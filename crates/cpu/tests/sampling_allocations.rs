@@ -1,33 +1,13 @@
 //! Once its scratch has been used, sampling allocates nothing.
-#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
+use counting::allocations;
 use fe_cpu::isa::Isa;
 use fe_cpu::sampling::{ArrivalScratch, arrivals, noise};
 use fe_graph::noise::NoiseKey;
 use fe_graph::{Indicator, NoiseKind, Site};
-
-struct Counting;
-
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is left to the system's allocator; only calls are counted.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn nothing_is_allocated_after_the_first_use() {
@@ -46,9 +26,9 @@ fn nothing_is_allocated_after_the_first_use() {
         arrivals(isa, key, Indicator::Cubic, &[0, 1], 0.2, &log_rate, &rows, width, outs, &mut scratch);
     };
     run(0);
-    let before = COUNT.load(Ordering::Relaxed);
+    let before = allocations();
     (1..20).for_each(&mut run);
     // The test's own thread may print meanwhile; a step that allocated would count 19 or more.
-    let counted = COUNT.load(Ordering::Relaxed) - before;
+    let counted = allocations() - before;
     assert!(counted < 19, "{counted} allocations");
 }
