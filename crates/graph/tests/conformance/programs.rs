@@ -35,18 +35,25 @@ fn check(case: &Case, outputs: &[NodeId], single: f64) {
 
 #[test]
 fn random_composites_and_their_derivatives() {
-    for seed in 0..150 {
-        let mut case = Case::new(2000 + seed);
-        let (a, b) = (case.axis("A", 2), case.axis("B", 3));
-        let (x, y) = (case.input("x", &[a], -1.0, 1.0), case.input("y", &[b], -1.0, 1.0));
-        let w = case.input("w", &[a, b], -1.0, 1.0);
-        let leaves = [x.1, y.1, w.1];
-        let out = expression(&mut case, &leaves, 4);
-        let first = case.graph.gradient(out, &leaves).unwrap();
-        let second = case.graph.gradient(first[2], &leaves).unwrap();
-        let outputs = [vec![out], first, second].concat();
-        check(&case, &outputs, 2e-5);
+    // Small extents, extents of several vectors with a rest, and enough rows to divide.
+    for (count, extents) in [(300, (2, 3)), (60, (5, 37)), (40, (301, 4))] {
+        for seed in 0..count {
+            random_composite(2000 + seed, extents);
+        }
     }
+}
+
+fn random_composite(seed: u64, (rows, columns): (usize, usize)) {
+    let mut case = Case::new(seed);
+    let (a, b) = (case.axis("A", rows), case.axis("B", columns));
+    let (x, y) = (case.input("x", &[a], -1.0, 1.0), case.input("y", &[b], -1.0, 1.0));
+    let w = case.input("w", &[a, b], -1.0, 1.0);
+    let leaves = [x.1, y.1, w.1];
+    let out = expression(&mut case, &leaves, 4);
+    let first = case.graph.gradient(out, &leaves).unwrap();
+    let second = case.graph.gradient(first[2], &leaves).unwrap();
+    let outputs = [vec![out], first, second].concat();
+    check(&case, &outputs, 2e-5);
 }
 
 #[test]
