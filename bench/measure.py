@@ -416,6 +416,37 @@ def summary(works):
     return lines
 
 
+def gallery(rounds=5):
+    """Each program of examples/ by `fe run`, with no decoded data kept and again with them: reading, and from the start to the first step."""
+    command = ROOT / "target" / "release" / "fe"
+    if not command.exists():
+        return []
+    title = "From `fe run` to the first step, reading data apart, and reading them decoded before: the gallery"
+    lines = ["", f"### {title}", "", f"Medians of {rounds}. Wanted: at most {1000 * FIRST_STEP_S:.0f} ms to the first step.", ""]
+    lines += ["| program | to the first step, ms | | reading, ms | read again from the cache, ms |", "|---|---|---|---|---|"]
+    for program in sorted((ROOT / "examples").glob("*.fe")):
+        first, read, again = [], [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                for times in (read, again):
+                    arguments = [command, "run", program, "--steps", "1", "--quiet", "--out", f"{folder}/run", "--threads", str(THREADS)]
+                    done = subprocess.run(arguments, env=os.environ | {"FE_CACHE": f"{folder}/cache"}, capture_output=True, text=True)
+                    if done.returncode:
+                        lines.append(f"| {program.stem} | not measured: {done.stderr.strip().splitlines()[0]} | | | |")
+                        break
+                    seconds = json.loads(Path(f"{folder}/run/run.json").read_text())["seconds"]
+                    times.append(seconds["data"])
+                    first.append(seconds["first_step_without_data"])
+                else:
+                    continue
+                break
+        else:
+            took = statistics.median(first)
+            verdict = "reached" if took <= FIRST_STEP_S else "**short**"
+            lines.append(f"| {program.stem} | {1000 * took:.0f} | {verdict} | {1000 * statistics.median(read):.0f} | {1000 * statistics.median(again):.0f} |")
+    return lines
+
+
 def processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -450,6 +481,8 @@ def main():
             print(f"{work.key}: {time.perf_counter() - at:.0f} s", *(f"{s.name}: {s.failure}" for s in work.sides if s.failure), file=sys.stderr)
         gemm.end()
     text += tables(chosen, peaks)
+    if not options.only:
+        text += gallery()
     head = [
         "# Measured",
         "",

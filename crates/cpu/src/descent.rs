@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -65,6 +66,8 @@ pub struct CpuDescent<T> {
     scalars: Vec<usize>,
     parameters: Vec<Placed>,
     pieces: Vec<Piece>,
+    /// Pieces updated by the thread that has just made their gradient, by the number of its task in the last stage.
+    fused: HashMap<usize, Vec<Piece>>,
     tables: Vec<Table<T>>,
     /// The optimiser's two memories.
     memory: [Arena<T>; 2],
@@ -72,6 +75,11 @@ pub struct CpuDescent<T> {
     squares: Arena<f64>,
     batch: usize,
     made: u64,
+}
+
+/// Pieces of [`CHUNK`] elements.
+fn chunks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(CHUNK).map(move |at| at..range.end.min(at + CHUNK))
 }
 
 fn backend(message: &str) -> ExecutionError {
@@ -133,6 +141,11 @@ impl<T: Real> CpuDescent<T> {
         };
         let shape_of = |axes: &[Axis]| -> Vec<usize> { with_extents(axes).iter().map(|a| a.1).collect() };
         let (mut parameters, mut pieces, mut memory) = (vec![], vec![], 0);
+        let mut fused: HashMap<usize, Vec<Piece>> = HashMap::new();
+        // A gradient that is the last stage's product moves its parameter at once, while it is in the cache: where
+        // nothing else in that stage reads the parameter, and no norm has to be known first.
+        let products = if descent.clip.is_none() { loaded.program.last_products() } else { vec![] };
+        let last = plan.phases.last();
         for ((id, node, values), gradient) in
             descent.parameters.iter().zip(plan.outputs.iter().skip(descent.outputs.len()))
         {
@@ -152,9 +165,22 @@ impl<T: Real> CpuDescent<T> {
                 return Err(backend("a gradient does not have its parameter's shape"));
             }
             let from = start_of(plan, gradient);
-            for at in (0..placed.size).step_by(CHUNK) {
-                let len = CHUNK.min(placed.size - at);
-                pieces.push(Piece { parameter: placed.start + at, gradient: from + at, memory: memory + at, len });
+            let piece = |range: Range<usize>| Piece {
+                parameter: placed.start + range.start,
+                gradient: from + range.start,
+                memory: memory + range.start,
+                len: range.len(),
+            };
+            let within = |r: &Range<usize>| r.start >= from && r.end <= from + placed.size;
+            let tiles: Vec<_> = products.iter().filter(|(_, r)| within(r)).collect();
+            let covered = tiles.iter().map(|(_, r)| r.len()).sum::<usize>() == placed.size;
+            if covered && last.is_some_and(|p| !p.reads(slot.buffer)) {
+                for (task, range) in tiles {
+                    let pieces = chunks(range.start - from..range.end - from).map(piece);
+                    fused.entry(*task).or_default().extend(pieces);
+                }
+            } else {
+                pieces.extend(chunks(0..placed.size).map(piece));
             }
             memory += placed.size.next_multiple_of(16);
             parameters.push(placed);
@@ -186,6 +212,7 @@ impl<T: Real> CpuDescent<T> {
             scalars,
             parameters,
             pieces,
+            fused,
             tables,
             memory,
             squares,
@@ -196,13 +223,20 @@ impl<T: Real> CpuDescent<T> {
 
     /// One thread's part in updating the parameters.
     fn update(&self, thread: usize, threads: usize, stride: Stride) -> bool {
-        let arena = &self.loaded.arena;
         let count = self.pieces.len();
         let own = thread * count / threads..(thread + 1) * count / threads;
+        self.move_pieces(self.pieces.get(own).unwrap_or_default(), stride)
+    }
+
+    /// Updates some pieces. Whether their gradients were finite.
+    fn move_pieces(&self, pieces: &[Piece], stride: Stride) -> bool {
+        let arena = &self.loaded.arena;
         let mut finite = true;
-        for piece in self.pieces.get(own).unwrap_or_default() {
+        for piece in pieces {
             let second = if matches!(self.rule, Rule::Sgd { .. }) { 0 } else { piece.len };
-            // SAFETY: pieces do not overlap, each is one thread's, and a barrier parts the update from what reads them.
+            // SAFETY: pieces do not overlap, and each is one thread's: its share, or what follows a product that this
+            // thread has just made. A barrier parts the update from what reads the parameter, for a stage with
+            // something that reads it has none of its pieces.
             let (parameter, gradient, first, second) = unsafe {
                 (
                     arena.write(piece.parameter, piece.len),
@@ -291,9 +325,16 @@ impl<T: Real> CpuDescent<T> {
                 this.take_rows(thread, threads, rows);
                 barrier.wait();
                 if k == 0 && !ready {
-                    program.run(Part::Steady, thread, arena, &key, scratch, &barrier, &failure);
+                    program.run(Part::Steady, thread, arena, &key, scratch, &barrier, &failure, |_| {});
                 }
-                program.run(Part::Step, thread, arena, &key, scratch, &barrier, &failure);
+                let count = this.made + k as u64 + 1;
+                program.run(Part::Step, thread, arena, &key, scratch, &barrier, &failure, |task| {
+                    if let Some(pieces) = this.fused.get(&task)
+                        && !this.move_pieces(pieces, Stride::new(m.rate, count, 1.0))
+                    {
+                        good.store(false, Ordering::Relaxed);
+                    }
+                });
                 if thread == 0
                     && let Ok(mut collected) = collected.lock()
                 {
@@ -314,7 +355,7 @@ impl<T: Real> CpuDescent<T> {
                     }
                 }
                 let scale = this.scale(thread, threads, &barrier);
-                let stride = Stride::new(m.rate, this.made + k as u64 + 1, scale);
+                let stride = Stride::new(m.rate, count, scale);
                 if !this.update(thread, threads, stride) {
                     good.store(false, Ordering::Relaxed);
                 }
@@ -409,5 +450,77 @@ impl<T: Real> Descending for CpuDescent<T> {
         let met = self.loaded.scratch.iter().map(Scratch::met);
         let (entries, spikes) = met.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         (entries > 0).then(|| spikes as f64 / entries as f64)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use fe_graph::Feed;
+
+    use super::*;
+
+    /// Two layers; the second's weights are read on the way back, the gradients of both are products.
+    fn network(clip: Option<f64>) -> (Graph, Descent) {
+        let (rows, wide, narrow) = (256, 300, 130);
+        let mut g = Graph::new();
+        let axis = |g: &mut Graph, name: &str, extent| Axis { id: g.add_axis(name, extent), primes: 0 };
+        let (n, d) = (axis(&mut g, "N", rows), axis(&mut g, "D", wide));
+        let (h, k) = (axis(&mut g, "H", wide), axis(&mut g, "K", narrow));
+        let (x_id, x) = g.input("x", &[n, d]);
+        let (u_id, u) = g.input("u", &[d, h]);
+        let (v_id, v) = g.input("v", &[h, k]);
+        let hidden = g.contract(x, u, &[d]);
+        let hidden = g.tanh(hidden);
+        let out = g.contract(hidden, v, &[h]);
+        let square = g.square(out);
+        let value = g.sum_all_but(square, &[]);
+        let gradient = g.gradient(value, &[u, v]).unwrap();
+        let numbers =
+            |size: usize, by: f64| (0..size).map(|i| ((i * 37 % 101) as f64 / 50.5 - 1.0) * by).collect::<Vec<_>>();
+        let mut feed = Feed { seed: 3, ..Feed::default() };
+        feed.inputs.insert(x_id, Arc::new(Tensor::new(vec![rows, wide], numbers(rows * wide, 1.0)).unwrap()));
+        feed.extents.insert(n.id, rows);
+        feed.rows = Some((n.id, Arc::new((0..rows as u64).collect())));
+        let parameters =
+            vec![(u_id, gradient[0], numbers(wide * wide, 0.05)), (v_id, gradient[1], numbers(wide * narrow, 0.05))];
+        let descent = Descent { outputs: vec![value], parameters, scalars: vec![], rule: Rule::Adam, clip, feed };
+        (g, descent)
+    }
+
+    #[test]
+    fn a_parameter_moved_with_its_gradient_goes_where_it_does_otherwise() {
+        fn course<T: Real>(clip: Option<f64>) -> (Vec<f64>, Vec<Vec<f64>>, usize) {
+            let (graph, descent) = network(clip);
+            let mut descent = CpuDescent::<T>::new(&graph, &descent, Isa::detect(), true).unwrap();
+            let moves: Vec<Move> = (0..20).map(|step| Move { step, rate: 1e-3, scalars: vec![], rows: None }).collect();
+            let advance = descent.advance(&moves).unwrap();
+            let fused = descent.fused.values().flatten().map(|p| p.len).sum();
+            (advance.outputs, descent.values(), fused)
+        }
+        fn agree<T: Real>() {
+            // A limit that no norm reaches scales nothing, and every gradient waits for it.
+            let (at_once, apart) = (course::<T>(None), course::<T>(Some(1e30)));
+            assert_eq!((at_once.2, apart.2), (300 * 300 + 300 * 130, 0));
+            assert_eq!((at_once.0, at_once.1), (apart.0, apart.1));
+        }
+        agree::<f32>();
+        agree::<f64>();
+    }
+
+    #[test]
+    fn a_step_that_is_not_finite_is_taken_back() {
+        let (graph, descent) = network(None);
+        let mut engine = CpuDescent::<f32>::new(&graph, &descent, Isa::detect(), true).unwrap();
+        let step = |step, rate| Move { step, rate, scalars: vec![], rows: None };
+        engine.advance(&[step(0, 1e-3)]).unwrap();
+        let good = engine.values();
+        // So long a step that the next gradient overflows.
+        let advance = engine.advance(&[step(1, 1e30), step(2, 1e-3)]).unwrap();
+        assert!(!advance.finite && advance.made <= 1);
+        if advance.made == 0 {
+            assert_eq!(engine.values(), good);
+        }
+        assert!(engine.values().iter().flatten().all(|v| v.is_finite()));
     }
 }

@@ -292,9 +292,9 @@ impl<T: Real> Loaded<T> {
         let (program, arena, ready) = (&self.program, &self.arena, self.ready);
         let work = |thread: usize, scratch: &mut Scratch<T>| {
             if !ready {
-                program.run(Part::Steady, thread, arena, &key, scratch, &barrier, &failure);
+                program.run(Part::Steady, thread, arena, &key, scratch, &barrier, &failure, |_| {});
             }
-            program.run(Part::Step, thread, arena, &key, scratch, &barrier, &failure);
+            program.run(Part::Step, thread, arena, &key, scratch, &barrier, &failure, |_| {});
         };
         together(&mut self.scratch, threads, work);
         if let Ok(mut slot) = failure.lock()

@@ -58,13 +58,21 @@ pub struct BoundProduct {
 impl BoundProduct {
     /// Places a product whose views and loops are those of the panel or tile.
     pub fn bind(plan: &Plan, p: &Product) -> Self {
+        let [left, right, into] = [&p.left, &p.right, &p.into].map(|v| start_of(plan, v));
+        // A result is made row by row of its memory, so that a tile of it has no gaps. Counts and masks keep their sides.
+        let turned = !p.sparse && p.mask.is_none() && p.m.strides[2] == 1 && p.n.strides[2] > 1;
+        let turn = |l: &Loop| {
+            let [left, right, into] = l.strides;
+            Loop { strides: if turned { [right, left, into] } else { l.strides }, ..*l }
+        };
+        let (m, n) = if turned { (&p.n, &p.m) } else { (&p.m, &p.n) };
         Self {
-            starts: [&p.left, &p.right, &p.into].map(|v| start_of(plan, v)),
-            outer: p.outer.clone(),
-            summed: p.summed.clone(),
-            m: p.m,
-            n: p.n,
-            k: p.k,
+            starts: if turned { [right, left, into] } else { [left, right, into] },
+            outer: p.outer.iter().map(turn).collect(),
+            summed: p.summed.iter().map(turn).collect(),
+            m: turn(m),
+            n: turn(n),
+            k: turn(&p.k),
             mask: p
                 .mask
                 .as_ref()
@@ -72,6 +80,11 @@ impl BoundProduct {
                 .map(|m| start_of(plan, m)),
             sparse: p.sparse && p.n.strides[1] == 1 && p.n.strides[2] == 1 && p.n.extent >= SPARSE_COLUMNS,
         }
+    }
+
+    /// Rows of the result.
+    pub fn height(&self) -> usize {
+        self.m.extent
     }
 
     /// Some rows of the result.
@@ -82,6 +95,13 @@ impl BoundProduct {
         tile.mask = tile.mask.map(|at| at + tile.m.strides[2] * range.start);
         tile.m.extent = range.len();
         tile
+    }
+
+    /// The places of the result, where they follow one another without a gap.
+    pub fn result(&self) -> Option<Range<usize>> {
+        let (m, n) = (&self.m, &self.n);
+        let dense = n.strides[2] == 1 && (m.strides[2] == n.extent || m.extent == 1) && self.outer.is_empty();
+        dense.then(|| self.starts[2]..self.starts[2] + m.extent * n.extent)
     }
 
     /// Multiplications.

@@ -157,7 +157,19 @@ impl<T: Real> Program<T> {
         }
     }
 
-    /// One thread's share of a part; all threads call it. The first failure is left in `failure`.
+    /// The tasks of the last stage that are one product each, by number, with the places of their results.
+    pub fn last_products(&self) -> Vec<(usize, Range<usize>)> {
+        let Some(stage) = self.stages.last() else { return vec![] };
+        let numbered = stage.panels.iter().chain(&stage.others).enumerate();
+        let product = |task: &Task<T>| match task.kernels.as_slice() {
+            [Kernel::Product(p)] => p.result(),
+            _ => None,
+        };
+        numbered.filter_map(|(k, task)| Some((k, product(task)?))).collect()
+    }
+
+    /// One thread's share of a part; all threads call it. The first failure is left in `failure`. `done` is told the
+    /// number of each task of the last stage, right after it.
     #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,
@@ -168,9 +180,10 @@ impl<T: Real> Program<T> {
         scratch: &mut Scratch<T>,
         barrier: &Barrier,
         failure: &Mutex<Option<ExecutionError>>,
+        mut done: impl FnMut(usize),
     ) {
         let stages = if part == Part::Steady { &self.steady } else { &self.stages };
-        for stage in stages {
+        for (k, stage) in stages.iter().enumerate() {
             for &number in stage.shares.get(thread).map_or(&[][..], Vec::as_slice) {
                 let task =
                     stage.panels.get(number).or_else(|| stage.others.get(number.wrapping_sub(stage.panels.len())));
@@ -180,6 +193,9 @@ impl<T: Real> Program<T> {
                     {
                         slot.get_or_insert(e);
                     }
+                }
+                if k + 1 == stages.len() {
+                    done(number);
                 }
             }
             barrier.wait();
@@ -316,7 +332,7 @@ fn stage<T: Real>(plan: &Plan, phase: &Phase, rows: Option<Axis>) -> Result<Stag
     }
     for product in &phase.tiled {
         let whole = BoundProduct::bind(plan, product);
-        let m = product.m.extent;
+        let m = whole.height();
         let tiles = (whole.size() / TILE).min(m / TILE_ROWS).clamp(1, TILES);
         for k in 0..tiles {
             let tile = whole.rows(&(k * m / tiles..(k + 1) * m / tiles));

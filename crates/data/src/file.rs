@@ -178,7 +178,7 @@ pub(crate) fn hash_values(values: &[f64]) -> String {
     hexadecimal(hasher)
 }
 
-fn hexadecimal(hasher: Sha256) -> String {
+pub(crate) fn hexadecimal(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -6,6 +6,7 @@
 //! it, and whatever is wrong comes back as a [`DataError`] that names the file and the place.
 
 mod binary;
+mod cache;
 mod error;
 mod file;
 mod idx;
@@ -22,6 +23,9 @@ use std::path::{Path, PathBuf};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Entry;
 
 pub use error::{DataError, Kind, Place};
 pub use file::fetch_hash;
@@ -131,7 +135,7 @@ pub enum Stage {
 }
 
 /// What the elements of an array are, as their file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Element {
     /// Real numbers.
     Real,
@@ -144,7 +148,7 @@ pub enum Element {
 }
 
 /// The shape and type of an array.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Sizes of the axes; empty for a scalar.
     pub shape: Vec<usize>,
@@ -185,6 +189,8 @@ pub struct Array {
     /// SHA-256 of the contents of the file, in hexadecimal; of several files, of their contents
     /// one after the other in order of path; of `normal_draws`, of the values as little-endian f64.
     pub sha256: String,
+    /// Whether it was taken from [`Options::cache`] and not decoded.
+    pub cached: bool,
 }
 
 /// How an array is loaded, where it is not in the usual way.
@@ -197,6 +203,8 @@ pub struct Options {
     pub rows: Option<Vec<usize>>,
     /// Statistics of an earlier run, to be used by `standardize` instead of new ones.
     pub statistics: Option<Vec<Statistic>>,
+    /// A folder where decoded arrays are kept from run to run, by the hash of their files. None keeps nothing.
+    pub cache: Option<PathBuf>,
 }
 
 /// What a reader gives, before its values are checked.
@@ -260,20 +268,27 @@ pub fn load(source: &Source) -> Result<Array, DataError> {
 /// As [`load`]; also rows out of range, and statistics that do not fit the number of columns.
 pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError> {
     check_stages(source)?;
-    let whitened = whitened(source);
-    let (path, content) = match &source.reader {
-        Reader::Npy { path } => read(path, npy::load)?,
-        Reader::Npz { path, array } => read(path, |path| npy::npz_load(path, array.as_deref()))?,
-        Reader::Csv { path, columns } => read(path, |path| table::load(path, columns))?,
-        Reader::Json { path, field } => read(path, |path| json::load(path, field.as_deref()))?,
-        Reader::Idx { path } => read(path, idx::load)?,
-        Reader::Images { pattern } => (Some(pattern.clone()), images::load(pattern, whitened)?),
-        Reader::Patches { pattern, .. } => (Some(pattern.clone()), patches::load(&source.reader, whitened)?),
-        Reader::NormalDraws { mean, sd, count, seed } => (None, normal_draws(*mean, *sd, *count, *seed)?),
-    };
-    let sha256 = match &path {
-        Some(path) => fetch_hash(path)?,
-        None => file::hash_values(&content.values),
+    let (path, sha256, content, cached) = match &source.reader {
+        reader @ Reader::NormalDraws { .. } => {
+            let content = decode(reader, Path::new(""), false)?;
+            (None, file::hash_values(&content.values), content, false)
+        }
+        reader => {
+            let path = path(reader)?;
+            let sha256 = fetch_hash(&path)?;
+            let whitened = whitened(source);
+            let entry = options.cache.as_ref().map(|folder| Entry::new(folder, reader, whitened, &sha256));
+            let kept = entry.as_ref().and_then(Entry::read);
+            let cached = kept.is_some();
+            let content = match kept {
+                Some(content) => content,
+                None => decode(reader, &path, whitened)?,
+            };
+            if let Some(entry) = entry.filter(|_| !cached) {
+                entry.write(&content);
+            }
+            (Some(path), sha256, content, cached)
+        }
     };
     let content = check_values(path.as_deref(), content, options.allow_missing)?;
     let mut array = Array {
@@ -286,6 +301,7 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
         statistics: Vec::new(),
         redrawn: content.redrawn,
         sha256,
+        cached,
     };
     for stage in &source.stages {
         array.element = Element::Real;
@@ -296,13 +312,28 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
     Ok(array)
 }
 
-fn read(
-    pattern: &Path,
-    load: impl FnOnce(&Path) -> Result<Content, DataError>,
-) -> Result<(Option<PathBuf>, Content), DataError> {
-    let path = file::single(pattern)?;
-    let content = load(&path)?;
-    Ok((Some(path), content))
+/// The file of a reader of one, or the pattern of a reader of several.
+fn path(reader: &Reader) -> Result<PathBuf, DataError> {
+    match reader {
+        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => file::single(path),
+        Reader::Json { path, .. } | Reader::Idx { path } => file::single(path),
+        Reader::Images { pattern } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
+        Reader::NormalDraws { .. } => Ok(PathBuf::new()),
+    }
+}
+
+/// What the files hold. `path` is what [`path`] gives.
+fn decode(reader: &Reader, path: &Path, whitened: bool) -> Result<Content, DataError> {
+    match reader {
+        Reader::Npy { .. } => npy::load(path),
+        Reader::Npz { array, .. } => npy::npz_load(path, array.as_deref()),
+        Reader::Csv { columns, .. } => table::load(path, columns),
+        Reader::Json { field, .. } => json::load(path, field.as_deref()),
+        Reader::Idx { .. } => idx::load(path),
+        Reader::Images { pattern } => images::load(pattern, whitened),
+        Reader::Patches { .. } => patches::load(reader, whitened),
+        Reader::NormalDraws { mean, sd, count, seed } => normal_draws(*mean, *sd, *count, *seed),
+    }
 }
 
 fn whitened(source: &Source) -> bool {

@@ -1,6 +1,7 @@
 //! Loads a checked program's data into tensors, and checks every value against its type and its likelihood.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fe_check::{Data, Observe, Program, SourceCall};
@@ -23,6 +24,8 @@ pub struct Arrays {
     pub notes: Vec<String>,
     /// How many numbers there are.
     pub numbers: usize,
+    /// Whether any was taken from the cache.
+    pub cached: bool,
 }
 
 /// Reads every array of a program; statistics are taken from the training rows.
@@ -31,7 +34,8 @@ pub fn load(
     sources: &[(SourceCall, Option<fe_data::Source>)],
     train: &[u64],
 ) -> Result<Arrays, Failure> {
-    let mut arrays = Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0 };
+    let mut arrays =
+        Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0, cached: false };
     let mut wrong = vec![];
     for data in &program.data {
         let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else {
@@ -43,7 +47,7 @@ pub fn load(
                 let with_rows =
                     program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
                 let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
-                let options = fe_data::Options { rows, ..fe_data::Options::default() };
+                let options = fe_data::Options { rows, cache: cache(), ..fe_data::Options::default() };
                 match fe_data::load_with(source, &options) {
                     Ok(array) => read(data, array, &mut arrays),
                     Err(e) => {
@@ -71,6 +75,16 @@ pub fn load(
     if wrong.is_empty() { Ok(arrays) } else { Err(Failure::Data(wrong)) }
 }
 
+/// Where decoded data are kept: `FE_CACHE`, which may be empty for nowhere, or `fe` in the user's folder of caches.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if std::env::var_os("FE_CACHE").is_some() {
+        return named("FE_CACHE");
+    }
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(folder.join("fe"))
+}
+
 /// Numbers written in the program.
 fn numbers(call: &SourceCall) -> Vec<f64> {
     match &call.reader {
@@ -82,6 +96,7 @@ fn numbers(call: &SourceCall) -> Vec<f64> {
 /// Keeps what is to be known of an array besides its values.
 fn read(data: &Data, array: fe_data::Array, arrays: &mut Arrays) -> Vec<f64> {
     arrays.hashes.push((data.name.clone(), array.sha256));
+    arrays.cached |= array.cached;
     if let Some(levels) = array.levels {
         arrays.levels.push((data.name.clone(), levels));
     }

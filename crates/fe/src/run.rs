@@ -1,6 +1,7 @@
 //! `fe run`: check, compile, fit, report.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use fe_check::{OptimizerKind, Program, TrainSpec};
 use fe_graph::NonFinite;
@@ -19,6 +20,7 @@ const DOUBLE_BELOW: usize = 100_000;
 
 /// Runs a program.
 pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
+    let started = Instant::now();
     let loaded = program::load(text, &args.program)?;
     if !args.quiet {
         output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
@@ -31,7 +33,9 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
 
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
+    let derived = started.elapsed();
     let arrays = data::load(&program, &loaded.sources, &split.0)?;
+    let read = started.elapsed();
     let parameters: usize = objective
         .parameters
         .iter()
@@ -50,6 +54,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
     let problem = Problem::new(&objective, executor.as_ref(), arrays.tensors, split, seed).map_err(internal)?;
 
+    let bound = started.elapsed();
     let mut display = progress::Progress::new(args.quiet);
     let result = fe_train::fit(&problem, &program.train, &mut display);
     display.finish();
@@ -61,6 +66,9 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         threads: rayon::current_num_threads(),
         notes: arrays.notes,
     };
+    // Reading apart, the time to the first step that is known to be made.
+    let before = derived + (bound - read);
+    let first_step = fit.trace.iter().find(|p| p.step > 0).map(|p| before.as_secs_f64() + p.seconds);
     let executor_name = setting.executor.clone();
     let document = document::document(&program, &objective, &fit, setting);
     let run_json = json!({
@@ -73,6 +81,9 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         "options": {
             "data": args.program.data, "set": args.program.set, "steps": args.steps, "epochs": args.epochs,
             "precision": format!("{precision:?}").to_lowercase(), "device": args.device,
+        },
+        "seconds": {
+            "data": (read - derived).as_secs_f64(), "data_cached": arrays.cached, "first_step_without_data": first_step,
         },
         "data": arrays.hashes.iter().map(|(n, h)| json!({ "name": n, "sha256": h })).collect::<Vec<_>>(),
         "levels": arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l })).collect::<Vec<_>>(),

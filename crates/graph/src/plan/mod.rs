@@ -271,6 +271,31 @@ pub struct Phase {
     pub tiled: Vec<Product>,
 }
 
+impl Work {
+    /// What it reads.
+    pub fn operands(&self) -> Vec<&View> {
+        match self {
+            Self::Region(r) => {
+                r.loads.iter().filter_map(|l| if let Load::View(v) = l { Some(v) } else { None }).collect()
+            }
+            Self::Product(p) => [&p.left, &p.right].into_iter().chain(&p.mask).collect(),
+            Self::Noise { .. } => vec![],
+            Self::Arrivals { rate, temperature, .. } => vec![rate, temperature],
+            Self::Gather { from, index, .. } | Self::Scatter { from, index, .. } => vec![from, index],
+            Self::Scan { operands, .. } => operands.iter().collect(),
+        }
+    }
+}
+
+impl Phase {
+    /// Whether anything in it reads a buffer.
+    pub fn reads(&self, buffer: BufferId) -> bool {
+        let tiled = self.tiled.iter().flat_map(|p| [&p.left, &p.right].into_iter().chain(&p.mask));
+        let works = self.rows.iter().chain(&self.once).flat_map(Work::operands);
+        works.chain(tiled).any(|v| v.buffer == buffer)
+    }
+}
+
 /// A plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
