@@ -43,6 +43,11 @@ impl<T: Real> Arena<T> {
         Some(Self { memory: UnsafeCell::new(memory), base, len })
     }
 
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Some elements.
     ///
     /// # Safety

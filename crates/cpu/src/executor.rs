@@ -210,17 +210,12 @@ impl<T: Real> Loaded<T> {
     pub fn new(plan: Plan, conditions: &Conditions, isa: Isa) -> Result<Self, ExecutionError> {
         let largest = plan.buffers.iter().max_by_key(|b| b.size);
         let origin = largest.map(|b| b.origin).unwrap_or_default();
-        let mut arena = Arena::new(plan.arena).ok_or_else(|| {
-            let message = format!("there is not the memory for {} numbers", plan.arena);
+        let program = Program::new(plan, conditions.rows, isa)?;
+        let mut arena = Arena::new(program.memory).ok_or_else(|| {
+            let message = format!("there is not the memory for {} numbers", program.memory);
             ExecutionError::Backend { message, origin }
         })?;
-        for buffer in &plan.buffers {
-            let content = buffer.content.iter().flat_map(|c| &c.values);
-            for (slot, &v) in arena.all().iter_mut().skip(buffer.start).take(buffer.size).zip(content) {
-                *slot = T::from_f64(v);
-            }
-        }
-        let program = Program::new(plan, conditions.rows, isa)?;
+        program.settle(arena.all());
         let (inputs, draws) = (HashMap::new(), HashMap::new());
         Ok(Self { program, arena, scratch: vec![], rows: vec![], inputs, draws, ready: false, settled: false })
     }

@@ -2,7 +2,8 @@
 //! products on row panels, sampling inside the plan. The numbers do not depend on the number of threads.
 //!
 //! What is computed when, and where it lies, is decided in [`fe_graph::plan`]; here work is bound to memory
-//! (`program`), divided among threads (`team`), and done by kernels: fused loops (`region`), products (`product`),
+//! (`program`), divided among threads (`team`), and done by kernels: fused loops (`region`), small work as straight lists of
+//! instructions (`tape`), products (`product`),
 //! random numbers (`random`, [`sampling`]), indexing (`index`). Threads are those of the rayon pool that
 //! [`fe_graph::Compiled::run`] is called in.
 
@@ -20,6 +21,7 @@ mod random;
 mod region;
 pub mod sampling;
 mod scan;
+mod tape;
 mod team;
 
 pub use executor::{CpuExecutor, Precision};

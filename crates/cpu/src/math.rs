@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::product::Lanes;
+use crate::tape::Wide;
 
 /// f32 or f64, with functions written without branches, so that a loop over them becomes vector code. `FMA` says that
 /// fused multiply-add is an instruction here.
@@ -26,6 +27,7 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + Lanes
+    + Wide
     + 'static
 {
     /// Zero.

@@ -15,6 +15,7 @@ use crate::random::{BoundArrivals, BoundNoise, Key};
 use crate::region::{BLOCK, BoundRegion};
 use crate::sampling::ArrivalScratch;
 use crate::scan::BoundScan;
+use crate::tape::{self, Tape};
 use crate::team::{Barrier, divide};
 
 /// Multiplications of a tile of a large product, about: enough that dividing costs nothing.
@@ -37,6 +38,7 @@ enum Kernel<T> {
     Gather(Gather),
     Scatter(Scatter),
     Scan(Box<Mutex<BoundScan>>),
+    Tape(Tape<T>),
 }
 
 /// What one thread does without waiting.
@@ -52,6 +54,12 @@ struct Stage<T> {
     others: Vec<Task<T>>,
     /// For each thread, its tasks: the panels' numbers first, then the others'.
     shares: Vec<Vec<usize>>,
+}
+
+impl<T> Stage<T> {
+    fn kernels(&self) -> impl Iterator<Item = &Kernel<T>> {
+        self.panels.iter().chain(&self.others).flat_map(|t| &t.kernels)
+    }
 }
 
 /// What a thread needs for itself.
@@ -70,6 +78,8 @@ pub struct Program<T> {
     stages: Vec<Stage<T>>,
     registers: usize,
     sums: usize,
+    /// Elements of memory: the plan's, and the tapes' own after it.
+    pub memory: usize,
     /// How many threads the shares are for.
     threads: usize,
     /// Additions of one run, about.
@@ -104,17 +114,16 @@ impl<T: Real> Program<T> {
     /// # Errors
     /// When the body of a loop cannot be set up.
     pub fn new(plan: Plan, rows: Option<Axis>, isa: Isa) -> Result<Self, ExecutionError> {
+        let memory = plan.arena;
         let mut program =
-            Self { plan, steady: vec![], stages: vec![], registers: 0, sums: 0, threads: 0, cost: 0.0, isa };
+            Self { plan, steady: vec![], stages: vec![], registers: 0, sums: 0, memory, threads: 0, cost: 0.0, isa };
         program.cost = program.plan.phases.iter().map(|p| price(p.cost())).sum();
         for (phases, steady) in [(&program.plan.steady, true), (&program.plan.phases, false)] {
             let mut stages = vec![];
             for phase in phases {
-                stages.push(stage(&program.plan, phase, rows)?);
+                stages.push(stage(&program.plan, phase, rows, &mut program.memory)?);
             }
-            for kernel in
-                stages.iter().flat_map(|s: &Stage<T>| s.panels.iter().chain(&s.others)).flat_map(|t| &t.kernels)
-            {
+            for kernel in stages.iter().flat_map(Stage::kernels) {
                 if let Kernel::Region(region) = kernel {
                     program.registers = program.registers.max(region.registers);
                     program.sums = program.sums.max(region.sums);
@@ -127,6 +136,21 @@ impl<T: Real> Program<T> {
             }
         }
         Ok(program)
+    }
+
+    /// Puts the numbers that work reads into memory.
+    pub fn settle(&self, memory: &mut [T]) {
+        for buffer in &self.plan.buffers {
+            let content = buffer.content.iter().flat_map(|c| &c.values);
+            for (slot, &v) in memory.iter_mut().skip(buffer.start).take(buffer.size).zip(content) {
+                *slot = T::from_f64(v);
+            }
+        }
+        for kernel in self.steady.iter().chain(&self.stages).flat_map(Stage::kernels) {
+            if let Kernel::Tape(tape) = kernel {
+                tape.settle(memory);
+            }
+        }
     }
 
     /// How many of these threads are worth waking.
@@ -212,6 +236,7 @@ impl<T: Real> Program<T> {
         match kernel {
             Kernel::Region(r) => r.run(self.isa, arena, &mut scratch.registers, &mut scratch.sums),
             Kernel::Product(p) => p.run(self.isa, arena, &mut scratch.workspace),
+            Kernel::Tape(t) => t.run(self.isa, arena),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena)?,
@@ -313,7 +338,33 @@ fn bind<T: Real>(
     })
 }
 
-fn stage<T: Real>(plan: &Plan, phase: &Phase, rows: Option<Axis>) -> Result<Stage<T>, ExecutionError> {
+/// Work that runs once, small work one after another as tapes, whose registers begin at `memory`.
+fn once<T: Real>(
+    plan: &Plan,
+    works: &[Work],
+    rows: Option<Axis>,
+    memory: &mut usize,
+) -> Result<Vec<Kernel<T>>, ExecutionError> {
+    let (mut kernels, mut rest) = (vec![], works);
+    while let Some((first, after)) = rest.split_first() {
+        if let Some((tape, done)) = tape::compile(plan, rest, *memory) {
+            *memory = tape.reach();
+            kernels.push(Kernel::Tape(tape));
+            rest = rest.get(done..).unwrap_or_default();
+        } else {
+            kernels.push(bind(plan, first, rows, None)?);
+            rest = after;
+        }
+    }
+    Ok(kernels)
+}
+
+fn stage<T: Real>(
+    plan: &Plan,
+    phase: &Phase,
+    rows: Option<Axis>,
+    memory: &mut usize,
+) -> Result<Stage<T>, ExecutionError> {
     let mut stage = Stage { panels: vec![], others: vec![], shares: vec![] };
     if let (Some((axis, ranges)), false) = (&plan.parallel, phase.rows.is_empty()) {
         let all = ranges.last().map_or(0, |r| r.end);
@@ -326,9 +377,8 @@ fn stage<T: Real>(plan: &Plan, phase: &Phase, rows: Option<Axis>) -> Result<Stag
         }
     }
     if !phase.once.is_empty() {
-        let kernels: Result<Vec<_>, _> = phase.once.iter().map(|w| bind(plan, w, rows, None)).collect();
         let cost = phase.once.iter().map(|w| price(w.cost())).sum();
-        stage.others.push(Task { kernels: kernels?, cost });
+        stage.others.push(Task { kernels: once(plan, &phase.once, rows, memory)?, cost });
     }
     for product in &phase.tiled {
         let whole = BoundProduct::bind(plan, product);

@@ -470,6 +470,18 @@ impl Graph {
         self.gather(x, index, axis)
     }
 
+    /// x[i, i] over `along`, where `across` is as long.
+    pub fn diagonal(&mut self, x: NodeId, along: Axis, across: Axis) -> NodeId {
+        let index = self.iota(along);
+        self.gather(x, index, across)
+    }
+
+    /// A square of zeros over `along` and `across`, with x on its diagonal.
+    pub fn on_diagonal(&mut self, x: NodeId, along: Axis, across: Axis) -> NodeId {
+        let index = self.iota(along);
+        self.scatter_add(x, index, across, &[])
+    }
+
     /// Two tensors one behind the other along a new axis whose extent is the sum of theirs.
     pub fn concat(&mut self, a: (NodeId, Axis), b: (NodeId, Axis), to: Axis) -> NodeId {
         let (mut parts, mut start) = (vec![], 0usize);

@@ -309,12 +309,10 @@ fn build_group(
     let (_, noise) = g.input(&format!("{name}.noise"), &[along]);
     // L: the strict lower triangle as it is, the diagonal through exp.
     let mask = triangle(g, total, along, across, |i, j| j < i);
-    let unit = triangle(g, total, along, across, |i, j| i == j);
     let below = g.mul(mask, raw);
-    let on = g.mul(unit, raw);
-    let log_diagonal = g.sum(on, &[across]);
+    let log_diagonal = g.diagonal(raw, along, across);
     let diagonal = g.exp(log_diagonal);
-    let on = g.mul(unit, diagonal);
+    let on = g.on_diagonal(diagonal, along, across);
     let lower = g.add(below, on);
     let noise_across = g.rename(noise, &[(along, across)]);
     let spread = g.contract(lower, noise_across, &[across]);
@@ -323,8 +321,7 @@ fn build_group(
     let step = g.contract(curvature_node, step, &[across]);
     let u = g.add(base_node, step);
     // log A_jj of A = C L, both lower triangular.
-    let curvature_diagonal = g.mul(unit, curvature_node);
-    let curvature_diagonal = g.sum(curvature_diagonal, &[across]);
+    let curvature_diagonal = g.diagonal(curvature_node, along, across);
     let log_curvature = g.log(curvature_diagonal);
     let log_scale = g.add(log_diagonal, log_curvature);
     let group = done.groups.len();

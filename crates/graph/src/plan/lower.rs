@@ -379,6 +379,9 @@ impl Lowering<'_> {
                 return b.clone();
             }
         }
+        if let Some(list) = self.constant_list(map, operands) {
+            return list;
+        }
         let key = (map, operands.iter().map(|o| format!("{o:?}")).collect());
         if let Some(known) = self.maps.get(&key) {
             return known.clone();
@@ -393,6 +396,23 @@ impl Lowering<'_> {
         let value = self.whole(id);
         self.maps.insert(key, value.clone());
         value
+    }
+
+    /// A function of a list that is part of the program, and of numbers: positions moved along, for the most part.
+    fn constant_list(&mut self, map: Map, operands: &[Value]) -> Option<Value> {
+        let view = operands.iter().find_map(Value::view)?;
+        let node = self.nodes.get(view.buffer)?;
+        let Operation::Literal(list) = &node.operation else { return None };
+        let (list, axes) = (list.clone(), node.axes.clone());
+        let [(axis, extent)] = *axes.as_slice() else { return None };
+        let same = |o: &Value| o.view().is_none_or(|v| v == view);
+        if list.len() != extent || view.size() != extent || view.stride(axis) != 1 || !operands.iter().all(same) {
+            return None;
+        }
+        let at = |v: f64| -> Vec<f64> { operands.iter().map(|o| if let Value::Number(n) = o { *n } else { v }).collect() };
+        let values = list.values.iter().map(|&v| evaluate(map, &at(v))).collect();
+        let list = Operation::Literal(Arc::new(Tensor { shape: vec![extent], values }));
+        Some(self.given(list, &[axis]))
     }
 
     /// A number, too, as something stored.
@@ -576,6 +596,14 @@ impl Lowering<'_> {
                     return Value::View(view.at(axis, start));
                 }
                 return Value::View(view.range(axis, &(start..start + length)).renamed(&[(axis, along)]));
+            }
+            // Picked pointwise along an axis it has: a diagonal.
+            if let Some((along, start)) = run
+                && start + self.extent(along.id) <= extent
+                && let (Some(down), true) = (view.dim(along), along != axis)
+                && down.extent == self.extent(along.id)
+            {
+                return Value::View(view.diagonal(along, axis, start));
             }
         }
         let mut axes = axis::difference(&self.axes_of(&x), &[axis]);

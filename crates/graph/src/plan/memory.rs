@@ -169,7 +169,8 @@ fn lay_out(buffers: &mut [Buffer], lives: &[(usize, usize)]) -> usize {
     let mut arena = 0;
     for k in order {
         let Some(buffer) = buffers.get_mut(k) else { continue };
-        let size = buffer.size.max(1).div_ceil(ALIGNMENT).saturating_mul(ALIGNMENT);
+        // A vector that begins inside of a buffer ends inside of its room.
+        let size = buffer.size.max(1).saturating_add(ALIGNMENT - 1).div_ceil(ALIGNMENT).saturating_mul(ALIGNMENT);
         let (from, to) = life(k);
         let mut taken: Vec<(usize, usize)> =
             placed.iter().filter(|p| p.2.0 <= to && from <= p.2.1).map(|p| (p.0, p.1)).collect();

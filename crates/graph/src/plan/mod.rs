@@ -328,7 +328,8 @@ const PANEL_ROWS: usize = 64;
 /// Panels, at most. Fixed, so that sums over panels are the same at any number of threads.
 const PANELS: usize = 8;
 
-/// Buffers start at multiples of this many elements and own what lies up to the next: a cache line of f32.
+/// Lanes of a vector. Buffers start at multiples of this many elements, a cache line of f32, and own what lies beyond
+/// them up to the end of a vector that begins with their last element.
 pub const ALIGNMENT: usize = 16;
 
 /// Folds of one region, at most.

@@ -87,6 +87,17 @@ impl View {
         view
     }
 
+    /// The elements at position k along one axis and `start` + k along another, which goes.
+    #[must_use]
+    pub fn diagonal(&self, along: Axis, across: Axis, start: usize) -> Self {
+        let step = self.stride(across);
+        let mut view = self.at(across, start);
+        for d in view.dims.iter_mut().filter(|d| d.axis == along) {
+            d.stride += step;
+        }
+        view
+    }
+
     /// The same elements under other names.
     #[must_use]
     pub fn renamed(&self, pairs: &[(Axis, Axis)]) -> Self {
