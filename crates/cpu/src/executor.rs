@@ -210,11 +210,14 @@ impl<T: Real> Loaded<T> {
     pub fn new(plan: Plan, conditions: &Conditions, isa: Isa) -> Result<Self, ExecutionError> {
         let largest = plan.buffers.iter().max_by_key(|b| b.size);
         let origin = largest.map(|b| b.origin).unwrap_or_default();
+        let room = |count: usize| {
+            let message = format!("there is not the memory for {count} numbers");
+            Arena::new(count).ok_or(ExecutionError::Backend { message, origin })
+        };
+        // Before anything is reckoned that could overflow.
+        room(plan.arena)?;
         let program = Program::new(plan, conditions.rows, isa)?;
-        let mut arena = Arena::new(program.memory).ok_or_else(|| {
-            let message = format!("there is not the memory for {} numbers", program.memory);
-            ExecutionError::Backend { message, origin }
-        })?;
+        let mut arena = room(program.memory)?;
         program.settle(arena.all());
         let (inputs, draws) = (HashMap::new(), HashMap::new());
         Ok(Self { program, arena, scratch: vec![], rows: vec![], inputs, draws, ready: false, settled: false })

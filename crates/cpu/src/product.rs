@@ -7,6 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 mod blocked;
 mod spikes;
+mod vector;
 mod workspace;
 
 use std::ops::Range;
@@ -147,6 +148,19 @@ impl BoundProduct {
         let last = |rows: usize, columns: usize, [r, c]: [usize; 2]| {
             (rows.saturating_sub(1)) * r + (columns.saturating_sub(1)) * c + 1
         };
+        if k > 0 && (m == 1 || n == 1) {
+            // SAFETY: as below.
+            let (left, right, into) = unsafe {
+                (
+                    arena.read(starts[0], last(m, k, shape.left)),
+                    arena.read(starts[1], last(k, n, shape.right)),
+                    arena.write(starts[2], last(m, n, shape.into)),
+                )
+            };
+            if vector::multiply(isa, &shape, left, right, into) {
+                return;
+            }
+        }
         if k == 0 || isa != Isa::Avx512 && m * n * k <= SMALL {
             // SAFETY: the plan gives this task its result alone, and its operands are not written meanwhile; the three
             // do not overlap (see `Arena`).

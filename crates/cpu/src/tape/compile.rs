@@ -80,7 +80,8 @@ fn rows(places: &[usize], into: usize) -> Option<Rows> {
     let follows = |run: &[usize]| run.windows(2).all(|w| matches!(w, [a, b] if *b == *a + usize::from(!filled)));
     let width = (1..=places.len()).rev().find(|&n| follows(places.get(..n).unwrap_or_default()))?;
     let step = places.get(width).map_or(0, |next| next.wrapping_sub(from));
-    let row = |(k, run): (usize, &[usize])| follows(run) && run.first() == Some(&from.wrapping_add(k.wrapping_mul(step)));
+    let row =
+        |(k, run): (usize, &[usize])| follows(run) && run.first() == Some(&from.wrapping_add(k.wrapping_mul(step)));
     let even = width > 1 && width <= LANES && places.len().is_multiple_of(width) && step < usize::MAX / 2;
     (even && places.chunks(width).enumerate().all(row)).then_some(Rows {
         from,
@@ -281,7 +282,7 @@ impl<T: Real> Compiler<'_, T> {
 
     fn region(&mut self, region: &Region) -> Option<()> {
         let space = &region.space;
-        let size: usize = space.iter().map(|a| a.1).product();
+        let size = space.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
         if size == 0 || size > ELEMENTS {
             return None;
         }
@@ -290,7 +291,9 @@ impl<T: Real> Compiler<'_, T> {
         let views = region.loads.iter().filter_map(|l| if let Load::View(v) = l { Some(v) } else { None });
         let stores = region.stores.iter().map(|s| &s.1).chain(region.folds.iter().map(|f| &f.into));
         if views.chain(stores.clone()).any(|v| v.buffer >= self.plan.buffers.len())
-            || !stores.clone().all(|v| v.offset == 0 && self.plan.buffers.get(v.buffer).is_some_and(|b| b.size == v.size()))
+            || !stores
+                .clone()
+                .all(|v| v.offset == 0 && self.plan.buffers.get(v.buffer).is_some_and(|b| b.size == v.size()))
         {
             return None;
         }
@@ -413,8 +416,8 @@ impl<T: Real> Compiler<'_, T> {
     }
 
     fn product(&mut self, p: &Product) -> Option<()> {
-        let small = p.m.extent * p.n.extent * p.k.extent <= MULTIPLICATIONS;
-        if !small || !p.outer.is_empty() || !p.summed.is_empty() || p.m.extent * p.n.extent * p.k.extent == 0 {
+        let size = p.m.extent.saturating_mul(p.n.extent).saturating_mul(p.k.extent);
+        if size == 0 || size > MULTIPLICATIONS || !p.outer.is_empty() || !p.summed.is_empty() {
             return None;
         }
         let [left, right, into] = [&p.left, &p.right, &p.into].map(|v| start_of(self.plan, v));

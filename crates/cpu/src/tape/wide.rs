@@ -21,6 +21,23 @@ pub trait Wide: Copy {
     #[cfg(target_arch = "x86_64")]
     unsafe fn permute(from: *const Self, lanes: &[u32; 16], into: *mut Self);
 
+    /// Σ x·y.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn dot(x: &[Self], y: &[Self]) -> Self;
+
+    /// Σ of so many rows, `apart` from one another, each times its weight; as many columns as `into` has.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F.
+    ///
+    /// # Panics
+    /// Where a row or a weight is missing.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn weigh(rows: &[Self], apart: usize, weights: &[Self], step: usize, terms: usize, into: &mut [Self]);
+
     /// A product, its places counted from `memory`.
     ///
     /// # Safety
@@ -55,6 +72,62 @@ macro_rules! wide {
             #[inline]
             #[target_feature(enable = "avx512f")]
             $permute
+
+            #[inline]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn dot(x: &[Self], y: &[Self]) -> Self {
+                let length = x.len().min(y.len());
+                let (x, y) = (x.split_at(length).0, y.split_at(length).0);
+                let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<$lanes>(), y.as_chunks::<$lanes>());
+                let some = ((1u32 << x_rest.len()) - 1) as $mask;
+                // SAFETY: lanes that are masked away are not read.
+                let (a, b) = unsafe { ($load_some(some, x_rest.as_ptr()), $load_some(some, y_rest.as_ptr())) };
+                let mut sum = $fused(a, b, $zero());
+                for (x, y) in x.iter().zip(y) {
+                    // SAFETY: a chunk is a register full.
+                    sum = unsafe { $fused($load(x.as_ptr()), $load(y.as_ptr()), sum) };
+                }
+                $reduce(sum)
+            }
+
+            #[inline]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn weigh(
+                rows: &[Self],
+                apart: usize,
+                weights: &[Self],
+                step: usize,
+                terms: usize,
+                into: &mut [Self],
+            ) {
+                if terms == 0 {
+                    return;
+                }
+                assert!((terms - 1) * apart + into.len() <= rows.len() && (terms - 1) * step < weights.len());
+                for (block, into) in into.chunks_mut($lanes).enumerate() {
+                    let some = ((1u32 << into.len()) - 1) as $mask;
+                    let mut sums = [$zero(), $zero(), $zero(), $zero()];
+                    let at = |k: usize, sum| {
+                        // SAFETY: in bounds by the assertion; lanes that are masked away are not read.
+                        unsafe {
+                            let row = $load_some(some, rows.as_ptr().add(k * apart + block * $lanes));
+                            $fused($splat(*weights.as_ptr().add(k * step)), row, sum)
+                        }
+                    };
+                    let fours = terms / 4;
+                    for k in 0..fours {
+                        let [a, b, c, d] = sums;
+                        sums = [at(4 * k, a), at(4 * k + 1, b), at(4 * k + 2, c), at(4 * k + 3, d)];
+                    }
+                    let [mut a, b, c, d] = sums;
+                    for k in 4 * fours..terms {
+                        a = at(k, a);
+                    }
+                    let sum = $add($add(a, b), $add(c, d));
+                    // SAFETY: lanes that are masked away are not written.
+                    unsafe { $store_some(into.as_mut_ptr(), some, sum) };
+                }
+            }
 
             #[inline]
             #[target_feature(enable = "avx512f")]

@@ -23,6 +23,9 @@ const TILED_PRODUCT: usize = 1 << 18;
 /// Products of at most this many multiplications a batch element are fused sums.
 const FUSED_PRODUCT: usize = 128;
 
+/// Products with a vector of at most this many multiplications are fused sums.
+const FUSED_VECTOR: usize = 1 << 11;
+
 /// A place in [`Lowered::nodes`].
 pub type Id = usize;
 
@@ -409,7 +412,8 @@ impl Lowering<'_> {
         if list.len() != extent || view.size() != extent || view.stride(axis) != 1 || !operands.iter().all(same) {
             return None;
         }
-        let at = |v: f64| -> Vec<f64> { operands.iter().map(|o| if let Value::Number(n) = o { *n } else { v }).collect() };
+        let at =
+            |v: f64| -> Vec<f64> { operands.iter().map(|o| if let Value::Number(n) = o { *n } else { v }).collect() };
         let values = list.values.iter().map(|&v| evaluate(map, &at(v))).collect();
         let list = Operation::Literal(Arc::new(Tensor { shape: vec![extent], values }));
         Some(self.given(list, &[axis]))
@@ -506,7 +510,9 @@ impl Lowering<'_> {
         let size = |axes: &[Axis]| axes.iter().fold(1usize, |n, x| n.saturating_mul(self.extent(x.id)));
         let (m, n, k) = (size(&rows), size(&columns), size(&summed));
         let over_rows = summed.iter().any(|&x| Some(x) == self.parallel);
-        let fused = m == 1 || n == 1 || !over_rows && m.saturating_mul(n).saturating_mul(k) <= FUSED_PRODUCT;
+        let all = m.saturating_mul(n).saturating_mul(k);
+        let vector = (m == 1 || n == 1) && (all <= FUSED_VECTOR || !both.is_empty());
+        let fused = vector || !over_rows && all <= FUSED_PRODUCT;
         if k == 1 || fused {
             let product = self.map(Map::Binary(Binary::Mul), &[a, b]);
             return self.sum(product, &summed);
@@ -516,9 +522,7 @@ impl Lowering<'_> {
         let class = if panels {
             kept.push(PANEL);
             Class::Rows
-        } else if over_rows
-            || !kept.iter().any(|&x| Some(x) == self.parallel) && m.saturating_mul(n).saturating_mul(k) >= TILED_PRODUCT
-        {
+        } else if over_rows || !kept.iter().any(|&x| Some(x) == self.parallel) && all >= TILED_PRODUCT {
             if both.is_empty() { Class::Tiled } else { Class::Once }
         } else {
             self.class_of(&self.layout(&kept))

@@ -37,11 +37,11 @@ fn product_cost(p: &Product) -> Cost {
 }
 
 fn region_cost(r: &Region) -> Cost {
-    let size: usize = r.space.iter().map(|a| a.1).product();
+    let size = r.space.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
     let code: usize = r.code.iter().map(|i| cost(i.map)).sum::<usize>() + r.folds.len();
     let loads = r.loads.iter().map(|l| if let Load::View(v) = l { v.size() } else { 0 }).sum::<usize>();
     let stores = r.stores.iter().map(|s| s.1.size()).sum::<usize>();
-    Cost { product_flops: 0, element_flops: (size * code) as u64, moved: (loads + stores) as u64 }
+    Cost { product_flops: 0, element_flops: size.saturating_mul(code) as u64, moved: (loads + stores) as u64 }
 }
 
 impl Work {

@@ -285,6 +285,22 @@ fn gathers_and_scatters() {
 }
 
 #[test]
+fn diagonals() {
+    for extent in [1, 2, 5, 16, 21] {
+        let mut case = Case::new(40);
+        let j = case.axis("J", extent);
+        let x = case.input("x", &[j, j.primed()], 0.5, 2.0).1;
+        let u = case.input("u", &[j], 0.5, 2.0).1;
+        let g = &mut case.graph;
+        let (picked, square) = (g.diagonal(x, j, j.primed()), g.on_diagonal(u, j, j.primed()));
+        let there_and_back = g.diagonal(square, j, j.primed());
+        let scaled = g.mul(square, x);
+        let outputs = [picked, square, there_and_back, scaled, g.sum(scaled, &[j]), g.sum(scaled, &[j.primed()])];
+        check(&case, &outputs, 1e-6);
+    }
+}
+
+#[test]
 fn noise_and_arrivals() {
     for rows in [false, true] {
         let mut case = Case::new(9);
