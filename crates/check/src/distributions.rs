@@ -12,7 +12,7 @@ use crate::text::written;
 use crate::value::{Along, Level, Value};
 
 /// Families of other languages, and ours.
-pub(crate) const SYNONYMS: [(&str, &str); 22] = [
+pub(crate) const SYNONYMS: [(&str, &str); 38] = [
     ("n", "Normal"),
     ("gaussian", "Normal"),
     ("gauss", "Normal"),
@@ -35,48 +35,55 @@ pub(crate) const SYNONYMS: [(&str, &str); 22] = [
     ("log_normal", "LogNormal"),
     ("unif", "Uniform"),
     ("improper", "Flat"),
+    ("inv_gamma", "InverseGamma"),
+    ("inverse_gamma", "InverseGamma"),
+    ("invgamma", "InverseGamma"),
+    ("chi2", "ChiSquared"),
+    ("chi_square", "ChiSquared"),
+    ("chisquare", "ChiSquared"),
+    ("neg_binomial", "NegativeBinomial"),
+    ("neg_binomial_2", "NegativeBinomial"),
+    ("negativebinomial2", "NegativeBinomial"),
+    ("negative_binomial", "NegativeBinomial"),
+    ("beta_binomial", "BetaBinomial"),
+    ("binom", "Binomial"),
+    ("geom", "Geometric"),
+    ("von_mises", "VonMises"),
+    ("zip", "ZeroInflatedPoisson"),
+    ("zero_inflated_poisson", "ZeroInflatedPoisson"),
 ];
 
 /// Families whose link is part of the name elsewhere, and how they are written.
-const LINKED: [(&str, &str); 7] = [
+const LINKED: [(&str, &str); 9] = [
     ("bernoulli_logit", "Bernoulli(logits = …)"),
     ("bernoulli_logits", "Bernoulli(logits = …)"),
     ("categorical_logit", "Categorical(logits = …)"),
     ("poisson_log", "Poisson(exp(…))"),
+    ("binomial_logit", "Binomial(trials, logits = …)"),
+    ("neg_binomial_2_log", "NegativeBinomial(log_mean = …, shape = …)"),
     ("bernoulli_logit_glm", "Bernoulli(logits = x @ w + b)"),
     ("normal_id_glm", "Normal(x @ w + b, s)"),
     ("poisson_log_glm", "Poisson(exp(x @ w + b))"),
 ];
 
 /// Families that are planned.
-const LATER: [&str; 23] = [
+const LATER: [&str; 12] = [
     "dirichlet",
     "multivariatenormal",
     "mvnormal",
     "multi_normal",
     "multinormal",
-    "negativebinomial",
-    "neg_binomial",
-    "negative_binomial",
-    "binomial",
-    "betabinomial",
-    "geometric",
     "multinomial",
-    "weibull",
-    "inversegamma",
-    "inv_gamma",
-    "gumbel",
-    "logistic",
-    "pareto",
-    "vonmises",
+    "onehot",
     "lkjcholesky",
     "lkj",
     "wishart",
     "halfstudentt",
+    "mixture",
 ];
 
 /// Argument names of other languages, and ours.
-const ARGUMENT_SYNONYMS: [(&str, &[&str]); 17] = [
+const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
     ("mu", &["mean", "location"]),
     ("loc", &["mean", "location"]),
     ("m", &["mean", "location"]),
@@ -94,6 +101,9 @@ const ARGUMENT_SYNONYMS: [(&str, &[&str]); 17] = [
     ("nu", &["df"]),
     ("p", &["prob", "probs"]),
     ("logit", &["logits"]),
+    ("n", &["trials"]),
+    ("phi", &["shape"]),
+    ("kappa", &["concentration"]),
 ];
 
 /// What a distribution is needed for.

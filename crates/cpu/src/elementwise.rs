@@ -76,7 +76,12 @@ pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T]
             Unary::Floor => one(out, a, |x| x.floor()),
             Unary::LogGamma => one(out, a, |x| x.log_gamma::<FMA>()),
             Unary::Polygamma(0) => one(out, a, |x| x.digamma::<FMA>()),
-            Unary::Atan | Unary::Erf | Unary::NormalCdf | Unary::LogNormalCdf | Unary::Polygamma(_) => {
+            Unary::Atan
+            | Unary::Erf
+            | Unary::NormalCdf
+            | Unary::LogNormalCdf
+            | Unary::Polygamma(_)
+            | Unary::LogBesselI(_) => {
                 slow_unary(op, out, a);
             }
         },

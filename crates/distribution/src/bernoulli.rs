@@ -101,12 +101,12 @@ impl Family for Bernoulli {
 }
 
 /// 1 − p
-fn complement(p: Expr) -> Expr {
+pub(crate) fn complement(p: Expr) -> Expr {
     p.logit().map_or_else(|| 1.0 - p, |l| (-l).sigmoid())
 }
 
 /// log(1 − p), to be multiplied by `weight`; 0 where that is 0.
-fn log_complement<'s>(p: Expr<'s>, weight: Expr<'s>) -> Expr<'s> {
+pub(crate) fn log_complement<'s>(p: Expr<'s>, weight: Expr<'s>) -> Expr<'s> {
     match p.logit() {
         Some(_) => (-p).log1p(),
         None => (-p.unless_zero(weight, 0.0)).log1p(),

@@ -158,6 +158,8 @@ unary! {
     lgamma = Unary::LogGamma;
     digamma = Unary::Polygamma(0);
     trigamma = Unary::Polygamma(1);
+    log_bessel_i0 = Unary::LogBesselI(0);
+    log_bessel_i1 = Unary::LogBesselI(1);
 }
 
 impl Neg for Expr<'_> {

@@ -4,8 +4,11 @@ use fe_graph::{Graph, Indicator, NodeId, Site};
 
 use crate::family::{Family, Parameter, Sampling, Statistic};
 use crate::support::Support;
-use crate::{bernoulli, beta, categorical, cauchy, exponential, flat, gamma, half_cauchy, half_normal, laplace};
-use crate::{log_normal, normal, poisson, student_t, uniform};
+use crate::{
+    bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, exponential, flat, gamma, geometric,
+    gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, negative_binomial, normal, pareto,
+    poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
+};
 
 const FAMILIES: &[&dyn Family] = &[
     &normal::Normal,
@@ -15,13 +18,25 @@ const FAMILIES: &[&dyn Family] = &[
     &cauchy::Cauchy,
     &student_t::StudentT,
     &laplace::Laplace,
+    &logistic::Logistic,
+    &gumbel::Gumbel,
     &exponential::Exponential,
     &gamma::Gamma,
+    &inverse_gamma::InverseGamma,
+    &chi_squared::ChiSquared,
+    &weibull::Weibull,
+    &pareto::Pareto,
     &beta::Beta,
+    &von_mises::VonMises,
     &uniform::Uniform,
     &flat::Flat,
     &bernoulli::Bernoulli,
+    &binomial::Binomial,
+    &beta_binomial::BetaBinomial,
     &poisson::Poisson,
+    &zero_inflated_poisson::ZeroInflatedPoisson,
+    &negative_binomial::NegativeBinomial,
+    &geometric::Geometric,
     &categorical::Categorical,
 ];
 
@@ -66,7 +81,7 @@ fn row(family: &dyn Family) -> String {
     let support = match (family.category_axis_argument(), family.support(&[])) {
         (Some(_), _) => "indices of the axis".into(),
         (None, Some(support)) => support.describe(),
-        (None, None) => "numbers from low to high".into(),
+        (None, None) => "numbers between ends that its arguments set".into(),
     };
     let how = Sampling { temperature: g.constant(0.0), indicator: Indicator::Cubic };
     let sampled = family.sample(&mut g, &args, Site(0), &[], &how).is_some();

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::HashMap;
+use std::f64::consts::PI;
 
 use common::{CASES, Case, close, evaluate};
 use fe_distribution::{Sampling, Support, family};
@@ -44,6 +45,17 @@ fn distribution_function(case: Case, x: &[f64]) -> Vec<f64> {
             x.iter().map(|&x| t.cdf(x)).collect()
         }
         "Gamma" => x.iter().map(|&x| statrs::function::gamma::gamma_lr(a[0], a[1] * x)).collect(),
+        "InverseGamma" => x.iter().map(|&x| statrs::function::gamma::gamma_ur(a[0], a[1] / x)).collect(),
+        "ChiSquared" => x.iter().map(|&x| statrs::function::gamma::gamma_lr(0.5 * a[0], 0.5 * x)).collect(),
+        "VonMises" => {
+            let density = |t: f64| (a[1] * ((t - a[0]).cos() - 1.0)).exp();
+            let upto = |end: f64| {
+                let n = 4000;
+                let h = (end + PI) / f64::from(n);
+                (0..n).map(|j| h * density(-PI + h * (f64::from(j) + 0.5))).sum::<f64>()
+            };
+            x.iter().map(|&x| upto(x) / upto(PI)).collect()
+        }
         "Beta" => x.iter().map(|&x| statrs::function::beta::beta_reg(a[0], a[1], x.min(1.0))).collect(),
         _ => {
             let mut g = Graph::new();
@@ -101,7 +113,20 @@ fn pathwise_draws_follow_their_distribution() {
             None => drop(without.insert(case.name)),
         }
     }
-    assert_eq!(without.into_iter().collect::<Vec<_>>(), ["Bernoulli", "Beta", "Gamma"]);
+    let expected = [
+        "Bernoulli",
+        "Beta",
+        "BetaBinomial",
+        "Binomial",
+        "ChiSquared",
+        "Gamma",
+        "Geometric",
+        "InverseGamma",
+        "NegativeBinomial",
+        "VonMises",
+        "ZeroInflatedPoisson",
+    ];
+    assert_eq!(without.into_iter().collect::<Vec<_>>(), expected);
 }
 
 /// The same draws at shifted arguments: the derivative is that of the path.

@@ -139,12 +139,21 @@ fn other_parameterizations_mean_the_same() {
         (by_name("Bernoulli", &["logits"], &[3f64.ln()], 1.0), canonical("Bernoulli", &[0.75], 1.0)),
         (by_name("Bernoulli", &["logits"], &[3f64.ln()], 0.0), canonical("Bernoulli", &[0.75], 0.0)),
         (by_name("Poisson", &["log_rate"], &[2f64.ln()], 5.0), canonical("Poisson", &[2.0], 5.0)),
+        (
+            by_name("NegativeBinomial", &["log_mean", "shape"], &[2f64.ln(), 1.5], 3.0),
+            canonical("NegativeBinomial", &[2.0, 1.5], 3.0),
+        ),
+        (
+            by_name("NegativeBinomial", &["shape", "rate"], &[1.5, 0.5], 3.0),
+            canonical("NegativeBinomial", &[3.0, 1.5], 3.0),
+        ),
+        (by_name("Binomial", &["trials", "logits"], &[7.0, 3f64.ln()], 5.0), canonical("Binomial", &[7.0, 0.75], 5.0)),
     ];
     for (k, (found, expected)) in pairs.into_iter().enumerate() {
         close(&format!("pair {k}"), found, expected, 1e-13);
     }
     let listed: usize = families().iter().map(|f| f.alternatives().len()).sum();
-    assert_eq!(listed, 10, "a parameterization is not tested; the logits of Categorical are, elsewhere");
+    assert_eq!(listed, 13, "a parameterization is not tested; the logits of Categorical are, elsewhere");
 }
 
 #[test]
@@ -172,7 +181,8 @@ fn mass_within(case: Case, to: Support) -> Option<f64> {
     let axis = Axis::plain(g.add_axis("U", n));
     let (input, u) = g.input("u", &[axis]);
     // The ends of a uniform density are known when constant, and jumps in the integrand when not.
-    let args = if case.name == "Uniform" { case.constants(&mut g) } else { case.inputs(&mut g, &mut feed) };
+    let args =
+        if matches!(case.name, "Uniform" | "Pareto") { case.constants(&mut g) } else { case.inputs(&mut g, &mut feed) };
     let mut restricted = Distribution::new(case.family(), args);
     restricted.restricted = Some(to);
     assert_eq!(restricted.can_restrict(&g, to), restricted.log_mass(&mut g.clone()).is_some());
@@ -215,7 +225,20 @@ fn truncated_densities_add_up_to_one() {
             }
         }
     }
-    let expected = ["Cauchy", "Exponential", "HalfCauchy", "HalfNormal", "Laplace", "LogNormal", "Normal", "Uniform"];
+    let expected = [
+        "Cauchy",
+        "Exponential",
+        "Gumbel",
+        "HalfCauchy",
+        "HalfNormal",
+        "Laplace",
+        "LogNormal",
+        "Logistic",
+        "Normal",
+        "Pareto",
+        "Uniform",
+        "Weibull",
+    ];
     assert_eq!(closed.into_iter().collect::<Vec<_>>(), expected);
 }
 

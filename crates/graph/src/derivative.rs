@@ -254,6 +254,20 @@ impl Graph {
                 self.exp(d)
             }
             Unary::LogGamma => self.unary(Unary::Polygamma(0), x),
+            Unary::LogBesselI(n) => {
+                // d log I_n/dx = I_{n+1}/I_n + n/x; even in x.
+                let (above, size) = (self.unary(Unary::LogBesselI(n.saturating_add(1)), x), self.unary(Unary::Abs, x));
+                let here = self.unary(Unary::LogBesselI(n), x);
+                let ratio = self.sub(above, here);
+                let mut slope = self.unary(Unary::Exp, ratio);
+                if n > 0 {
+                    let order = self.constant(f64::from(n));
+                    let part = self.div(order, size);
+                    slope = self.add(slope, part);
+                }
+                let sign = self.unary(Unary::Sign, x);
+                self.mul(slope, sign)
+            }
             Unary::Polygamma(n) => self.unary(Unary::Polygamma(n.saturating_add(1)), x),
         })
     }

@@ -98,6 +98,8 @@ pub enum Unary {
     LogGamma,
     /// The derivative of order n + 1 of log Γ: 0 is digamma, 1 trigamma
     Polygamma(u8),
+    /// log I_n(|x|), the modified Bessel function of the first kind
+    LogBesselI(u8),
 }
 
 /// Element-wise functions of two arguments; comparisons give 1 or 0.

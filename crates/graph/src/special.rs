@@ -43,6 +43,7 @@ pub fn unary(op: Unary, x: f64) -> f64 {
         Unary::LogNormalCdf => log_normal_cdf(x),
         Unary::LogGamma => log_gamma(x),
         Unary::Polygamma(n) => polygamma(n, x),
+        Unary::LogBesselI(n) => log_bessel_i(n, x),
     }
 }
 
@@ -164,4 +165,35 @@ pub fn polygamma(n: u8, x: f64) -> f64 {
         ratio *= f64::from((m + order) * (m + order + 1)) / f64::from((m + 1) * (m + 2));
     }
     sign * (tail + factorial(order) * shift)
+}
+
+/// log I_n(|x|): the power series, whose terms are all positive (DLMF 10.25.2), and from 40 + n² on the expansion for
+/// large x (DLMF 10.40.1), cut at its least term.
+pub fn log_bessel_i(n: u8, x: f64) -> f64 {
+    let (x, order) = (x.abs(), f64::from(n));
+    if x.is_nan() || x == f64::INFINITY {
+        return x;
+    }
+    if x > 40.0 + order * order {
+        let (mut term, mut series) = (1.0f64, 1.0);
+        for k in 1..60 {
+            let odd = f64::from(2 * k - 1);
+            let next = term * -(4.0 * order * order - odd * odd) / (f64::from(k) * 8.0 * x);
+            if next.abs() >= term.abs() || next == 0.0 {
+                break;
+            }
+            term = next;
+            series += term;
+        }
+        return x - 0.5 * (2.0 * std::f64::consts::PI * x).ln() + series.ln();
+    }
+    let quarter = 0.25 * x * x;
+    let (mut term, mut series, mut k) = (1.0, 1.0, 0.0);
+    while term > 1e-18 * series {
+        k += 1.0;
+        term *= quarter / (k * (k + order));
+        series += term;
+    }
+    let leading = if n == 0 { 0.0 } else { order * (0.5 * x).ln() - log_gamma(order + 1.0) };
+    leading + f64::ln(series)
 }

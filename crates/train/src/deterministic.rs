@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fe_graph::special::{log_normal_cdf, normal_cdf};
-use fe_graph::{Axis, ExecutionError, NoiseKind, Op, Site, Tensor};
+use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
 use crate::curvature;
@@ -35,9 +35,14 @@ pub(crate) struct NoiseSite {
 
 /// The sources of noise of an objective.
 pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
+    noise_sites_of(o, &[o.value])
+}
+
+/// The sources of noise of some of an objective's nodes.
+fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
     let mut sites = vec![];
     let mut seen = HashSet::new();
-    for id in o.graph.reachable(&[o.value]) {
+    for id in o.graph.reachable(nodes) {
         let (site, kind) = match o.graph.node(id).op {
             Op::Noise { kind, site } => (site, Some(kind)),
             Op::Arrivals { site, .. } => (site, None),
@@ -61,8 +66,13 @@ fn extent(problem: &Problem, axis: Axis) -> usize {
 
 /// One fixed set of draws for all sites together: quasi-random normals whose mean and covariance are exact, mapped to the
 /// kind of each site. Relaxed counts keep the noise of step 0.
-fn fixed_draws(problem: &Problem, count: usize) -> Option<HashMap<Site, Arc<Tensor>>> {
-    let sites: Vec<(NoiseSite, NoiseKind)> = noise_sites(problem.objective)
+fn fixed_draws(
+    problem: &Problem,
+    sites: Vec<NoiseSite>,
+    count: usize,
+    seed: u64,
+) -> Option<HashMap<Site, Arc<Tensor>>> {
+    let sites: Vec<(NoiseSite, NoiseKind)> = sites
         .into_iter()
         .filter_map(|s| s.kind.map(|k| (s, k)))
         .map(|(s, k)| {
@@ -74,7 +84,7 @@ fn fixed_draws(problem: &Problem, count: usize) -> Option<HashMap<Site, Arc<Tens
     if total == 0 {
         return Some(HashMap::new());
     }
-    let all = normal_draws(count, total, problem.seed)?;
+    let all = normal_draws(count, total, seed)?;
     let mut map = HashMap::new();
     let mut start = 0;
     for (s, kind) in sites {
@@ -90,6 +100,22 @@ fn fixed_draws(problem: &Problem, count: usize) -> Option<HashMap<Site, Arc<Tens
         start += s.size;
     }
     Some(map)
+}
+
+/// Dimensions of a table's noise, at most, for it to be drawn evenly.
+const EVEN: usize = 64;
+
+/// Draws for the table of some nodes, spread evenly: so many that a guide's own means and standard deviations come out
+/// exactly where they are linear in the noise. `None` where the noise is of many dimensions, or relaxed counts'.
+pub(crate) fn even_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<HashMap<Site, Arc<Tensor>>> {
+    let sites = noise_sites_of(problem.objective, nodes);
+    let size = |s: &NoiseSite| s.axes.iter().map(|a| extent(problem, *a)).fold(1usize, usize::saturating_mul);
+    let total = sites.iter().map(size).fold(0usize, usize::saturating_add);
+    if total == 0 || total > EVEN || sites.iter().any(|s| s.kind.is_none()) {
+        return None;
+    }
+    // Not the draws that the guide was fitted to.
+    fixed_draws(problem, sites, count, problem.seed ^ 0x7461_626c_6500_0000)
 }
 
 fn flatten(values: &Values) -> Vec<f64> {
@@ -120,7 +146,7 @@ pub(crate) fn run(
     let mut setting = Setting::reporting(0, count.max(1));
     setting.temperature = problem.temperature(1.0);
     if count > 0 {
-        setting.draws = fixed_draws(problem, count)
+        setting.draws = fixed_draws(problem, noise_sites(o), count, problem.seed)
             .ok_or_else(|| FitError::Unsuited(format!("{count} draws are too few for this guide; raise `samples`")))?;
     }
     let mut outputs = vec![o.value];

@@ -1,9 +1,11 @@
 //! Draws of the fitted guide: the posterior table, and how far the guide can be trusted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fe_graph::{Axis, ExecutionError, Tensor};
 
+use crate::deterministic::even_draws;
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
 
@@ -52,7 +54,7 @@ pub struct Posterior {
     pub effective: Option<f64>,
 }
 
-/// Draws from the guide and summarises.
+/// Draws from the guide, evenly where its noise has few dimensions, and summarises.
 ///
 /// # Errors
 /// When a run fails.
@@ -67,13 +69,15 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let rows = problem.train.clone();
     let width = (BUDGET / problem.training_rows().max(16)).clamp(1, DRAWS);
     let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
+    let even = even_draws(problem, &outputs, DRAWS).unwrap_or_default();
     let mut done = 0;
     for pass in 0.. {
         if done >= DRAWS {
             break;
         }
         let now = width.min(DRAWS - done);
-        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(TABLE + pass, now) };
+        let mut setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(TABLE + pass, now) };
+        setting.draws = even.iter().map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
         let results = compiled.run(&problem.feed(values, &rows, &setting))?;
         for ((store, result), &node) in collected.iter_mut().zip(results).zip(&outputs) {
             // What does not depend on the draws is the same for each of them.
@@ -102,6 +106,14 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     }
     result.resampled = weights.map(|_| resampled);
     Ok(result)
+}
+
+/// Some of the draws of a tensor whose first axis they are.
+fn part(draws: &Tensor, from: usize, count: usize) -> Tensor {
+    let (all, rest) = draws.shape.split_first().map_or((1, &[][..]), |(&n, rest)| (n, rest));
+    let size = draws.values.len() / all.max(1);
+    let values = draws.values.iter().skip(from * size).take(count * size).copied().collect();
+    Tensor { shape: std::iter::once(count).chain(rest.iter().copied()).collect(), values }
 }
 
 fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights: &[f64]) -> Summary {

@@ -46,9 +46,13 @@ pub fn unary<T: Element>(op: Unary, x: Named) -> Result<Vec<T>, Fault> {
         Unary::Cos => map!(|v: T| v.cos()),
         Unary::Atan => map!(|v: T| v.atan()),
         Unary::Floor => map!(|v: T| v.floor()),
-        Unary::Sign | Unary::Erf | Unary::NormalCdf | Unary::LogNormalCdf | Unary::LogGamma | Unary::Polygamma(_) => {
-            map1::<T>(x, COSTLY_PIECE, |v: T| T::of(special::unary(op, v.wide())))
-        }
+        Unary::Sign
+        | Unary::Erf
+        | Unary::NormalCdf
+        | Unary::LogNormalCdf
+        | Unary::LogGamma
+        | Unary::Polygamma(_)
+        | Unary::LogBesselI(_) => map1::<T>(x, COSTLY_PIECE, |v: T| T::of(special::unary(op, v.wide()))),
     }
 }
 

@@ -187,7 +187,11 @@ impl Case {
         if self.is_discrete() {
             let last = match self.support() {
                 Support::Bool => 1.0,
-                _ => 60.0 + self.args[0] + 40.0 * self.args[0].sqrt(),
+                _ => match self.name {
+                    "Binomial" | "BetaBinomial" => self.args[0],
+                    "Geometric" => 200.0,
+                    _ => 160.0 + self.args[0] + 40.0 * self.args[0].sqrt(),
+                },
             };
             let values: Vec<f64> = (0..=last as usize).map(|k| k as f64).collect();
             let log_p = self.log_density(&values);
@@ -304,4 +308,24 @@ pub const CASES: &[Case] = &[
     Case { name: "Poisson", args: &[0.02] },
     Case { name: "Poisson", args: &[3.7] },
     Case { name: "Poisson", args: &[148.0] },
+    Case { name: "Logistic", args: &[0.7, 0.4] },
+    Case { name: "Logistic", args: &[-2.0, 1.5] },
+    Case { name: "Gumbel", args: &[0.5, 0.8] },
+    Case { name: "Gumbel", args: &[-1.0, 2.0] },
+    Case { name: "InverseGamma", args: &[4.5, 2.0] },
+    Case { name: "InverseGamma", args: &[0.8, 3.0] },
+    Case { name: "ChiSquared", args: &[3.0] },
+    Case { name: "ChiSquared", args: &[40.0] },
+    Case { name: "Weibull", args: &[1.7, 2.0] },
+    Case { name: "Weibull", args: &[0.8, 0.5] },
+    Case { name: "Pareto", args: &[3.0, 1.5] },
+    Case { name: "Pareto", args: &[0.9, 0.2] },
+    Case { name: "VonMises", args: &[0.4, 2.0] },
+    Case { name: "VonMises", args: &[-1.2, 55.0] },
+    Case { name: "Binomial", args: &[12.0, 0.3] },
+    Case { name: "BetaBinomial", args: &[9.0, 1.5, 0.7] },
+    Case { name: "ZeroInflatedPoisson", args: &[3.2, 0.25] },
+    Case { name: "NegativeBinomial", args: &[4.0, 1.7] },
+    Case { name: "NegativeBinomial", args: &[0.3, 12.0] },
+    Case { name: "Geometric", args: &[0.35] },
 ];

@@ -771,7 +771,14 @@ pub fn cost(map: Map) -> usize {
         | Map::Copy
         | Map::Select => 1,
         Map::Unary(Unary::Recip | Unary::Sqrt) | Map::Binary(Binary::Div) => 4,
-        Map::Unary(Unary::LogGamma | Unary::Polygamma(_) | Unary::Erf | Unary::NormalCdf | Unary::LogNormalCdf)
+        Map::Unary(
+            Unary::LogGamma
+            | Unary::Polygamma(_)
+            | Unary::Erf
+            | Unary::NormalCdf
+            | Unary::LogNormalCdf
+            | Unary::LogBesselI(_),
+        )
         | Map::Binary(Binary::Pow) => 60,
         Map::Unary(_) => 15,
         Map::Binary(_) => 1,

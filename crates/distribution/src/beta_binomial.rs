@@ -1,0 +1,71 @@
+//! BetaBinomial(trials, a, b).
+
+use fe_graph::{Axis, Graph, NodeId};
+use rand::Rng;
+
+use crate::beta::Beta;
+use crate::binomial::{Binomial, log_choose};
+use crate::expr::{Formula, formula};
+use crate::family::{Family, Parameter, Statistic, exactly};
+use crate::support::Support;
+
+/// Successes of trials whose probability varies.
+#[derive(Debug)]
+pub(crate) struct BetaBinomial;
+
+impl Family for BetaBinomial {
+    fn name(&self) -> &'static str {
+        "BetaBinomial"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Binomial successes whose probability is Beta(a, b)"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const ALL: &[Parameter] = &[
+            Parameter::new("trials", Support::Count),
+            Parameter::new("a", Support::Positive),
+            Parameter::new("b", Support::Positive),
+        ];
+        ALL
+    }
+
+    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
+        // More successes than trials have density 0.
+        Some(Support::Count)
+    }
+
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
+        formula(g, &[&[x], args].concat(), |[x, n, a, b]| {
+            // Beyond n the count of ways is 0 already.
+            let rest = (n - x).max(0.0);
+            log_choose(n, x) + (x + a).log_beta(rest + b) - a.log_beta(b)
+        })
+    }
+
+    fn expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let f: Formula<3> = match of {
+            Statistic::Value | Statistic::Relu => |[n, a, b]| n * a / (a + b),
+            _ => return None,
+        };
+        Some(formula(g, args, f))
+    }
+
+    fn variance(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let f: Formula<3> = match of {
+            Statistic::Value | Statistic::Relu => |[n, a, b]| {
+                let c = a + b;
+                n * a * b * (c + n) / (c.square() * (c + 1.0))
+            },
+            _ => return None,
+        };
+        Some(formula(g, args, f))
+    }
+
+    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
+        let [n, a, b] = exactly(args)?;
+        let p = Beta.draw(&[a, b], rng)?;
+        Binomial.draw(&[n, p], rng)
+    }
+}

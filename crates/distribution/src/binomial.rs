@@ -1,0 +1,79 @@
+//! Binomial(trials, prob).
+
+use fe_graph::{Axis, Graph, NodeId};
+use rand::Rng;
+
+use crate::bernoulli::{complement, log_complement};
+use crate::expr::{Expr, Formula, formula};
+use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
+use crate::support::Support;
+
+/// Successes of a number of trials.
+#[derive(Debug)]
+pub(crate) struct Binomial;
+
+impl Family for Binomial {
+    fn name(&self) -> &'static str {
+        "Binomial"
+    }
+
+    fn summary(&self) -> &'static str {
+        "successes of so many trials, each with this probability"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const ALL: &[Parameter] = &[Parameter::new("trials", Support::Count), Parameter::new("prob", Support::Unit)];
+        ALL
+    }
+
+    fn alternatives(&self) -> &'static [Alternative] {
+        const ALL: &[Alternative] = &[Alternative {
+            parameters: &[Parameter::new("trials", Support::Count), Parameter::new("logits", Support::Real)],
+            canonical: |g, args| vec![formula(g, args, |[n, _]: [Expr; 2]| n), formula(g, args, |[_, l]| l.sigmoid())],
+        }];
+        ALL
+    }
+
+    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
+        // More successes than trials have density 0.
+        Some(Support::Count)
+    }
+
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
+        formula(g, &[&[x], args].concat(), |[x, n, p]| {
+            let chances = match p.logit() {
+                Some(l) => x * l - n * l.softplus(),
+                None => x * p.log_weighted(x) + (n - x) * log_complement(p, n - x),
+            };
+            chances + log_choose(n, x)
+        })
+    }
+
+    fn expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let f: Formula<2> = match of {
+            Statistic::Value | Statistic::Relu => |[n, p]| n * p,
+            _ => return None,
+        };
+        Some(formula(g, args, f))
+    }
+
+    fn variance(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
+        let f: Formula<2> = match of {
+            Statistic::Value | Statistic::Relu => |[n, p]| n * p * complement(p),
+            _ => return None,
+        };
+        Some(formula(g, args, f))
+    }
+
+    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
+        let [n, p] = exactly(args)?;
+        let whole = n >= 0.0 && n.fract() == 0.0 && n < u32::MAX.into();
+        let count = rand_distr::Binomial::new(if whole { n as u64 } else { return None }, p).ok()?;
+        Some(rand_distr::Distribution::<u64>::sample(&count, rng) as f64)
+    }
+}
+
+/// log of n choose x; −∞ where x > n.
+pub(crate) fn log_choose<'s>(n: Expr<'s>, x: Expr<'s>) -> Expr<'s> {
+    (n + 1.0).lgamma() - (x + 1.0).lgamma() - (n - x + 1.0).lgamma()
+}
