@@ -32,7 +32,7 @@ A run directory holds fit.json, trace.csv, params.safetensors, model.fe and run.
 report.html, checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
-5 no convergence verdict (with --strict), 70 a fault of the compiler itself.";
+5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -82,7 +82,7 @@ pub struct RunArgs {
     /// No progress and no ledger.
     #[arg(long)]
     pub quiet: bool,
-    /// Exit with 5 when the fit ends without a convergence verdict.
+    /// Exit with 5 when the fit is not to be relied on.
     #[arg(long)]
     pub strict: bool,
 }

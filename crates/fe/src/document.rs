@@ -98,7 +98,8 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
 fn verdict(fit: &Fit, notes: Vec<String>) -> report::Verdict {
     let Posterior { khat, effective, .. } = fit.posterior;
     let test = Some(fit.test.clone());
-    let mut verdict = report::Verdict { converged: fit.converged, test, khat, effective, notes };
+    let mut verdict = report::Verdict { converged: fit.converged, trusted: false, test, khat, effective, notes };
+    verdict.trusted = verdict.converged && !verdict.misses();
     if verdict.misses() {
         verdict.notes.push(
             "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization"

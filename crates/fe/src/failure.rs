@@ -13,7 +13,7 @@ pub enum Failure {
     Data(Vec<Diagnostic>),
     /// The fit failed: what, and where in the program.
     Fit(Vec<Diagnostic>),
-    /// With `--strict`: no convergence verdict.
+    /// With `--strict`: a fit that is not to be relied on, and why.
     Unconverged(String),
     /// Files are not in the canonical layout.
     Unformatted,
@@ -63,7 +63,7 @@ impl Failure {
                 }
             }
             Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
-            Self::Unconverged(test) => format!("fe: not converged: {test}\n"),
+            Self::Unconverged(test) => format!("fe: {test}\n"),
             Self::Internal(message) => fault(message),
             Self::Unformatted => String::new(),
         }

@@ -97,7 +97,11 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         output::out(&format!("{ledger}\nsaved in {}\n", folder.display()))?;
     }
     if args.strict && !fit.converged {
-        return Err(Failure::Unconverged(fit.test));
+        return Err(Failure::Unconverged(format!("not converged: {}", fit.test)));
+    }
+    if args.strict && !document.verdict.trusted {
+        let khat = document.verdict.khat.unwrap_or(f64::NAN);
+        return Err(Failure::Unconverged(format!("the guide misses part of the posterior: k̂ = {khat:.2} > 0.7")));
     }
     Ok(())
 }

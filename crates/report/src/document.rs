@@ -238,6 +238,9 @@ pub struct Summary {
 pub struct Verdict {
     /// Whether the convergence test passed.
     pub converged: bool,
+    /// Whether the fit can be relied on: it converged, and the guide is not known to miss part of the posterior.
+    #[serde(default)]
+    pub trusted: bool,
     /// That test and its outcome, in words that follow "converged:" or "not converged:".
     #[serde(default)]
     pub test: Option<String>,

@@ -89,6 +89,7 @@ pub fn eight_schools() -> Document {
         posterior: schools(1.0),
         posterior_resampled: Some(schools(1.07)),
         verdict: Verdict {
+            trusted: true,
             converged: true,
             test: Some("gradient norm 3.1e-9, below 1e-8, on 256 fixed draws".into()),
             khat: Some(0.604),
@@ -140,6 +141,7 @@ pub fn poisson_vae() -> Document {
         ],
         latents: [("z".to_owned(), z)].into_iter().collect(),
         verdict: Verdict {
+            trusted: true,
             converged: true,
             test: Some("all 200 epochs run; F fell by 0.02 nats in the last 20".into()),
             ..Verdict::default()
@@ -215,6 +217,7 @@ pub fn metered() -> Document {
         .collect(),
         posterior: [("decoder_weights_of_the_second_layer".to_owned(), weight)].into_iter().collect(),
         verdict: Verdict {
+            trusted: true,
             converged: true,
             test: Some("F moved by less than its standard error over the last 2000 steps".into()),
             khat: None,
@@ -273,6 +276,7 @@ pub fn failing() -> Document {
         .into_iter()
         .collect(),
         verdict: Verdict {
+            trusted: true,
             converged: false,
             test: Some("F still falls by 0.04 nats per 100 steps".into()),
             khat: Some(0.93),
