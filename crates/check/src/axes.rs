@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fe_graph::{Axis, AxisId};
 use fe_syntax::Span;
-use fe_syntax::ast::{AxisRef, Declaration, Expr, ExprKind, StatementKind, Target, Unit};
+use fe_syntax::ast::{AxisRef, Declaration, Expr, ExprKind, Statement, StatementKind, Target, Unit};
 
 use crate::checker::Checker;
 use crate::messages;
@@ -114,20 +114,28 @@ impl<'a> Checker<'a> {
         let ast = self.ast;
         let mut firsts: Vec<(&'a str, Span)> = vec![];
         let mut observed = false;
-        for statement in &ast.statements {
+        for (statement, _) in self.all_statements() {
             if let StatementKind::Observe { target, .. } = &statement.kind {
                 observed = true;
                 self.first_axes(vec![target.name.value.as_str()], &mut firsts);
             }
         }
         if !observed {
-            for statement in &ast.statements {
+            for (statement, _) in self.all_statements() {
                 if let StatementKind::Loss { value, .. } = &statement.kind {
                     let mut reads = vec![];
                     expression_reads(value, &mut reads);
                     self.first_axes(reads.into_iter().map(|r| r.0).collect(), &mut firsts);
                 }
             }
+        }
+        // Positions of a loop are not rows: they follow from one another.
+        let looped = |name: &str| {
+            let over = |s: &Statement| matches!(&s.kind, StatementKind::For { axis, .. } if axis.name.value == name);
+            ast.statements.iter().any(over)
+        };
+        if firsts.iter().any(|f| looped(f.0)) {
+            return None;
         }
         let &(name, span) = firsts.first()?;
         if let Some(other) = firsts.iter().find(|f| f.0 != name) {
@@ -246,6 +254,14 @@ impl<'a> Checker<'a> {
 
     /// The axis that an expression names; says so where it names none.
     pub fn axis(&mut self, e: &Expr) -> Option<Axis> {
+        if let Some(axis) = self.loop_axis(e) {
+            return Some(axis);
+        }
+        if let (Some(_), Some(chain)) = (self.step(e), &self.chain) {
+            let variable = chain.variable.clone();
+            self.report(messages::forward_later(e.span, &variable));
+            return None;
+        }
         match e.kind.as_ref() {
             ExprKind::Name(name) => self.axis_named(name, e.span),
             ExprKind::Primed { name, primes } => {

@@ -8,6 +8,7 @@ use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
 use crate::axes::Axes;
+use crate::chains::Chain;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Observe, Param, Program, Row};
 use crate::scope::{Kind, Scope, statement_reads};
@@ -34,6 +35,10 @@ pub(crate) struct Checker<'a> {
     /// Why there is no row axis: the first axes of two observed arrays that differ.
     pub row_conflict: Option<(Span, Span)>,
     pub values: HashMap<&'a str, Value>,
+    /// The loop around the statement at hand.
+    pub chain: Option<Chain>,
+    /// Loops that were understood, by their place, or were not.
+    pub loops: Vec<(Span, Option<Chain>)>,
     /// Arguments of the functions being inlined, innermost last.
     pub locals: Vec<HashMap<String, Value>>,
     pub site: CallSite,
@@ -79,6 +84,8 @@ impl<'a> Checker<'a> {
             row: None,
             row_conflict: None,
             values: HashMap::new(),
+            chain: None,
+            loops: vec![],
             locals: vec![],
             site: CallSite::default(),
             depth: 0,
@@ -161,8 +168,18 @@ impl<'a> Checker<'a> {
                 self.values.insert(name, Value::poison(Span::default()));
             }
         }
+        let groups = self.scope.recurrences();
         for name in sorted {
-            self.declaration(name);
+            let group = groups.iter().find(|g| g.contains(&name));
+            match (group, self.scope.get(name).and_then(|e| e.around)) {
+                (Some(_), _) if self.values.contains_key(name) => {}
+                (Some(group), Some(around)) => self.recurrence(group, around),
+                (_, around) => {
+                    if self.within(around, |c| c.declaration(name)).is_none() {
+                        self.values.insert(name, Value::poison(Span::default()));
+                    }
+                }
+            }
             // Which of the two is meant cannot be known; as an axis it still serves.
             if ambiguous.contains(name)
                 && let Some(value) = self.values.get_mut(name)
@@ -213,7 +230,6 @@ impl<'a> Checker<'a> {
     fn not_lowered(&mut self) {
         for statement in &self.ast.statements {
             match &statement.kind {
-                StatementKind::For { .. } => self.report(messages::chain_later(keyword(statement, "for"))),
                 StatementKind::Refine { .. } => self.report(messages::refine_later(keyword(statement, "refine"))),
                 StatementKind::Broken { .. } => self.incomplete = true,
                 _ => {}

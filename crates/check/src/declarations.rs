@@ -296,7 +296,10 @@ impl<'a> Checker<'a> {
                 value.range = Range::of(ty.support);
             }
         }
-        self.lets.push(Named { name: name.value.clone(), node: value.node, axes: value.order(), span: name.span });
+        // What a loop does not declare over its steps is local to one.
+        if self.chain.as_ref().is_none_or(|c| value.has(c.axis) && d.target.axes.is_some()) {
+            self.lets.push(Named { name: name.value.clone(), node: value.node, axes: value.order(), span: name.span });
+        }
         Value { axis: None, span: name.span, ..value }
     }
 
@@ -327,6 +330,20 @@ impl<'a> Checker<'a> {
         let ty = ty.map(|t| (t.span, self.declared_type(t)));
         let left = axes.clone().unwrap_or_default();
         let categories = ty.and_then(|t| t.1).and_then(|t| t.index);
+        // In a loop the prior may read the latent's past: its value is there before.
+        let early = match (&self.chain, &axes) {
+            (Some(_), Some(axes)) => {
+                let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+                let (input, node) = self.graph.input(&name.value, &order);
+                let stated = ty.and_then(|t| t.1).map(|t| t.support);
+                let support = stated.or_else(|| family_support(prior)).unwrap_or(Support::Real);
+                let range = Range::interior(support);
+                let value = Value { axes: axes.clone(), ..Value::scalar(node, range, Level::Random, name.span) };
+                self.values.insert(&name.value, value);
+                Some((input, node))
+            }
+            _ => None,
+        };
         self.axes_unknown = axes.is_none();
         let drawn =
             self.at_site(format!("{}.prior", name.value), |c| c.distribution(prior, &left, categories, Role::Prior));
@@ -339,9 +356,9 @@ impl<'a> Checker<'a> {
             return Value::poison(name.span);
         }
         let ty = ty.and_then(|(span, t)| t.map(|t| (span, t)));
-        let Some(support) = self.latent_support(&mut drawn, name, ty) else { return Value::poison(name.span) };
+        let Some(support) = self.latent_support(&mut drawn, name, &axes, ty) else { return Value::poison(name.span) };
         let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-        let (input, node) = self.graph.input(&name.value, &order);
+        let (input, node) = early.unwrap_or_else(|| self.graph.input(&name.value, &order));
         let indicator = by.and_then(|by| self.indicator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
@@ -361,13 +378,21 @@ impl<'a> Checker<'a> {
     }
 
     /// The prior's support after the type, which restricts it.
-    fn latent_support(&mut self, drawn: &mut Drawn, name: &Name, ty: Option<(Span, Declared)>) -> Option<Support> {
+    fn latent_support(
+        &mut self,
+        drawn: &mut Drawn,
+        name: &Name,
+        axes: &[(Axis, Span)],
+        ty: Option<(Span, Declared)>,
+    ) -> Option<Support> {
         let family = drawn.distribution.family.name();
         let vector = match ty {
             Some((place, Declared { support: Support::Simplex, .. })) => Some(("simplex", place)),
-            Some((place, Declared { support: Support::Ordered, .. })) => Some(("ordered", place)),
             _ => None,
         };
+        if let Some((place, Declared { support: Support::Ordered, .. })) = ty {
+            return self.ordered_support(drawn, name, axes, place);
+        }
         if let Some((word, place)) = vector {
             self.report(messages::vector_type_later(word, "latent", place));
             return None;
@@ -398,6 +423,32 @@ impl<'a> Checker<'a> {
             return None;
         }
         Some(inside)
+    }
+
+    /// Increasing elements along the last axis, each of one prior on the real line: then any order is as likely.
+    fn ordered_support(
+        &mut self,
+        drawn: &mut Drawn,
+        name: &Name,
+        axes: &[(Axis, Span)],
+        place: Span,
+    ) -> Option<Support> {
+        let Some(&(along, _)) = axes.last() else {
+            self.report(messages::ordered_without_axis(&name.value, place));
+            return None;
+        };
+        if let Some((_, value, _)) = drawn.args.iter().find(|(_, v, _)| v.has(along)) {
+            let axis = self.graph.axis_name(along);
+            self.report(messages::ordered_unequal(&name.value, place, &axis, value.span));
+            return None;
+        }
+        if drawn.support != Some(Support::Real) {
+            self.report(messages::vector_type_later("ordered", "latent off the real line", place));
+            return None;
+        }
+        drawn.distribution.restricted = Some(Support::Ordered);
+        drawn.distribution.event = Some(along);
+        Some(Support::Ordered)
     }
 
     /// `by cubic`
@@ -437,6 +488,12 @@ impl<'a> Checker<'a> {
         self.report(messages::extra_axes(name, place, &have, &extra, drawn.span));
         false
     }
+}
+
+/// Where the values of a distribution lie, as far as its family says.
+fn family_support(e: &Expr) -> Option<Support> {
+    let ExprKind::Call { function, .. } = bare(e).kind.as_ref() else { return None };
+    fe_distribution::family(&function.value)?.support(&[])
 }
 
 /// What a vector type says along the last axis.

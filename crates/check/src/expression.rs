@@ -84,6 +84,9 @@ impl<'a> Checker<'a> {
         if let Some(value) = self.locals.last().and_then(|l| l.get(name)) {
             return Value { span, ..value.clone() };
         }
+        if let Some(position) = self.position(name, span) {
+            return position;
+        }
         if self.scope.get(name).is_some_and(|e| e.kind == Kind::Fn) {
             let declared = self.scope.get(name).map(|e| e.span);
             return self.fail(messages::function_as_value(name, span, declared), span);
@@ -328,6 +331,9 @@ impl<'a> Checker<'a> {
         hint: Option<&[Axis]>,
         span: Span,
     ) -> Value {
+        if let Some(value) = self.split(condition, then, otherwise, hint, span) {
+            return value;
+        }
         let condition = self.expression(condition, None);
         let Some(condition) = self.truth(condition) else {
             self.expression(then, hint);

@@ -19,10 +19,9 @@ const LATER: [&str; 4] = ["LowRank", "Laplace", "Flow", "Banded"];
 impl<'a> Checker<'a> {
     /// Every `guide` statement, put to its latents.
     pub fn guides(&mut self) {
-        let ast = self.ast;
         let mut groups = 0;
         let mut stars: Vec<(&'a Statement, Span)> = vec![];
-        for statement in &ast.statements {
+        for (statement, around) in self.all_statements() {
             let StatementKind::Guide { targets, star, .. } = &statement.kind else { continue };
             if let Some(star) = star {
                 if let Some(first) = stars.first() {
@@ -32,8 +31,10 @@ impl<'a> Checker<'a> {
                 stars.push((statement, *star));
                 continue;
             }
-            let of: Vec<usize> = targets.iter().filter_map(|t| self.guided(t, statement)).collect();
-            self.guide(statement, &of, &mut groups);
+            self.within(around, |c| {
+                let of: Vec<usize> = targets.iter().filter_map(|t| c.guided(t, statement)).collect();
+                c.guide(statement, &of, &mut groups);
+            });
         }
         for (statement, star) in stars {
             let StatementKind::Guide { body, .. } = &statement.kind else { continue };
@@ -83,7 +84,8 @@ impl<'a> Checker<'a> {
         if let Some(latent) = self.latents.get_mut(at) {
             latent.guide_span = Some(statement.span);
         }
-        if target.axes.is_some() {
+        let in_loop = target.axes.iter().flatten().any(|e| self.step(e) == Some(0));
+        if target.axes.is_some() && !in_loop {
             let order: Vec<Axis> = self.target_axes(target)?.iter().map(|a| a.0).collect();
             if order != axes {
                 let (given, have) = (self.axis_names(&order), self.axis_names(&axes));
@@ -221,6 +223,12 @@ impl<'a> Checker<'a> {
             self.latents.iter().skip(k).map(|l| (l.name.clone(), l.node, l.span)).collect();
         for (_, value, _) in &drawn.args {
             let read = later.iter().find(|l| self.graph.depends_on(value.node, &HashSet::from([l.1])));
+            if let (Some((name, ..)), true) = (read, self.chain.is_some())
+                && *name == latent.name
+            {
+                self.report(messages::guide_in_loop_later(name, value.span));
+                return;
+            }
             if let Some((name, _, declared)) = read {
                 self.report(messages::guide_reads_later(&latent.name, value.span, name, *declared));
                 return;

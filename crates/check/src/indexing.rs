@@ -12,6 +12,9 @@ use crate::value::Value;
 impl<'a> Checker<'a> {
     /// `x[N']`, `m[c]`, `x[0]`.
     pub fn index(&mut self, value: &Expr, indices: &[Expr], span: Span) -> Value {
+        if let Some(past) = self.past(value, indices) {
+            return Value { span, ..past };
+        }
         let base = self.expression(value, None);
         let mut parts = vec![];
         for (place, index) in indices.iter().enumerate() {
@@ -21,6 +24,9 @@ impl<'a> Checker<'a> {
                     None => return Value::poison(span),
                 },
                 ExprKind::Text(text) => return self.fail(messages::quoted_axis(text, index.span), span),
+                _ if self.step(index).is_some() => {
+                    parts.push(Pick::Step(self.step(index).unwrap_or(0), index.span));
+                }
                 _ => {
                     let picked = self.expression(index, None);
                     if picked.poison && picked.axis.is_none() {
@@ -57,6 +63,7 @@ impl<'a> Checker<'a> {
                 let axes = value.axes.iter().map(|&(a, s)| if a == from { (axis, place) } else { (a, s) }).collect();
                 Value { node, axes, datum: None, ..value }
             }
+            Pick::Step(offset, place) => self.at_step(value, offset, place, span),
             Pick::Gather(index) => {
                 let along = index.index.map(Axis::plain);
                 let Some(axis) = along.filter(|&a| value.has(a)) else {
@@ -92,7 +99,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn gathered(&mut self, value: Value, axis: Axis, index: &Value, span: Span) -> Value {
+    pub(crate) fn gathered(&mut self, value: Value, axis: Axis, index: &Value, span: Span) -> Value {
         let node = self.graph.gather(value.node, index.node, axis);
         let mut axes = vec![];
         for &(a, s) in &value.axes {
@@ -114,6 +121,8 @@ enum Pick {
     Rename(Axis, Span),
     /// By an `index(J)` array.
     Gather(Value),
+    /// `x[t-1]`: so many positions from the loop's.
+    Step(i64, Span),
     /// By a number, at its place.
     Place(usize, Value),
 }

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod axes;
+mod chains;
 mod checker;
 mod codes;
 mod constants;

@@ -16,9 +16,8 @@ use crate::value::{Level, Value};
 impl<'a> Checker<'a> {
     /// Every likelihood.
     pub fn observes(&mut self) {
-        let ast = self.ast;
         let mut seen: Vec<(&str, Span)> = vec![];
-        for statement in &ast.statements {
+        for (statement, around) in self.all_statements() {
             let StatementKind::Observe { target, distribution } = &statement.kind else { continue };
             let name = target.name.value.as_str();
             if let Some((_, first)) = seen.iter().find(|s| s.0 == name) {
@@ -27,7 +26,7 @@ impl<'a> Checker<'a> {
             }
             seen.push((name, target.name.span));
             let before = self.enter(statement.span);
-            self.observe(statement, target, distribution);
+            self.within(around, |c| c.observe(statement, target, distribution));
             self.leave(before);
         }
     }
@@ -81,6 +80,11 @@ impl<'a> Checker<'a> {
             return None;
         }
         value.axes.iter_mut().for_each(|a| a.1 = name.span);
+        if let Some(index) = target.axes.iter().flatten().find(|e| self.step(e).is_some()) {
+            let offset = self.step(index).unwrap_or(0);
+            let at = self.at_step(value, offset, index.span, target.span);
+            return Some(at).filter(|v| !v.poison);
+        }
         if target.axes.is_some() {
             let order: Vec<Axis> = self.target_axes(target)?.iter().map(|a| a.0).collect();
             if order != value.order() {

@@ -47,6 +47,8 @@ pub(crate) struct Entry<'a> {
     pub span: Span,
     /// The statement that declares it.
     pub statement: &'a Statement,
+    /// The loop around that.
+    pub around: Option<&'a Statement>,
 }
 
 /// A second declaration of a name.
@@ -115,14 +117,18 @@ impl<'a> Scope<'a> {
             StatementKind::Refine { target, .. } => self.declare(&target.name, Kind::Unknown, statement),
             StatementKind::For { body, .. } => {
                 for inner in body {
+                    let before = self.order.len();
                     match &inner.kind {
-                        // `s[0]` before a loop and `s[t+1]` in it are one name.
-                        StatementKind::Let(d) if self.entries.contains_key(d.target.name.value.as_str()) => {}
-                        StatementKind::Let(d) => self.declare(&d.target.name, Kind::Unknown, inner),
-                        StatementKind::Latent { target, .. } => self.declare(&target.name, Kind::Unknown, inner),
-                        StatementKind::Loss { name, .. } => self.declare(name, Kind::Unknown, inner),
+                        StatementKind::Let(d) => self.declare(&d.target.name, Kind::Let, inner),
+                        StatementKind::Latent { target, .. } => self.declare(&target.name, Kind::Latent, inner),
+                        StatementKind::Loss { name, .. } => self.declare(name, Kind::Loss, inner),
                         StatementKind::Broken { .. } => self.broken = true,
                         _ => {}
+                    }
+                    for name in self.order.iter().skip(before) {
+                        if let Some(entry) = self.entries.get_mut(name) {
+                            entry.around = Some(statement);
+                        }
                     }
                 }
             }
@@ -141,7 +147,7 @@ impl<'a> Scope<'a> {
     }
 
     fn insert(&mut self, name: &'a str, kind: Kind, span: Span, statement: &'a Statement) {
-        self.entries.insert(name, Entry { kind, span, statement });
+        self.entries.insert(name, Entry { kind, span, statement, around: None });
         self.order.push(name);
     }
 
@@ -168,8 +174,26 @@ impl<'a> Scope<'a> {
             // What is not understood anyway waits for nothing.
             let understood = entry.kind != Kind::Unknown;
             let reads = if understood { declaration_reads(entry.statement, entry.kind) } else { vec![] };
-            let known = reads.iter().filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n));
-            waits.insert(name, known.collect());
+            let own = |n: &&str| entry.around.is_some() && entry.kind == Kind::Latent && *n == name;
+            let variable = entry.around.and_then(loop_variable);
+            let reads = reads.iter().filter(|r| Some(r.0) != variable);
+            // A latent's value is there before its prior is known, which may read its past.
+            let known = reads.filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)).filter(|n| !own(n));
+            let mut known: BTreeSet<&'a str> = known.collect();
+            if let Some(StatementKind::For { axis, from, .. }) = entry.around.map(|s| &s.kind) {
+                let mut reads = vec![(axis.name.value.as_str(), axis.name.span)];
+                from.iter().for_each(|e| expression_reads(e, &mut reads));
+                known.extend(reads.iter().filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)));
+            }
+            waits.insert(name, known);
+        }
+        // What reads one another's past waits together for what is outside.
+        for group in self.recurrences() {
+            let all: BTreeSet<&'a str> =
+                group.iter().filter_map(|n| waits.get(n)).flatten().copied().filter(|n| !group.contains(n)).collect();
+            for name in &group {
+                waits.insert(name, all.clone());
+            }
         }
         let mut done = BTreeSet::new();
         let mut sorted = vec![];
@@ -193,6 +217,50 @@ impl<'a> Scope<'a> {
         let inside: BTreeSet<&str> = cycles.iter().flatten().copied().collect();
         sorted.extend(left.into_iter().filter(|n| !inside.contains(n)));
         (sorted, cycles)
+    }
+
+    /// `let`s of one loop that read one another, each list all that do.
+    pub fn recurrences(&self) -> Vec<Vec<&'a str>> {
+        let lets: Vec<(&'a str, Entry<'a>)> = self
+            .order
+            .iter()
+            .filter_map(|&n| self.get(n).map(|e| (n, e)))
+            .filter(|(_, e)| e.around.is_some() && e.kind == Kind::Let)
+            .collect();
+        let reads: HashMap<&str, Vec<&'a str>> = lets
+            .iter()
+            .map(|&(name, e)| {
+                let all = declaration_reads(e.statement, e.kind);
+                let same =
+                    |n: &&str| lets.iter().any(|(m, f)| m == n && f.around.map(|s| s.span) == e.around.map(|s| s.span));
+                let near: Vec<&'a str> =
+                    all.iter().filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)).filter(same).collect();
+                (name, near)
+            })
+            .collect();
+        let reached = |from: &'a str| -> BTreeSet<&'a str> {
+            let (mut seen, mut stack) = (BTreeSet::new(), vec![from]);
+            while let Some(n) = stack.pop() {
+                for &next in reads.get(n).into_iter().flatten() {
+                    if seen.insert(next) {
+                        stack.push(next);
+                    }
+                }
+            }
+            seen
+        };
+        let reach: HashMap<&str, BTreeSet<&'a str>> = lets.iter().map(|&(n, _)| (n, reached(n))).collect();
+        let mutual = |a: &str, b: &str| {
+            reach.get(a).is_some_and(|r| r.contains(b)) && reach.get(b).is_some_and(|r| r.contains(a))
+        };
+        let mut groups: Vec<Vec<&'a str>> = vec![];
+        for &(name, _) in lets.iter().filter(|(n, _)| mutual(n, n)) {
+            match groups.iter_mut().find(|g| g.first().is_some_and(|f| mutual(f, name))) {
+                Some(group) => group.push(name),
+                None => groups.push(vec![name]),
+            }
+        }
+        groups
     }
 
     /// Walks from each name along reads that are not done until a name repeats.
@@ -219,6 +287,14 @@ impl<'a> Scope<'a> {
             }
         }
         found
+    }
+}
+
+/// The variable of a loop.
+fn loop_variable(statement: &Statement) -> Option<&str> {
+    match &statement.kind {
+        StatementKind::For { variable, .. } => Some(&variable.value),
+        _ => None,
     }
 }
 

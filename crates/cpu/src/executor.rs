@@ -36,18 +36,26 @@ pub struct CpuExecutor {
     precision: Precision,
     isa: Isa,
     sparse: bool,
+    /// Whether runs keep to the thread that asks for them.
+    alone: bool,
 }
 
 impl CpuExecutor {
     /// An executor with the best instructions of this processor.
     pub fn new(precision: Precision) -> Self {
-        Self { precision, isa: Isa::detect(), sparse: true }
+        Self { precision, isa: Isa::detect(), sparse: true, alone: false }
     }
 
     /// Whether a descent's products with few spikes run on the spikes alone, as they do where nothing is said.
     #[must_use]
     pub fn with_sparse(self, sparse: bool) -> Self {
         Self { sparse, ..self }
+    }
+
+    /// An executor whose runs keep to the thread that asks for them: for work inside of other work, whose threads wait.
+    #[must_use]
+    pub(crate) fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     /// An executor that keeps to some instructions, where the processor has them.
@@ -68,8 +76,8 @@ impl Executor for CpuExecutor {
     fn compile(&self, graph: &Graph, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError> {
         let (graph, outputs) = (Arc::new(graph.clone()), outputs.to_vec());
         Ok(match self.precision {
-            Precision::F32 => Box::new(Session::<f32>::new(graph, outputs, self.isa)),
-            Precision::F64 => Box::new(Session::<f64>::new(graph, outputs, self.isa)),
+            Precision::F32 => Box::new(Session::<f32>::new(graph, outputs, self.isa, self.alone)),
+            Precision::F64 => Box::new(Session::<f64>::new(graph, outputs, self.isa, self.alone)),
         })
     }
 
@@ -103,6 +111,7 @@ struct Session<T> {
     graph: Arc<Graph>,
     outputs: Vec<NodeId>,
     isa: Isa,
+    alone: bool,
     loaded: Vec<(Conditions, Loaded<T>)>,
     /// The inputs and draws of the last run, to see which stay.
     last: Option<Last>,
@@ -117,8 +126,8 @@ fn same(kept: Option<&Weak<Tensor>>, given: &Arc<Tensor>) -> bool {
 }
 
 impl<T: Real> Session<T> {
-    fn new(graph: Arc<Graph>, outputs: Vec<NodeId>, isa: Isa) -> Self {
-        Self { graph, outputs, isa, loaded: vec![], last: None }
+    fn new(graph: Arc<Graph>, outputs: Vec<NodeId>, isa: Isa, alone: bool) -> Self {
+        Self { graph, outputs, isa, alone, loaded: vec![], last: None }
     }
 
     /// What to plan for. Inputs that have not changed since the run before are taken to be steady; should they change
@@ -279,9 +288,9 @@ impl<T: Real> Loaded<T> {
         }
     }
 
-    fn run(&mut self, feed: &Feed) -> Result<(), ExecutionError> {
+    fn run(&mut self, feed: &Feed, alone: bool) -> Result<(), ExecutionError> {
         self.feed(feed)?;
-        let threads = self.program.useful_threads(rayon::current_num_threads());
+        let threads = if alone { 1 } else { self.program.useful_threads(rayon::current_num_threads()) };
         self.program.divide(threads);
         self.prepare(threads);
         let failure = Mutex::new(None);
@@ -343,8 +352,9 @@ pub(crate) fn together<S: Send>(scratch: &mut [S], threads: usize, work: impl Fn
 impl<T: Real> Compiled for Session<T> {
     fn run(&mut self, feed: &Feed) -> Result<Vec<Tensor>, ExecutionError> {
         let (graph, outputs) = (self.graph.clone(), self.outputs.clone());
+        let alone = self.alone;
         let loaded = self.loaded(feed)?;
-        loaded.run(feed)?;
+        loaded.run(feed, alone)?;
         let results = loaded.outputs(&graph, &outputs)?;
         let weak = |t: &Arc<Tensor>| Arc::downgrade(t);
         self.last = Some((
@@ -361,7 +371,7 @@ impl<T: Real> Compiled for Session<T> {
         let conditions = conditions(&self.graph, feed);
         let plan = Plan::new(&self.graph, &nodes, &conditions);
         let mut loaded = Loaded::<T>::new(plan, &conditions, self.isa)?;
-        loaded.run(feed)?;
+        loaded.run(feed, self.alone)?;
         let values = nodes.iter().copied().zip(loaded.outputs(&self.graph, &nodes)?).collect();
         match trace::first_non_finite(&self.graph, &self.outputs, &values) {
             Some(found) if matches!(self.graph.node(found.node).op, Op::Output(_)) => {

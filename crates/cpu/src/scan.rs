@@ -50,7 +50,7 @@ fn slice(tensor: &Tensor, axes: &[Axis], axis: Axis, position: usize) -> Tensor 
 impl Turns {
     fn new(scan: &Arc<Scan>, extents: &[usize]) -> Result<Self, ExecutionError> {
         let outputs: Vec<NodeId> = scan.carries.iter().map(|c| c.1).chain(scan.stacked.iter().copied()).collect();
-        let body = crate::CpuExecutor::new(crate::Precision::F64).compile(&scan.body, &outputs)?;
+        let body = crate::CpuExecutor::new(crate::Precision::F64).alone().compile(&scan.body, &outputs)?;
         let number = |k: usize| AxisId(u32::try_from(k).unwrap_or(u32::MAX));
         let extents = extents.iter().enumerate().map(|(k, &e)| (number(k), e)).collect();
         Ok(Self { scan: scan.clone(), body, extents })

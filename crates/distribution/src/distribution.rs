@@ -13,7 +13,8 @@ pub struct Distribution {
     pub family: &'static dyn Family,
     /// Its canonical arguments.
     pub args: Vec<NodeId>,
-    /// The axis of categories, where the family has one.
+    /// The axis of categories, where the family has one; or the axis along which elements increase, where the type says
+    /// so.
     pub event: Option<Axis>,
     /// The type of what is drawn; the density is normalised over it.
     pub restricted: Option<Support>,
@@ -65,6 +66,11 @@ impl Distribution {
         let Some(to) = self.restricted else { return Some(g.constant(0.0)) };
         match self.unrestricted_support(g) {
             Some(whole) if to.contains(whole) => Some(g.constant(0.0)),
+            // Of the K! orders that independent elements can have, one: shared out among the elements.
+            Some(Support::Real) if to == Support::Ordered => {
+                let extent = g.extent_of(self.event?.id) as f64;
+                Some(g.constant(-fe_graph::special::log_gamma(extent + 1.0) / extent))
+            }
             _ if to.is_discrete() || matches!(to, Support::Simplex | Support::Ordered) => None,
             _ => {
                 let (low, high) = to.bounds();

@@ -1,6 +1,6 @@
 //! The sets that values lie in, and the maps from the real line onto them.
 
-use fe_graph::{Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId};
 
 /// A set of values. `Positive`, `Unit` and `Interval` are open for transforms, which never reach an end, and closed for
 /// data: 0 is a positive datum, as 0 and 1 are unit data.
@@ -128,6 +128,24 @@ impl Support {
                 (g.shift(scaled, low), g.sub(width, both))
             }
         })
+    }
+
+    /// Increasing values along an axis at an unconstrained u, and log |∂z/∂u| element by element: the first as it is,
+    /// then steps of exp(u), as Stan's `ordered` has them.
+    pub fn increase(g: &mut Graph, u: NodeId, along: Axis) -> (NodeId, NodeId) {
+        let axes = g.axes_of(u).to_vec();
+        let (place, zero) = (g.iota(along), g.constant(0.0));
+        let first = g.equal(place, zero);
+        let step = g.exp(u);
+        let step = g.select(first, u, step);
+        // z_k = Σ_{j ≤ k} step_j
+        let earlier = Axis::private(along.id);
+        let other = g.rename(place, &[(along, earlier)]);
+        let upto = g.less_equal(other, place);
+        let step = g.rename(step, &[(along, earlier)]);
+        let z = g.contract(upto, step, &[earlier]);
+        let nothing = g.full(0.0, &axes);
+        (z, g.select(first, nothing, u))
     }
 
     /// The value at an unconstrained u; the number that [`Support::constrain`] computes.

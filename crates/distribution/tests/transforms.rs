@@ -340,3 +340,65 @@ fn divergence_to_a_restricted_prior() {
     assert!(wide.kl(&mut g, &prior).is_none());
     assert!(wide.kl(&mut g, &wide).is_some());
 }
+
+/// z and log |∂z/∂u| of increasing values.
+fn increasing(u: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let mut g = Graph::new();
+    let axis = Axis::plain(g.add_axis("K", u.len()));
+    let (id, node) = g.input("u", &[axis]);
+    let (z, jacobian) = Support::increase(&mut g, node, axis);
+    let feed = HashMap::from([(id, u.to_vec())]);
+    let mut values = evaluate(&g, &[z, jacobian], &feed, 0);
+    let jacobian = values.remove(1);
+    (values.remove(0), jacobian)
+}
+
+#[test]
+fn increasing_values_have_the_jacobian_of_their_steps() {
+    let u = [0.3, -1.2, 0.8, -0.1];
+    let (z, jacobian) = increasing(&u);
+    assert!(z.is_sorted());
+    close("first", z[0], u[0], 1e-15);
+    close("last", z[3], u[0] + u[1].exp() + u[2].exp() + u[3].exp(), 1e-14);
+    // The matrix of slopes by central differences; it is triangular, so its determinant is its diagonal's product.
+    let h = 1e-6;
+    let mut log_determinant = 0.0;
+    for k in 0..u.len() {
+        let moved = |by: f64| {
+            let mut u = u;
+            u[k] += by;
+            increasing(&u).0
+        };
+        let (up, down) = (moved(h), moved(-h));
+        for j in 0..k {
+            assert_eq!(up[j], down[j]);
+        }
+        log_determinant += ((up[k] - down[k]) / (2.0 * h)).ln();
+    }
+    close("log determinant", jacobian.iter().sum(), log_determinant, 1e-8);
+}
+
+#[test]
+fn one_order_of_all_has_the_whole_mass() {
+    // ∫∫ p(z₁) p(z₂) 2! over z₁ < z₂, in u.
+    let mut g = Graph::new();
+    let n = 241;
+    let axis = Axis::plain(g.add_axis("K", 2));
+    let points = Axis::plain(g.add_axis("P", n * n));
+    let (id, u) = g.input("u", &[axis, points]);
+    let (z, jacobian) = Support::increase(&mut g, u, axis);
+    let args = [g.constant(0.4), g.constant(1.3)].to_vec();
+    let mut normal = Distribution::new(family("Normal").unwrap(), args);
+    normal.restricted = Some(Support::Ordered);
+    normal.event = Some(axis);
+    let density = normal.log_density(&mut g, z).unwrap();
+    let total = g.add(density, jacobian);
+    let total = g.sum(total, &[axis]);
+    let grid = |low: f64, high: f64, k: usize| low + (high - low) / (n - 1) as f64 * k as f64;
+    let first = (0..n * n).map(|p| grid(-11.0, 11.0, p / n));
+    let second = (0..n * n).map(|p| grid(-27.0, 4.0, p % n));
+    let area = 22.0 * 31.0 / ((n - 1) * (n - 1)) as f64;
+    let feed = HashMap::from([(id, first.chain(second).collect())]);
+    let values = evaluate(&g, &[total], &feed, 0).remove(0);
+    close("mass", values.iter().map(|v| v.exp() * area).sum(), 1.0, 1e-9);
+}

@@ -52,7 +52,7 @@ impl Graph {
     }
 
     /// The node's operation on other operands, with the node's origin.
-    fn rebuild(&mut self, node: &Node, inputs: &[NodeId]) -> NodeId {
+    pub(crate) fn rebuild(&mut self, node: &Node, inputs: &[NodeId]) -> NodeId {
         let before = self.set_origin(node.origin);
         let new = self.rebuilt(node, inputs);
         self.set_origin(before);

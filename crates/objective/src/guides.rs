@@ -172,6 +172,14 @@ fn free(g: &mut Graph, done: &mut Realised, program: &Program, name: String, axe
     node
 }
 
+/// A latent's value at an unconstrained u, and log |dz/du| element by element.
+fn constrained(g: &mut Graph, latent: &Latent, u: NodeId) -> Option<(NodeId, NodeId)> {
+    match (latent.support, latent.axes.last()) {
+        (Support::Ordered, Some(&along)) => Some(Support::increase(g, u, along)),
+        (support, _) => support.constrain(g, u),
+    }
+}
+
 /// The median of a latent's prior as a number, where its arguments are numbers.
 fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
     let args: Vec<f64> = latent.prior.args.iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
@@ -203,7 +211,7 @@ fn build_single(
         Guide::Point => {
             let start = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
             let u = free(g, done, program, format!("{}.point", latent.name), &latent.axes, start);
-            let Some((z, _)) = latent.support.constrain(g, u) else {
+            let Some((z, _)) = constrained(g, latent, u) else {
                 return Err(unlowered(
                     format!("`{}` has no unconstrained scale to search on", latent.name),
                     "a point guide needs a continuous latent",
@@ -337,7 +345,7 @@ fn build_group(
             g.reshape(s, &[flat], &latent.axes)
         };
         let unconstrained = part(g, u);
-        let Some((z, log_jacobian)) = latent.support.constrain(g, unconstrained) else {
+        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained) else {
             return Err(Underivable {
                 message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
                 span: latent.guide_span.unwrap_or(latent.span),

@@ -8,12 +8,23 @@ fn later(code: &'static str, what: &str, span: Span, help: impl Into<String>) ->
     error(code, format!("{what} not compiled in this version"), span, "not in this version").help(help)
 }
 
-pub fn chain_later(span: Span) -> Diagnostic {
+pub fn forward_later(span: Span, variable: &str) -> Diagnostic {
     later(
         "E0700",
-        "chains are",
+        "a recurrence written forward is",
         span,
-        "the program is understood, but `for` is not lowered yet; write independent steps as an axis",
+        format!(
+            "write the step at `{variable}` from the one at `{variable}-1`, with `if {variable} == 0 then … else …`"
+        ),
+    )
+}
+
+pub fn guide_in_loop_later(name: &str, span: Span) -> Diagnostic {
+    later(
+        "E0711",
+        &format!("a guide that reads the past of its own latent, as this one of `{name}`, is"),
+        span,
+        "state it by data and params alone, or leave it away: then one Gaussian over all steps is fitted",
     )
 }
 

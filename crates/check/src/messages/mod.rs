@@ -2,6 +2,7 @@
 //! sentence without a full stop, its labels are short phrases, and its help says what to do.
 
 mod axes;
+mod chains;
 mod data;
 mod guides;
 mod later;
@@ -11,6 +12,7 @@ mod types;
 mod warnings;
 
 pub use axes::*;
+pub use chains::*;
 pub use data::*;
 pub use guides::*;
 pub use later::*;

@@ -345,3 +345,14 @@ pub fn index_axis(name: &str, place: Span, of: &str, over: &str, likelihood: Spa
     .and(likelihood, format!("categories along `{over}`"))
     .help("use the same axis for both")
 }
+
+pub fn ordered_without_axis(name: &str, span: Span) -> Diagnostic {
+    error("E0235", format!("`{name}` is a single number, which has no order"), span, "ordered along what?")
+        .help(format!("give it an axis, as in `latent {name}[K] : ordered ~ …`"))
+}
+
+pub fn ordered_unequal(name: &str, span: Span, axis: &str, argument: Span) -> Diagnostic {
+    error("E0236", format!("the order of `{name}` has no known probability"), span, "ordered here")
+        .and(argument, format!("differs along `{axis}`"))
+        .help(format!("give all elements along `{axis}` the same prior"))
+}

@@ -92,6 +92,10 @@ impl Evaluation<'_> {
             Op::Max(axes) => over(axes, &|p| self.at(x(0), p), &f64::max),
             Op::Contract(axes) => over(axes, &|p| self.at(x(0), p) * self.at(x(1), p), &|a, b| a + b),
             Op::Broadcast(_) | Op::Stop => each(&|p| self.at(x(0), p)),
+            Op::Rename(pairs) => each(&|p| {
+                let back = |a: &Axis| pairs.iter().find(|x| x.1 == *a).map_or(*a, |x| x.0);
+                self.at(x(0), &p.iter().map(|(a, k)| (back(a), *k)).collect())
+            }),
             Op::Gather { axis } => each(&|p| {
                 let mut q = p.clone();
                 q.insert(*axis, self.at(x(1), p) as usize);
