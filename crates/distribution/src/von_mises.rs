@@ -68,7 +68,7 @@ impl Family for VonMises {
     /// distribution function, by Simpson's rule, has grown to ½.
     fn median(&self, args: &[f64]) -> Option<f64> {
         let [m, k] = exactly(args)?;
-        if !(k >= 0.0 && k < 1e8 && m.is_finite()) {
+        if !((0.0..1e8).contains(&k) && m.is_finite()) {
             return None;
         }
         let steps = 4096 + 64 * (k.sqrt() as usize);

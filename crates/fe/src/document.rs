@@ -96,9 +96,10 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
 }
 
 fn verdict(fit: &Fit, notes: Vec<String>) -> report::Verdict {
-    let Posterior { khat, effective, .. } = fit.posterior;
+    let Posterior { khat, khat_wide, effective, .. } = fit.posterior;
     let test = Some(fit.test.clone());
-    let mut verdict = report::Verdict { converged: fit.converged, trusted: false, test, khat, effective, notes };
+    let mut verdict =
+        report::Verdict { converged: fit.converged, trusted: false, test, khat, khat_wide, effective, notes };
     verdict.trusted = verdict.converged && !verdict.misses();
     if verdict.misses() {
         verdict.notes.push(

@@ -41,6 +41,8 @@ pub(crate) enum Posterior {
 pub(crate) struct Group {
     pub axis: Axis,
     pub dimension: usize,
+    /// Whether its scalars are independent.
+    pub diagonal: bool,
     pub blocks: Vec<Block>,
     pub base: InputId,
     pub curvature: InputId,
@@ -81,7 +83,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         notes: vec![],
     };
     // Which latents share a Gaussian: those that say so, and, by default, all small continuous ones.
-    let mut members: Vec<(Option<usize>, Vec<usize>)> = vec![];
+    let mut members: Vec<(Option<usize>, Vec<usize>, bool)> = vec![];
     let mut mean_field: HashSet<usize> = HashSet::new();
     let unstated = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
     let joinable: Vec<usize> = (0..program.latents.len())
@@ -108,23 +110,30 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         }
     }
     if !default_group.is_empty() {
-        members.push((None, default_group));
+        members.push((None, default_group, false));
     }
     for (k, latent) in program.latents.iter().enumerate() {
         if let Guide::FullRank(n) = latent.guide {
             match members.iter_mut().find(|m| m.0 == Some(n)) {
                 Some(m) => m.1.push(k),
-                None => members.push((Some(n), vec![k])),
+                None => members.push((Some(n), vec![k], false)),
             }
         }
-        if matches!(latent.guide, Guide::MeanField) {
-            mean_field.insert(k);
-        }
+    }
+    // Few independent scalars start together, at a mode and with the curvature there.
+    let independent: Vec<usize> = (0..program.latents.len())
+        .filter(|&k| program.latents.get(k).is_some_and(|l| matches!(l.guide, Guide::MeanField)))
+        .collect();
+    let local = |k: &usize| program.latents.get(*k).is_some_and(|l| batched && l.is_local(row));
+    if !independent.is_empty() && size(&independent) <= FULL_RANK_LIMIT && !independent.iter().any(local) {
+        members.push((None, independent, true));
+    } else {
+        mean_field.extend(independent);
     }
     let mut in_group: HashMap<usize, Posterior> = HashMap::new();
     let mut replaced = HashMap::new();
-    for (number, (_, ks)) in members.into_iter().enumerate() {
-        build_group(g, program, number, &ks, &mut done, &mut in_group, &mut replaced)?;
+    for (number, (_, ks, diagonal)) in members.into_iter().enumerate() {
+        build_group(g, program, (number, diagonal), &ks, &mut done, &mut in_group, &mut replaced)?;
     }
     for (k, latent) in program.latents.iter().enumerate() {
         let before = g.set_origin(g.origin_of(latent.node));
@@ -151,7 +160,8 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         }
         Posterior::Gaussian { group, .. } => {
             let d = groups.get(*group).map_or(0, |x| x.dimension);
-            format!("full-rank Gaussian, {}", formula::plural(d, "dimension"))
+            let kind = if groups.get(*group).is_some_and(|x| x.diagonal) { "mean-field" } else { "full-rank" };
+            format!("{kind} Gaussian, {}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
         Posterior::Prior(_) => "prior".to_owned(),
@@ -289,7 +299,7 @@ fn plain(name: &str, args: Vec<NodeId>) -> Option<Distribution> {
 fn build_group(
     g: &mut Graph,
     program: &Program,
-    number: usize,
+    (number, diagonal): (usize, bool),
     members: &[usize],
     done: &mut Realised,
     in_group: &mut HashMap<usize, Posterior>,
@@ -313,17 +323,24 @@ fn build_group(
     let (base, base_node) = g.input(&format!("{name}.base"), &[along]);
     let (curvature, curvature_node) = g.input(&format!("{name}.curvature"), &[along, across]);
     let mean = free(g, done, program, format!("{name}.mean"), &[along], 0.0);
-    let raw = free(g, done, program, format!("{name}.scale"), &[along, across], 0.0);
     let (_, noise) = g.input(&format!("{name}.noise"), &[along]);
-    // L: the strict lower triangle as it is, the diagonal through exp.
-    let mask = triangle(g, total, along, across, |i, j| j < i);
-    let below = g.mul(mask, raw);
-    let log_diagonal = g.diagonal(raw, along, across);
-    let diagonal = g.exp(log_diagonal);
-    let on = g.on_diagonal(diagonal, along, across);
-    let lower = g.add(below, on);
-    let noise_across = g.rename(noise, &[(along, across)]);
-    let spread = g.contract(lower, noise_across, &[across]);
+    let (log_diagonal, spread) = if diagonal {
+        let log_diagonal = free(g, done, program, format!("{name}.log_scale"), &[along], 0.0);
+        let scale = g.exp(log_diagonal);
+        (log_diagonal, g.mul(scale, noise))
+    } else {
+        let raw = free(g, done, program, format!("{name}.scale"), &[along, across], 0.0);
+        // L: the strict lower triangle as it is, the diagonal through exp.
+        let mask = triangle(g, total, along, across, |i, j| j < i);
+        let below = g.mul(mask, raw);
+        let log_diagonal = g.diagonal(raw, along, across);
+        let diagonal = g.exp(log_diagonal);
+        let on = g.on_diagonal(diagonal, along, across);
+        let lower = g.add(below, on);
+        let noise_across = g.rename(noise, &[(along, across)]);
+        let spread = g.contract(lower, noise_across, &[across]);
+        (log_diagonal, spread)
+    };
     let step = g.add(mean, spread);
     let step = g.rename(step, &[(along, across)]);
     let step = g.contract(curvature_node, step, &[across]);
@@ -361,6 +378,7 @@ fn build_group(
     done.groups.push(Group {
         axis: along,
         dimension: total,
+        diagonal,
         blocks,
         base,
         curvature,

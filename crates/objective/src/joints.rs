@@ -58,6 +58,7 @@ impl Deriver<'_> {
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
+                diagonal: group.diagonal,
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,

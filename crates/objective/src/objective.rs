@@ -148,6 +148,8 @@ pub struct Joint {
     pub axis: Axis,
     /// How many scalars.
     pub dimension: usize,
+    /// Whether they are independent: L and C are diagonal then.
+    pub diagonal: bool,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
     /// Input: the base, over `axis`.

@@ -246,6 +246,9 @@ pub struct Verdict {
     pub test: Option<String>,
     /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
     pub khat: Option<f64>,
+    /// The same of a wider proposal, a Student t with the guide's location and scale; none where it was not asked.
+    #[serde(default)]
+    pub khat_wide: Option<f64>,
     /// The effective fraction of the guide's draws under those weights.
     #[serde(default)]
     pub effective: Option<f64>,
@@ -259,6 +262,11 @@ impl Verdict {
         self.khat.is_some_and(|k| k <= 0.7)
     }
 
+    /// Whether those of the wider proposal can be used.
+    pub(crate) fn corrected(&self) -> bool {
+        self.khat_wide.is_some_and(|k| k <= 0.5)
+    }
+
     /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth of
     /// the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
     pub(crate) fn level(&self) -> bool {
@@ -267,6 +275,6 @@ impl Verdict {
 
     /// Whether the guide is known to miss part of the posterior: its weights have a heavy tail, and are not level.
     pub fn misses(&self) -> bool {
-        self.khat.is_some() && !self.resampled() && !self.level()
+        self.khat.is_some() && !self.resampled() && !self.level() && !self.corrected()
     }
 }

@@ -143,6 +143,8 @@ pub(crate) fn khat_meaning(khat: f64, verdict: &Verdict) -> (Tone, &'static str)
         (Tone::Bad, "the guide is too far from the posterior to be corrected; doubt its spread and tails")
     } else if verdict.misses() {
         (Tone::Bad, "the guide misses the posterior, which is not to be trusted")
+    } else if !verdict.resampled() && verdict.corrected() {
+        (Tone::Plain, "the guide is too light in its tails to resample; draws from a wider proposal correct it")
     } else if !verdict.resampled() {
         (
             Tone::Plain,

@@ -129,6 +129,23 @@ impl Energy<'_> {
             let feed = self.problem.feed(self.values, &self.problem.train, &self.setting(point, Some(&direction)));
             hessian.extend(self.product.run(&feed)?.into_iter().next().unwrap_or_default().values);
         }
+        if self.joint.diagonal {
+            return Ok(diagonal_factor(&hessian, d));
+        }
         Ok(covariance_factor(&hessian, d, FLOOR))
     }
+}
+
+/// 1/√ of the diagonal of a Hessian, on a diagonal: the scales of the best Gaussian with independent components.
+fn diagonal_factor(hessian: &[f64], d: usize) -> Option<Vec<f64>> {
+    let diagonal: Vec<f64> = hessian.iter().step_by(d + 1).copied().collect();
+    let steepest = diagonal.iter().copied().fold(0.0, f64::max);
+    if !(steepest > 0.0 && diagonal.iter().all(|v| v.is_finite())) {
+        return None;
+    }
+    let mut factor = vec![0.0; d * d];
+    for (slot, h) in factor.iter_mut().step_by(d + 1).zip(diagonal) {
+        *slot = h.max(FLOOR * steepest).sqrt().recip();
+    }
+    Some(factor)
 }

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fe_graph::special::{log_normal_cdf, normal_cdf};
+use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
@@ -105,17 +106,66 @@ fn fixed_draws(
 /// Dimensions of a table's noise, at most, for it to be drawn evenly.
 const EVEN: usize = 64;
 
+/// Draws spread evenly, of all noise of some nodes.
+pub(crate) struct EvenDraws {
+    /// For each site its draws, samples first.
+    pub draws: HashMap<Site, Arc<Tensor>>,
+    /// Whether all of it is standard normal.
+    pub all_normal: bool,
+}
+
 /// Draws for the table of some nodes, spread evenly: so many that a guide's own means and standard deviations come out
 /// exactly where they are linear in the noise. `None` where the noise is of many dimensions, or relaxed counts'.
-pub(crate) fn even_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<HashMap<Site, Arc<Tensor>>> {
+pub(crate) fn even_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<EvenDraws> {
     let sites = noise_sites_of(problem.objective, nodes);
     let size = |s: &NoiseSite| s.axes.iter().map(|a| extent(problem, *a)).fold(1usize, usize::saturating_mul);
     let total = sites.iter().map(size).fold(0usize, usize::saturating_add);
     if total == 0 || total > EVEN || sites.iter().any(|s| s.kind.is_none()) {
         return None;
     }
+    let all_normal = sites.iter().all(|s| s.kind == Some(NoiseKind::Normal));
     // Not the draws that the guide was fitted to.
-    fixed_draws(problem, sites, count, problem.seed ^ 0x7461_626c_6500_0000)
+    let draws = fixed_draws(problem, sites, count, problem.seed ^ 0x7461_626c_6500_0000)?;
+    Some(EvenDraws { draws, all_normal })
+}
+
+/// Degrees of freedom of the wider proposal.
+const WIDE: u32 = 5;
+
+impl EvenDraws {
+    /// The draws of a multivariate Student t: each sample divided by √(χ²/ν); and for each sample
+    /// log N(ε) − log t(ε), by which the weights of the normal draws become those of the t.
+    pub fn widened(&self, seed: u64) -> (Self, Vec<f64>) {
+        let nu = f64::from(WIDE);
+        let count = self.draws.values().next().and_then(|t| t.shape.first().copied()).unwrap_or(0);
+        let key = NoiseKey { seed, site: Site::named("wider proposal"), step: 0 };
+        let factors: Vec<f64> = (0..count as u64)
+            .map(|row| {
+                let mut stream = Stream::new(key, Element { row, rest: 0 });
+                let chi: f64 = (0..WIDE).map(|_| stream.normal().powi(2)).sum();
+                (nu / chi).sqrt()
+            })
+            .collect();
+        let (mut squares, mut dimensions) = (vec![0.0; count], 0.0);
+        let mut draws = HashMap::new();
+        for (&site, tensor) in &self.draws {
+            let width = tensor.values.len() / count.max(1);
+            dimensions += width as f64;
+            let mut wide = tensor.as_ref().clone();
+            let samples = wide.values.chunks_mut(width.max(1));
+            for ((sample, factor), square) in samples.zip(&factors).zip(&mut squares) {
+                for v in sample {
+                    *v *= factor;
+                    *square += *v * *v;
+                }
+            }
+            draws.insert(site, Arc::new(wide));
+        }
+        let d = dimensions;
+        let constant = 0.5 * d * (nu / 2.0).ln() + log_gamma(0.5 * nu) - log_gamma(0.5 * (nu + d));
+        let correction = squares.iter().map(|s| constant - 0.5 * s + 0.5 * (nu + d) * (s / nu).ln_1p()).collect();
+        (Self { draws, all_normal: false }, correction)
+    }
 }
 
 fn flatten(values: &Values) -> Vec<f64> {
@@ -302,4 +352,29 @@ pub(crate) fn trace_point_of(problem: &Problem, step: u64, seconds: f64, sums: &
             Some(o.energies.iter().zip(sums.iter().skip(o.terms.len())).map(|(e, t)| per_row(e.local, t)).sum());
     }
     point
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wider_proposal_weighs_back_to_the_normal() {
+        let (count, d) = (1 << 13, 3);
+        let values = normal_draws(count, d, 5).unwrap();
+        let tensor = Arc::new(Tensor { shape: vec![count, d], values });
+        let draws = EvenDraws { draws: HashMap::from([(Site::named("a"), tensor)]), all_normal: true };
+        let (wide, correction) = draws.widened(1);
+        let values = &wide.draws[&Site::named("a")].values;
+        // E_t[N/t] = 1, E_t[N/t x²] = 1, E_t[N/t x⁴] = 3; and without weights the t's own variance ν/(ν − 2).
+        let mean = |f: &dyn Fn(f64) -> f64| -> f64 {
+            let samples = values.chunks(d).zip(&correction);
+            samples.map(|(x, c)| c.exp() * f(x[0])).sum::<f64>() / count as f64
+        };
+        for (found, expected) in [(mean(&|_| 1.0), 1.0), (mean(&|x| x * x), 1.0), (mean(&|x| x.powi(4)), 3.0)] {
+            assert!((found - expected).abs() < 0.05 * expected, "{found} {expected}");
+        }
+        let variance = values.iter().map(|x| x * x).sum::<f64>() / values.len() as f64;
+        assert!((variance - 5.0 / 3.0).abs() < 0.1, "{variance}");
+    }
 }

@@ -1,11 +1,11 @@
 //! Draws of the fitted guide: the posterior table, and how far the guide can be trusted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use fe_graph::{Axis, ExecutionError, Tensor};
+use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
 
-use crate::deterministic::even_draws;
+use crate::deterministic::{EvenDraws, even_draws};
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
 
@@ -20,6 +20,10 @@ const TABLE: u64 = 1 << 41;
 
 /// Weights are trusted up to this Pareto k̂ (Vehtari et al., 2024).
 const KHAT_LIMIT: f64 = 0.7;
+
+/// And those of the wider proposal up to this one: its weights have a variance then. What needs a wide proposal and still
+/// has heavy weights is far from its guide.
+const WIDE_LIMIT: f64 = 0.5;
 
 /// Moments and quantiles of one value, each row-major over its declared axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,10 +49,12 @@ pub struct Summary {
 pub struct Posterior {
     /// From draws of the guide.
     pub guide: Vec<Summary>,
-    /// From the same draws with Pareto-smoothed importance weights, where k̂ allows it.
+    /// From the same draws, or those of a wider proposal, with Pareto-smoothed importance weights, where k̂ allows it.
     pub resampled: Option<Vec<Summary>>,
     /// Pareto k̂ of the weights p/q, where they can be had.
     pub khat: Option<f64>,
+    /// The same of a wider proposal, a Student t with the guide's location and scale, which is asked where k̂ is too high.
+    pub khat_wide: Option<f64>,
     /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior from
     /// the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
     pub effective: Option<f64>,
@@ -66,29 +72,10 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let mut outputs: Vec<_> = o.posterior.iter().map(|p| p.node).collect();
     outputs.extend(o.log_weight);
     let mut compiled = problem.compile(&outputs)?;
-    let rows = problem.train.clone();
-    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, DRAWS);
-    let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
-    let even = even_draws(problem, &outputs, DRAWS).unwrap_or_default();
-    let mut done = 0;
-    for pass in 0.. {
-        if done >= DRAWS {
-            break;
-        }
-        let now = width.min(DRAWS - done);
-        let mut setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(TABLE + pass, now) };
-        setting.draws = even.iter().map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
-        let results = compiled.run(&problem.feed(values, &rows, &setting))?;
-        for ((store, result), &node) in collected.iter_mut().zip(results).zip(&outputs) {
-            // What does not depend on the draws is the same for each of them.
-            let copies = if o.graph.has_axis(node, Axis::SAMPLE) { 1 } else { now };
-            for _ in 0..copies {
-                store.extend(&result.values);
-            }
-        }
-        done += now;
-    }
-    let log_weights = o.log_weight.and_then(|_| collected.pop());
+    let even = even_draws(problem, &outputs, DRAWS);
+    let extra = &fitted.extra;
+    let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, even.as_ref(), TABLE)?;
+    let log_weights = o.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
     let mut result = Posterior {
         khat: smoothed.as_ref().map(|s| s.khat),
@@ -96,16 +83,61 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         ..Posterior::default()
     };
     let uniform = vec![1.0 / DRAWS as f64; DRAWS];
-    let weights = smoothed.filter(|s| s.khat <= KHAT_LIMIT).map(|s| s.weights);
-    let mut resampled = vec![];
-    for (reported, draws) in o.posterior.iter().zip(&collected) {
-        result.guide.push(summary(problem, &reported.name, &reported.axes, draws, &uniform));
-        if let Some(w) = &weights {
-            resampled.push(summary(problem, &reported.name, &reported.axes, draws, w));
+    let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
+        let pairs = o.posterior.iter().zip(drawn);
+        pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
+    };
+    result.guide = table(&drawn, &uniform);
+    match (smoothed, even) {
+        (Some(s), _) if s.khat <= KHAT_LIMIT => result.resampled = Some(table(&drawn, &s.weights)),
+        // A Gaussian is lighter in its tails than most posteriors, however close: a wider proposal tells.
+        (Some(_), Some(even)) if even.all_normal => {
+            let (wide, correction) = even.widened(problem.seed);
+            let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, Some(&wide), TABLE)?;
+            let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
+            if let Some(s) = psis::smooth(&log_weights) {
+                result.khat_wide = Some(s.khat);
+                result.resampled = (s.khat <= WIDE_LIMIT).then(|| table(&drawn, &s.weights));
+            }
         }
+        _ => {}
     }
-    result.resampled = weights.map(|_| resampled);
     Ok(result)
+}
+
+/// The values of some nodes at each draw of the guide, each node's draws one behind the other.
+fn collect(
+    problem: &Problem,
+    values: &Values,
+    extra: &HashMap<InputId, Arc<Tensor>>,
+    compiled: &mut dyn Compiled,
+    outputs: &[NodeId],
+    even: Option<&EvenDraws>,
+    step: u64,
+) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let g = &problem.objective.graph;
+    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, DRAWS);
+    let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
+    let mut done = 0;
+    for pass in 0.. {
+        if done >= DRAWS {
+            break;
+        }
+        let now = width.min(DRAWS - done);
+        let mut setting = Setting { extra: extra.clone(), ..Setting::reporting(step + pass, now) };
+        let sites = even.iter().flat_map(|e| &e.draws);
+        setting.draws = sites.map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
+        let results = compiled.run(&problem.feed(values, &problem.train, &setting))?;
+        for ((store, result), &node) in collected.iter_mut().zip(results).zip(outputs) {
+            // What does not depend on the draws is the same for each of them.
+            let copies = if g.has_axis(node, Axis::SAMPLE) { 1 } else { now };
+            for _ in 0..copies {
+                store.extend(&result.values);
+            }
+        }
+        done += now;
+    }
+    Ok(collected)
 }
 
 /// Some of the draws of a tensor whose first axis they are.

@@ -93,6 +93,7 @@ pub fn eight_schools() -> Document {
             converged: true,
             test: Some("gradient norm 3.1e-9, below 1e-8, on 256 fixed draws".into()),
             khat: Some(0.604),
+            khat_wide: None,
             effective: Some(0.713),
             notes: vec![],
         },
@@ -221,6 +222,7 @@ pub fn metered() -> Document {
             converged: true,
             test: Some("F moved by less than its standard error over the last 2000 steps".into()),
             khat: None,
+            khat_wide: None,
             effective: None,
             notes: vec![
                 "mean-field guide of decoder_weights_of_the_second_layer understates the worst standard deviation by a factor of 1.8, by linear response".into(),
@@ -280,6 +282,7 @@ pub fn failing() -> Document {
             converged: false,
             test: Some("F still falls by 0.04 nats per 100 steps".into()),
             khat: Some(0.93),
+            khat_wide: None,
             effective: Some(0.3127),
             notes: vec!["the bound on rate cannot be met: 0.0163 nats is the least that was reached".into()],
         },
