@@ -30,8 +30,11 @@ pub(crate) struct Chain {
     at: Option<usize>,
     /// Values that read their own past, while they are worked out: their axes, and what stands for them 1, 2, …
     /// positions earlier.
-    past: HashMap<String, (Vec<(Axis, Span)>, Vec<NodeId>)>,
+    past: HashMap<String, Past>,
 }
+
+/// The axes of a value that reads its own past, and what stands for it 1, 2, … positions earlier.
+type Past = (Vec<(Axis, Span)>, Vec<NodeId>);
 
 /// A condition on the loop's position, as far as it says what is left of it.
 enum Split {
@@ -65,7 +68,7 @@ impl<'a> Checker<'a> {
                 chain
             }
         };
-        let before = std::mem::replace(&mut self.chain, Some(chain?));
+        let before = self.chain.replace(chain?);
         let result = f(self);
         self.chain = before;
         Some(result)

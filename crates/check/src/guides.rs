@@ -14,7 +14,7 @@ use crate::program::Guide;
 use crate::scope::{Kind, bare, nearest};
 
 /// Families of guides over several latents that parse but are not lowered in this version.
-const LATER: [&str; 4] = ["LowRank", "Laplace", "Flow", "Banded"];
+const LATER: [&str; 3] = ["LowRank", "Flow", "Banded"];
 
 impl<'a> Checker<'a> {
     /// Every `guide` statement, put to its latents.
@@ -46,9 +46,9 @@ impl<'a> Checker<'a> {
                 .map(|(k, _)| k)
                 .collect();
             if let GuideBody::Distribution(e) = body
-                && let ExprKind::Call { function, .. } = bare(e).kind.as_ref()
+                && let ExprKind::Call { function, arguments } = bare(e).kind.as_ref()
                 && fe_distribution::family(&function.value).is_some()
-                && !LATER.contains(&function.value.as_str())
+                && (function.value != "Laplace" || !arguments.is_empty())
             {
                 self.report(messages::star_family(&function.value, function.span, star));
                 continue;
@@ -124,6 +124,13 @@ impl<'a> Checker<'a> {
                             set(self, &Guide::FullRank(*groups));
                             *groups += 1;
                         }
+                        Ok(Joint::Laplace) if self.all_continuous(of, "Laplace", e.span) => {
+                            if let Some(first) = self.params.first() {
+                                let (name, place) = (first.name.clone(), first.span);
+                                self.report(messages::laplace_with_params(e.span, &name, place));
+                            }
+                            set(self, &Guide::Laplace);
+                        }
                         Ok(Joint::MeanField) if self.all_continuous(of, "MeanField", e.span) => {
                             set(self, &Guide::MeanField);
                         }
@@ -163,6 +170,7 @@ impl<'a> Checker<'a> {
             "MeanField" => Joint::MeanField,
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
+            "Laplace" => Joint::Laplace,
             later if LATER.contains(&later) => {
                 self.report(messages::guide_later(later, span));
                 return Some(Err(()));
@@ -274,4 +282,5 @@ impl<'a> Checker<'a> {
 enum Joint {
     FullRank,
     MeanField,
+    Laplace,
 }

@@ -152,6 +152,8 @@ pub enum Guide {
     FullRank(usize),
     /// `guide mu, tau ~ MeanField()`: independent Gaussians on the unconstrained scale.
     MeanField,
+    /// `guide * ~ Laplace()`: a Gaussian on the unconstrained scale at the mode, with the curvature there.
+    Laplace,
     /// `= point`: maximum a posteriori.
     Point,
     /// `= prior`: the model's own dynamics.

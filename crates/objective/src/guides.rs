@@ -36,13 +36,24 @@ pub(crate) enum Posterior {
     Prior(Distribution),
 }
 
+/// What is fitted of a joint Gaussian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Mean and covariance.
+    Full,
+    /// Mean and variances.
+    Diagonal,
+    /// Nothing: it is at the mode, with the curvature there.
+    Fixed,
+}
+
 /// A joint Gaussian under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub axis: Axis,
     pub dimension: usize,
-    /// Whether its scalars are independent.
-    pub diagonal: bool,
+    /// What is fitted of it.
+    pub shape: Shape,
     pub blocks: Vec<Block>,
     pub base: InputId,
     pub curvature: InputId,
@@ -83,7 +94,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         notes: vec![],
     };
     // Which latents share a Gaussian: those that say so, and, by default, all small continuous ones.
-    let mut members: Vec<(Option<usize>, Vec<usize>, bool)> = vec![];
+    let mut members: Vec<(Option<usize>, Vec<usize>, Shape)> = vec![];
     let mut mean_field: HashSet<usize> = HashSet::new();
     let unstated = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
     let joinable: Vec<usize> = (0..program.latents.len())
@@ -110,13 +121,13 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         }
     }
     if !default_group.is_empty() {
-        members.push((None, default_group, false));
+        members.push((None, default_group, Shape::Full));
     }
     for (k, latent) in program.latents.iter().enumerate() {
         if let Guide::FullRank(n) = latent.guide {
             match members.iter_mut().find(|m| m.0 == Some(n)) {
                 Some(m) => m.1.push(k),
-                None => members.push((Some(n), vec![k], false)),
+                None => members.push((Some(n), vec![k], Shape::Full)),
             }
         }
     }
@@ -126,14 +137,30 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         .collect();
     let local = |k: &usize| program.latents.get(*k).is_some_and(|l| batched && l.is_local(row));
     if !independent.is_empty() && size(&independent) <= FULL_RANK_LIMIT && !independent.iter().any(local) {
-        members.push((None, independent, true));
+        members.push((None, independent, Shape::Diagonal));
     } else {
         mean_field.extend(independent);
     }
+    let at_mode: Vec<usize> = (0..program.latents.len())
+        .filter(|&k| program.latents.get(k).is_some_and(|l| matches!(l.guide, Guide::Laplace)))
+        .collect();
+    if !at_mode.is_empty() {
+        if size(&at_mode) > FULL_RANK_LIMIT || at_mode.iter().any(local) {
+            let first = at_mode.first().and_then(|&k| program.latents.get(k));
+            return Err(Underivable {
+                message: format!("a Laplace guide of {} dimensions has too large a Hessian", size(&at_mode)),
+                span: first.and_then(|l| l.guide_span).unwrap_or_default(),
+                help: format!(
+                    "it takes up to {FULL_RANK_LIMIT}, and none that change with the batch; use `MeanField()`"
+                ),
+            });
+        }
+        members.push((None, at_mode, Shape::Fixed));
+    }
     let mut in_group: HashMap<usize, Posterior> = HashMap::new();
     let mut replaced = HashMap::new();
-    for (number, (_, ks, diagonal)) in members.into_iter().enumerate() {
-        build_group(g, program, (number, diagonal), &ks, &mut done, &mut in_group, &mut replaced)?;
+    for (number, (_, ks, shape)) in members.into_iter().enumerate() {
+        build_group(g, program, (number, shape), &ks, &mut done, &mut in_group, &mut replaced)?;
     }
     for (k, latent) in program.latents.iter().enumerate() {
         let before = g.set_origin(g.origin_of(latent.node));
@@ -160,8 +187,12 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         }
         Posterior::Gaussian { group, .. } => {
             let d = groups.get(*group).map_or(0, |x| x.dimension);
-            let kind = if groups.get(*group).is_some_and(|x| x.diagonal) { "mean-field" } else { "full-rank" };
-            format!("{kind} Gaussian, {}", formula::plural(d, "dimension"))
+            let kind = match groups.get(*group).map(|x| x.shape) {
+                Some(Shape::Diagonal) => "mean-field Gaussian",
+                Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there",
+                _ => "full-rank Gaussian",
+            };
+            format!("{kind}, {}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
         Posterior::Prior(_) => "prior".to_owned(),
@@ -230,8 +261,8 @@ fn build_single(
             replaced.insert(latent.node, z);
             Posterior::Point
         }
-        Guide::Default | Guide::MeanField | Guide::FullRank(_) => own_family(g, program, latent, mean_field, done)
-            .ok_or_else(|| {
+        Guide::Default | Guide::MeanField | Guide::Laplace | Guide::FullRank(_) => {
+            own_family(g, program, latent, mean_field, done).ok_or_else(|| {
                 unlowered(
                     format!(
                         "no guide for `{}`, whose prior is {}, is built by default",
@@ -240,7 +271,8 @@ fn build_single(
                     ),
                     "state one with `guide`, or use a continuous or Poisson latent",
                 )
-            })?,
+            })?
+        }
     })
 }
 
@@ -299,7 +331,7 @@ fn plain(name: &str, args: Vec<NodeId>) -> Option<Distribution> {
 fn build_group(
     g: &mut Graph,
     program: &Program,
-    (number, diagonal): (usize, bool),
+    (number, shape): (usize, Shape),
     members: &[usize],
     done: &mut Realised,
     in_group: &mut HashMap<usize, Posterior>,
@@ -322,9 +354,15 @@ fn build_group(
     let outside = g.set_origin(first.unwrap_or_default());
     let (base, base_node) = g.input(&format!("{name}.base"), &[along]);
     let (curvature, curvature_node) = g.input(&format!("{name}.curvature"), &[along, across]);
-    let mean = free(g, done, program, format!("{name}.mean"), &[along], 0.0);
+    let mean = if shape == Shape::Fixed {
+        g.full(0.0, &[along])
+    } else {
+        free(g, done, program, format!("{name}.mean"), &[along], 0.0)
+    };
     let (_, noise) = g.input(&format!("{name}.noise"), &[along]);
-    let (log_diagonal, spread) = if diagonal {
+    let (log_diagonal, spread) = if shape == Shape::Fixed {
+        (g.full(0.0, &[along]), noise)
+    } else if shape == Shape::Diagonal {
         let log_diagonal = free(g, done, program, format!("{name}.log_scale"), &[along], 0.0);
         let scale = g.exp(log_diagonal);
         (log_diagonal, g.mul(scale, noise))
@@ -378,7 +416,7 @@ fn build_group(
     done.groups.push(Group {
         axis: along,
         dimension: total,
-        diagonal,
+        shape,
         blocks,
         base,
         curvature,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fe_graph::Axis;
 
 use crate::derive::Deriver;
-use crate::guides::Posterior;
+use crate::guides::{Posterior, Shape};
 use crate::objective::{Joint, Underivable};
 
 impl Deriver<'_> {
@@ -58,7 +58,8 @@ impl Deriver<'_> {
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
-                diagonal: group.diagonal,
+                diagonal: group.shape == Shape::Diagonal,
+                fixed: group.shape == Shape::Fixed,
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,

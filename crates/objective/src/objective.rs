@@ -150,6 +150,8 @@ pub struct Joint {
     pub dimension: usize,
     /// Whether they are independent: L and C are diagonal then.
     pub diagonal: bool,
+    /// Whether m and L stay 0 and I: the base is the mode then, and C the factor of the inverse Hessian there.
+    pub fixed: bool,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
     /// Input: the base, over `axis`.

@@ -27,6 +27,8 @@ pub struct Anchor {
     pub factor: Vec<f64>,
     /// What it was taken from.
     pub from: &'static str,
+    /// Of a mode: the largest element of the gradient there, and the iterations that led to it.
+    pub gradient: Option<(f64, usize)>,
 }
 
 impl Anchor {
@@ -58,7 +60,8 @@ fn unit(d: usize) -> Vec<f64> {
 pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<Vec<Anchor>, ExecutionError> {
     let median = medians(joint);
     let d = joint.dimension;
-    let mut list = vec![Anchor { base: median.clone(), factor: unit(d), from: "the prior's median, unit scale" }];
+    let mut list =
+        vec![Anchor { base: median.clone(), factor: unit(d), from: "the prior's median, unit scale", gradient: None }];
     if !joint.curvature_known {
         return Ok(list);
     }
@@ -70,20 +73,29 @@ pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<V
         product: problem.compile(&[joint.energy_product])?,
     };
     if let Some(factor) = energy.factor(&median)? {
-        list.push(Anchor { base: median.clone(), factor, from: "the prior's median and the curvature there" });
+        list.push(Anchor {
+            base: median.clone(),
+            factor,
+            from: "the prior's median and the curvature there",
+            gradient: None,
+        });
     }
     if !joint.alone {
         return Ok(list);
     }
     let options = lbfgs::Options { iterations: 500, ..lbfgs::Options::default() };
-    if let Some(mode) = energy.mode(&median, options)?
+    if let Some((mode, reached)) = energy.mode(&median, options)?
         && let Some(factor) = energy.factor(&mode)?
     {
         list.push(Anchor {
             base: mode,
             factor,
             from: "the mode found from the prior's median, and the curvature there",
+            gradient: Some(reached),
         });
+    }
+    if joint.fixed {
+        list.retain(|a| a.gradient.is_some());
     }
     Ok(list)
 }
@@ -114,10 +126,14 @@ impl Energy<'_> {
         Ok((value, results.next().map(|t| t.values).unwrap_or_default()))
     }
 
-    fn mode(&mut self, start: &[f64], options: lbfgs::Options) -> Result<Option<Vec<f64>>, ExecutionError> {
+    fn mode(
+        &mut self,
+        start: &[f64],
+        options: lbfgs::Options,
+    ) -> Result<Option<(Vec<f64>, (f64, usize))>, ExecutionError> {
         let outcome = lbfgs::minimize(|x| self.at(x), start.to_vec(), &options, |_| ControlFlow::Continue(()))?;
         let usable = outcome.value.is_finite() && outcome.x.iter().all(|v| v.is_finite());
-        Ok(usable.then_some(outcome.x))
+        Ok(usable.then_some((outcome.x, (outcome.gradient_norm, outcome.iterations))))
     }
 
     /// The lower factor of the inverse Hessian at a point.

@@ -212,11 +212,17 @@ pub(crate) fn run(
     // The start: parameters, then the best of the candidate anchors.
     let mut attempt = 0;
     let mut values = problem.start(0);
+    let mut mode = None;
     loop {
         let mut best: Option<(f64, Setting, &'static str)> = None;
         let mut settings = vec![(setting.clone(), "")];
         for joint in &o.joints {
             let anchors = curvature::candidates(problem, joint, &values)?;
+            if joint.fixed && anchors.is_empty() {
+                let message = "a Laplace guide needs a mode, and none was found from the prior's median";
+                return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
+            }
+            mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
             settings = settings
                 .into_iter()
                 .flat_map(|(s, _)| {
@@ -261,6 +267,11 @@ pub(crate) fn run(
     }
     if attempt > 0 {
         notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
+    }
+    if let (true, Some((gradient, iterations))) = (o.parameters.is_empty(), mode) {
+        let limit = ROUNDING * value_at(&values, &setting)?.first().map_or(1.0, Tensor::item).abs().max(1.0);
+        let test = format!("largest gradient {gradient:.1e} at the mode after {iterations} iterations");
+        return Ok(finished(values, iterations as u64, gradient <= limit, test, false, notes, vec![], setting));
     }
     if iterations == 0 {
         return Ok(finished(values, 0, false, "no steps were asked for".into(), false, notes, vec![], setting));

@@ -163,3 +163,9 @@ pub fn observed_twice(name: &str, span: Span, first: Span) -> Diagnostic {
         .and(first, "first here")
         .help("keep one likelihood")
 }
+
+pub fn laplace_with_params(span: Span, param: &str, declared: Span) -> Diagnostic {
+    error("E0416", "a Laplace guide is where the mode is, and the mode moves with the params", span, "asked for here")
+        .and(declared, format!("`{param}` is fitted"))
+        .help(format!("make `{param}` a latent with a prior, or use `FullRank()`"))
+}

@@ -72,9 +72,7 @@ pub fn missing_values_later(span: Span) -> Diagnostic {
 }
 
 pub fn guide_later(name: &str, span: Span) -> Diagnostic {
-    let plain =
-        if name == "Laplace" { "the Laplace approximation is".to_owned() } else { format!("a `{name}` guide is") };
-    later("E0707", &plain, span, "use `FullRank()`, `MeanField()`, or a guide of your own")
+    later("E0707", &format!("a `{name}` guide is"), span, "use `FullRank()`, `MeanField()`, or a guide of your own")
 }
 
 pub fn shape_later(span: Span) -> Diagnostic {
