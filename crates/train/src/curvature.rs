@@ -18,6 +18,9 @@ const FLOOR: f64 = 1e-10;
 /// Draws of what else is random, over which the curvature is averaged.
 const DRAWS: usize = 16;
 
+/// The largest element of the gradient at a mode, and the iterations that led there.
+pub type Reached = (f64, usize);
+
 /// The base u₀ and the lower factor C of a joint Gaussian.
 #[derive(Clone, Debug)]
 pub struct Anchor {
@@ -27,8 +30,8 @@ pub struct Anchor {
     pub factor: Vec<f64>,
     /// What it was taken from.
     pub from: &'static str,
-    /// Of a mode: the largest element of the gradient there, and the iterations that led to it.
-    pub gradient: Option<(f64, usize)>,
+    /// Of a mode.
+    pub gradient: Option<Reached>,
 }
 
 impl Anchor {
@@ -126,11 +129,7 @@ impl Energy<'_> {
         Ok((value, results.next().map(|t| t.values).unwrap_or_default()))
     }
 
-    fn mode(
-        &mut self,
-        start: &[f64],
-        options: lbfgs::Options,
-    ) -> Result<Option<(Vec<f64>, (f64, usize))>, ExecutionError> {
+    fn mode(&mut self, start: &[f64], options: lbfgs::Options) -> Result<Option<(Vec<f64>, Reached)>, ExecutionError> {
         let outcome = lbfgs::minimize(|x| self.at(x), start.to_vec(), &options, |_| ControlFlow::Continue(()))?;
         let usable = outcome.value.is_finite() && outcome.x.iter().all(|v| v.is_finite());
         Ok(usable.then_some((outcome.x, (outcome.gradient_norm, outcome.iterations))))
