@@ -362,7 +362,19 @@ impl<'a> Checker<'a> {
         for axis in &mut value.axes {
             axis.0 = moved.get(&axis.0).copied().unwrap_or(axis.0);
         }
+        value.along = value.along.map(|a| a.on(|axis| moved.get(&axis).copied().unwrap_or(axis)));
         value
+    }
+
+    /// The branches of an `if`: where one has an axis only primed and the other only unprimed, the prime falls away.
+    pub fn on_one_copy(&mut self, a: Value, b: Value) -> (Value, Value) {
+        let primed = |x: &Value, y: &Value| {
+            let lone = |axis: Axis| x.axes.iter().filter(|o| o.0.id == axis.id).count() == 1;
+            let other = |axis: Axis| y.has(Axis::plain(axis.id)) && !y.has(axis);
+            x.axes.iter().any(|&(axis, _)| axis.primes > 0 && lone(axis) && other(axis))
+        };
+        let (left, right) = (primed(&a, &b), primed(&b, &a));
+        (if left { self.drop_primes(a) } else { a }, if right { self.drop_primes(b) } else { b })
     }
 
     /// Refuses axes that the left side lacks, and repeats the value along those it lacks itself.

@@ -238,6 +238,7 @@ impl<'a> Checker<'a> {
         if a.poison || b.poison {
             return Some(Value::poison(span));
         }
+        let (a, b) = self.on_one_copy(a, b);
         let position = self.positions(chain.axis, chain.from as i64);
         let limit = self.graph.constant(number as f64);
         let test = match test {
@@ -247,9 +248,10 @@ impl<'a> Checker<'a> {
         };
         let node = self.graph.select(test, a.node, b.node);
         let mut axes = vec![(chain.axis, condition.span)];
-        axes.extend(a.joined(&b).into_iter().filter(|x| x.0 != chain.axis));
+        axes.extend(a.either(&b).into_iter().filter(|x| x.0 != chain.axis));
         let level = a.level.max(b.level).max(Level::Data);
-        Some(Value { axes, ..Value::scalar(node, a.range.hull(b.range), level, span) })
+        let along = a.along.filter(|_| a.along == b.along);
+        Some(Value { axes, along, ..Value::scalar(node, a.range.hull(b.range), level, span) })
     }
 
     /// `let`s of a loop that read one another's past, worked out together.

@@ -292,6 +292,10 @@ impl<'a> Checker<'a> {
                 return self.fail(message, name.span);
             }
             value.index = ty.index.or(value.index);
+            if vector && along(ty.support, &value.order()) != value.along && value.level != Level::Data {
+                let place = d.ty.as_ref().map_or(d.value.span, |t| t.span);
+                return self.fail(messages::let_vector_type(&name.value, place, ty.support, value.span), name.span);
+            }
             if !vector {
                 value.range = Range::of(ty.support);
             }
@@ -338,7 +342,12 @@ impl<'a> Checker<'a> {
                 let stated = ty.and_then(|t| t.1).map(|t| t.support);
                 let support = stated.or_else(|| family_support(prior)).unwrap_or(Support::Real);
                 let range = Range::interior(support);
-                let value = Value { axes: axes.clone(), ..Value::scalar(node, range, Level::Random, name.span) };
+                let value = Value {
+                    axes: axes.clone(),
+                    index: categories,
+                    along: along(support, &order),
+                    ..Value::scalar(node, range, Level::Random, name.span)
+                };
                 self.values.insert(&name.value, value);
                 Some((input, node))
             }
@@ -362,6 +371,7 @@ impl<'a> Checker<'a> {
         let indicator = by.and_then(|by| self.indicator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
+        let index = drawn.distribution.event.filter(|_| matches!(support, Support::Index(_))).map(|a| a.id);
         self.latents.push(Latent {
             name: name.value.clone(),
             input,
@@ -374,7 +384,8 @@ impl<'a> Checker<'a> {
             span: name.span,
             guide_span: None,
         });
-        Value { axes, ..Value::scalar(node, Range::interior(support), Level::Random, name.span) }
+        let along = along(support, &order);
+        Value { axes, index, along, ..Value::scalar(node, Range::interior(support), Level::Random, name.span) }
     }
 
     /// The prior's support after the type, which restricts it.
@@ -386,26 +397,23 @@ impl<'a> Checker<'a> {
         ty: Option<(Span, Declared)>,
     ) -> Option<Support> {
         let family = drawn.distribution.family.name();
-        let vector = match ty {
-            Some((place, Declared { support: Support::Simplex, .. })) => Some(("simplex", place)),
-            _ => None,
-        };
         if let Some((place, Declared { support: Support::Ordered, .. })) = ty {
             return self.ordered_support(drawn, name, axes, place);
-        }
-        if let Some((word, place)) = vector {
-            self.report(messages::vector_type_later(word, "latent", place));
-            return None;
         }
         let Some(support) = drawn.support else {
             self.report(messages::moving_support(&name.value, family, drawn.span));
             return None;
         };
-        if support.is_discrete() && support != Support::Count {
-            self.report(messages::enumeration_later(&name.value, family, drawn.name));
+        let Some((place, ty)) = ty else { return Some(support) };
+        let counted = drawn.distribution.event.filter(|_| matches!(support, Support::Index(_))).map(|a| a.id);
+        if let (Some(stated), Some(own)) = (ty.index, counted)
+            && stated != own
+        {
+            let (stated, own) = (Axis::plain(stated), Axis::plain(own));
+            let (stated, own) = (self.graph.axis_name(stated), self.graph.axis_name(own));
+            self.report(messages::index_of_other_axis(&name.value, place, &stated, &own, drawn.span));
             return None;
         }
-        let Some((place, ty)) = ty else { return Some(support) };
         if ty.support.is_discrete() != support.is_discrete() && ty.support != Support::Real {
             self.report(messages::type_of_prior(&name.value, place, ty.support, family, drawn.name, support));
             return None;

@@ -67,8 +67,7 @@ const LINKED: [(&str, &str); 9] = [
 ];
 
 /// Families that are planned.
-const LATER: [&str; 12] = [
-    "dirichlet",
+const LATER: [&str; 11] = [
     "multivariatenormal",
     "mvnormal",
     "multi_normal",
@@ -209,6 +208,14 @@ impl<'a> Checker<'a> {
                 _ => {
                     let have = self.axis_names(&value.order());
                     self.report(messages::no_category_axis(family.name(), parameter.name, value.span, &have));
+                    return None;
+                }
+            },
+            None if family.is_vector() => match order.last() {
+                Some(&axis) => Some(axis),
+                None if self.axes_unknown => None,
+                None => {
+                    self.report(messages::vector_without_axis(family.name(), e.span));
                     return None;
                 }
             },

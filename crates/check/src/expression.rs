@@ -359,10 +359,13 @@ impl<'a> Checker<'a> {
         if a.poison || b.poison {
             return Value::poison(span);
         }
+        let (a, b) = self.on_one_copy(a, b);
         let node = self.graph.select(condition.node, a.node, b.node);
-        let axes = condition.joined(&Value { axes: a.joined(&b), ..a.clone() });
+        let axes = condition.joined(&Value { axes: a.either(&b), ..a.clone() });
         let level = condition.level.max(a.level).max(b.level);
-        Value { axes, ..Value::scalar(node, a.range.hull(b.range), level, span) }
+        // Where the condition picks whole vectors, they stay what they both are.
+        let along = a.along.filter(|x| a.along == b.along && !condition.has(x.axis()));
+        Value { axes, along, ..Value::scalar(node, a.range.hull(b.range), level, span) }
     }
 
     /// An element-wise function of one argument.

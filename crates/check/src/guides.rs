@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use fe_distribution::Support;
 use fe_graph::{Axis, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
@@ -42,7 +41,7 @@ impl<'a> Checker<'a> {
                 .latents
                 .iter()
                 .enumerate()
-                .filter(|(_, l)| l.guide_span.is_none() && l.support != Support::Count)
+                .filter(|(_, l)| l.guide_span.is_none() && !l.support.is_discrete())
                 .map(|(k, _)| k)
                 .collect();
             if let GuideBody::Distribution(e) = body

@@ -61,7 +61,8 @@ impl<'a> Checker<'a> {
                 }
                 let node = self.graph.rename(value.node, &[(from, axis)]);
                 let axes = value.axes.iter().map(|&(a, s)| if a == from { (axis, place) } else { (a, s) }).collect();
-                Value { node, axes, datum: None, ..value }
+                let along = value.along.map(|a| a.on(|x| if x == from { axis } else { x }));
+                Value { node, axes, along, datum: None, ..value }
             }
             Pick::Step(offset, place) => self.at_step(value, offset, place, span),
             Pick::Gather(index) => {
@@ -111,7 +112,8 @@ impl<'a> Checker<'a> {
             }
         }
         let level = value.level.max(index.level);
-        Value { axes, ..Value::scalar(node, value.range, level, span) }
+        let along = value.along.filter(|a| a.axis() != axis);
+        Value { axes, index: value.index, along, ..Value::scalar(node, value.range, level, span) }
     }
 }
 

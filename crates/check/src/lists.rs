@@ -72,11 +72,11 @@ impl<'a> Checker<'a> {
             return None;
         }
         let range = values.iter().map(|&v| Range::point(v)).reduce(Range::hull).unwrap_or(Range::REAL);
-        let total: f64 = values.iter().sum();
+        let row = shape.last().copied().unwrap_or(1).max(1);
+        let simplex = range.low >= 0.0 && values.chunks(row).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         let tensor = Tensor::new(shape, values)?.permuted(&order)?;
         let node = self.graph.literal(tensor, axes);
-        let simplex = axes.len() == 1 && range.low >= 0.0 && (total - 1.0).abs() < 1e-9;
-        let along = axes.first().filter(|_| simplex).map(|&a| Along::Simplex(a));
+        let along = axes.last().filter(|_| simplex).map(|&a| Along::Simplex(a));
         let axes = axes.iter().map(|&a| (a, span)).collect();
         Some(Value { axes, along, ..Value::scalar(node, range, Level::Constant, span) })
     }

@@ -28,6 +28,23 @@ pub(crate) enum Along {
     Ordered(Axis),
 }
 
+impl Along {
+    /// The axis.
+    pub fn axis(self) -> Axis {
+        match self {
+            Along::Simplex(axis) | Along::Ordered(axis) => axis,
+        }
+    }
+
+    /// The same along another axis.
+    pub fn on(self, moved: impl Fn(Axis) -> Axis) -> Self {
+        match self {
+            Along::Simplex(axis) => Along::Simplex(moved(axis)),
+            Along::Ordered(axis) => Along::Ordered(moved(axis)),
+        }
+    }
+}
+
 /// A typed expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
@@ -91,6 +108,12 @@ impl Value {
     /// A value computed from this one, element by element.
     pub fn derived(&self, node: NodeId, range: Range, span: Span) -> Self {
         Self { node, axes: self.axes.clone(), level: self.level, ..Self::scalar(node, range, self.level, span) }
+    }
+
+    /// The axes of both branches of an `if`, in the order of the one that has them all where one does.
+    pub fn either(&self, other: &Self) -> Vec<(Axis, Span)> {
+        let within = self.axes.iter().all(|a| other.has(a.0));
+        if within { other.axes.clone() } else { self.joined(other) }
     }
 
     /// The axes of this value and then the new ones of another.

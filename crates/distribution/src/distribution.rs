@@ -3,7 +3,7 @@
 use fe_graph::{Axis, Graph, NodeId};
 
 use crate::expr::formula;
-use crate::family::{Family, constants};
+use crate::family::{Family, Statistic, constants};
 use crate::support::Support;
 
 /// A family with its arguments, perhaps restricted by a type.
@@ -13,8 +13,8 @@ pub struct Distribution {
     pub family: &'static dyn Family,
     /// Its canonical arguments.
     pub args: Vec<NodeId>,
-    /// The axis of categories, where the family has one; or the axis along which elements increase, where the type says
-    /// so.
+    /// The axis of categories, where the family has one; the axis of a vector; or the axis along which elements increase,
+    /// where the type says so.
     pub event: Option<Axis>,
     /// The type of what is drawn; the density is normalised over it.
     pub restricted: Option<Support>,
@@ -79,12 +79,29 @@ impl Distribution {
         }
     }
 
+    /// E[s(z)], where closed.
+    pub fn expectation(&self, g: &mut Graph, of: Statistic) -> Option<NodeId> {
+        match self.event {
+            Some(axis) if self.family.is_vector() => self.family.vector_expectation(g, of, &self.args, axis),
+            _ => self.family.expectation(g, of, &self.args),
+        }
+    }
+
+    /// Var[s(z)] of each element, where closed.
+    pub fn variance(&self, g: &mut Graph, of: Statistic) -> Option<NodeId> {
+        // Elements of a vector are not independent, which is what a variance is asked for.
+        if self.family.is_vector() { None } else { self.family.variance(g, of, &self.args) }
+    }
+
     /// The entropy in nats, where closed: the family's, or for categories the sum over them.
     pub fn entropy(&self, g: &mut Graph) -> Option<NodeId> {
         if self.is_cut(g) {
             return None;
         }
         let Some(axis) = self.event else { return self.family.entropy(g, &self.args) };
+        if self.family.is_vector() {
+            return self.family.vector_entropy(g, &self.args, axis);
+        }
         let every = g.iota(axis);
         let log_q = self.log_density(g, every)?;
         let terms = formula(g, &[log_q], |[l]| {
@@ -98,6 +115,9 @@ impl Distribution {
     pub fn kl(&self, g: &mut Graph, prior: &Distribution) -> Option<NodeId> {
         if self.is_cut(g) {
             return None;
+        }
+        if let (Some(axis), true) = (self.event, self.family.is_vector()) {
+            return self.family.vector_kl(g, &self.args, prior.family, &prior.args, axis);
         }
         if let (Some(axis), true) = (self.event, self.event == prior.event) {
             let every = g.iota(axis);

@@ -1,13 +1,14 @@
 //! The table of families.
 
-use fe_graph::{Graph, Indicator, NodeId, Site};
+use fe_graph::{Axis, Graph, Indicator, NodeId, Site};
 
+use crate::distribution::Distribution;
 use crate::family::{Family, Parameter, Sampling, Statistic};
 use crate::support::Support;
 use crate::{
-    bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, exponential, flat, gamma, geometric,
-    gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, negative_binomial, normal, pareto,
-    poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
+    bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, dirichlet, exponential, flat, gamma,
+    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, negative_binomial,
+    normal, pareto, poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
 };
 
 const FAMILIES: &[&dyn Family] = &[
@@ -38,6 +39,7 @@ const FAMILIES: &[&dyn Family] = &[
     &negative_binomial::NegativeBinomial,
     &geometric::Geometric,
     &categorical::Categorical,
+    &dirichlet::Dirichlet,
 ];
 
 /// All families.
@@ -73,9 +75,11 @@ pub fn table() -> String {
     text
 }
 
-fn row(family: &dyn Family) -> String {
+fn row(family: &'static dyn Family) -> String {
     let mut g = Graph::new();
     let args = example(&mut g, family);
+    let event = family.is_vector().then(|| Axis::plain(g.add_axis("K", 3)));
+    let own = Distribution { event, ..Distribution::new(family, args.clone()) };
     let signature = format!("`{}({})`", family.name(), names(family.parameters()));
     let by_name: Vec<String> = family.alternatives().iter().map(|a| format!("`{}`", names(a.parameters))).collect();
     let support = match (family.category_axis_argument(), family.support(&[])) {
@@ -86,19 +90,18 @@ fn row(family: &dyn Family) -> String {
     let how = Sampling { temperature: g.constant(0.0), indicator: Indicator::Cubic };
     let sampled = family.sample(&mut g, &args, Site(0), &[], &how).is_some();
     let cut = family.log_mass(&mut g, 0.25, 0.75, &args).is_some();
-    let mut closed: Vec<&str> = Statistic::ALL
-        .into_iter()
-        .filter(|&s| family.expectation(&mut g, s, &args).is_some())
-        .map(Statistic::formula)
-        .collect();
-    if family.entropy(&mut g, &args).is_some() || family.category_axis_argument().is_some() {
+    let mut closed: Vec<&str> =
+        Statistic::ALL.into_iter().filter(|&s| own.expectation(&mut g, s).is_some()).map(Statistic::formula).collect();
+    if own.entropy(&mut g).is_some() || family.category_axis_argument().is_some() {
         closed.push("H");
     }
     let mut priors = vec![];
     for prior in families() {
         let prior_args = example(&mut g, *prior);
         let categories = family.category_axis_argument().is_some() && family.name() == prior.name();
-        if categories || family.kl(&mut g, &args, *prior, &prior_args).is_some() {
+        let prior_event = event.filter(|_| prior.is_vector());
+        let other = Distribution { event: prior_event, ..Distribution::new(*prior, prior_args) };
+        if categories || own.kl(&mut g, &other).is_some() {
             priors.push(prior.name());
         }
     }

@@ -125,6 +125,12 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// Whether a value is a vector along the last declared axis, which is then given as `event`. Densities, entropies and
+    /// divergences are shared out among its elements: their sums along the axis are meant.
+    fn is_vector(&self) -> bool {
+        false
+    }
+
     /// log p(x), or the log probability of x, over the axes of x and of the arguments. That x lies in the support is
     /// not checked again, unless the support moves with the arguments.
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId;
@@ -194,6 +200,28 @@ pub trait Family: Debug + Send + Sync {
             (Some(l), None) => formula(g, &[l], |[l]| (-l).log1p()),
             (Some(l), Some(u)) => formula(g, &[l, u], |[l, u]| (u - l).log()),
         })
+    }
+
+    /// [`Family::expectation`] of a vector family.
+    fn vector_expectation(&self, _g: &mut Graph, _of: Statistic, _args: &[NodeId], _event: Axis) -> Option<NodeId> {
+        None
+    }
+
+    /// [`Family::entropy`] of a vector family, shared out among the elements.
+    fn vector_entropy(&self, _g: &mut Graph, _args: &[NodeId], _event: Axis) -> Option<NodeId> {
+        None
+    }
+
+    /// [`Family::kl`] of a vector family, shared out among the elements.
+    fn vector_kl(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _prior: &dyn Family,
+        _prior_args: &[NodeId],
+        _event: Axis,
+    ) -> Option<NodeId> {
+        None
     }
 
     /// The diagonal of the Fisher information, one node for each argument.

@@ -5,6 +5,7 @@
 //! carry any axes: everything here is element-wise, except along the category axis of `Categorical`. To add a family,
 //! write its file and add its line to the table in `families.rs`.
 
+mod dirichlet;
 mod distribution;
 mod expr;
 mod families;

@@ -148,6 +148,29 @@ impl Support {
         (z, g.select(first, nothing, u))
     }
 
+    /// Shares along an axis at an unconstrained u over `free`, which is one shorter, and log |∂z/∂u| by the elements of
+    /// `free`: Stan's stick-breaking, uniform at u = 0.
+    pub fn break_stick(g: &mut Graph, u: NodeId, free: Axis, along: Axis) -> (NodeId, NodeId) {
+        let k = g.extent_of(along.id);
+        let (place, piece) = (g.iota(along), g.iota(free));
+        // v_j = u_j − log(K − 1 − j): the logit of the share of what is left that piece j takes.
+        let left: Vec<f64> = (0..k.saturating_sub(1)).map(|j| ((k - 1 - j) as f64).ln()).collect();
+        let left = g.literal(fe_graph::Tensor { shape: vec![k.saturating_sub(1)], values: left }, &[free]);
+        let v = g.sub(u, left);
+        let negative = g.neg(v);
+        let (log_rest, log_taken) = (g.softplus(v), g.softplus(negative));
+        // log z_k = [k < K − 1] log σ(v_k) + Σ_{j < k} log σ(−v_j)
+        let (before, own) = (g.less(piece, place), g.equal(piece, place));
+        let (rest, taken) = (g.contract(before, log_rest, &[free]), g.contract(own, log_taken, &[free]));
+        let log_z = g.add(rest, taken);
+        let log_z = g.neg(log_z);
+        let z = g.exp(log_z);
+        // ∂z_j/∂u_j = z_j (1 − σ(v_j)), and the matrix of the first K − 1 is triangular.
+        let first = g.slice(log_z, along, 0, free);
+        let jacobian = g.sub(first, log_rest);
+        (z, jacobian)
+    }
+
     /// The value at an unconstrained u; the number that [`Support::constrain`] computes.
     pub fn constrain_value(self, u: f64) -> Option<f64> {
         Some(match self.map()? {

@@ -18,6 +18,7 @@ fn every_wrong_program() {
         let source = std::fs::read_to_string(path).unwrap();
         assert!(source.starts_with("# "), "{}: the first line says what it shows", path.display());
         let output = run(&folder, &["check", path.file_name().unwrap().to_str().unwrap()]);
+        assert!(!stderr(&output).is_empty(), "{} passes in silence", path.display());
         wrong += usize::from(code(&output) != 0);
         settings.set_description(source.lines().next().unwrap().trim_start_matches("# "));
         settings.bind(|| {

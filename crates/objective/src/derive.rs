@@ -6,6 +6,7 @@ use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
 use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, NodeId, Op};
 
+use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
 use crate::guides::{self, Realised};
@@ -27,6 +28,7 @@ pub(crate) struct Deriver<'a> {
     pub(crate) expectation: Expectation,
     pub(crate) draws: HashMap<NodeId, NodeId>,
     pub(crate) random: HashSet<NodeId>,
+    pub(crate) enumeration: Enumeration,
 }
 
 /// A term's expectation and how it was had.
@@ -52,17 +54,26 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let laws = realised.laws(&mut g, program);
     let random: HashSet<NodeId> = laws.keys().copied().collect();
     let draws = guides::draws(&mut g, program, &realised, temperature.1)?;
-    let mut d = Deriver { g, program, source, realised, replaced, expectation: Expectation::new(laws), draws, random };
+    let expectation = Expectation::new(laws);
+    let enumeration = Enumeration::default();
+    let mut d = Deriver { g, program, source, realised, replaced, expectation, draws, random, enumeration };
+    d.enumeration = d.enumerate()?;
+    d.random.extend(d.enumerated_nodes());
+    for (k, summed) in &d.enumeration.latents {
+        if let (Some(latent), Some(draw)) = (program.latents.get(*k), summed.draw) {
+            d.draws.insert(latent.node, draw);
+        }
+    }
 
     let mut terms = vec![];
     for (k, latent) in program.latents.iter().enumerate() {
         terms.push(d.rate(k, latent)?);
     }
-    for observe in &program.observes {
-        terms.push(d.distortion(observe)?);
+    for (k, observe) in program.observes.iter().enumerate() {
+        terms.push(d.distortion(k, observe)?);
     }
-    for loss in &program.losses {
-        terms.push(d.loss(loss)?);
+    for (k, loss) in program.losses.iter().enumerate() {
+        terms.push(d.loss(k, loss)?);
     }
     let mut energies = vec![];
     for latent in &program.latents {

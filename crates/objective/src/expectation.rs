@@ -96,7 +96,7 @@ impl Expectation {
         let axes = g.axes_of(id).to_vec();
         if let Some(law) = self.laws.get(&id).cloned() {
             let m = match law {
-                Law::Family(d) => d.family.expectation(g, Statistic::Value, &d.args)?,
+                Law::Family(d) => d.expectation(g, Statistic::Value)?,
                 Law::StandardNormal => g.constant(0.0),
                 Law::Opaque => return None,
             };
@@ -164,7 +164,7 @@ impl Expectation {
                 }
                 Some(rectified(g, m, v).0)
             }
-            _ => self.statistic(g, op, x, |g, d, s| d.family.expectation(g, s, &d.args)),
+            _ => self.statistic(g, op, x, |g, d, s| d.expectation(g, s)),
         }
     }
 
@@ -290,7 +290,7 @@ impl Expectation {
         }
         if let Some(law) = self.laws.get(&id).cloned() {
             let v = match law {
-                Law::Family(d) => d.family.variance(g, Statistic::Value, &d.args)?,
+                Law::Family(d) => d.variance(g, Statistic::Value)?,
                 Law::StandardNormal => g.constant(1.0),
                 Law::Opaque => return None,
             };
@@ -317,11 +317,11 @@ impl Expectation {
                     };
                     return Some(Spread { variance, independent: of.independent });
                 }
-                let variance = self.statistic(g, *op, x, |g, d, s| d.family.variance(g, s, &d.args))?;
+                let variance = self.statistic(g, *op, x, |g, d, s| d.variance(g, s))?;
                 Some(Spread { variance, independent: axes })
             }
             (Op::Unary(op), &[x]) => {
-                let variance = self.statistic(g, *op, x, |g, d, s| d.family.variance(g, s, &d.args))?;
+                let variance = self.statistic(g, *op, x, |g, d, s| d.variance(g, s))?;
                 Some(Spread { variance, independent: axes })
             }
             (Op::Binary(Binary::Add | Binary::Sub), &[a, b]) if self.independent(g, a, b) => {

@@ -34,6 +34,8 @@ pub(crate) enum Posterior {
     Point,
     /// The prior.
     Prior(Distribution),
+    /// The exact conditional of a finite latent given all else, by summing it out.
+    Enumerated,
 }
 
 /// What is fitted of a joint Gaussian.
@@ -81,6 +83,18 @@ fn elements(g: &Graph, axes: &[Axis]) -> usize {
     axes.iter().map(|a| g.extent_of(a.id)).fold(1, usize::saturating_mul)
 }
 
+/// How many unconstrained numbers a latent takes: one of a simplex's elements follows from the others.
+fn free_elements(g: &Graph, latent: &Latent) -> usize {
+    let all = elements(g, &latent.axes);
+    match (latent.support, latent.axes.last()) {
+        (Support::Simplex, Some(along)) => {
+            let k = g.extent_of(along.id).max(1);
+            all / k * (k - 1)
+        }
+        _ => all,
+    }
+}
+
 /// Chooses and builds the guide of every latent.
 pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
     let row = program.row;
@@ -101,7 +115,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!batched || !l.is_local(row))))
         .collect();
     let size = |ks: &[usize]| -> usize {
-        ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| elements(g, &l.axes)).fold(0, usize::saturating_add)
+        ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| free_elements(g, l)).fold(0, usize::saturating_add)
     };
     let mut default_group = vec![];
     if size(&joinable) <= FULL_RANK_LIMIT {
@@ -195,6 +209,7 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
             format!("{kind}, {}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
+        Posterior::Enumerated => "the exact conditional, by enumeration".to_owned(),
         Posterior::Prior(_) => "prior".to_owned(),
     }
 }
@@ -213,10 +228,23 @@ fn free(g: &mut Graph, done: &mut Realised, program: &Program, name: String, axe
     node
 }
 
-/// A latent's value at an unconstrained u, and log |dz/du| element by element.
-fn constrained(g: &mut Graph, latent: &Latent, u: NodeId) -> Option<(NodeId, NodeId)> {
+/// The axes of a latent on its unconstrained scale: those of a simplex end in one that is shorter by one.
+fn free_axes(g: &mut Graph, latent: &Latent) -> Vec<Axis> {
+    match (latent.support, latent.axes.split_last()) {
+        (Support::Simplex, Some((along, rest))) => {
+            let short = g.extent_of(along.id).saturating_sub(1);
+            let free = Axis::plain(g.add_axis(&format!("{} less one", g.axis_name(*along)), short));
+            [rest, &[free]].concat()
+        }
+        _ => latent.axes.clone(),
+    }
+}
+
+/// A latent's value at an unconstrained u over `free`, and log |dz/du| element by element of u.
+fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Option<(NodeId, NodeId)> {
     match (latent.support, latent.axes.last()) {
         (Support::Ordered, Some(&along)) => Some(Support::increase(g, u, along)),
+        (Support::Simplex, Some(&along)) => Some(Support::break_stick(g, u, *free.last()?, along)),
         (support, _) => support.constrain(g, u),
     }
 }
@@ -251,8 +279,9 @@ fn build_single(
         Guide::Prior => Posterior::Prior(latent.prior.clone()),
         Guide::Point => {
             let start = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
-            let u = free(g, done, program, format!("{}.point", latent.name), &latent.axes, start);
-            let Some((z, _)) = constrained(g, latent, u) else {
+            let own = free_axes(g, latent);
+            let u = free(g, done, program, format!("{}.point", latent.name), &own, start);
+            let Some((z, _)) = constrained(g, latent, u, &own) else {
                 return Err(unlowered(
                     format!("`{}` has no unconstrained scale to search on", latent.name),
                     "a point guide needs a continuous latent",
@@ -261,6 +290,7 @@ fn build_single(
             replaced.insert(latent.node, z);
             Posterior::Point
         }
+        Guide::Default if latent.support.is_discrete() && latent.support != Support::Count => Posterior::Enumerated,
         Guide::Default | Guide::MeanField | Guide::Laplace | Guide::FullRank(_) => {
             own_family(g, program, latent, mean_field, done).ok_or_else(|| {
                 unlowered(
@@ -342,7 +372,7 @@ fn build_group(
     let mut total = 0usize;
     for &k in members {
         let Some(latent) = program.latents.get(k) else { continue };
-        let length = elements(g, &latent.axes);
+        let length = free_elements(g, latent);
         let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
         blocks.push(Block { name: latent.name.clone(), start: total, length, median });
         total = total.saturating_add(length);
@@ -391,16 +421,17 @@ fn build_group(
     for (block, &k) in blocks.iter().zip(members) {
         let Some(latent) = program.latents.get(k) else { continue };
         let before = g.set_origin(g.origin_of(latent.node));
+        let own = free_axes(g, latent);
         let part = |g: &mut Graph, x: NodeId| -> NodeId {
-            if latent.axes.is_empty() {
+            if own.is_empty() {
                 return g.pick(x, along, block.start);
             }
             let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
             let s = g.slice(x, along, block.start, flat);
-            g.reshape(s, &[flat], &latent.axes)
+            g.reshape(s, &[flat], &own)
         };
         let unconstrained = part(g, u);
-        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained) else {
+        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained, &own) else {
             return Err(Underivable {
                 message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
                 span: latent.guide_span.unwrap_or(latent.span),

@@ -2,42 +2,62 @@
 
 use std::collections::HashMap;
 
-use fe_graph::Axis;
+use fe_graph::{Axis, NodeId, axis};
 
 use crate::derive::Deriver;
+use crate::enumeration::Source;
 use crate::guides::{Posterior, Shape};
 use crate::objective::{Joint, Underivable};
 
 impl Deriver<'_> {
+    /// log p(x, z) with finite latents summed out, every other latent at its value. `None` where a density is not known,
+    /// which the terms have reported.
+    pub(crate) fn joint_density(&mut self) -> Option<NodeId> {
+        let mut total = self.enumeration.log_partition.unwrap_or_else(|| self.g.constant(0.0));
+        let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
+        for (k, latent) in self.program.latents.iter().enumerate() {
+            if summed(self, Source::Prior(k)) {
+                continue;
+            }
+            let (prior, z) = (self.after_distribution(&latent.prior), self.after(latent.node));
+            let density = prior.log_density(&mut self.g, z)?;
+            let density = self.g.broadcast(density, &axis::sorted(&latent.axes));
+            let density = self.g.sum_all_but(density, &[]);
+            total = self.g.add(total, density);
+        }
+        for (k, observe) in self.program.observes.iter().enumerate() {
+            if summed(self, Source::Observe(k)) {
+                continue;
+            }
+            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
+            let density = d.log_density(&mut self.g, x)?;
+            let density = self.g.sum_all_but(density, &[]);
+            total = self.g.add(total, density);
+        }
+        for (k, loss) in self.program.losses.iter().enumerate() {
+            if summed(self, Source::Loss(k)) {
+                continue;
+            }
+            let cost = self.after(loss.node);
+            let cost = self.g.sum_all_but(cost, &[]);
+            total = self.g.sub(total, cost);
+        }
+        Some(total)
+    }
+
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
             let (point, at) = self.g.input("point", &[group.axis]);
             let (direction, along) = self.g.input("direction", &[group.axis]);
-            let mut energy = self.g.constant(0.0);
-            for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
-                let prior = self.after_distribution(&latent.prior);
-                let z = self.after(latent.node);
-                let mut density = self.log_density(&prior, z, latent)?;
+            let Some(mut density) = self.joint_density() else { continue };
+            for posterior in self.realised.posteriors.clone() {
                 if let Posterior::Gaussian { log_jacobian, .. } = posterior {
-                    density = self.g.add(density, log_jacobian);
-                }
-                let density = self.g.broadcast(density, &latent.axes);
-                let density = self.g.sum_all_but(density, &[]);
-                energy = self.g.sub(energy, density);
-            }
-            for observe in &self.program.observes {
-                let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
-                if let Some(density) = d.log_density(&mut self.g, x) {
-                    let density = self.g.sum_all_but(density, &[]);
-                    energy = self.g.sub(energy, density);
+                    let volume = self.g.sum_all_but(log_jacobian, &[]);
+                    density = self.g.add(density, volume);
                 }
             }
-            for loss in &self.program.losses {
-                let cost = self.after(loss.node);
-                let cost = self.g.sum_all_but(cost, &[]);
-                energy = self.g.add(energy, cost);
-            }
+            let energy = self.g.neg(density);
             let energy = self.g.substitute(&[energy], &HashMap::from([(group.value, at)]));
             let mut energy = energy.first().copied().unwrap_or(at);
             // What else is random is drawn from its guide: the curvature then is an average over those draws.

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_distribution::Statistic;
+use fe_distribution::{Distribution, Statistic};
 use fe_graph::{Axis, Graph, NodeId, axis};
 
 use crate::derive::Deriver;
+use crate::enumeration::Summed;
 use crate::guides::{self, Posterior};
 use crate::objective::{LatentNodes, Reported};
 
@@ -25,7 +26,12 @@ impl Deriver<'_> {
         let mut list = vec![];
         for (k, latent) in self.program.latents.iter().enumerate() {
             let axes = axis::sorted(&latent.axes);
-            let Some(sample) = self.drawn(latent.node) else { continue };
+            let summed = self.enumeration.latents.get(&k).copied();
+            let sample = match summed {
+                Some(s) => Some(s.marginal_draw),
+                None => self.drawn(latent.node),
+            };
+            let Some(sample) = sample else { continue };
             let sample = self.g.broadcast(sample, &axes);
             let prior = self.after_distribution(&latent.prior);
             let rate = match self.realised.posteriors.get(k).cloned() {
@@ -33,12 +39,13 @@ impl Deriver<'_> {
                     let q = self.after_distribution(&q);
                     q.kl(&mut self.g, &prior)
                 }
+                Some(Posterior::Enumerated) => summed.map(|s| s.rate),
                 _ => None,
             };
             let rate = rate.and_then(|r| self.drawn(r)).map(|r| self.g.broadcast(r, &axes));
             let count = latent.support == fe_distribution::Support::Count;
             let prior_mean = if count {
-                let m = prior.family.expectation(&mut self.g, Statistic::Value, &prior.args);
+                let m = prior.expectation(&mut self.g, Statistic::Value);
                 m.and_then(|m| self.drawn(m)).map(|m| self.g.broadcast(m, &axes))
             } else {
                 None
@@ -75,7 +82,14 @@ impl Deriver<'_> {
             |g: &Graph, axes: &[Axis]| axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
         let mut list = vec![];
         let mut shown: HashSet<NodeId> = HashSet::new();
-        for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
+        for (k, (latent, posterior)) in self.program.latents.iter().zip(self.realised.posteriors.clone()).enumerate() {
+            if let Some(summed) = self.enumeration.latents.get(&k).copied() {
+                self.report_probabilities(latent, summed, batched, &mut list);
+                if summed.draw.is_some() {
+                    shown.insert(latent.node);
+                }
+                continue;
+            }
             let joint = matches!(posterior, Posterior::Gaussian { .. });
             let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
             if fits && (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
@@ -102,6 +116,25 @@ impl Deriver<'_> {
         list
     }
 
+    /// The probability of each value of a latent that was summed out.
+    fn report_probabilities(
+        &mut self,
+        latent: &fe_check::Latent,
+        summed: Summed,
+        batched: bool,
+        list: &mut Vec<Reported>,
+    ) {
+        let axes = [latent.axes.as_slice(), &[summed.values]].concat();
+        let size = axes.iter().map(|a| self.g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+        if size > TABLE_LIMIT || batched && latent.is_local(self.program.row) {
+            return;
+        }
+        if let Some(node) = self.drawn(summed.probabilities) {
+            let node = self.g.broadcast(node, &axis::sorted(&axes));
+            list.push(Reported { name: format!("P({})", latent.name), axes, node });
+        }
+    }
+
     /// Likelihood means with every latent at its guide's mean.
     pub(crate) fn decoded(&mut self) -> Vec<(NodeId, NodeId)> {
         let mut means: HashMap<NodeId, NodeId> = HashMap::new();
@@ -114,7 +147,8 @@ impl Deriver<'_> {
                 if let Posterior::Family(q) | Posterior::Prior(q) = posterior {
                     let q = self.after_distribution(&q);
                     let args = self.g.substitute(&q.args, &means);
-                    if let Some(m) = q.family.expectation(&mut self.g, Statistic::Value, &args) {
+                    let at_means = Distribution { args, ..q.clone() };
+                    if let Some(m) = at_means.expectation(&mut self.g, Statistic::Value) {
                         let m = self.g.broadcast(m, &latent.axes);
                         means.insert(latent.node, m);
                     }
@@ -128,7 +162,9 @@ impl Deriver<'_> {
                 continue;
             }
             let args = self.g.substitute(&d.args, &means);
-            let Some(m) = d.family.expectation(&mut self.g, Statistic::Value, &args) else { continue };
+            let Some(m) = Distribution { args, ..d.clone() }.expectation(&mut self.g, Statistic::Value) else {
+                continue;
+            };
             let axes = self.g.axes_of(x).to_vec();
             let m = self.g.broadcast(m, &axes);
             if !self.g.depends_on(m, &self.random) {
@@ -140,51 +176,33 @@ impl Deriver<'_> {
 
     /// log p(x, z) − log q(z) of each sample.
     pub(crate) fn log_weight(&mut self) -> Option<NodeId> {
-        let size: usize = self
-            .program
-            .latents
-            .iter()
+        let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_enumerated(*k));
+        let size: usize = drawn
+            .map(|(_, l)| l)
             .map(|l| l.axes.iter().map(|a| self.g.extent_of(a.id)).product::<usize>())
             .fold(0, usize::saturating_add);
         if self.program.train.batch.is_some() || size > guides::FULL_RANK_LIMIT || size == 0 {
             return None;
         }
-        let mut total = self.g.constant(0.0);
+        let mut total = self.joint_density()?;
         for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
-            let axes = axis::sorted(&latent.axes);
-            let prior = self.after_distribution(&latent.prior);
             let z = self.after(latent.node);
             let part = match posterior {
                 Posterior::Point => return None,
-                Posterior::Prior(_) => self.g.constant(0.0),
-                Posterior::Family(q) => {
-                    let q = self.after_distribution(&q);
-                    let p = prior.log_density(&mut self.g, z)?;
-                    let q = q.log_density(&mut self.g, z)?;
-                    self.g.sub(p, q)
+                Posterior::Enumerated => continue,
+                Posterior::Family(q) | Posterior::Prior(q) => {
+                    let q = self.after_distribution(&q).log_density(&mut self.g, z)?;
+                    let q = self.g.broadcast(q, &axis::sorted(&latent.axes));
+                    self.g.neg(q)
                 }
                 Posterior::Gaussian { log_jacobian, log_scale, noise, .. } => {
-                    let p = prior.log_density(&mut self.g, z)?;
-                    let p = self.g.add(p, log_jacobian);
                     let n = self.g.log_normal_pdf(noise);
                     let q = self.g.sub(n, log_scale);
-                    self.g.sub(p, q)
+                    self.g.sub(log_jacobian, q)
                 }
             };
-            let part = self.g.broadcast(part, &axes);
             let part = self.g.sum_all_but(part, &[]);
             total = self.g.add(total, part);
-        }
-        for observe in &self.program.observes {
-            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
-            let density = d.log_density(&mut self.g, x)?;
-            let density = self.g.sum_all_but(density, &[]);
-            total = self.g.add(total, density);
-        }
-        for loss in &self.program.losses {
-            let cost = self.after(loss.node);
-            let cost = self.g.sum_all_but(cost, &[]);
-            total = self.g.sub(total, cost);
         }
         let drawn = self.g.substitute(&[total], &self.draws).first().copied()?;
         (!self.g.depends_on(drawn, &self.random)).then_some(drawn)

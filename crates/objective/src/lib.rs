@@ -1,6 +1,7 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod derive;
+mod enumeration;
 mod expectation;
 mod explain;
 mod formula;

@@ -7,6 +7,7 @@ use fe_distribution::Distribution;
 use fe_graph::{Axis, NodeId, Op, Origin, axis};
 
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
+use crate::enumeration::Source;
 use crate::formula;
 use crate::guides::Posterior;
 use crate::objective::{Energy, Term, TermKind, Underivable};
@@ -43,9 +44,24 @@ impl Deriver<'_> {
                 term.reason = "the guide is the prior".into();
                 term.formula = format!("KL(p({0}) ‖ p({0})) = 0", latent.name);
             }
+            Posterior::Enumerated => {
+                let zero = self.g.constant(0.0);
+                let log_q = self.enumeration.latents.get(&k).map_or(zero, |s| s.log_q);
+                let log_p = self.enumeration.expected.get(&Source::Prior(k)).copied().unwrap_or(zero);
+                let log_p = self.g.sum_all_but(log_p, &[]);
+                let kl = self.g.sub(log_q, log_p);
+                let e = self.expect_sum(kl, &[], latent.span)?;
+                term.sum = e.node;
+                term.sampled = e.sampled;
+                term.estimator = if e.sampled { "enumeration, parents sampled" } else { "enumeration" };
+                term.reason = "every value is summed over: the guide is the exact conditional".into();
+                if e.sampled {
+                    term.reason = format!("{}; what they depend on is drawn ({})", term.reason, e.reason);
+                }
+                term.formula = format!("KL(p({0} | all else) ‖ p({0}))", latent.name);
+            }
             Posterior::Point => {
-                let z = self.after(latent.node);
-                let density = self.log_density(&prior, z, latent)?;
+                let density = self.prior_density(k, &prior, latent)?;
                 let penalty = self.g.neg(density);
                 let e = self.expect_sum(penalty, &axes, latent.span)?;
                 term.sum = e.node;
@@ -70,7 +86,7 @@ impl Deriver<'_> {
                     }
                     term.formula = formula::kl(latent, qn, p);
                 } else {
-                    let density = self.log_density(&prior, latent.node, latent)?;
+                    let density = self.prior_density(k, &prior, latent)?;
                     let cross = self.g.neg(density);
                     let cross = self.expect_sum(cross, &axes, latent.span)?;
                     let log_q = match q.entropy(&mut self.g) {
@@ -94,13 +110,15 @@ impl Deriver<'_> {
                 }
             }
             Posterior::Gaussian { log_jacobian, log_scale, .. } => {
-                let z = self.after(latent.node);
-                let density = self.log_density(&prior, z, latent)?;
-                let target = self.g.add(density, *log_jacobian);
+                // On the unconstrained scale a vector may have fewer elements.
+                let density = self.prior_density(k, &prior, latent)?;
+                let density = self.g.broadcast(density, &axes);
+                let density = self.g.sum_all_but(density, &[]);
+                let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
+                let target = self.g.add(density, log_jacobian);
                 let energy = self.g.neg(target);
-                let e = self.expect_sum(energy, &axes, latent.span)?;
+                let e = self.expect_sum(energy, &[], latent.span)?;
                 let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
-                let entropy = self.g.broadcast(entropy, &axes);
                 let entropy = self.g.sum_all_but(entropy, &[]);
                 term.sum = self.g.sub(e.node, entropy);
                 term.sampled = e.sampled;
@@ -134,7 +152,17 @@ impl Deriver<'_> {
             }
         }
         affected.remove(&latent.node);
+        affected.extend(self.enumerated_nodes());
         !prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
+    }
+
+    /// log p(z) of a latent at its value, expected over the finite latents it depends on.
+    fn prior_density(&mut self, k: usize, prior: &Distribution, latent: &Latent) -> Result<NodeId, Underivable> {
+        if let Some(&expected) = self.enumeration.expected.get(&Source::Prior(k)) {
+            return Ok(expected);
+        }
+        let z = self.after(latent.node);
+        self.log_density(prior, z, latent)
     }
 
     pub(crate) fn log_density(&mut self, d: &Distribution, x: NodeId, latent: &Latent) -> Result<NodeId, Underivable> {
@@ -163,18 +191,32 @@ impl Deriver<'_> {
         Ok(e)
     }
 
-    pub(crate) fn distortion(&mut self, observe: &fe_check::Observe) -> Result<Term, Underivable> {
-        let d = self.after_distribution(&observe.distribution);
-        let x = self.after(observe.value);
+    /// log p(x) of a likelihood, at the place of its statement.
+    pub(crate) fn likelihood(
+        &mut self,
+        d: &Distribution,
+        x: NodeId,
+        observe: &fe_check::Observe,
+    ) -> Result<NodeId, Underivable> {
         let statement = self.program.origins.iter().position(|&s| s == observe.span).unwrap_or_default();
         let before = self.g.set_origin(Origin(u32::try_from(statement).unwrap_or_default()));
         let density = d.log_density(&mut self.g, x);
         self.g.set_origin(before);
-        let density = density.ok_or_else(|| Underivable {
+        density.ok_or_else(|| Underivable {
             message: format!("{} has no density here", d.family.name()),
             span: observe.span,
             help: "use another likelihood".into(),
-        })?;
+        })
+    }
+
+    pub(crate) fn distortion(&mut self, k: usize, observe: &fe_check::Observe) -> Result<Term, Underivable> {
+        let d = self.after_distribution(&observe.distribution);
+        let x = self.after(observe.value);
+        let summed_out = self.enumeration.expected.get(&Source::Observe(k)).copied();
+        let density = match summed_out {
+            Some(expected) => expected,
+            None => self.likelihood(&d, x, observe)?,
+        };
         let cost = self.g.neg(density);
         let local = self.has_rows(cost);
         let axes = self.g.axes_of(cost).to_vec();
@@ -196,6 +238,9 @@ impl Deriver<'_> {
             term.estimator = "exact";
             term.reason = "nothing in it is random".into();
         }
+        if summed_out.is_some() {
+            say_enumerated(&mut term);
+        }
         self.note_bias(&mut term);
         Ok(term)
     }
@@ -206,8 +251,12 @@ impl Deriver<'_> {
         observe.distribution.family.name() == "Bernoulli" && self.program.data.iter().any(between)
     }
 
-    pub(crate) fn loss(&mut self, loss: &fe_check::Loss) -> Result<Term, Underivable> {
-        let node = self.after(loss.node);
+    pub(crate) fn loss(&mut self, k: usize, loss: &fe_check::Loss) -> Result<Term, Underivable> {
+        let summed_out = self.enumeration.expected.get(&Source::Loss(k)).copied();
+        let node = match summed_out {
+            Some(expected) => self.g.neg(expected),
+            None => self.after(loss.node),
+        };
         let local = self.has_rows(node);
         let axes = self.g.axes_of(node).to_vec();
         let e = self.expect_sum(node, &axes, loss.span)?;
@@ -228,6 +277,9 @@ impl Deriver<'_> {
             formula: format!("E_q[{}]", formula::right_hand_side(self.source, loss.span)),
             bias: None,
         };
+        if summed_out.is_some() {
+            say_enumerated(&mut term);
+        }
         self.note_bias(&mut term);
         Ok(term)
     }
@@ -250,4 +302,11 @@ impl Deriver<'_> {
         let e = self.expect_sum(z, &axes, latent.span)?;
         Ok(Energy { name: latent.name.clone(), sum: e.node, local: latent.is_local(self.program.row) })
     }
+}
+
+/// A term whose finite latents are summed over.
+fn say_enumerated(term: &mut Term) {
+    let rest = format!("; the rest is drawn ({})", term.reason);
+    term.estimator = if term.sampled { "enumeration, the rest sampled" } else { "enumeration" };
+    term.reason = format!("finite latents are summed over{}", if term.sampled { &rest } else { "" });
 }

@@ -50,15 +50,6 @@ pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
     later("E0703", &format!("`by {name}` is"), span, "leave it away: counts are sampled by exponential arrival times")
 }
 
-pub fn enumeration_later(name: &str, family: &str, span: Span) -> Diagnostic {
-    later(
-        "E0704",
-        &format!("latents that are enumerated, like the `{family}` latent `{name}`, are"),
-        span,
-        "sum it out by hand in a `loss`, or use a continuous latent; counts are `Poisson`",
-    )
-}
-
 pub fn vector_type_later(word: &str, kind: &str, span: Span) -> Diagnostic {
     let help = match word {
         "simplex" => "use a real array `u` and `softmax(u, K)`",

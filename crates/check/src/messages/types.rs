@@ -356,3 +356,24 @@ pub fn ordered_unequal(name: &str, span: Span, axis: &str, argument: Span) -> Di
         .and(argument, format!("differs along `{axis}`"))
         .help(format!("give all elements along `{axis}` the same prior"))
 }
+
+pub fn index_of_other_axis(name: &str, place: Span, stated: &str, own: &str, prior: Span) -> Diagnostic {
+    error("E0237", format!("`{name}` is declared to count along `{stated}`"), place, format!("`{stated}`"))
+        .and(prior, format!("has a probability for each `{own}`"))
+        .help(format!("write `index({own})`, or leave the type away"))
+}
+
+pub fn vector_without_axis(family: &str, span: Span) -> Diagnostic {
+    error("E0238", format!("a `{family}` draws a vector, and there is no axis for it"), span, "along what?")
+        .help(format!("give what is drawn an axis, as in `w[K] ~ {family}(…)`"))
+}
+
+pub fn let_vector_type(name: &str, place: Span, ty: Support, value: Span) -> Diagnostic {
+    let help = match ty {
+        Support::Simplex => "make it one with `softmax(…, K)`, or write numbers that add up to 1",
+        _ => "declare a latent of that type, or leave the type away",
+    };
+    error("E0326", format!("`{name}` is declared to hold {}", ty.describe()), place, format!("`{}`", type_name(ty)))
+        .and(value, "is not known to be that")
+        .help(help)
+}

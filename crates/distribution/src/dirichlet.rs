@@ -1,0 +1,96 @@
+//! Dirichlet(concentration) along the last axis.
+
+use fe_graph::{Axis, Graph, NodeId};
+use rand::Rng;
+use rand_distr::Distribution;
+
+use crate::expr::formula;
+use crate::family::{Family, Parameter, Statistic};
+use crate::support::Support;
+
+/// Non-negative numbers that add up to 1; with concentration 1, any of them as likely.
+#[derive(Debug)]
+pub(crate) struct Dirichlet;
+
+/// Concentrations along the event axis, and their sum.
+fn total(g: &mut Graph, args: &[NodeId], event: Axis) -> Option<(NodeId, NodeId)> {
+    let a = g.broadcast(*args.first()?, &[event]);
+    Some((a, g.sum(a, &[event])))
+}
+
+impl Family for Dirichlet {
+    fn name(&self) -> &'static str {
+        "Dirichlet"
+    }
+
+    fn summary(&self) -> &'static str {
+        "shares along the last axis, which add up to 1; uniform at 1"
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const ALL: &[Parameter] = &[Parameter::new("concentration", Support::Positive)];
+        ALL
+    }
+
+    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
+        Some(Support::Simplex)
+    }
+
+    fn is_vector(&self) -> bool {
+        true
+    }
+
+    /// Each element has its part, so that their sum is the density: log Γ(Σa) in equal shares.
+    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId {
+        let Some((a, sum)) = event.and_then(|axis| total(g, args, axis)) else { return g.constant(f64::NAN) };
+        let k = event.map_or(1.0, |axis| g.extent_of(axis.id) as f64);
+        formula(g, &[x, a, sum], |[x, a, sum]| {
+            (a - 1.0) * x.log_weighted(a - 1.0) - a.lgamma() + sum.lgamma() * (1.0 / k)
+        })
+    }
+
+    fn vector_expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId], event: Axis) -> Option<NodeId> {
+        let (a, sum) = total(g, args, event)?;
+        match of {
+            Statistic::Value | Statistic::Relu => Some(formula(g, &[a, sum], |[a, sum]| a / sum)),
+            Statistic::Square => Some(formula(g, &[a, sum], |[a, sum]| a * (a + 1.0) / (sum * (sum + 1.0)))),
+            Statistic::Log => Some(formula(g, &[a, sum], |[a, sum]| a.digamma() - sum.digamma())),
+            _ => None,
+        }
+    }
+
+    fn vector_entropy(&self, g: &mut Graph, args: &[NodeId], event: Axis) -> Option<NodeId> {
+        let (a, sum) = total(g, args, event)?;
+        let k = g.extent_of(event.id) as f64;
+        Some(formula(g, &[a, sum], |[a, sum]| {
+            a.lgamma() - sum.lgamma() * (1.0 / k) - (a - 1.0) * (a.digamma() - sum.digamma())
+        }))
+    }
+
+    fn vector_kl(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        prior: &dyn Family,
+        prior_args: &[NodeId],
+        event: Axis,
+    ) -> Option<NodeId> {
+        if prior.name() != self.name() {
+            return None;
+        }
+        let k = g.extent_of(event.id) as f64;
+        let ((a, sum), (b, sum_b)) = (total(g, args, event)?, total(g, prior_args, event)?);
+        Some(formula(g, &[a, sum, b, sum_b], |[a, sum, b, sum_b]| {
+            (sum.lgamma() - sum_b.lgamma()) * (1.0 / k) - a.lgamma()
+                + b.lgamma()
+                + (a - b) * (a.digamma() - sum.digamma())
+        }))
+    }
+
+    /// `args` are the concentrations of the two or more shares; the first share is drawn.
+    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
+        let (first, rest) = args.split_first()?;
+        let others: f64 = rest.iter().sum();
+        Some(rand_distr::Beta::new(*first, others).ok()?.sample(rng))
+    }
+}

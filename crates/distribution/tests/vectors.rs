@@ -1,0 +1,114 @@
+//! Vector families, whose densities are shared out among the elements: by quadrature on the unconstrained scale, which
+//! holds the stick-breaking map and its volume to account at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::{close, evaluate};
+use fe_distribution::{Distribution, Statistic, Support, family};
+use fe_graph::{Axis, Graph, NodeId, Tensor};
+
+/// Points per side of the quadrature.
+const SIDE: usize = 261;
+
+/// A Dirichlet over three shares, and a grid on its unconstrained scale.
+struct Shares {
+    g: Graph,
+    axis: Axis,
+    z: NodeId,
+    feed: HashMap<fe_graph::InputId, Vec<f64>>,
+    area: f64,
+    volume: NodeId,
+}
+
+fn shares() -> Shares {
+    let mut g = Graph::new();
+    let axis = Axis::plain(g.add_axis("K", 3));
+    let free = Axis::plain(g.add_axis("free", 2));
+    let points = Axis::plain(g.add_axis("P", SIDE * SIDE));
+    let (id, u) = g.input("u", &[free, points]);
+    let (z, jacobian) = Support::break_stick(&mut g, u, free, axis);
+    let volume = g.sum(jacobian, &[free]);
+    let at = |k: usize| -26.0 + 52.0 / (SIDE - 1) as f64 * k as f64;
+    let first = (0..SIDE * SIDE).map(|p| at(p / SIDE));
+    let second = (0..SIDE * SIDE).map(|p| at(p % SIDE));
+    let feed = HashMap::from([(id, first.chain(second).collect())]);
+    Shares { g, axis, z, feed, area: (52.0 / (SIDE - 1) as f64).powi(2), volume }
+}
+
+fn dirichlet(s: &mut Shares, a: [f64; 3]) -> Distribution {
+    let args = vec![s.g.literal(Tensor::new(vec![3], a.to_vec()).unwrap(), &[s.axis])];
+    let mut d = Distribution::new(family("Dirichlet").unwrap(), args);
+    d.event = Some(s.axis);
+    d
+}
+
+#[test]
+fn a_stick_breaks_into_shares() {
+    let mut g = Graph::new();
+    let axis = Axis::plain(g.add_axis("K", 4));
+    let free = Axis::plain(g.add_axis("free", 3));
+    let (id, u) = g.input("u", &[free]);
+    let (z, jacobian) = Support::break_stick(&mut g, u, free, axis);
+    let mut at = |u: [f64; 3]| {
+        let mut v = evaluate(&g, &[z, jacobian], &HashMap::from([(id, u.to_vec())]), 0);
+        let j = v.remove(1);
+        (v.remove(0), j)
+    };
+    for share in at([0.0; 3]).0 {
+        close("even", share, 0.25, 1e-15);
+    }
+    let u = [0.4, -1.3, 2.2];
+    let (z, jacobian) = at(u);
+    close("total", z.iter().sum(), 1.0, 1e-14);
+    // The first three shares over u by central differences: triangular.
+    let mut log_determinant = 0.0;
+    for k in 0..3 {
+        let mut moved = |by: f64| {
+            let mut u = u;
+            u[k] += by;
+            at(u).0
+        };
+        let (up, down) = (moved(1e-6), moved(-1e-6));
+        for j in 0..k {
+            assert_eq!(up[j], down[j]);
+        }
+        log_determinant += ((up[k] - down[k]) / 2e-6).ln();
+    }
+    close("log determinant", jacobian.iter().sum(), log_determinant, 1e-8);
+}
+
+#[test]
+fn a_dirichlet_is_what_quadrature_says() {
+    for (a, b) in [([1.0, 1.0, 1.0], [2.0, 0.7, 1.5]), ([0.8, 2.5, 4.0], [1.0, 1.0, 3.0])] {
+        let mut s = shares();
+        let (q, p) = (dirichlet(&mut s, a), dirichlet(&mut s, b));
+        let z = s.z;
+        let (log_q, log_p) = (q.log_density(&mut s.g, z).unwrap(), p.log_density(&mut s.g, z).unwrap());
+        let axis = s.axis;
+        let (log_q, log_p) = (s.g.sum(log_q, &[axis]), s.g.sum(log_p, &[axis]));
+        let mut nodes = vec![log_q, log_p, s.volume, z];
+        for statistic in [Statistic::Value, Statistic::Square, Statistic::Log] {
+            nodes.push(q.expectation(&mut s.g, statistic).unwrap());
+        }
+        let (entropy, kl) = (q.entropy(&mut s.g).unwrap(), q.kl(&mut s.g, &p).unwrap());
+        nodes.extend([entropy, kl]);
+        let v = evaluate(&s.g, &nodes, &s.feed, 0);
+        let points = SIDE * SIDE;
+        let mass: Vec<f64> = (0..points).map(|i| (v[0][i] + v[2][i]).exp() * s.area).collect();
+        close("mass", mass.iter().sum(), 1.0, 1e-7);
+        for k in 0..3 {
+            let share = |i: usize| v[3][k * points + i];
+            let mean = |f: &dyn Fn(f64) -> f64| (0..points).map(|i| mass[i] * f(share(i))).sum::<f64>();
+            close("E z", mean(&|z| z), v[4][k], 1e-7);
+            close("E z²", mean(&|z| z * z), v[5][k], 1e-7);
+            close("E log z", mean(&|z| z.ln()), v[6][k], 1e-6);
+        }
+        let entropy: f64 = (0..points).map(|i| -mass[i] * v[0][i]).sum();
+        close("entropy", v[7].iter().sum(), entropy, 1e-6);
+        let kl: f64 = (0..points).map(|i| mass[i] * (v[0][i] - v[1][i])).sum();
+        close("KL", v[8].iter().sum(), kl, 1e-6);
+    }
+}

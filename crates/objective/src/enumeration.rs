@@ -1,0 +1,576 @@
+//! Finite latents, summed out exactly: variable elimination over the terms that read them, along chains by combining
+//! neighbouring steps in pairs, so that T steps take log T rounds.
+//!
+//! Each term is a log factor; eliminating a latent adds up the factors that read it and takes log Σ exp over its
+//! values. What is left at the end is log Z, the log of the joint density with every finite latent summed out, a
+//! function of all other latents. By its derivative in a factor come the probabilities that the factor is met with
+//! (Darwiche, 2003; forward–backward is the same along a chain), so that
+//!
+//! distortion = −Σ M f, rate = Σ M (log q − log p), distortion + rate = −log Z.
+
+use std::collections::{HashMap, HashSet};
+
+use fe_check::{Functional, Latent, Schedule};
+use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Op, Recurrence, Site, axis};
+use fe_syntax::Span;
+
+use crate::derive::Deriver;
+use crate::guides::Posterior;
+use crate::objective::Underivable;
+
+/// The most numbers in one table of joint values.
+const TABLE_LIMIT: usize = 1 << 24;
+
+/// Log probabilities are cut off here, below which nothing is ever met: so that impossible values stay finite.
+const LEAST: f64 = -1e30;
+
+/// The term a factor comes from, by its number in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Prior(usize),
+    Observe(usize),
+    Loss(usize),
+}
+
+/// What summing out has found.
+#[derive(Debug, Default)]
+pub(crate) struct Enumeration {
+    /// log Z, summed over everything, where a latent was enumerated.
+    pub log_partition: Option<NodeId>,
+    /// E[log factor] element by element, for each term that reads an enumerated latent.
+    pub expected: HashMap<Source, NodeId>,
+    /// The enumerated latents, by number.
+    pub latents: HashMap<usize, Summed>,
+}
+
+/// One latent summed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summed {
+    /// E[log q(z | those not yet summed out)], summed over everything.
+    pub log_q: NodeId,
+    /// The probability of each value, over the latent's axes and `values`.
+    pub probabilities: NodeId,
+    /// The axis of values.
+    pub values: Axis,
+    /// Its rate, element by element, for the report.
+    pub rate: NodeId,
+    /// Draws given the draws of all else; of a chain, where neighbours depend on each other, there are none.
+    pub draw: Option<NodeId>,
+    /// A draw of each element by itself.
+    pub marginal_draw: NodeId,
+}
+
+/// A latent to be summed out.
+struct Finite<'a> {
+    number: usize,
+    latent: &'a Latent,
+    values: Axis,
+    /// Values one step earlier, and the axis of steps, where some term reads them.
+    before: Option<(Axis, Axis)>,
+}
+
+/// A log factor: the node that stands for it while latents are eliminated, and its value.
+struct Factor {
+    source: Source,
+    proxy: NodeId,
+    value: NodeId,
+}
+
+/// A latent after its elimination: its table, and the sum over its values.
+struct Eliminated {
+    table: NodeId,
+    message: NodeId,
+}
+
+impl<'a> Deriver<'a> {
+    /// Whether a latent is summed out.
+    pub(crate) fn is_enumerated(&self, k: usize) -> bool {
+        matches!(self.realised.posteriors.get(k), Some(Posterior::Enumerated))
+    }
+
+    /// Nodes of the latents that are summed out.
+    pub(crate) fn enumerated_nodes(&self) -> HashSet<NodeId> {
+        let latents = self.program.latents.iter().enumerate();
+        latents.filter(|(k, _)| self.is_enumerated(*k)).map(|(_, l)| l.node).collect()
+    }
+
+    /// Sums out every finite latent whose guide is left to the compiler.
+    pub(crate) fn enumerate(&mut self) -> Result<Enumeration, Underivable> {
+        let nodes = self.enumerated_nodes();
+        if nodes.is_empty() {
+            return Ok(Enumeration::default());
+        }
+        self.guides_leave_alone(&nodes)?;
+        let mut finite = self.finite();
+        let factors = self.factors(&nodes, &mut finite)?;
+        // Those of most axes first, and of these the last declared: each is then summed out given those it depends on.
+        // Chains come after what hangs on their single steps.
+        finite
+            .sort_by_key(|f| (std::cmp::Reverse(f.latent.axes.len()), f.before.is_some(), std::cmp::Reverse(f.number)));
+        let (factors, mut pool): (Vec<Factor>, Vec<NodeId>) = factors.into_iter().unzip();
+        let mut eliminated: Vec<Eliminated> = vec![];
+        for k in 0..finite.len() {
+            let (Some(one), later) = (finite.get(k), finite.get(k + 1..).unwrap_or_default()) else { continue };
+            eliminated.push(self.eliminate(one, later, &mut pool)?);
+        }
+        let mut total = self.g.constant(0.0);
+        for &rest in &pool {
+            let rest = self.g.sum_all_but(rest, &[]);
+            total = self.g.add(total, rest);
+        }
+        let mut wanted: Vec<NodeId> = factors.iter().map(|f| f.proxy).collect();
+        wanted.extend(eliminated.iter().map(|e| e.table));
+        let met = self.g.gradient(total, &wanted).map_err(|e| Underivable {
+            message: format!("the sum over finite latents cannot be differentiated: {e}"),
+            span: finite.first().map(|f| f.latent.span).unwrap_or_default(),
+            help: "report this program".into(),
+        })?;
+        // Where distortion and rate weigh the same, their sum is −log Z, and no derivative of a probability survives.
+        let plain = self.weighs_all_the_same();
+        let values: HashMap<NodeId, NodeId> = factors.iter().map(|f| (f.proxy, f.value)).collect();
+        let resolve = |d: &mut Self, node: NodeId| d.g.substitute(&[node], &values).first().copied().unwrap_or(node);
+        let mut result = Enumeration { log_partition: Some(resolve(self, total)), ..Enumeration::default() };
+        let mut met = met.into_iter();
+        for factor in &factors {
+            let Some(m) = met.next() else { continue };
+            let m = resolve(self, m);
+            let m = if plain { self.g.stop(m) } else { m };
+            let product = self.g.mul(m, factor.value);
+            let over: Vec<Axis> =
+                finite.iter().flat_map(|f| [Some(f.values), f.before.map(|b| b.0)]).flatten().collect();
+            let over = axis::intersection(self.g.axes_of(product), &axis::sorted(&over));
+            let expected = self.g.sum(product, &over);
+            result.expected.insert(factor.source, expected);
+        }
+        let mut drawn: HashMap<usize, NodeId> = HashMap::new();
+        let met: Vec<NodeId> = met.collect();
+        for (k, ((one, e), &m)) in finite.iter().zip(&eliminated).zip(&met).enumerate().rev() {
+            let e = Eliminated { table: resolve(self, e.table), message: resolve(self, e.message) };
+            let m = resolve(self, m);
+            let prior = result.expected.get(&Source::Prior(one.number)).copied();
+            let later = Later { of: finite.get(k + 1..).unwrap_or_default(), drawn: &drawn };
+            let summed = self.summed(one, &e, m, plain, &later, prior);
+            drawn.extend(summed.draw.map(|d| (one.number, d)));
+            result.latents.insert(one.number, summed);
+        }
+        Ok(result)
+    }
+
+    /// Whether the objective is distortion + rate.
+    fn weighs_all_the_same(&self) -> bool {
+        let one = |(w, f): &(Schedule, Functional)| {
+            *w == Schedule::Constant(1.0) && matches!(f, Functional::Distortion(None) | Functional::Rate(None))
+        };
+        self.program.objective.terms.len() == 2 && self.program.objective.terms.iter().all(one)
+    }
+
+    /// A guide that reads a latent that is summed out would need it drawn first.
+    fn guides_leave_alone(&self, nodes: &HashSet<NodeId>) -> Result<(), Underivable> {
+        for (latent, posterior) in self.program.latents.iter().zip(&self.realised.posteriors) {
+            if let Posterior::Family(q) | Posterior::Prior(q) = posterior
+                && q.args.iter().any(|&a| self.g.depends_on(a, nodes))
+            {
+                return Err(Underivable {
+                    message: format!("the guide of `{}` reads a latent that is summed out", latent.name),
+                    span: latent.guide_span.unwrap_or(latent.span),
+                    help: "let it read data and continuous latents; the finite one follows exactly from all else"
+                        .into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn finite(&mut self) -> Vec<Finite<'a>> {
+        let program = self.program;
+        let mut list = vec![];
+        for (number, latent) in program.latents.iter().enumerate() {
+            if self.is_enumerated(number) {
+                let (_, greatest) = latent.support.bounds();
+                let count = greatest as usize + 1;
+                let values = Axis::plain(self.g.add_axis(&format!("values of {}", latent.name), count));
+                list.push(Finite { number, latent, values, before: None });
+            }
+        }
+        list
+    }
+
+    /// Every term that reads a latent to be summed out, as a log factor over the latents' values.
+    fn factors(
+        &mut self,
+        nodes: &HashSet<NodeId>,
+        finite: &mut [Finite<'a>],
+    ) -> Result<Vec<(Factor, NodeId)>, Underivable> {
+        let program = self.program;
+        let mut terms: Vec<(Source, NodeId, bool, Span)> = vec![];
+        for (k, latent) in program.latents.iter().enumerate() {
+            let prior = self.after_distribution(&latent.prior);
+            let reads = latent.prior.args.iter().any(|&a| self.g.depends_on(a, nodes)) || nodes.contains(&latent.node);
+            if reads {
+                let z = self.after(latent.node);
+                let density = self.log_density(&prior, z, latent)?;
+                terms.push((Source::Prior(k), density, latent.support.is_discrete(), latent.span));
+            }
+        }
+        for (k, observe) in program.observes.iter().enumerate() {
+            let d = self.after_distribution(&observe.distribution);
+            if !d.args.iter().any(|&a| self.g.depends_on(a, nodes)) {
+                continue;
+            }
+            let x = self.after(observe.value);
+            let density = self.likelihood(&d, x, observe)?;
+            let discrete = d.support(&self.g).is_some_and(|s| s.is_discrete());
+            terms.push((Source::Observe(k), density, discrete, observe.span));
+        }
+        for (k, loss) in program.losses.iter().enumerate() {
+            let cost = self.after(loss.node);
+            if self.g.depends_on(cost, nodes) {
+                let value = self.g.neg(cost);
+                terms.push((Source::Loss(k), value, false, loss.span));
+            }
+        }
+        let mut factors = vec![];
+        for (source, node, discrete, span) in terms {
+            let read = self.reads(node, finite, span)?;
+            let mut value = self.g.substitute(&[node], &read.values).first().copied().unwrap_or(node);
+            if discrete {
+                let least = self.g.constant(LEAST);
+                value = self.g.binary(Binary::Max, value, least);
+            }
+            value = self.g.broadcast(value, &read.plates);
+            let axes = self.g.axes_of(value).to_vec();
+            let (_, proxy) = self.g.input("factor", &axes);
+            let mut entry = proxy;
+            for &(index, along) in &read.groups {
+                // One value for each group: the members' factors are added up.
+                let over = self.g.axes_of(index).to_vec();
+                entry = self.g.scatter_add(entry, index, along, &over);
+            }
+            factors.push((Factor { source, proxy, value }, entry));
+        }
+        Ok(factors)
+    }
+
+    /// How a term reads the latents: each by its own element, its element one step earlier, or that of a group.
+    fn reads(&mut self, root: NodeId, finite: &mut [Finite<'a>], span: Span) -> Result<Reads, Underivable> {
+        let mut reads = Reads::default();
+        let mut dependent: HashSet<NodeId> = HashSet::new();
+        let mut direct: HashSet<NodeId> = HashSet::new();
+        let mut groups: HashMap<NodeId, NodeId> = HashMap::new();
+        let mixed = |latent: &Latent| Underivable {
+            message: format!("this term mixes several elements of `{}`, which is summed out", latent.name),
+            span,
+            help: "a finite latent is read element by element, one step back in a chain, or by one index array".into(),
+        };
+        for id in self.g.reachable(&[root]) {
+            if let Some(one) = finite.iter().find(|f| f.latent.node == id) {
+                dependent.insert(id);
+                let values = self.g.iota(one.values);
+                reads.values.insert(id, values);
+                continue;
+            }
+            let node = self.g.node(id).clone();
+            if !node.inputs.iter().any(|i| dependent.contains(i)) {
+                continue;
+            }
+            dependent.insert(id);
+            let picked = match (&node.op, node.inputs.as_slice()) {
+                (Op::Gather { axis }, &[x, index]) if !dependent.contains(&index) => finite
+                    .iter()
+                    .position(|f| f.latent.node == x && f.latent.axes.contains(axis))
+                    .map(|k| (k, *axis, index)),
+                _ => None,
+            };
+            if let Some((k, along, index)) = picked {
+                let Some(one) = finite.get_mut(k) else { continue };
+                if is_one_earlier(&self.g, index, along) {
+                    let before = match one.before {
+                        Some((before, steps)) if steps == along => before,
+                        Some(_) => return Err(mixed(one.latent)),
+                        None => {
+                            let count = self.g.extent_of(one.values.id);
+                            let name = format!("earlier values of {}", one.latent.name);
+                            let before = Axis::plain(self.g.add_axis(&name, count));
+                            one.before = Some((before, along));
+                            before
+                        }
+                    };
+                    let values = self.g.iota(before);
+                    reads.values.insert(id, values);
+                    reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
+                } else {
+                    if groups.insert(one.latent.node, index).is_some_and(|other| other != index) {
+                        return Err(mixed(one.latent));
+                    }
+                    let values = self.g.iota(one.values);
+                    reads.values.insert(id, values);
+                    reads.plates = axis::union(&reads.plates, &node.axes);
+                    if !reads.groups.contains(&(index, along)) {
+                        reads.groups.push((index, along));
+                    }
+                }
+                continue;
+            }
+            // What is left reads a latent, or what follows from it, as it is.
+            for one in finite.iter().filter(|f| node.inputs.contains(&f.latent.node)) {
+                direct.insert(one.latent.node);
+                reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
+            }
+            let touched: Vec<Axis> = match &node.op {
+                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::Stop => vec![],
+                Op::Sum(over) | Op::Max(over) | Op::Contract(over) => over.clone(),
+                Op::Gather { axis } => vec![*axis],
+                Op::Rename(pairs) => pairs.iter().flat_map(|p| [p.0, p.1]).collect(),
+                Op::Reshape { from, to } => [from.as_slice(), to].concat(),
+                _ => node.axes.clone(),
+            };
+            if touched.iter().any(|a| reads.plates.contains(a)) {
+                let one = finite.iter().find(|f| self.g.depends_on(id, &HashSet::from([f.latent.node])));
+                return Err(one.map_or_else(|| mixed_up(span), |f| mixed(f.latent)));
+            }
+        }
+        if let Some(one) = finite.iter().find(|f| f.latent.node == root) {
+            direct.insert(root);
+            reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
+        }
+        // A latent by its own element and by that of a group are two elements.
+        if let Some(one) =
+            finite.iter().find(|f| direct.contains(&f.latent.node) && groups.contains_key(&f.latent.node))
+        {
+            return Err(mixed(one.latent));
+        }
+        Ok(reads)
+    }
+
+    /// Adds up the factors that read a latent, and sums over its values.
+    fn eliminate(&mut self, one: &Finite, later: &[Finite], pool: &mut Vec<NodeId>) -> Result<Eliminated, Underivable> {
+        let own = axis::sorted(&one.latent.axes);
+        let (involved, rest): (Vec<NodeId>, Vec<NodeId>) = pool
+            .iter()
+            .partition(|&&n| self.g.has_axis(n, one.values) || one.before.is_some_and(|b| self.g.has_axis(n, b.0)));
+        let mut kept = axis::union(&own, &[one.values]);
+        if let Some((before, _)) = one.before {
+            kept = axis::union(&kept, &[before]);
+        }
+        for &node in &involved {
+            for other in later {
+                let axes = [Some(other.values), other.before.map(|b| b.0)];
+                let axes: Vec<Axis> = axes.into_iter().flatten().filter(|&a| self.g.has_axis(node, a)).collect();
+                if axes.is_empty() {
+                    continue;
+                }
+                let crossed = other.latent.axes.iter().any(|a| !own.contains(a))
+                    || one.before.is_some_and(|(_, steps)| other.latent.axes.contains(&steps));
+                if crossed {
+                    return Err(Underivable {
+                        message: format!(
+                            "`{}` and `{}` depend on each other in a way that is too much to sum out",
+                            one.latent.name, other.latent.name
+                        ),
+                        span: one.latent.span,
+                        help: "one has to hang on the other element by element; two states of a chain are one index over their pairs".into(),
+                    });
+                }
+                kept = axis::union(&kept, &axes);
+            }
+        }
+        let size = kept.iter().map(|a| self.g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+        if size > TABLE_LIMIT {
+            return Err(Underivable {
+                message: format!("`{}` has too many joint values to sum out: {size}", one.latent.name),
+                span: one.latent.span,
+                help: format!("at most {TABLE_LIMIT} fit; use fewer values, or a batch of rows"),
+            });
+        }
+        let mut table = self.g.full(0.0, &kept);
+        for node in involved {
+            let axes = axis::intersection(self.g.axes_of(node), &kept);
+            let part = self.g.sum_to(node, &axes);
+            table = self.g.add(table, part);
+        }
+        table = self.g.broadcast(table, &kept);
+        let message = match one.before {
+            None => self.g.logsumexp(table, &[one.values]),
+            Some((before, steps)) => self.along(table, steps, before, one.values)?,
+        };
+        *pool = rest;
+        pool.push(message);
+        Ok(Eliminated { table, message })
+    }
+
+    /// log Σ exp over all paths of a chain, from a table over its steps, the value before, and the value now. At the
+    /// first step the value before has no say.
+    fn along(&mut self, table: NodeId, steps: Axis, before: Axis, now: Axis) -> Result<NodeId, Underivable> {
+        let (length, count) = (self.g.extent_of(steps.id), self.g.extent_of(now.id));
+        let rest: usize = self.g.axes_of(table).iter().map(|a| self.g.extent_of(a.id)).fold(1, usize::saturating_mul);
+        if rest / 2 * count > TABLE_LIMIT / 4 {
+            return self.step_by_step(table, steps, before, now);
+        }
+        let middle = Axis::private(now.id);
+        let (mut table, mut steps, mut length) = (table, steps, length);
+        while length > 1 {
+            let half = length / 2;
+            let (pairs, two) = (self.axis("pairs", half), self.axis("two", 2));
+            let (even, along) = if length % 2 == 0 {
+                (table, steps)
+            } else {
+                let even = self.axis("even", 2 * half);
+                (self.g.slice(table, steps, 0, even), even)
+            };
+            let paired = self.g.reshape(even, &[along], &[pairs, two]);
+            let (first, second) = (self.g.pick(paired, two, 0), self.g.pick(paired, two, 1));
+            let (first, second) = (self.g.rename(first, &[(now, middle)]), self.g.rename(second, &[(before, middle)]));
+            let both = self.g.add(first, second);
+            let mut joined = self.g.logsumexp(both, &[middle]);
+            let mut joined_axis = pairs;
+            if length % 2 == 1 {
+                let (one, longer) = (self.axis("last", 1), self.axis("steps", half + 1));
+                let last = self.g.slice(table, steps, length - 1, one);
+                joined = self.g.concat((joined, pairs), (last, one), longer);
+                joined_axis = longer;
+            }
+            (table, steps, length) = (joined, joined_axis, half + length % 2);
+        }
+        let table = self.g.pick(table, steps, 0);
+        let table = self.g.pick(table, before, 0);
+        Ok(self.g.logsumexp(table, &[now]))
+    }
+
+    /// The same by the forward recursion, for tables too large to combine in pairs.
+    fn step_by_step(&mut self, table: NodeId, steps: Axis, before: Axis, now: Axis) -> Result<NodeId, Underivable> {
+        let first = self.g.pick(table, before, 0);
+        let axes = self.g.axes_of(first).to_vec();
+        let (_, earlier) = self.g.input("forward", &axes);
+        let from = self.g.rename(earlier, &[(now, before)]);
+        let moved = self.g.add(from, table);
+        let moved = self.g.logsumexp(moved, &[before]);
+        let (place, zero) = (self.g.iota(steps), self.g.constant(0.0));
+        let start = self.g.equal(place, zero);
+        let value = self.g.select(start, first, moved);
+        let stepped = self.g.recur(steps, &[Recurrence { value, lagged: vec![earlier] }]);
+        let last = self.g.extent_of(steps.id).saturating_sub(1);
+        let forward = stepped.ok().and_then(|nodes| nodes.first().copied()).ok_or_else(|| mixed_up(Span::default()))?;
+        let end = self.g.pick(forward, steps, last);
+        Ok(self.g.logsumexp(end, &[now]))
+    }
+
+    fn axis(&mut self, name: &str, extent: usize) -> Axis {
+        Axis::plain(self.g.add_axis(name, extent))
+    }
+
+    /// Rates, probabilities and draws of a latent that was summed out.
+    fn summed(
+        &mut self,
+        one: &Finite,
+        e: &Eliminated,
+        m: NodeId,
+        plain: bool,
+        later: &Later,
+        expected: Option<NodeId>,
+    ) -> Summed {
+        let own = axis::sorted(&one.latent.axes);
+        let weight = if plain { self.g.stop(m) } else { m };
+        // E log q(z | what is not yet summed out) = Σ M (table − message)
+        let through = self.g.mul(weight, e.table);
+        let through = self.g.sum_all_but(through, &[]);
+        let met = match one.before {
+            None => weight,
+            Some((_, steps)) => self.g.pick(weight, steps, 0),
+        };
+        let axes = self.g.axes_of(e.message).to_vec();
+        let met = self.g.sum_to(met, &axes);
+        let out = self.g.mul(met, e.message);
+        let out = self.g.sum_all_but(out, &[]);
+        let log_q = self.g.sub(through, out);
+        // By elements: E log q(z_t | z_{t−1}) from the probabilities of pairs.
+        let small = self.g.constant(1e-30);
+        let (pairs, before) = (self.g.binary(Binary::Max, m, small), self.g.sum(m, &[one.values]));
+        let before = self.g.binary(Binary::Max, before, small);
+        let (log_pairs, log_before) = (self.g.log(pairs), self.g.log(before));
+        let conditional = self.g.sub(log_pairs, log_before);
+        let entropy = self.g.mul(m, conditional);
+        let mut rate = self.g.sum_to(entropy, &own);
+        if let Some(expected) = expected {
+            rate = self.g.sub(rate, expected);
+        }
+        let whole = axis::union(&own, &[one.values]);
+        let probabilities = self.g.sum_to(m, &whole);
+        let site = Site::named(&one.latent.name);
+        let marginal_draw = self.pick_by(probabilities, one.values, &own, site);
+        // Given the draws of those summed out after it, where these have joint draws.
+        let mut table = Some(e.table);
+        for other in later.of {
+            let axes = [Some(other.values), other.before.map(|b| b.0)];
+            for axis in axes.into_iter().flatten() {
+                table = match (table, later.drawn.get(&other.number)) {
+                    (Some(t), _) if !self.g.has_axis(t, axis) => Some(t),
+                    (Some(t), Some(&drawn)) if axis == other.values => Some(self.g.gather(t, drawn, axis)),
+                    _ => None,
+                };
+            }
+        }
+        let draw = table.filter(|_| one.before.is_none()).map(|t| {
+            let p = self.g.softmax(t, &[one.values]);
+            self.pick_by(p, one.values, &own, site)
+        });
+        Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
+    }
+
+    /// A value drawn by its probabilities: how many of the cumulative ones lie below a uniform number.
+    fn pick_by(&mut self, probabilities: NodeId, values: Axis, own: &[Axis], site: Site) -> NodeId {
+        let p = self.g.substitute(&[probabilities], &self.draws).first().copied().unwrap_or(probabilities);
+        let (place, earlier) = (self.g.iota(values), Axis::private(values.id));
+        let other = self.g.rename(place, &[(values, earlier)]);
+        let upto = self.g.less_equal(other, place);
+        let p = self.g.rename(p, &[(values, earlier)]);
+        let cumulative = self.g.contract(upto, p, &[earlier]);
+        let uniform = self.g.noise(NoiseKind::Uniform, site, &axis::union(&[Axis::SAMPLE], own));
+        let below = self.g.less(cumulative, uniform);
+        let last = self.g.constant(self.g.extent_of(values.id) as f64 - 1.0);
+        let inner = self.g.less(place, last);
+        let counted = self.g.mul(below, inner);
+        self.g.sum(counted, &[values])
+    }
+}
+
+/// Latents summed out after another one, with the draws known of them.
+struct Later<'b, 'a> {
+    of: &'b [Finite<'a>],
+    drawn: &'b HashMap<usize, NodeId>,
+}
+
+/// How a term reads finite latents.
+#[derive(Debug, Default)]
+struct Reads {
+    /// What stands in the place of each read.
+    values: HashMap<NodeId, NodeId>,
+    /// The axes of what is read.
+    plates: Vec<Axis>,
+    /// Index arrays of groups, each with the axis it picks along.
+    groups: Vec<(NodeId, Axis)>,
+}
+
+/// Whether an index is the position along its own axis, less one; at the first position it may be that one itself.
+fn is_one_earlier(g: &Graph, index: NodeId, along: Axis) -> bool {
+    let node = g.node(index);
+    if let (Op::Binary(Binary::Max), &[a, b]) = (&node.op, node.inputs.as_slice()) {
+        let zero = |n: NodeId| g.constant_value(n) == Some(0.0);
+        return zero(b) && is_one_earlier(g, a, along) || zero(a) && is_one_earlier(g, b, along);
+    }
+    let iota = |n: NodeId| matches!(g.node(n).op, Op::Iota) && g.axes_of(n) == [along];
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Binary(Binary::Add), &[a, b]) => {
+            iota(a) && g.constant_value(b) == Some(-1.0) || iota(b) && g.constant_value(a) == Some(-1.0)
+        }
+        (Op::Binary(Binary::Sub), &[a, b]) => iota(a) && g.constant_value(b) == Some(1.0),
+        _ => false,
+    }
+}
+
+fn mixed_up(span: Span) -> Underivable {
+    Underivable {
+        message: "this term mixes several elements of a latent that is summed out".into(),
+        span,
+        help: "a finite latent is read element by element, one step back in a chain, or by one index array".into(),
+    }
+}
