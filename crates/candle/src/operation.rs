@@ -87,6 +87,16 @@ fn on_host<T: Element>(
             exact_places::<T>(context.extent(axis.id))?;
             index::scatter_add(u, index, *axis, over, axes, dims)?
         }
+        (Op::Factor { kind, row, column }, &[x]) => {
+            let rest: Vec<Axis> = axes.iter().copied().filter(|a| a != row && a != column).collect();
+            let now = [rest.as_slice(), &[*row, *column]].concat();
+            let lined = ordered(x.tensor, x.axes, &now)?.contiguous()?;
+            let mut values: Vec<f64> = lined.flatten_all()?.to_vec1::<T>()?.into_iter().map(Element::wide).collect();
+            fe_graph::matrix::factorize(*kind, x.extent(*row), &mut values);
+            let values: Vec<T> = values.into_iter().map(T::of).collect();
+            let factors = Tensor::from_vec(values, lined.dims(), &Device::Cpu)?;
+            return ordered(&factors, &now, axes);
+        }
         (Op::Noise { kind, site }, _) => match context.draws.get(site) {
             Some(given) => return draws(given, 0, dims),
             None => random::noise(*kind, context.key(*site), &places(axes, dims, context)?)?,

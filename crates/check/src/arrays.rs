@@ -70,6 +70,22 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `cholesky(x)`: the lower factor of a square matrix over N and N'.
+    pub fn cholesky(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if x.poison {
+            return x;
+        }
+        let order = x.order();
+        let square = order.iter().find_map(|&a| order.contains(&a.primed()).then_some((a, a.primed())));
+        let Some((row, column)) = square else {
+            let have = self.axis_names(&order);
+            return self.fail(messages::diag_axes(x.span, &have), span);
+        };
+        let node = self.graph.cholesky(x.node, row, column);
+        x.derived(node, Range::REAL, span)
+    }
+
     /// `slice(x, N, 0, 100)`: elements from 0 up to 100, over the axis named by their number.
     pub fn slice(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
         let numbers: Vec<Option<(f64, Span)>> = inputs

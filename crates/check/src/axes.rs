@@ -134,7 +134,9 @@ impl<'a> Checker<'a> {
             let over = |s: &Statement| matches!(&s.kind, StatementKind::For { axis, .. } if axis.name.value == name);
             ast.statements.iter().any(over)
         };
-        if firsts.iter().any(|f| looped(f.0)) {
+        // Nor are elements of one vector.
+        let events = self.event_axes();
+        if firsts.iter().any(|f| looped(f.0) || events.contains(&f.0)) {
             return None;
         }
         let &(name, span) = firsts.first()?;
@@ -143,6 +145,34 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.scope.get(name).filter(|e| matches!(e.kind, Kind::Dim | Kind::DataAxis)).map(|_| name)
+    }
+
+    /// The axes along which a distribution draws one vector.
+    fn event_axes(&self) -> Vec<&'a str> {
+        let last = |axes: Option<&'a Vec<Expr>>| match axes?.last()?.kind.as_ref() {
+            ExprKind::Name(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let vector = |e: &Expr| match crate::scope::bare(e).kind.as_ref() {
+            ExprKind::Call { function, .. } => fe_distribution::family(&function.value).is_some_and(|f| f.is_vector()),
+            _ => false,
+        };
+        let mut names = vec![];
+        for (statement, _) in self.all_statements() {
+            match &statement.kind {
+                StatementKind::Latent { target, prior, .. } if vector(prior) => {
+                    names.extend(last(target.axes.as_ref()));
+                }
+                StatementKind::Observe { target, distribution } if vector(distribution) => {
+                    let entry = self.scope.get(&target.name.value);
+                    if let Some(StatementKind::Data(d) | StatementKind::Let(d)) = entry.map(|e| &e.statement.kind) {
+                        names.extend(last(d.target.axes.as_ref()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        names
     }
 
     /// The first axes of the data that these names are, or read through `let`.

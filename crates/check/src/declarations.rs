@@ -482,7 +482,9 @@ impl<'a> Checker<'a> {
         let mut extra: Vec<(String, Span)> = vec![];
         for (_, value, _) in &drawn.args {
             for &(axis, came) in &value.axes {
-                let known = left.iter().any(|l| l.0 == axis) || drawn.distribution.event == Some(axis);
+                let event = drawn.distribution.event;
+                let vector = drawn.distribution.family.is_vector() && event.map(Axis::primed) == Some(axis);
+                let known = left.iter().any(|l| l.0 == axis) || event == Some(axis) || vector;
                 let name = self.graph.axis_name(axis);
                 if !known && !extra.iter().any(|e| e.0 == name) {
                     extra.push((name, came));

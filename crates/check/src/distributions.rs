@@ -12,7 +12,7 @@ use crate::text::written;
 use crate::value::{Along, Level, Value};
 
 /// Families of other languages, and ours.
-pub(crate) const SYNONYMS: [(&str, &str); 38] = [
+pub(crate) const SYNONYMS: [(&str, &str); 42] = [
     ("n", "Normal"),
     ("gaussian", "Normal"),
     ("gauss", "Normal"),
@@ -50,6 +50,10 @@ pub(crate) const SYNONYMS: [(&str, &str); 38] = [
     ("geom", "Geometric"),
     ("von_mises", "VonMises"),
     ("zip", "ZeroInflatedPoisson"),
+    ("mvnormal", "MultivariateNormal"),
+    ("multi_normal", "MultivariateNormal"),
+    ("multinormal", "MultivariateNormal"),
+    ("multivariate_normal", "MultivariateNormal"),
     ("zero_inflated_poisson", "ZeroInflatedPoisson"),
 ];
 
@@ -67,19 +71,7 @@ const LINKED: [(&str, &str); 9] = [
 ];
 
 /// Families that are planned.
-const LATER: [&str; 11] = [
-    "multivariatenormal",
-    "mvnormal",
-    "multi_normal",
-    "multinormal",
-    "multinomial",
-    "onehot",
-    "lkjcholesky",
-    "lkj",
-    "wishart",
-    "halfstudentt",
-    "mixture",
-];
+const LATER: [&str; 7] = ["multinomial", "onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt", "mixture"];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [

@@ -65,7 +65,7 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
 ];
 
 /// The others, with how they are called.
-const OTHERS: [(&str, &str); 18] = [
+const OTHERS: [(&str, &str); 19] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -78,6 +78,7 @@ const OTHERS: [(&str, &str); 18] = [
     ("transpose", "transpose(x)"),
     ("eye", "eye(N)"),
     ("diag", "diag(x)"),
+    ("cholesky", "cholesky(x)"),
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
     ("dense", "dense(64)"),
@@ -123,7 +124,7 @@ const HABITS: [(&str, &str); 29] = [
 const LENGTHS: [&str; 8] = ["len", "length", "size", "nrow", "ncol", "rows", "cols", "num_elements"];
 
 /// Layers and functions that parse but are not lowered in this version.
-const LATER: [&str; 3] = ["conv", "flatten", "cholesky"];
+const LATER: [&str; 2] = ["conv", "flatten"];
 
 /// Whether a name is a function's.
 pub(crate) fn is_function(name: &str) -> bool {
@@ -158,6 +159,7 @@ impl<'a> Checker<'a> {
             "sum" | "mean" | "max" | "min" | "softmax" | "logsumexp" => self.reduction(function, inputs, span),
             "silu" | "logit" | "digamma" => self.composite(function, inputs, span),
             "transpose" => self.transpose(function, inputs, span),
+            "cholesky" => self.cholesky(function, inputs, span),
             "eye" | "diag" => self.diagonal(function, inputs, span),
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),

@@ -184,3 +184,21 @@ pub fn read_out<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, axes: &[(Ax
     });
     values
 }
+
+/// Writes elements over these axes, row-major, to a view.
+pub fn write_back<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, values: &[f64], axes: &[(Axis, usize)]) {
+    let start = start_of(plan, view);
+    let mut index = vec![0usize; axes.len()];
+    for &v in values {
+        let at: usize = axes.iter().zip(&index).map(|(a, i)| view.stride(a.0) * i).sum();
+        // SAFETY: the results of loops and factors are their own (see `Arena`).
+        unsafe { arena.write(start + at, 1) }.fill(T::from_f64(v));
+        for (i, a) in index.iter_mut().zip(axes).rev() {
+            *i += 1;
+            if *i < a.1 {
+                break;
+            }
+            *i = 0;
+        }
+    }
+}

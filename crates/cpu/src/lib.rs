@@ -11,6 +11,7 @@ mod arena;
 mod descent;
 mod elementwise;
 mod executor;
+mod factor;
 mod index;
 pub mod isa;
 pub mod math;

@@ -7,6 +7,7 @@ use fe_graph::plan::{Cost, Load, PANEL, Phase, Plan, Product, Region, View, Work
 use fe_graph::{Axis, ExecutionError};
 
 use crate::arena::Arena;
+use crate::factor::BoundFactor;
 use crate::index::{Gather, Scatter};
 use crate::isa::Isa;
 use crate::math::Real;
@@ -37,6 +38,7 @@ enum Kernel<T> {
     Arrivals(BoundArrivals),
     Gather(Gather),
     Scatter(Scatter),
+    Factor(BoundFactor),
     Scan(Box<Mutex<BoundScan>>),
     Tape(Tape<T>),
 }
@@ -241,6 +243,7 @@ impl<T: Real> Program<T> {
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena)?,
             Kernel::Scatter(s) => s.run(arena, &mut scratch.totals)?,
+            Kernel::Factor(f) => f.run(arena),
             Kernel::Scan(scan) => {
                 if let Ok(mut scan) = scan.lock() {
                     scan.run(arena, key)?;
@@ -331,6 +334,9 @@ fn bind<T: Real>(
         }
         Work::Scatter { from, index, axis, extent, over, into, origin } => {
             Kernel::Scatter(Scatter::bind(plan, from, index, (*axis, *extent), over, into, *origin))
+        }
+        Work::Factor { kind, row, column, from, into } => {
+            Kernel::Factor(BoundFactor::bind(plan, *kind, (*row, *column), from, into))
         }
         Work::Scan { scan, operands, into } => {
             Kernel::Scan(Box::new(Mutex::new(BoundScan::bind(plan, scan, operands, into, rows)?)))

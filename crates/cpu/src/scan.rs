@@ -1,5 +1,4 @@
-//! Loops: the body is a program of its own, run once for each position. Steps go through tensors in f64, for no program
-//! of today's language has loops.
+//! Loops: the body is a program of its own, run once for each position. Steps go through tensors in f64.
 
 #![allow(unsafe_code)]
 
@@ -13,10 +12,9 @@ use fe_graph::{
 };
 
 use crate::arena::Arena;
-use crate::index::read_out;
+use crate::index::{read_out, write_back};
 use crate::math::Real;
 use crate::random::Key;
-use crate::region::start_of;
 
 /// A loop and its body, ready.
 struct Turns {
@@ -177,35 +175,17 @@ impl BoundScan {
                     (turn.before.get(k - before), info.map(|i| i.axes.clone()))
                 };
                 if let (Some(value), Some(axes)) = (value, axes) {
-                    write(plan, arena, &view.at(scan.axis, turn.position), value, &with(&axes));
+                    write_back(plan, arena, &view.at(scan.axis, turn.position), &value.values, &with(&axes));
                 }
             }
             Ok(true)
         })?;
         for (k, view) in &self.into {
             if let (Some(value), Some(axes)) = (last.get(*k), axes.get(*k)) {
-                write(&self.plan, arena, view, value, &with(axes));
+                write_back(&self.plan, arena, view, &value.values, &with(axes));
             }
         }
         Ok(())
-    }
-}
-
-/// Writes a tensor over these axes to a view.
-fn write<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, value: &Tensor, axes: &[(Axis, usize)]) {
-    let start = start_of(plan, view);
-    let mut index = vec![0usize; axes.len()];
-    for &v in &value.values {
-        let at: usize = axes.iter().zip(&index).map(|(a, i)| view.stride(a.0) * i).sum();
-        // SAFETY: the results of a loop are its own (see `Arena`).
-        unsafe { arena.write(start + at, 1) }.fill(T::from_f64(v));
-        for (i, a) in index.iter_mut().zip(axes).rev() {
-            *i += 1;
-            if *i < a.1 {
-                break;
-            }
-            *i = 0;
-        }
     }
 }
 

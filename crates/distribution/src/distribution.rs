@@ -1,9 +1,9 @@
 //! A family with its arguments.
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, Site};
 
 use crate::expr::formula;
-use crate::family::{Family, Statistic, constants};
+use crate::family::{Family, Sampling, Statistic, constants};
 use crate::support::Support;
 
 /// A family with its arguments, perhaps restricted by a type.
@@ -91,6 +91,18 @@ impl Distribution {
     pub fn variance(&self, g: &mut Graph, of: Statistic) -> Option<NodeId> {
         // Elements of a vector are not independent, which is what a variance is asked for.
         if self.family.is_vector() { None } else { self.family.variance(g, of, &self.args) }
+    }
+
+    /// A draw over `axes` and those of the arguments, differentiable in the arguments; `None` where there is none, or where
+    /// a restriction cuts something off.
+    pub fn sample(&self, g: &mut Graph, site: Site, axes: &[Axis], how: &Sampling) -> Option<NodeId> {
+        if self.is_cut(g) {
+            return None;
+        }
+        match self.event {
+            Some(axis) if self.family.is_vector() => self.family.vector_sample(g, &self.args, site, axes, how, axis),
+            _ => self.family.sample(g, &self.args, site, axes, how),
+        }
     }
 
     /// The entropy in nats, where closed: the family's, or for categories the sum over them.

@@ -7,8 +7,8 @@ use crate::family::{Family, Parameter, Sampling, Statistic};
 use crate::support::Support;
 use crate::{
     bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, dirichlet, exponential, flat, gamma,
-    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, negative_binomial,
-    normal, pareto, poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
+    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, multivariate_normal,
+    negative_binomial, normal, pareto, poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
 };
 
 const FAMILIES: &[&dyn Family] = &[
@@ -40,6 +40,7 @@ const FAMILIES: &[&dyn Family] = &[
     &geometric::Geometric,
     &categorical::Categorical,
     &dirichlet::Dirichlet,
+    &multivariate_normal::MultivariateNormal,
 ];
 
 /// All families.
@@ -88,7 +89,7 @@ fn row(family: &'static dyn Family) -> String {
         (None, None) => "numbers between ends that its arguments set".into(),
     };
     let how = Sampling { temperature: g.constant(0.0), indicator: Indicator::Cubic };
-    let sampled = family.sample(&mut g, &args, Site(0), &[], &how).is_some();
+    let sampled = own.sample(&mut g, Site(0), &event.into_iter().collect::<Vec<_>>(), &how).is_some();
     let cut = family.log_mass(&mut g, 0.25, 0.75, &args).is_some();
     let mut closed: Vec<&str> =
         Statistic::ALL.into_iter().filter(|&s| own.expectation(&mut g, s).is_some()).map(Statistic::formula).collect();

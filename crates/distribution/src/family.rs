@@ -224,6 +224,19 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// [`Family::sample`] of a vector family.
+    fn vector_sample(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _site: Site,
+        _axes: &[Axis],
+        _how: &Sampling,
+        _event: Axis,
+    ) -> Option<NodeId> {
+        None
+    }
+
     /// The diagonal of the Fisher information, one node for each argument.
     fn fisher(&self, _g: &mut Graph, _args: &[NodeId]) -> Option<Vec<NodeId>> {
         None

@@ -30,6 +30,7 @@ mod inverse_gamma;
 mod laplace;
 mod log_normal;
 mod logistic;
+mod multivariate_normal;
 mod negative_binomial;
 mod normal;
 mod pareto;

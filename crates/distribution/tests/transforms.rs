@@ -152,7 +152,7 @@ fn other_parameterizations_mean_the_same() {
     for (k, (found, expected)) in pairs.into_iter().enumerate() {
         close(&format!("pair {k}"), found, expected, 1e-13);
     }
-    let listed: usize = families().iter().map(|f| f.alternatives().len()).sum();
+    let listed: usize = families().iter().filter(|f| !f.is_vector()).map(|f| f.alternatives().len()).sum();
     assert_eq!(listed, 13, "a parameterization is not tested; the logits of Categorical are, elsewhere");
 }
 

@@ -112,3 +112,56 @@ fn a_dirichlet_is_what_quadrature_says() {
         close("KL", v[8].iter().sum(), kl, 1e-6);
     }
 }
+
+/// A matrix over (axis, axis').
+fn matrix(g: &mut Graph, axis: Axis, rows: [[f64; 2]; 2]) -> NodeId {
+    let values = rows.concat();
+    g.literal(Tensor::new(vec![2, 2], values).unwrap(), &[axis, axis.primed()])
+}
+
+#[test]
+fn a_multivariate_normal_is_what_its_formula_says() {
+    let mut g = Graph::new();
+    let axis = Axis::plain(g.add_axis("K", 2));
+    let vector = |g: &mut Graph, v: [f64; 2]| g.literal(Tensor::new(vec![2], v.to_vec()).unwrap(), &[axis]);
+    // Σ, Σ⁻¹ and its lower factor by hand: Σ = [[2, 0.6], [0.6, 0.5]], det = 0.64.
+    let (m, x) = (vector(&mut g, [0.3, -1.0]), vector(&mut g, [1.1, -0.4]));
+    let covariance = matrix(&mut g, axis, [[2.0, 0.6], [0.6, 0.5]]);
+    let precision = matrix(&mut g, axis, [[0.5 / 0.64, -0.6 / 0.64], [-0.6 / 0.64, 2.0 / 0.64]]);
+    let l = [[2f64.sqrt(), 99.0], [0.6 / 2f64.sqrt(), (0.5 - 0.18f64).sqrt()]];
+    let lower = matrix(&mut g, axis, l);
+    let normal = family("MultivariateNormal").unwrap();
+    let alternatives = normal.alternatives();
+    let mut forms = vec![vec![m, covariance]];
+    for (alternative, given) in alternatives.iter().zip([precision, lower]) {
+        forms.push((alternative.canonical)(&mut g, &[m, given]));
+    }
+    let (d0, d1): (f64, f64) = (0.8, 0.6);
+    let form = (0.5 * d0 * d0 - 1.2 * d0 * d1 + 2.0 * d1 * d1) / 0.64;
+    let log_density = -0.5 * form - 0.5 * 0.64f64.ln() - (2.0 * std::f64::consts::PI).ln();
+    let entropy = 1.0 + (2.0 * std::f64::consts::PI).ln() + 0.5 * 0.64f64.ln();
+    for args in &forms {
+        let mut d = Distribution::new(normal, args.clone());
+        d.event = Some(axis);
+        let found = d.log_density(&mut g, x).unwrap();
+        let h = d.entropy(&mut g).unwrap();
+        let square = d.expectation(&mut g, Statistic::Square).unwrap();
+        let v = evaluate(&g, &[found, h, square], &HashMap::new(), 0);
+        close("log density", v[0].iter().sum(), log_density, 1e-12);
+        close("entropy", v[1].iter().sum(), entropy, 1e-12);
+        close("E z²", v[2][0], 0.09 + 2.0, 1e-12);
+    }
+    // KL(q ‖ p) = ½ (tr Σp⁻¹Σq + gᵀ Σp⁻¹ g − 2 + log det Σp/det Σq), p with covariance [[1, −0.2], [−0.2, 0.8]].
+    let (other, wide) = (vector(&mut g, [0.0, 0.5]), matrix(&mut g, axis, [[1.0, -0.2], [-0.2, 0.8]]));
+    let mut q = Distribution::new(normal, forms.swap_remove(0));
+    let mut p = Distribution::new(normal, vec![other, wide]);
+    (q.event, p.event) = (Some(axis), Some(axis));
+    let kl = q.kl(&mut g, &p).unwrap();
+    let det: f64 = 0.76;
+    let inverse = |a: f64, b: f64, c: f64| (0.8 * a + 0.4 * b + c) / det;
+    let trace = inverse(2.0, 0.6, 0.5);
+    let (g0, g1): (f64, f64) = (0.3, -1.5);
+    let gap = inverse(g0 * g0, g0 * g1, g1 * g1);
+    let expected = 0.5 * (trace + gap - 2.0 + (det / 0.64f64).ln());
+    close("KL", evaluate(&g, &[kl], &HashMap::new(), 0)[0].iter().sum(), expected, 1e-12);
+}

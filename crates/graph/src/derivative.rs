@@ -171,6 +171,10 @@ impl Graph {
                 let c = self.sum_to(c, &to);
                 sweep.add(self, at(0), c);
             }
+            Op::Factor { kind, row, column } => {
+                let c = self.factor_cotangent(*kind, y, g, *row, *column);
+                sweep.add(self, at(0), c);
+            }
             Op::Arrivals { order, indicator, site } => {
                 if sweep.wants(at(0)) {
                     if *order >= MAX_ORDER {

@@ -237,6 +237,7 @@ impl Graph {
             Op::Reshape { from, to } => format!("reshape {} → {}", list(from), list(to)),
             Op::Gather { axis } => format!("gather {}", self.axis_name(*axis)),
             Op::ScatterAdd { axis, .. } => format!("scatter {}", self.axis_name(*axis)),
+            Op::Factor { kind, row, .. } => format!("{kind:?} {}", self.axis_name(*row)).to_lowercase(),
             Op::Arrivals { order, indicator, .. } => format!("arrivals {indicator:?} order {order}").to_lowercase(),
             Op::Stop => "stop".into(),
             Op::Scan(s) => format!("scan {}", self.axis_name(s.0.axis)),

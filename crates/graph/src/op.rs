@@ -176,6 +176,15 @@ pub enum Op {
         /// Axes of u summed away.
         over: Vec<Axis>,
     },
+    /// A square matrix over (`row`, `column`) replaced by a triangular factor over the same axes.
+    Factor {
+        /// Which.
+        kind: Factor,
+        /// Rows.
+        row: Axis,
+        /// Columns.
+        column: Axis,
+    },
     /// Operands log rate η and temperature τ. Σᵢ Dᵏ g((1 − tᵢ)/τ) over the arrivals tᵢ = sᵢ e^{−η} of a Poisson
     /// process, sᵢ cumulated unit exponentials, D = d/dη and k the order; at τ = 0 the exact count (and 0 for k > 0).
     Arrivals {
@@ -193,6 +202,15 @@ pub enum Op {
     Scan(ScanRef),
     /// Result k of a scan: final carries first, then stacked results.
     Output(usize),
+}
+
+/// Triangular factors of square matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Factor {
+    /// Lower L of L Lᵀ = ½(A + Aᵀ); NaN where A is not positive definite.
+    Cholesky,
+    /// The inverse of the lower triangle.
+    Inverse,
 }
 
 /// A shared loop, compared by identity.

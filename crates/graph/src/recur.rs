@@ -88,6 +88,7 @@ impl Graph {
                 Op::Reshape { from, to } => from.contains(&axis) || to.contains(&axis),
                 Op::Gather { axis: along } => *along == axis,
                 Op::ScatterAdd { axis: along, over } => *along == axis || over.contains(&axis),
+                Op::Factor { row, column, .. } => *row == axis || *column == axis,
                 Op::Scan(_) | Op::Output(_) | Op::Noise { .. } | Op::Arrivals { .. } => true,
                 _ => false,
             };

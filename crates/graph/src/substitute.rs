@@ -72,6 +72,7 @@ impl Graph {
             (Op::Reshape { from, to }, &[x]) => self.reshape(x, from, to),
             (Op::Gather { axis }, &[x, i]) => self.gather(x, i, *axis),
             (Op::ScatterAdd { axis, over }, &[u, i]) => self.scatter_add(u, i, *axis, over),
+            (Op::Factor { kind, row, column }, &[x]) => self.factor(*kind, x, *row, *column),
             (Op::Arrivals { order, indicator, site }, &[rate, temperature]) => {
                 self.arrivals(rate, temperature, *order, *indicator, *site, &node.axes)
             }

@@ -120,6 +120,12 @@ impl Trace<'_> {
                     })
                     .map(|place| (u, place))
             }
+            Op::Factor { row, column, .. } => {
+                // Any element of the matrix may be the cause.
+                let mut fixed = place.clone();
+                fixed.retain(|a, _| a != row && a != column);
+                self.search(operand(0)?, &fixed)
+            }
             Op::Output(_) => {
                 // Through a loop places are not matched: any operand that is not finite is the cause.
                 let operands = &self.graph.node(operand(0)?).inputs;

@@ -334,3 +334,41 @@ fn random_composites() {
         }
     }
 }
+
+/// A positive definite matrix of an unconstrained one, M Mᵀ + 2 I, with two others beside it.
+fn definite(case: &mut Case) -> ((fe_graph::InputId, NodeId), NodeId, fe_graph::Axis) {
+    let (a, b) = (case.axis("A", 4), case.axis("B", 2));
+    let m = case.input("m", &[a, a.primed(), b], -1.0, 1.0);
+    let g = &mut case.graph;
+    let turned = g.transposed(m.1, a, a.primed());
+    let product = g.matrix_product(m.1, turned, a, a.primed());
+    let (i, j) = (g.iota(a), g.iota(a.primed()));
+    let eye = g.equal(i, j);
+    let eye = g.scale(eye, 2.0);
+    let matrix = g.add(product, eye);
+    (m, matrix, a)
+}
+
+#[test]
+fn factors_of_matrices() {
+    let mut case = Case::new(3);
+    let (m, matrix, a) = definite(&mut case);
+    let lower = case.graph.cholesky(matrix, a, a.primed());
+    let inverse = case.graph.triangular_inverse(lower, a, a.primed());
+    for factor in [lower, inverse] {
+        let curved = curve(&mut case, factor);
+        case.check_gradient(curved, &[m], TOLERANCE);
+        case.check_second(curved, &[m], 1e-6);
+    }
+    // A matrix that is not symmetric counts by its symmetric part, and so does its derivative.
+    let mut case = Case::new(4);
+    let a = case.axis("A", 3);
+    let x = case.input("x", &[a, a.primed()], -0.3, 0.3);
+    let (i, j) = (case.graph.iota(a), case.graph.iota(a.primed()));
+    let eye = case.graph.equal(i, j);
+    let eye = case.graph.scale(eye, 2.0);
+    let matrix = case.graph.add(x.1, eye);
+    let lower = case.graph.cholesky(matrix, a, a.primed());
+    let curved = curve(&mut case, lower);
+    case.check_gradient(curved, &[x], TOLERANCE);
+}

@@ -66,6 +66,14 @@ pub(crate) struct Group {
     pub site: Site,
 }
 
+/// A standard normal vector: its node, its noise, and its axes.
+#[derive(Clone, Debug)]
+pub(crate) struct Vector {
+    pub node: NodeId,
+    pub site: Site,
+    pub axes: Vec<Axis>,
+}
+
 /// Every latent's representation.
 #[derive(Debug)]
 pub(crate) struct Realised {
@@ -74,6 +82,8 @@ pub(crate) struct Realised {
     pub names: Vec<String>,
     pub groups: Vec<Group>,
     pub parameters: Vec<Parameter>,
+    /// Standard normal vectors behind guides that are affine in one.
+    pub vectors: Vec<Vector>,
     /// What takes the place of a latent's input where it is not random by itself.
     pub replaced: HashMap<NodeId, NodeId>,
     pub notes: Vec<String>,
@@ -104,6 +114,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         names: vec![],
         groups: vec![],
         parameters: vec![],
+        vectors: vec![],
         replaced: HashMap::new(),
         notes: vec![],
     };
@@ -275,7 +286,12 @@ fn build_single(
         help: help.to_owned(),
     };
     Ok(match &latent.guide {
-        Guide::Stated(d) => Posterior::Family(d.clone()),
+        Guide::Stated(d) => {
+            if let (Some(axis), true) = (d.event, d.family.name() == "MultivariateNormal") {
+                replaced.insert(latent.node, affine(g, latent, d, axis, done));
+            }
+            Posterior::Family(d.clone())
+        }
         Guide::Prior => Posterior::Prior(latent.prior.clone()),
         Guide::Point => {
             let start = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
@@ -304,6 +320,18 @@ fn build_single(
             })?
         }
     })
+}
+
+/// A multivariate Normal as an affine function of a standard normal vector, whose expectations then are known.
+fn affine(g: &mut Graph, latent: &Latent, d: &Distribution, axis: Axis, done: &mut Realised) -> NodeId {
+    let axes = axis::sorted(&latent.axes);
+    let (_, node) = g.input(&format!("{}.noise", latent.name), &axes);
+    done.vectors.push(Vector { node, site: Site::named(&latent.name), axes });
+    let &[mean, covariance] = d.args.as_slice() else { return node };
+    let lower = g.cholesky(covariance, axis, axis.primed());
+    let turned = g.rename(node, &[(axis, axis.primed())]);
+    let spread = g.contract(lower, turned, &[axis.primed()]);
+    g.add(mean, spread)
 }
 
 /// A family with free parameters for each element. It starts at the prior where the prior's arguments are not random.
@@ -472,15 +500,22 @@ impl Realised {
         for group in &self.groups {
             laws.insert(group.noise, Law::StandardNormal);
         }
+        for vector in &self.vectors {
+            laws.insert(vector.node, Law::StandardNormal);
+        }
         let random: HashSet<NodeId> = program
             .latents
             .iter()
             .map(|l| l.node)
             .filter(|n| !self.replaced.contains_key(n))
             .chain(self.groups.iter().map(|x| x.noise))
+            .chain(self.vectors.iter().map(|x| x.node))
             .collect();
         for (posterior, latent) in self.posteriors.iter().zip(&program.latents) {
             if let Posterior::Family(d) | Posterior::Prior(d) = posterior {
+                if self.replaced.contains_key(&latent.node) {
+                    continue;
+                }
                 let d = self.after(g, d);
                 let conditional = d.args.iter().any(|&a| g.depends_on(a, &random));
                 let integrable = !conditional && d.restricted.is_none();
@@ -509,6 +544,11 @@ pub(crate) fn draws(
         let noise = g.noise(NoiseKind::Normal, group.site, &axes);
         map.insert(group.noise, noise);
     }
+    for vector in &realised.vectors {
+        let axes = axis::union(&[Axis::SAMPLE], &vector.axes);
+        let noise = g.noise(NoiseKind::Normal, vector.site, &axes);
+        map.insert(vector.node, noise);
+    }
     // A guide may read latents that are declared later in the text: go round until every parent is drawn.
     let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
     while !waiting.is_empty() {
@@ -518,6 +558,9 @@ pub(crate) fn draws(
                 continue;
             };
             let (Posterior::Family(d) | Posterior::Prior(d)) = posterior else { continue };
+            if realised.replaced.contains_key(&latent.node) {
+                continue;
+            }
             let d = realised.after(g, d);
             let pending: HashSet<NodeId> = waiting
                 .iter()
@@ -534,7 +577,7 @@ pub(crate) fn draws(
             let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
             let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
             let site = Site::named(&latent.name);
-            let drawn = if d.restricted.is_none() { d.family.sample(g, &args, site, &axes, &how) } else { None };
+            let drawn = Distribution { args, ..d.clone() }.sample(g, site, &axes, &how);
             g.set_origin(before);
             // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.
             if let Some(z) = drawn {

@@ -142,6 +142,10 @@ impl Deriver<'_> {
             let zero = self.g.full(0.0, &[group.axis]);
             means.insert(group.noise, zero);
         }
+        for vector in &self.realised.vectors {
+            let zero = self.g.full(0.0, &vector.axes);
+            means.insert(vector.node, zero);
+        }
         for _ in 0..self.program.latents.len() {
             for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
                 if let Posterior::Family(q) | Posterior::Prior(q) = posterior {

@@ -95,7 +95,8 @@ impl Deriver<'_> {
                             self.expect_sum(n, &axes, latent.span)?
                         }
                         None => {
-                            let log_q = self.log_density(&q, latent.node, latent)?;
+                            let z = self.after(latent.node);
+                            let log_q = self.log_density(&q, z, latent)?;
                             self.expect_sum(log_q, &axes, latent.span)?
                         }
                     };

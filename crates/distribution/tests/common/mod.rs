@@ -120,6 +120,13 @@ impl Evaluation<'_> {
                     arrivals(&mut stream(*site, k), rate, temperature, *order, *indicator)
                 })
                 .collect(),
+            // Matrices without further axes, row-major: what the factors are is held to account in `fe-graph`.
+            Op::Factor { kind, row, column } => {
+                assert_eq!(node.axes, [*row, *column]);
+                let mut values: Vec<f64> = places.iter().map(|p| self.at(x(0), p)).collect();
+                fe_graph::matrix::factorize(*kind, self.g.extent_of(row.id), &mut values);
+                values
+            }
             op => panic!("the tests do not evaluate {op:?}"),
         }
     }

@@ -9,7 +9,7 @@ use super::view::View;
 use super::{Conditions, Fold, Map, PANEL};
 use crate::axis::{self, Axis, AxisId};
 use crate::graph::{Graph, InputId, NodeId};
-use crate::op::{Binary, Indicator, NoiseKind, Op, Real, Site, Unary};
+use crate::op::{Binary, Factor, Indicator, NoiseKind, Op, Real, Site, Unary};
 use crate::scan::Scan;
 use crate::special;
 use crate::tensor::Tensor;
@@ -102,6 +102,11 @@ pub enum Operation {
         axis: Axis,
         extent: usize,
         over: Vec<Axis>,
+    },
+    Factor {
+        kind: Factor,
+        row: Axis,
+        column: Axis,
     },
     Scan {
         scan: Arc<Scan>,
@@ -341,6 +346,14 @@ impl Lowering<'_> {
                 let u = self.expanded(u, &own);
                 let operation = Operation::Scatter { axis: *axis, extent: self.extent(axis.id), over: over.clone() };
                 let id = self.push(operation, vec![u, index], axes, Class::Once);
+                self.whole(id)
+            }
+            Op::Factor { kind, row, column } => {
+                let axes = self.layout(&node.axes);
+                let x = self.stored(first);
+                let x = self.expanded(x, &node.axes);
+                let operation = Operation::Factor { kind: *kind, row: *row, column: *column };
+                let id = self.push(operation, vec![x], axes, Class::Once);
                 self.whole(id)
             }
             Op::Noise { kind, site } if !self.conditions.drawn.contains(site) => {

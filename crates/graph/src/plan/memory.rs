@@ -248,6 +248,9 @@ impl Assignment<'_> {
                 into,
                 origin,
             },
+            Operation::Factor { kind, row, column } => {
+                Work::Factor { kind: *kind, row: *row, column: *column, from: self.operand(node, 0), into }
+            }
             Operation::Scan { scan, results } => Work::Scan {
                 scan: scan.clone(),
                 operands: (0..node.operands.len()).map(|k| self.operand(node, k)).collect(),

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::axis::Axis;
 use crate::graph::{Graph, InputId, NodeId};
-use crate::op::{Binary, Indicator, NoiseKind, Origin, Site, Unary};
+use crate::op::{Binary, Factor, Indicator, NoiseKind, Origin, Site, Unary};
 use crate::scan::Scan;
 use crate::tensor::Tensor;
 
@@ -249,6 +249,19 @@ pub enum Work {
         /// Where it came from.
         origin: Origin,
     },
+    /// Matrices replaced by their factors.
+    Factor {
+        /// Which.
+        kind: Factor,
+        /// Rows.
+        row: Axis,
+        /// Columns.
+        column: Axis,
+        /// The matrices.
+        from: View,
+        /// Where they go.
+        into: View,
+    },
     /// A loop.
     Scan {
         /// Its body.
@@ -282,6 +295,7 @@ impl Work {
             Self::Noise { .. } => vec![],
             Self::Arrivals { rate, temperature, .. } => vec![rate, temperature],
             Self::Gather { from, index, .. } | Self::Scatter { from, index, .. } => vec![from, index],
+            Self::Factor { from, .. } => vec![from],
             Self::Scan { operands, .. } => operands.iter().collect(),
         }
     }

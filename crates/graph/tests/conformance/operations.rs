@@ -345,3 +345,26 @@ fn given_draws_take_the_place_of_noise() {
     case.feed.draws.clear();
     assert_eq!(run(&case, &[twice], Precision::F64), before);
 }
+
+#[test]
+fn factors_of_matrices() {
+    let mut case = Case::new(11);
+    let (a, b) = (case.axis("A", 7), case.axis("B", 3));
+    let m = case.input("m", &[a, a.primed(), b], -1.0, 1.0).1;
+    let one = case.input("one", &[], 0.5, 2.0).1;
+    let g = &mut case.graph;
+    let turned = g.transposed(m, a, a.primed());
+    let product = g.matrix_product(m, turned, a, a.primed());
+    let (i, j) = (g.iota(a), g.iota(a.primed()));
+    let eye = g.equal(i, j);
+    let definite = g.add(product, eye);
+    let lower = g.cholesky(definite, a, a.primed());
+    // Rows and columns the other way round, of a matrix that is computed.
+    let other = g.cholesky(definite, a.primed(), a);
+    let inverse = g.triangular_inverse(lower, a, a.primed());
+    let unit = g.mul(one, eye);
+    let plain = g.cholesky(unit, a, a.primed());
+    let negative = g.neg(definite);
+    let none = g.cholesky(negative, a, a.primed());
+    check(&case, &[lower, other, inverse, plain, none], 2e-4);
+}

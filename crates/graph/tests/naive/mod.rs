@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::noise::{self, Element, NoiseKey, Stream};
-use fe_graph::{Axis, Feed, Graph, InputId, NodeId, NoiseKind, Op, Real, Scan, Site, Tensor, Unary, special};
+use fe_graph::{Axis, Factor, Feed, Graph, InputId, NodeId, NoiseKind, Op, Real, Scan, Site, Tensor, Unary, special};
 
 type Env = HashMap<Axis, usize>;
 
@@ -67,6 +67,29 @@ fn run(graph: &Graph, outputs: &[NodeId], run: &Run) -> Vec<Tensor> {
         };
         let mut out = vec![];
         let mut scattered: HashMap<usize, f64> = HashMap::new();
+        let mut factors: HashMap<usize, f64> = HashMap::new();
+        if let Op::Factor { kind, row, column } = &node.op {
+            let rest: Vec<Axis> = node.axes.iter().copied().filter(|a| a != row && a != column).collect();
+            let n = extent(*row);
+            each(&rest, extent, &mut Env::new(), &mut |env| {
+                let here = |i: usize, j: usize| {
+                    let mut env = env.clone();
+                    env.insert(*row, i);
+                    env.insert(*column, j);
+                    env
+                };
+                let a: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| at(0, &here(i, j))).collect()).collect();
+                let result = match kind {
+                    Factor::Cholesky => cholesky_by_columns(&a),
+                    Factor::Inverse => inverse_by_substitution(&a),
+                };
+                for i in 0..n {
+                    for j in 0..n {
+                        factors.insert(place(&node.axes, &here(i, j), extent), result[i][j]);
+                    }
+                }
+            });
+        }
         if let Op::ScatterAdd { axis, .. } = &node.op {
             let u = node.inputs[0];
             each(graph.axes_of(u), extent, &mut Env::new(), &mut |env| {
@@ -129,6 +152,7 @@ fn run(graph: &Graph, outputs: &[NodeId], run: &Run) -> Vec<Tensor> {
                     at(0, &source)
                 }
                 Op::ScatterAdd { .. } => scattered.get(&place(&node.axes, env, extent)).copied().unwrap_or(0.0),
+                Op::Factor { .. } => factors[&place(&node.axes, env, extent)],
                 Op::Output(k) => loops[&node.inputs[0]][*k].values[place(&node.axes, env, extent)],
                 Op::Scan(_) => unreachable!(),
             });
@@ -420,4 +444,36 @@ pub fn expression(case: &mut Case, leaves: &[NodeId], depth: usize) -> NodeId {
             }
         }
     }
+}
+
+/// The outer-product form: a column at a time is taken out of what is left.
+fn cholesky_by_columns(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let n = a.len();
+    let mut left: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| 0.5 * (a[i][j] + a[j][i])).collect()).collect();
+    let mut l = vec![vec![0.0; n]; n];
+    for k in 0..n {
+        let pivot = left[k][k].sqrt();
+        for i in k..n {
+            l[i][k] = left[i][k] / pivot;
+        }
+        for i in k + 1..n {
+            for j in k + 1..n {
+                left[i][j] -= l[i][k] * l[j][k];
+            }
+        }
+    }
+    l
+}
+
+/// Column by column, L b = e.
+fn inverse_by_substitution(l: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let n = l.len();
+    let mut inverse = vec![vec![0.0; n]; n];
+    for c in 0..n {
+        for i in c..n {
+            let known: f64 = (c..i).map(|k| l[i][k] * inverse[k][c]).sum();
+            inverse[i][c] = (f64::from(u8::from(i == c)) - known) / l[i][i];
+        }
+    }
+    inverse
 }

@@ -1,0 +1,130 @@
+//! Square matrices over two axes: the Cholesky factor and the inverse of a triangle, their values and derivatives.
+
+use crate::axis::Axis;
+use crate::graph::{Graph, NodeId};
+use crate::op::{Factor, Op};
+
+impl Graph {
+    /// The lower Cholesky factor L of a matrix over (`row`, `column`), L Lᵀ = ½(A + Aᵀ), over the same axes. NaN where
+    /// the matrix is not positive definite.
+    pub fn cholesky(&mut self, matrix: NodeId, row: Axis, column: Axis) -> NodeId {
+        self.factor(Factor::Cholesky, matrix, row, column)
+    }
+
+    /// The inverse of a lower triangular matrix over (`row`, `column`); what lies above the diagonal is not read.
+    pub fn triangular_inverse(&mut self, lower: NodeId, row: Axis, column: Axis) -> NodeId {
+        self.factor(Factor::Inverse, lower, row, column)
+    }
+
+    pub(crate) fn factor(&mut self, kind: Factor, matrix: NodeId, row: Axis, column: Axis) -> NodeId {
+        let matrix = self.broadcast(matrix, &[row, column]);
+        let axes = self.axes_of(matrix).to_vec();
+        self.push(Op::Factor { kind, row, column }, vec![matrix], axes)
+    }
+
+    /// Rows and columns changed places.
+    pub fn transposed(&mut self, matrix: NodeId, row: Axis, column: Axis) -> NodeId {
+        self.rename(matrix, &[(row, column), (column, row)])
+    }
+
+    /// The product of two matrices over the same (`row`, `column`).
+    pub fn matrix_product(&mut self, a: NodeId, b: NodeId, row: Axis, column: Axis) -> NodeId {
+        let middle = Axis::private(row.id);
+        let (a, b) = (self.rename(a, &[(column, middle)]), self.rename(b, &[(row, middle)]));
+        self.contract(a, b, &[middle])
+    }
+
+    /// What lies on and below the diagonal, the diagonal times a number.
+    fn lower_triangle(&mut self, matrix: NodeId, row: Axis, column: Axis, diagonal: f64) -> NodeId {
+        let (i, j) = (self.iota(row), self.iota(column));
+        let (below, on) = (self.less(j, i), self.equal(i, j));
+        let on = self.scale(on, diagonal);
+        let mask = self.add(below, on);
+        self.mul(mask, matrix)
+    }
+
+    /// The cotangent of the operand of a factor y, from that of y.
+    pub(crate) fn factor_cotangent(&mut self, kind: Factor, y: NodeId, g: NodeId, row: Axis, column: Axis) -> NodeId {
+        let g = self.lower_triangle(g, row, column, 1.0);
+        match kind {
+            // dL = L Φ(L⁻¹ dA L⁻ᵀ), Φ the lower triangle with half the diagonal (Murray, arXiv 1602.07527).
+            Factor::Cholesky => {
+                let transposed = self.transposed(y, row, column);
+                let inner = self.matrix_product(transposed, g, row, column);
+                let inner = self.lower_triangle(inner, row, column, 0.5);
+                let inverse = self.triangular_inverse(y, row, column);
+                let left = self.transposed(inverse, row, column);
+                let outer = self.matrix_product(left, inner, row, column);
+                let outer = self.matrix_product(outer, inverse, row, column);
+                let mirror = self.transposed(outer, row, column);
+                let both = self.add(outer, mirror);
+                self.scale(both, 0.5)
+            }
+            // d(L⁻¹) = −L⁻¹ dL L⁻¹
+            Factor::Inverse => {
+                let transposed = self.transposed(y, row, column);
+                let outer = self.matrix_product(transposed, g, row, column);
+                let outer = self.matrix_product(outer, transposed, row, column);
+                let outer = self.lower_triangle(outer, row, column, 1.0);
+                self.neg(outer)
+            }
+        }
+    }
+}
+
+/// Replaces square matrices of n rows, one behind the other and row-major, by their factors.
+pub fn factorize(kind: Factor, n: usize, matrices: &mut [f64]) {
+    if n == 0 {
+        return;
+    }
+    for matrix in matrices.chunks_exact_mut(n.saturating_mul(n)) {
+        match kind {
+            Factor::Cholesky => cholesky(n, matrix),
+            Factor::Inverse => invert_lower(n, matrix),
+        }
+    }
+}
+
+/// Row by row: L_ij = (A_ij − Σ_{k<j} L_ik L_jk) / L_jj, every element from finished rows and what precedes it.
+fn cholesky(n: usize, a: &mut [f64]) {
+    let source = a.to_vec();
+    let at = |m: &[f64], i: usize, j: usize| m.get(i * n + j).copied().unwrap_or(f64::NAN);
+    for i in 0..n {
+        let (finished, rest) = a.split_at_mut(i * n);
+        let Some(row) = rest.get_mut(..n) else { return };
+        row.fill(0.0);
+        for j in 0..=i {
+            let value = 0.5 * (at(&source, i, j) + at(&source, j, i));
+            let (before, after) = row.split_at_mut(j);
+            let Some(here) = after.first_mut() else { continue };
+            if i == j {
+                let rest = value - before.iter().map(|l| l * l).sum::<f64>();
+                *here = if rest > 0.0 { rest.sqrt() } else { f64::NAN };
+            } else {
+                let other = finished.get(j * n..j * n + j).unwrap_or_default();
+                let rest = value - before.iter().zip(other).map(|(l, m)| l * m).sum::<f64>();
+                *here = rest / at(finished, j, j);
+            }
+        }
+    }
+}
+
+/// Row by row: B_i = (e_i − Σ_{k<i} L_ik B_k) / L_ii.
+fn invert_lower(n: usize, l: &mut [f64]) {
+    for i in 0..n {
+        let (finished, rest) = l.split_at_mut(i * n);
+        let Some(row) = rest.get_mut(..n) else { return };
+        let factors: Vec<f64> = row.to_vec();
+        let scale = 1.0 / factors.get(i).copied().unwrap_or(f64::NAN);
+        row.fill(0.0);
+        for (&factor, done) in factors.iter().take(i).zip(finished.chunks_exact(n)) {
+            for (r, d) in row.iter_mut().zip(done) {
+                *r -= factor * d;
+            }
+        }
+        row.iter_mut().for_each(|r| *r *= scale);
+        if let Some(r) = row.get_mut(i) {
+            *r = scale;
+        }
+    }
+}
