@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use fe_report::{Document, TraceRow, json, trace_csv, write_atomically};
+use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, write_atomically};
 use fe_train::{Fit, Problem};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -42,8 +42,44 @@ pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
     put("run.json", format!("{:#}\n", run.run_json).as_bytes())?;
     put("trace.csv", trace(run.fit).as_bytes())?;
     put("params.safetensors", &parameters(run)?)?;
+    let nc = inference_data(&groups(run)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
+    put("posterior.nc", &nc)?;
     // Last: who finds it finds the others.
     put("fit.json", json(run.document).as_bytes())
+}
+
+/// Draws and data as ArviZ has them.
+fn groups(run: &Run) -> Vec<Group> {
+    let draws = &run.fit.draws;
+    let array = |d: &fe_train::Drawn| Array {
+        name: d.name.clone(),
+        axes: d.axes.clone(),
+        shape: d.shape.clone(),
+        values: d.values.clone(),
+    };
+    let mut about = vec![
+        ("inference_library".to_owned(), "fe".to_owned()),
+        ("inference_library_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("model".to_owned(), run.document.model.clone()),
+        ("draws_of".to_owned(), "the fitted guide, independent of each other".to_owned()),
+    ];
+    about.extend(run.document.verdict.khat.map(|k| ("khat".to_owned(), format!("{k:.3}"))));
+    let mut groups = vec![];
+    if !draws.posterior.is_empty() {
+        let arrays = draws.posterior.iter().map(array).collect();
+        groups.push(Group { name: "posterior".into(), draws: draws.count, arrays, attributes: about });
+    }
+    if let Some(weights) = &draws.log_weights {
+        let weights = Array { name: "log_weight".into(), values: weights.clone(), ..Array::default() };
+        let said = "log p(x, z) − log q(z), the log importance weight of the draw".to_owned();
+        let attributes = vec![("log_weight".to_owned(), said)];
+        groups.push(Group { name: "sample_stats".into(), draws: draws.count, arrays: vec![weights], attributes });
+    }
+    if !draws.observed.is_empty() {
+        let arrays = draws.observed.iter().map(array).collect();
+        groups.push(Group { name: "observed_data".into(), arrays, ..Group::default() });
+    }
+    groups
 }
 
 fn trace(fit: &Fit) -> String {

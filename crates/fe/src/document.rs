@@ -91,7 +91,21 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
         constraints: vec![],
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
+        loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, notes),
+    }
+}
+
+fn leave_one_out(loo: fe_train::Loo) -> report::LeaveOneOut {
+    let nested =
+        |v: Vec<f64>| report::Nested::new(vec![v.len()], v).unwrap_or_else(|_| report::Nested::scalar(f64::NAN));
+    report::LeaveOneOut {
+        elpd: loo.elpd,
+        se: loo.se,
+        p_loo: loo.p_loo,
+        unreliable: loo.unreliable as u64,
+        rows: nested(loo.rows),
+        khat: nested(loo.khat),
     }
 }
 

@@ -87,6 +87,8 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let posterior = d.posterior();
     let decoded = d.decoded();
     let log_weight = d.log_weight();
+    let pointwise = d.pointwise();
+    let observed = d.observed();
     let joints = d.joints()?;
 
     let up_to_constant = program.latents.iter().any(|l| l.prior.family.name() == "Flat");
@@ -117,6 +119,8 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         posterior,
         decoded,
         log_weight,
+        pointwise,
+        observed,
         up_to_constant,
         notes,
     };
@@ -304,6 +308,8 @@ impl Objective {
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
         roots.extend(self.decoded.iter().flat_map(|&(x, m)| [x, m]));
         roots.extend(self.log_weight);
+        roots.extend(self.pointwise);
+        roots.extend(self.observed.iter().map(|o| o.node));
         for j in &self.joints {
             roots.extend([j.energy, j.energy_gradient, j.energy_product]);
         }
@@ -333,6 +339,8 @@ impl Objective {
             put(m);
         }
         self.log_weight.as_mut().map(&mut put);
+        self.pointwise.as_mut().map(&mut put);
+        self.observed.iter_mut().for_each(|o| put(&mut o.node));
         for j in &mut self.joints {
             put(&mut j.energy);
             put(&mut j.energy_gradient);

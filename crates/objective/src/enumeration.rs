@@ -37,6 +37,8 @@ pub(crate) enum Source {
 pub(crate) struct Enumeration {
     /// log Z, summed over everything, where a latent was enumerated.
     pub log_partition: Option<NodeId>,
+    /// log Z of each row, where every latent that is summed out belongs to one.
+    pub by_row: Option<NodeId>,
     /// E[log factor] element by element, for each term that reads an enumerated latent.
     pub expected: HashMap<Source, NodeId>,
     /// The enumerated latents, by number.
@@ -113,8 +115,15 @@ impl<'a> Deriver<'a> {
             let (Some(one), later) = (finite.get(k), finite.get(k + 1..).unwrap_or_default()) else { continue };
             eliminated.push(self.eliminate(one, later, &mut pool)?);
         }
+        let row = self.program.row.map(|r| Axis::plain(r.axis));
+        let local = row.filter(|r| finite.iter().all(|f| f.latent.axes.contains(r)));
+        let mut by_row = self.g.constant(0.0);
         let mut total = self.g.constant(0.0);
         for &rest in &pool {
+            if let Some(row) = local {
+                let part = self.g.sum_to(rest, &[row]);
+                by_row = self.g.add(by_row, part);
+            }
             let rest = self.g.sum_all_but(rest, &[]);
             total = self.g.add(total, rest);
         }
@@ -129,7 +138,8 @@ impl<'a> Deriver<'a> {
         let plain = self.weighs_all_the_same();
         let values: HashMap<NodeId, NodeId> = factors.iter().map(|f| (f.proxy, f.value)).collect();
         let resolve = |d: &mut Self, node: NodeId| d.g.substitute(&[node], &values).first().copied().unwrap_or(node);
-        let mut result = Enumeration { log_partition: Some(resolve(self, total)), ..Enumeration::default() };
+        let by_row = local.map(|_| resolve(self, by_row));
+        let mut result = Enumeration { log_partition: Some(resolve(self, total)), by_row, ..Enumeration::default() };
         let mut met = met.into_iter();
         for factor in &factors {
             let Some(m) = met.next() else { continue };

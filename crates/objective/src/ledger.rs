@@ -6,7 +6,7 @@ use fe_distribution::{Distribution, Statistic};
 use fe_graph::{Axis, Graph, NodeId, axis};
 
 use crate::derive::Deriver;
-use crate::enumeration::Summed;
+use crate::enumeration::{Source, Summed};
 use crate::guides::{self, Posterior};
 use crate::objective::{LatentNodes, Reported};
 
@@ -174,6 +174,43 @@ impl Deriver<'_> {
             if !self.g.depends_on(m, &self.random) {
                 list.push((x, m));
             }
+        }
+        list
+    }
+
+    /// log p of each row given the shared latents, for models in which rows depend on nothing else.
+    pub(crate) fn pointwise(&mut self) -> Option<NodeId> {
+        let row = Axis::plain(self.program.row?.axis);
+        let latents = self.program.latents.iter().enumerate();
+        let own = latents.filter(|(k, l)| !self.is_enumerated(*k) && l.axes.contains(&row)).count();
+        if own > 0 || self.program.observes.is_empty() || !self.program.losses.is_empty() {
+            return None;
+        }
+        let mut total = self.g.constant(0.0);
+        if self.enumeration.log_partition.is_some() {
+            total = self.enumeration.by_row?;
+        }
+        for (k, observe) in self.program.observes.iter().enumerate() {
+            if self.enumeration.expected.contains_key(&Source::Observe(k)) {
+                continue;
+            }
+            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
+            let density = d.log_density(&mut self.g, x)?;
+            if !self.g.has_axis(density, row) {
+                return None;
+            }
+            let density = self.g.sum_to(density, &[row]);
+            total = self.g.add(total, density);
+        }
+        self.drawn(total)
+    }
+
+    /// The observed arrays.
+    pub(crate) fn observed(&mut self) -> Vec<Reported> {
+        let mut list = vec![];
+        for observe in &self.program.observes {
+            let node = self.after(observe.value);
+            list.push(Reported { name: observe.name.clone(), axes: observe.axes.clone(), node });
         }
         list
     }

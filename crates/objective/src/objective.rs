@@ -48,6 +48,10 @@ pub struct Objective {
     pub decoded: Vec<(NodeId, NodeId)>,
     /// log p(x, z) − log q(z) for each sample, where every latent was sampled once for all rows.
     pub log_weight: Option<NodeId>,
+    /// log p of each row given the shared latents, where the rows depend on nothing else; finite latents summed out.
+    pub pointwise: Option<NodeId>,
+    /// What is observed, as data.
+    pub observed: Vec<Reported>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
     /// What the compiler decided, in sentences.

@@ -94,6 +94,9 @@ pub struct Document {
     pub posterior: IndexMap<String, Summary>,
     /// The same draws resampled by Pareto-smoothed importance weights; none where k̂ > 0.7.
     pub posterior_resampled: Option<IndexMap<String, Summary>>,
+    /// Leave-one-out cross-validation, for models whose rows depend on shared latents alone.
+    #[serde(default)]
+    pub loo: Option<LeaveOneOut>,
     /// Whether the fit can be relied on.
     pub verdict: Verdict,
 }
@@ -231,6 +234,27 @@ pub struct Summary {
     pub q50: Nested,
     /// 95 % quantile.
     pub q95: Nested,
+}
+
+/// Leave-one-out cross-validation over rows, in nats.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LeaveOneOut {
+    /// Σ log p(row | all others).
+    #[serde(with = "number")]
+    pub elpd: f64,
+    /// Its standard error over rows.
+    #[serde(with = "number")]
+    pub se: f64,
+    /// The effective number of parameters.
+    #[serde(with = "number")]
+    pub p_loo: f64,
+    /// How many rows have weights of too heavy a tail (Pareto k̂ above 0.7, and not level), so that their share is not to be
+    /// relied on.
+    pub unreliable: u64,
+    /// log p(row | all others), by row.
+    pub rows: Nested,
+    /// Pareto k̂ by row.
+    pub khat: Nested,
 }
 
 /// Whether the fit can be relied on.

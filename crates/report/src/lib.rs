@@ -6,6 +6,7 @@
 mod document;
 mod figures;
 mod file;
+mod inference_data;
 mod json;
 mod layout;
 mod nested;
@@ -13,8 +14,11 @@ mod posterior;
 mod terminal;
 mod trace;
 
-pub use document::{Constraint, Document, HeldOut, Latent, Meter, SCHEMA, Summary, Term, TermKind, Verdict};
+pub use document::{
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, SCHEMA, Summary, Term, TermKind, Verdict,
+};
 pub use file::write_atomically;
+pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
 pub use terminal::terminal;

@@ -33,6 +33,7 @@ pub fn terminal(document: &Document, width: usize, colour: bool) -> String {
     held_out(&mut page, document);
     constraints(&mut page, document);
     posteriors(&mut page, document);
+    leave_one_out(&mut page, document);
     verdict(&mut page, document);
     page.into_text()
 }
@@ -286,6 +287,18 @@ fn posteriors(page: &mut Page, document: &Document) {
             posterior::print(page, title, posterior);
         }
     }
+}
+
+/// One line: what the model would have said of each row without having seen it.
+fn leave_one_out(page: &mut Page, document: &Document) {
+    let Some(loo) = &document.loo else { return };
+    let rows = loo.khat.values().len();
+    let mut text = format!("elpd {:.1} ± {:.1} nats, {:.1} effective parameters", loo.elpd, loo.se, loo.p_loo);
+    if loo.unreliable > 0 {
+        text.push_str(&format!("; {} of {rows} rows cannot be left out by reweighting (k̂ > 0.7)", loo.unreliable));
+    }
+    page.blank();
+    page.paragraph(Span::strong("loo"), LABEL, &[Span::plain(text.replace('-', "−"))]);
 }
 
 fn verdict(page: &mut Page, document: &Document) {

@@ -12,6 +12,7 @@ use crate::evaluate::{self, Figures};
 use crate::heldout;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
+use crate::sampled::{self, Draws};
 use crate::stochastic;
 
 /// Programs with at most this many parameters are fitted by L-BFGS where nothing is said.
@@ -134,8 +135,10 @@ pub struct Fit {
     pub figures: Figures,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
-    /// Draws of the guide.
+    /// The posterior table.
     pub posterior: Posterior,
+    /// Draws of the guide.
+    pub draws: Draws,
 }
 
 /// What a method leaves.
@@ -290,6 +293,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         heldout = Some(evaluate::figures(problem, &values, &problem.heldout, &extra)?);
     }
     let posterior = posterior::posterior(problem, &fitted.values, &extra)?;
+    let draws = sampled::sampled(problem, &fitted.values, &extra)?;
     let mut anchors: Vec<(String, Tensor)> = extra
         .extra
         .iter()
@@ -313,6 +317,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         figures,
         heldout,
         posterior,
+        draws,
     })
 }
 

@@ -16,6 +16,7 @@ mod plan;
 mod posterior;
 mod problem;
 pub mod psis;
+mod sampled;
 pub mod statistics;
 mod stochastic;
 
@@ -24,3 +25,4 @@ pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, us
 pub use plan::plan;
 pub use posterior::{Posterior, Summary};
 pub use problem::{Problem, Setting, Values, from_sorted, to_sorted};
+pub use sampled::{Drawn, Draws, Loo};

@@ -74,7 +74,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let mut compiled = problem.compile(&outputs)?;
     let even = even_draws(problem, &outputs, DRAWS);
     let extra = &fitted.extra;
-    let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, even.as_ref(), TABLE)?;
+    let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, even.as_ref(), (TABLE, DRAWS))?;
     let log_weights = o.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
     let mut result = Posterior {
@@ -93,7 +93,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         // A Gaussian is lighter in its tails than most posteriors, however close: a wider proposal tells.
         (Some(_), Some(even)) if even.all_normal => {
             let (wide, correction) = even.widened(problem.seed);
-            let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, Some(&wide), TABLE)?;
+            let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, Some(&wide), (TABLE, DRAWS))?;
             let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
             if let Some(s) = psis::smooth(&log_weights) {
                 result.khat_wide = Some(s.khat);
@@ -105,25 +105,25 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     Ok(result)
 }
 
-/// The values of some nodes at each draw of the guide, each node's draws one behind the other.
-fn collect(
+/// The values of some nodes at each of so many draws of the guide, each node's draws one behind the other.
+pub(crate) fn collect(
     problem: &Problem,
     values: &Values,
     extra: &HashMap<InputId, Arc<Tensor>>,
     compiled: &mut dyn Compiled,
     outputs: &[NodeId],
     even: Option<&EvenDraws>,
-    step: u64,
+    (step, count): (u64, usize),
 ) -> Result<Vec<Vec<f64>>, ExecutionError> {
     let g = &problem.objective.graph;
-    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, DRAWS);
+    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, count);
     let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
     let mut done = 0;
     for pass in 0.. {
-        if done >= DRAWS {
+        if done >= count {
             break;
         }
-        let now = width.min(DRAWS - done);
+        let now = width.min(count - done);
         let mut setting = Setting { extra: extra.clone(), ..Setting::reporting(step + pass, now) };
         let sites = even.iter().flat_map(|e| &e.draws);
         setting.draws = sites.map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();

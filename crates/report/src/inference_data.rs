@@ -1,0 +1,95 @@
+//! `posterior.nc`: draws and data as ArviZ InferenceData, in NetCDF-4 groups.
+
+use netcdf_writer::{DimensionId, NcAttrValue, NcFileBuilder, NcWriteFormat, NcWriteOptions};
+
+/// An array with named axes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Array {
+    /// Its name.
+    pub name: String,
+    /// Its axes, the draws apart.
+    pub axes: Vec<String>,
+    /// Their extents.
+    pub shape: Vec<usize>,
+    /// Row-major, the draws first where it has any.
+    pub values: Vec<f64>,
+}
+
+/// A group of arrays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// As ArviZ has it: `posterior`, `sample_stats`, `observed_data`.
+    pub name: String,
+    /// Draws of one chain behind each array; 0 for none.
+    pub draws: usize,
+    /// What it holds.
+    pub arrays: Vec<Array>,
+    /// What is said of it.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Why a file could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the draws cannot be written as NetCDF: {0}")]
+pub struct NetcdfError(#[from] netcdf_writer::Error);
+
+/// The bytes of a NetCDF-4 file with these groups.
+///
+/// # Errors
+/// Where a name or a size has no place in the format.
+pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
+    let mut file = NcFileBuilder::new();
+    for group in groups {
+        let mut dimensions: Vec<(String, usize, DimensionId)> = vec![];
+        if group.draws > 0 {
+            for (name, size) in [("chain", 1), ("draw", group.draws)] {
+                dimension(&mut file, &group.name, name, size, &mut dimensions)?;
+            }
+        }
+        for array in &group.arrays {
+            let mut along: Vec<DimensionId> =
+                dimensions.iter().take(2 * usize::from(group.draws > 0)).map(|d| d.2).collect();
+            for (axis, &size) in array.axes.iter().zip(&array.shape) {
+                // Two arrays may have an axis of one name and different sizes: rows that are held out, say.
+                let taken = |n: &str, d: &[(String, usize, DimensionId)]| d.iter().any(|d| d.0 == n && d.1 != size);
+                let mut name = plain(axis);
+                while matches!(name.as_str(), "chain" | "draw") || taken(&name, &dimensions) {
+                    name.push('_');
+                }
+                along.push(dimension(&mut file, &group.name, &name, size, &mut dimensions)?);
+            }
+            let name = plain(&array.name);
+            let variable = file.add_variable_path::<f64>(format!("{}/{name}", group.name), &along)?;
+            file.write_variable(variable, &array.values)?;
+        }
+        for (name, value) in &group.attributes {
+            file.add_group_attribute(&group.name, name, NcAttrValue::Chars(value.clone()))?;
+        }
+    }
+    Ok(file.to_vec(NcWriteOptions { format: NcWriteFormat::Nc4 })?.1)
+}
+
+/// A dimension of a group with its coordinate, 0, 1, 2, …
+fn dimension(
+    file: &mut NcFileBuilder,
+    group: &str,
+    name: &str,
+    size: usize,
+    known: &mut Vec<(String, usize, DimensionId)>,
+) -> Result<DimensionId, NetcdfError> {
+    if let Some(found) = known.iter().find(|d| d.0 == name) {
+        return Ok(found.2);
+    }
+    let path = format!("{group}/{name}");
+    let id = file.add_dimension_path(&path, size as u64)?;
+    let coordinate = file.add_variable_path::<i64>(&path, &[id])?;
+    let places: Vec<i64> = (0..i64::try_from(size).unwrap_or(i64::MAX)).collect();
+    file.write_variable(coordinate, &places)?;
+    known.push((name.to_owned(), size, id));
+    Ok(id)
+}
+
+/// A name without the marks that paths and tools read otherwise: `N'` becomes `N_prime`.
+fn plain(name: &str) -> String {
+    name.replace('\'', "_prime").replace(['/', ' '], "_")
+}

@@ -1,0 +1,140 @@
+//! Independent draws of the fitted guide, for files and for leave-one-out cross-validation.
+
+use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
+
+use crate::posterior::collect;
+use crate::problem::{Problem, Setting, Values};
+use crate::psis;
+
+/// How many draws.
+pub const COUNT: usize = 2000;
+
+/// Steps from here on are for these draws.
+const STEP: u64 = 1 << 42;
+
+/// Weights of a row whose effective fraction is above this are level: k̂ speaks of the shape of the largest, whatever their
+/// size.
+const LEVEL: f64 = 0.95;
+
+/// The most log densities of rows that are kept for leave-one-out: draws × rows.
+const MOST_PAIRS: usize = 40_000_000;
+
+/// Draws of one value, or one observed array.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// The latent, `let`, or data.
+    pub name: String,
+    /// Its axes as declared.
+    pub axes: Vec<String>,
+    /// Their extents.
+    pub shape: Vec<usize>,
+    /// Row-major over (draw, axes); without the draw where it is observed.
+    pub values: Vec<f64>,
+}
+
+/// Draws of the guide with what they say of the data.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Draws {
+    /// How many.
+    pub count: usize,
+    /// Draws of latents that are not local to batches, and of `let`s that follow from them.
+    pub posterior: Vec<Drawn>,
+    /// log p(x, z) − log q(z) of each draw.
+    pub log_weights: Option<Vec<f64>>,
+    /// log p of each row given the draw, row-major over (draw, row).
+    pub log_likelihood: Option<Vec<f64>>,
+    /// What was observed.
+    pub observed: Vec<Drawn>,
+}
+
+/// Leave-one-out cross-validation by Pareto-smoothed importance sampling, the proposal being the guide (Magnusson et al.,
+/// arXiv 1904.10679). nats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loo {
+    /// Σ log p(x_i | all rows but i).
+    pub elpd: f64,
+    /// Its standard error over rows.
+    pub se: f64,
+    /// The effective number of parameters: log density of the rows in sample, less `elpd`.
+    pub p_loo: f64,
+    /// log p(x_i | all rows but i), by row.
+    pub rows: Vec<f64>,
+    /// Pareto k̂ of each row's weights.
+    pub khat: Vec<f64>,
+    /// How many rows cannot be left out by reweighting: k̂ above 0.7, and weights that are not level.
+    pub unreliable: usize,
+}
+
+/// Draws from the guide.
+///
+/// # Errors
+/// When a run fails.
+pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Draws, ExecutionError> {
+    let o = problem.objective;
+    let rows = problem.training_rows();
+    let pointwise = o.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
+    let mut outputs: Vec<NodeId> = o.posterior.iter().map(|p| p.node).collect();
+    outputs.extend(o.log_weight);
+    outputs.extend(pointwise);
+    let mut drawn = vec![];
+    if !outputs.is_empty() {
+        let mut compiled = problem.compile(&outputs)?;
+        drawn = collect(problem, values, &fitted.extra, &mut *compiled, &outputs, None, (STEP, COUNT))?;
+    }
+    let log_likelihood = pointwise.and_then(|_| drawn.pop());
+    let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
+    let mut posterior = vec![];
+    for (reported, values) in o.posterior.iter().zip(drawn) {
+        let sorted = fe_graph::axis::sorted(&reported.axes);
+        let extents = sorted.iter().map(|a| o.graph.extent_of(a.id));
+        let whole = Tensor { shape: std::iter::once(COUNT).chain(extents).collect(), values };
+        let place = |a: &Axis| sorted.iter().position(|s| s == a).map(|k| k + 1);
+        let order: Vec<usize> = std::iter::once(0).chain(reported.axes.iter().filter_map(place)).collect();
+        let whole = whole.permuted(&order).unwrap_or(whole);
+        let shape = whole.shape.iter().skip(1).copied().collect();
+        posterior.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values: whole.values });
+    }
+    let mut observed = vec![];
+    if !o.observed.is_empty() {
+        let nodes: Vec<NodeId> = o.observed.iter().map(|r| r.node).collect();
+        let mut compiled = problem.compile(&nodes)?;
+        let results = compiled.run(&problem.feed(values, &problem.train, &Setting::reporting(STEP, 1)))?;
+        for (reported, tensor) in o.observed.iter().zip(results) {
+            let sorted = fe_graph::axis::sorted(&reported.axes);
+            let order: Vec<usize> = reported.axes.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
+            let Tensor { shape, values } = tensor.permuted(&order).unwrap_or(tensor);
+            observed.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values });
+        }
+    }
+    Ok(Draws { count: COUNT, posterior, log_weights, log_likelihood, observed })
+}
+
+impl Draws {
+    /// Leave-one-out cross-validation, where each row has its density and the weights can be had.
+    pub fn loo(&self) -> Option<Loo> {
+        let (weights, densities) = (self.log_weights.as_ref()?, self.log_likelihood.as_ref()?);
+        let rows = densities.len() / self.count.max(1);
+        let all = psis::smooth(weights)?;
+        let (mut elpd, mut khat, mut inside, mut unreliable) = (vec![], vec![], 0.0, 0);
+        for row in 0..rows {
+            let own: Vec<f64> = densities.iter().skip(row).step_by(rows).copied().collect();
+            let without: Vec<f64> = weights.iter().zip(&own).map(|(w, d)| w - d).collect();
+            let smoothed = psis::smooth(&without)?;
+            elpd.push(log_mean(&own, &smoothed.weights));
+            khat.push(smoothed.khat);
+            unreliable += usize::from(smoothed.khat > 0.7 && smoothed.ess < LEVEL * self.count as f64);
+            inside += log_mean(&own, &all.weights);
+        }
+        let total: f64 = elpd.iter().sum();
+        let (n, mean) = (rows as f64, total / rows as f64);
+        let variance = elpd.iter().map(|e| (e - mean) * (e - mean)).sum::<f64>() / (n - 1.0).max(1.0);
+        Some(Loo { elpd: total, se: (n * variance).sqrt(), p_loo: inside - total, rows: elpd, khat, unreliable })
+    }
+}
+
+/// log Σ w exp(l)
+fn log_mean(logs: &[f64], weights: &[f64]) -> f64 {
+    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most + logs.iter().zip(weights).map(|(l, w)| w * (l - most).exp()).sum::<f64>().ln()
+}
