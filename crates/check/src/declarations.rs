@@ -1,6 +1,6 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
-use fe_distribution::Support;
+use fe_distribution::{Modifier, Support};
 use fe_graph::{Axis, Indicator};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
@@ -70,6 +70,7 @@ impl<'a> Checker<'a> {
             return self.fail(messages::data_reads(&name.value, value.span), name.span);
         }
         let support = ty.map_or(Support::Real, |t| t.support);
+        let optional = d.ty.as_ref().is_some_and(|t| t.optional);
         let number = self.data.len();
         self.data.push(Data {
             name: name.value.clone(),
@@ -77,6 +78,7 @@ impl<'a> Checker<'a> {
             axes: order.clone(),
             node: value.node,
             support,
+            optional,
             span: name.span,
         });
         let range = if ty.is_some() { Range::of(support) } else { value.range };
@@ -128,7 +130,7 @@ impl<'a> Checker<'a> {
     pub fn param(&mut self, d: &'a Declaration) -> Value {
         let name = &d.target.name;
         let axes = self.target_axes(&d.target);
-        let ty = d.ty.as_ref().map(|t| (t.span, self.declared_type(t)));
+        let ty = d.ty.as_ref().map(|t| (t.span, self.plain_type(t)));
         let init = self.init(d, axes.as_deref());
         let (Some(axes), Some(init)) = (axes, init) else { return Value::poison(name.span) };
         let support = match ty {
@@ -254,7 +256,7 @@ impl<'a> Checker<'a> {
     pub fn definition(&mut self, d: &'a Declaration) -> Value {
         let name = &d.target.name;
         let declared = d.target.axes.as_ref().map(|_| self.target_axes(&d.target));
-        let ty = d.ty.as_ref().map(|t| self.declared_type(t));
+        let ty = d.ty.as_ref().map(|t| self.plain_type(t));
         let hint: Option<Vec<Axis>> = declared.clone().flatten().map(|axes| axes.iter().map(|a| a.0).collect());
         if let ExprKind::Call { function, .. } = bare(&d.value).kind.as_ref()
             && fe_distribution::family(&function.value).is_some()
@@ -331,7 +333,7 @@ impl<'a> Checker<'a> {
     pub fn latent(&mut self, target: &'a Target, ty: Option<&'a Type>, prior: &'a Expr, by: Option<&'a Name>) -> Value {
         let name = &target.name;
         let axes = self.target_axes(target);
-        let ty = ty.map(|t| (t.span, self.declared_type(t)));
+        let ty = ty.map(|t| (t.span, self.plain_type(t)));
         let left = axes.clone().unwrap_or_default();
         let categories = ty.and_then(|t| t.1).and_then(|t| t.index);
         // In a loop the prior may read the latent's past: its value is there before.
@@ -484,7 +486,8 @@ impl<'a> Checker<'a> {
             for &(axis, came) in &value.axes {
                 let event = drawn.distribution.event;
                 let vector = drawn.distribution.family.is_vector() && event.map(Axis::primed) == Some(axis);
-                let known = left.iter().any(|l| l.0 == axis) || event == Some(axis) || vector;
+                let mixed = drawn.distribution.modifiers.contains(&Modifier::Mixture(axis));
+                let known = left.iter().any(|l| l.0 == axis) || event == Some(axis) || vector || mixed;
                 let name = self.graph.axis_name(axis);
                 if !known && !extra.iter().any(|e| e.0 == name) {
                     extra.push((name, came));

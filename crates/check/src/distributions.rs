@@ -71,7 +71,7 @@ const LINKED: [(&str, &str); 9] = [
 ];
 
 /// Families that are planned.
-const LATER: [&str; 7] = ["multinomial", "onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt", "mixture"];
+const LATER: [&str; 6] = ["multinomial", "onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt"];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
@@ -160,6 +160,9 @@ impl<'a> Checker<'a> {
                 return None;
             }
         };
+        if let Some(drawn) = self.wrapper((&function, arguments, e.span), left, categories, role) {
+            return drawn;
+        }
         let Some(family) = self.family(&function) else {
             // Mistakes inside the arguments are mistakes of their own.
             for argument in arguments {
@@ -356,7 +359,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a value suits a parameter; says why where it does not.
-    fn argument_fits(&mut self, family: &dyn Family, parameter: &'static Parameter, value: &Value, e: &Expr) -> bool {
+    pub(crate) fn argument_fits(
+        &mut self,
+        family: &dyn Family,
+        parameter: &'static Parameter,
+        value: &Value,
+        e: &Expr,
+    ) -> bool {
         if let Some(unit) = &value.unit {
             self.report(messages::unit_here(
                 unit,

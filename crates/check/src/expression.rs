@@ -93,6 +93,10 @@ impl<'a> Checker<'a> {
         }
         if let Some(value) = self.values.get(name) {
             let mut value = value.clone();
+            if let Some(datum) = value.datum.and_then(|k| self.data.get(k)).filter(|d| d.optional) {
+                let (named, declared) = (datum.name.clone(), datum.span);
+                return self.fail(messages::missing_elsewhere(&named, span, declared), span);
+            }
             // An axis comes in where the name stands, not where it was declared.
             value.axes.iter_mut().for_each(|a| a.1 = span);
             return Value { span, ..value };

@@ -30,6 +30,7 @@ mod train;
 mod types;
 mod value;
 mod warnings;
+mod wrappers;
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! `observe`, `meter`, `show`, `price`.
 
-use fe_distribution::Support;
+use fe_distribution::{Modifier, Support};
 use fe_graph::Axis;
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, Name, Statement, StatementKind, Target, Unit};
@@ -40,9 +40,17 @@ impl<'a> Checker<'a> {
         let drawn = self
             .at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
         self.axes_unknown = false;
-        let (Some(value), Some(drawn)) = (value, drawn) else { return };
+        let (Some(value), Some(mut drawn)) = (value, drawn) else { return };
         if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
             return;
+        }
+        if let Some(datum) = value.datum.and_then(|k| self.data.get(k)).filter(|d| d.optional) {
+            if drawn.distribution.family.is_vector() {
+                let (named, family) = (datum.name.clone(), drawn.distribution.family.name());
+                self.report(messages::missing_vector(&named, target.name.span, family));
+                return;
+            }
+            drawn.distribution.modify(Modifier::Missing, &[]);
         }
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);

@@ -63,6 +63,8 @@ pub struct Data {
     pub node: NodeId,
     /// What its values must be, checked while loading on the value of `node`.
     pub support: Support,
+    /// Whether values may be missing: NaN then.
+    pub optional: bool,
     /// The declaration's name.
     pub span: Span,
 }

@@ -35,12 +35,17 @@ pub(crate) struct Declared {
 }
 
 impl<'a> Checker<'a> {
-    /// What an annotation says.
-    pub fn declared_type(&mut self, ty: &Type) -> Option<Declared> {
+    /// What an annotation of something else than data says.
+    pub fn plain_type(&mut self, ty: &Type) -> Option<Declared> {
         if ty.optional {
-            self.report(messages::missing_values_later(ty.span));
+            self.report(messages::missing_only_in_data(ty.span));
             return None;
         }
+        self.declared_type(ty)
+    }
+
+    /// What an annotation says.
+    pub fn declared_type(&mut self, ty: &Type) -> Option<Declared> {
         let plain = |support| Some(Declared { support, index: None });
         let name = ty.name.value.as_str();
         if !matches!(name, "real" | "index") && TYPES.contains(&name) && !ty.arguments.is_empty() {

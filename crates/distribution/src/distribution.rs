@@ -4,6 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, Site};
 
 use crate::expr::formula;
 use crate::family::{Family, Sampling, Statistic, constants};
+use crate::modifier::{Density, Modifier, inside};
 use crate::support::Support;
 
 /// A family with its arguments, perhaps restricted by a type.
@@ -11,19 +12,33 @@ use crate::support::Support;
 pub struct Distribution {
     /// Which family.
     pub family: &'static dyn Family,
-    /// Its canonical arguments.
+    /// Its canonical arguments, then those of its modifiers.
     pub args: Vec<NodeId>,
     /// The axis of categories, where the family has one; the axis of a vector; or the axis along which elements increase,
     /// where the type says so.
     pub event: Option<Axis>,
     /// The type of what is drawn; the density is normalised over it.
     pub restricted: Option<Support>,
+    /// What else is done to the density, the innermost first.
+    pub modifiers: Vec<Modifier>,
 }
 
 impl Distribution {
     /// An unrestricted distribution without a category axis.
     pub fn new(family: &'static dyn Family, args: Vec<NodeId>) -> Self {
-        Self { family, args, event: None, restricted: None }
+        Self { family, args, event: None, restricted: None, modifiers: vec![] }
+    }
+
+    /// The family's own arguments.
+    pub fn own_args(&self) -> &[NodeId] {
+        let taken: usize = self.modifiers.iter().map(|m| m.arguments()).sum();
+        self.args.get(..self.args.len().saturating_sub(taken)).unwrap_or_default()
+    }
+
+    /// Adds a modifier with its arguments outside of those there are.
+    pub fn modify(&mut self, modifier: Modifier, args: &[NodeId]) {
+        self.modifiers.push(modifier);
+        self.args.extend(args);
     }
 
     /// Where the values lie, within the restriction. `None` where that depends on arguments that are not constant, or is no
@@ -36,7 +51,7 @@ impl Distribution {
     fn unrestricted_support(&self, g: &Graph) -> Option<Support> {
         match (self.event, self.family.category_axis_argument()) {
             (Some(axis), Some(_)) => Some(Support::Index(g.extent_of(axis.id))),
-            _ => self.family.support(&constants(g, &self.args)),
+            _ => self.family.support(&constants(g, self.own_args())),
         }
     }
 
@@ -44,21 +59,34 @@ impl Distribution {
     pub fn can_restrict(&self, g: &Graph, to: Support) -> bool {
         // Tried on a copy of the arguments' values, so that no nodes are left behind.
         let mut scratch = Graph::with_axes_of(g);
-        let args = constants(g, &self.args);
+        let args = constants(g, self.own_args());
         let args = args.into_iter().map(|value| match value {
             Some(v) => scratch.constant(v),
             None => scratch.input("argument", &[]).1,
         });
-        let trial = Self { args: args.collect(), restricted: Some(to), ..self.clone() };
+        let trial = Self { args: args.collect(), restricted: Some(to), modifiers: vec![], ..self.clone() };
         trial.log_mass(&mut scratch).is_some()
     }
 
     /// log p(x) in nats, normalised within the restriction, over the axes of x and of the arguments. `None` when the
     /// normaliser is unknown.
     pub fn log_density(&self, g: &mut Graph, x: NodeId) -> Option<NodeId> {
-        let mass = self.log_mass(g)?;
-        let density = self.family.log_density(g, x, &self.args, self.event);
-        Some(g.sub(density, mass))
+        let own = self.own_args();
+        let mut rest = self.args.get(own.len()..).unwrap_or_default();
+        let mut modifiers = vec![];
+        for &modifier in &self.modifiers {
+            let (args, after) = rest.split_at(modifier.arguments().min(rest.len()));
+            modifiers.push((modifier, args));
+            rest = after;
+        }
+        let support = self.support(g);
+        let discrete = support.is_some_and(Support::is_discrete);
+        let density = Density { family: self.family, args: own, inside: inside(support), discrete };
+        density.modified(g, x, &modifiers, &mut |g, x| {
+            let mass = self.log_mass(g)?;
+            let density = self.family.log_density(g, x, own, self.event);
+            Some(g.sub(density, mass))
+        })
     }
 
     /// The log probability of the restriction before it is made: 0 where it cuts nothing off.
@@ -74,13 +102,16 @@ impl Distribution {
             _ if to.is_discrete() || matches!(to, Support::Simplex | Support::Ordered) => None,
             _ => {
                 let (low, high) = to.bounds();
-                self.family.log_mass(g, low, high, &self.args)
+                self.family.log_mass(g, low, high, self.own_args())
             }
         }
     }
 
     /// E[s(z)], where closed.
     pub fn expectation(&self, g: &mut Graph, of: Statistic) -> Option<NodeId> {
+        if !self.modifiers.is_empty() {
+            return None;
+        }
         match self.event {
             Some(axis) if self.family.is_vector() => self.family.vector_expectation(g, of, &self.args, axis),
             _ => self.family.expectation(g, of, &self.args),
@@ -90,7 +121,11 @@ impl Distribution {
     /// Var[s(z)] of each element, where closed.
     pub fn variance(&self, g: &mut Graph, of: Statistic) -> Option<NodeId> {
         // Elements of a vector are not independent, which is what a variance is asked for.
-        if self.family.is_vector() { None } else { self.family.variance(g, of, &self.args) }
+        if self.family.is_vector() || !self.modifiers.is_empty() {
+            None
+        } else {
+            self.family.variance(g, of, &self.args)
+        }
     }
 
     /// A draw over `axes` and those of the arguments, differentiable in the arguments; `None` where there is none, or where
@@ -128,10 +163,10 @@ impl Distribution {
         if self.is_cut(g) {
             return None;
         }
-        if let (Some(axis), true) = (self.event, self.family.is_vector()) {
+        if let (Some(axis), true) = (self.event, self.family.is_vector() && prior.modifiers.is_empty()) {
             return self.family.vector_kl(g, &self.args, prior.family, &prior.args, axis);
         }
-        if let (Some(axis), true) = (self.event, self.event == prior.event) {
+        if let (Some(axis), true) = (self.event, self.event == prior.event && prior.modifiers.is_empty()) {
             let every = g.iota(axis);
             let (log_q, log_p) = (self.log_density(g, every)?, prior.log_density(g, every)?);
             let terms = formula(g, &[log_q, log_p], |[l, r]| {
@@ -139,6 +174,9 @@ impl Distribution {
                 q * (l - r).unless_zero(q, 0.0)
             });
             return Some(g.sum(terms, &[axis]));
+        }
+        if !prior.modifiers.is_empty() {
+            return None;
         }
         if prior.is_cut(g) && !prior.support(g)?.contains(self.support(g)?) {
             return None;
@@ -148,8 +186,9 @@ impl Distribution {
         Some(g.add(whole, mass))
     }
 
-    /// Whether the restriction cuts something off.
+    /// Whether the family's own formulas do not hold: a restriction cuts something off, or the density is modified.
     fn is_cut(&self, g: &Graph) -> bool {
-        self.restricted.is_some_and(|to| self.unrestricted_support(g).is_none_or(|whole| !to.contains(whole)))
+        !self.modifiers.is_empty()
+            || self.restricted.is_some_and(|to| self.unrestricted_support(g).is_none_or(|whole| !to.contains(whole)))
     }
 }

@@ -109,6 +109,10 @@ impl Family for Exponential {
         Some(formula(g, &[&[x], args].concat(), |[x, r]| -(-(r * x.relu())).expm1()))
     }
 
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, r]| -(r * x.relu())))
+    }
+
     fn log_mass(&self, g: &mut Graph, low: f64, high: f64, args: &[NodeId]) -> Option<NodeId> {
         // e^{−r low} (1 − e^{−r (high − low)})
         Some(match cut(Some(Support::Positive), low, high) {

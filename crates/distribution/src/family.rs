@@ -22,7 +22,7 @@ pub struct Parameter {
 
 impl Parameter {
     /// A parameter that must be given.
-    pub(crate) const fn new(name: &'static str, support: Support) -> Self {
+    pub const fn new(name: &'static str, support: Support) -> Self {
         Self { name, support, default: None }
     }
 
@@ -180,6 +180,23 @@ pub trait Family: Debug + Send + Sync {
     /// P(z ≤ x), over the axes of x and of the arguments.
     fn cdf(&self, _g: &mut Graph, _x: NodeId, _args: &[NodeId]) -> Option<NodeId> {
         None
+    }
+
+    /// log P(z ≤ x); probabilities below 1e-30 count as that.
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        let p = self.cdf(g, x, args)?;
+        let least = g.constant(1e-30);
+        let p = g.binary(fe_graph::Binary::Max, p, least);
+        Some(g.log(p))
+    }
+
+    /// log P(z > x); probabilities below 1e-30 count as that.
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        let p = self.cdf(g, x, args)?;
+        let (one, least) = (g.constant(1.0), g.constant(1e-30));
+        let rest = g.sub(one, p);
+        let rest = g.binary(fe_graph::Binary::Max, rest, least);
+        Some(g.log(rest))
     }
 
     /// log P(low < z < high), over the axes of the arguments; an end may be infinite. By it a truncated density is

@@ -119,6 +119,14 @@ impl Family for Normal {
         Some(formula(g, &[&[x], args].concat(), |[x, m, s]| ((x - m) / s).normal_cdf()))
     }
 
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, m, s]| ((x - m) / s).log_normal_cdf()))
+    }
+
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, m, s]| ((m - x) / s).log_normal_cdf()))
+    }
+
     fn log_mass(&self, g: &mut Graph, low: f64, high: f64, args: &[NodeId]) -> Option<NodeId> {
         // Of two equal tails the lower one, where log Φ is accurate.
         Some(match cut(Some(Support::Real), low, high) {

@@ -33,7 +33,7 @@ pub enum Support {
 
 impl Support {
     /// The plainest support between two ends.
-    pub(crate) fn between(low: f64, high: f64) -> Self {
+    pub fn between(low: f64, high: f64) -> Self {
         match (low, high) {
             (f64::NEG_INFINITY, f64::INFINITY) => Support::Real,
             (0.0, f64::INFINITY) => Support::Positive,

@@ -96,6 +96,14 @@ impl Family for Weibull {
         (k > 0.0 && s > 0.0 && median.is_finite()).then_some(median)
     }
 
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, k, s]| {
+            let inside = x.number(0.0).less(x);
+            let x = inside.select(x, s);
+            inside.select(-power(x / s, k), x.number(0.0))
+        }))
+    }
+
     fn cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
         Some(formula(g, &[&[x], args].concat(), |[x, k, s]| {
             let inside = x.number(0.0).less(x);

@@ -47,7 +47,8 @@ pub fn load(
                 let with_rows =
                     program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
                 let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
-                let options = fe_data::Options { rows, cache: cache(), ..fe_data::Options::default() };
+                let allow_missing = data.optional;
+                let options = fe_data::Options { rows, cache: cache(), allow_missing, ..fe_data::Options::default() };
                 match fe_data::load_with(source, &options) {
                     Ok(array) => read(data, array, &mut arrays),
                     Err(e) => {
@@ -118,7 +119,7 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         Some((support, format!("the support of {}", o.distribution.family.name())))
     });
     for (support, whose) in by_type.into_iter().chain(by_likelihood) {
-        if let Some(k) = values.iter().position(|&v| !support.contains_value(v)) {
+        if let Some(k) = values.iter().position(|&v| !support.contains_value(v) && !(data.optional && v.is_nan())) {
             let value = values.get(k).copied().unwrap_or(f64::NAN);
             let place = place(program, data, k, extents);
             let message = format!("`{}` is {value} at {place}, outside {whose}, {}", data.name, support.describe());

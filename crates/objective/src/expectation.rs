@@ -122,6 +122,10 @@ impl Expectation {
                 let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
                 g.contract(a, b, over)
             }
+            (Op::Select, &[c, a, b]) if self.fixed(g, c) => {
+                let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+                g.select(c, a, b)
+            }
             (Op::Sum(over), &[x]) => {
                 let x = self.mean(g, x)?;
                 g.sum(x, over)

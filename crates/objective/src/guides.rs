@@ -262,7 +262,7 @@ fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Opti
 
 /// The median of a latent's prior as a number, where its arguments are numbers.
 fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
-    let args: Vec<f64> = latent.prior.args.iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
+    let args: Vec<f64> = latent.prior.own_args().iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
     let median = latent.prior.family.median(&args)?;
     if latent.support.contains_value(median) && latent.support.unconstrain(median).is_some_and(f64::is_finite) {
         return Some(median);
@@ -343,7 +343,8 @@ fn own_family(
     done: &mut Realised,
 ) -> Option<Posterior> {
     let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
-    let anchored = latent.prior.restricted.is_none() && !latent.prior.args.iter().any(|&a| g.depends_on(a, &latents));
+    let bare = latent.prior.restricted.is_none() && latent.prior.modifiers.is_empty();
+    let anchored = bare && !latent.prior.args.iter().any(|&a| g.depends_on(a, &latents));
     let prior = latent.prior.family.name();
     let name = |what: &str| format!("{}.guide.{what}", latent.name);
     if prior == "Poisson" {
@@ -358,7 +359,7 @@ fn own_family(
         let rate = g.exp(log_rate);
         return Some(Posterior::Family(plain("Poisson", vec![rate])?));
     }
-    let location_scale = ["Normal", "Laplace", "LogNormal"].contains(&prior) && latent.prior.restricted.is_none();
+    let location_scale = ["Normal", "Laplace", "LogNormal"].contains(&prior) && bare;
     let own = if location_scale && !(mean_field && prior == "Laplace") {
         prior
     } else {
@@ -383,7 +384,7 @@ fn own_family(
 }
 
 fn plain(name: &str, args: Vec<NodeId>) -> Option<Distribution> {
-    Some(Distribution { family: family(name)?, args, event: None, restricted: None })
+    Some(Distribution { family: family(name)?, args, event: None, restricted: None, modifiers: vec![] })
 }
 
 fn build_group(

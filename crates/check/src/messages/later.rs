@@ -58,10 +58,6 @@ pub fn vector_type_later(word: &str, kind: &str, span: Span) -> Diagnostic {
     later("E0705", &format!("a {kind} of type `{word}` is"), span, help)
 }
 
-pub fn missing_values_later(span: Span) -> Diagnostic {
-    later("E0706", "missing values, `real?`, are", span, "remove the rows with missing values from the file")
-}
-
 pub fn guide_later(name: &str, span: Span) -> Diagnostic {
     later("E0707", &format!("a `{name}` guide is"), span, "use `FullRank()`, `MeanField()`, or a guide of your own")
 }

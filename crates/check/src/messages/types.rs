@@ -357,6 +357,39 @@ pub fn ordered_unequal(name: &str, span: Span, axis: &str, argument: Span) -> Di
         .help(format!("give all elements along `{axis}` the same prior"))
 }
 
+pub fn wrapper_usage(span: Span, usage: &str) -> Diagnostic {
+    error("E0327", "these are not its arguments", span, "not so").help(format!("write it as `{usage}`"))
+}
+
+pub fn unwrapped(wrapper: &str, family: &str, span: Span) -> Diagnostic {
+    let why = match wrapper {
+        "Mixture" => "its components have to be single numbers",
+        _ => "the share of it between two ends is not known in closed form, or it is changed already",
+    };
+    error("E0328", format!("`{wrapper}` does not take a `{family}` like this"), span, why)
+        .help("choose another family, or another way to say it")
+}
+
+pub fn only_a_likelihood(wrapper: &str, span: Span) -> Diagnostic {
+    error("E0329", format!("`{wrapper}` is of data"), span, "draws no data")
+        .help("use it in an `observe`; a latent is cut off by `Truncated` or by its type")
+}
+
+pub fn missing_elsewhere(name: &str, span: Span, declared: Span) -> Diagnostic {
+    error("E0330", format!("some values of `{name}` may be missing, and this needs them all"), span, "read here")
+        .and(declared, "declared with `?`")
+        .help("observe it, or fill it in before: a missing cell only drops its own likelihood")
+}
+
+pub fn missing_only_in_data(span: Span) -> Diagnostic {
+    error("E0331", "only data can be missing", span, "not data").help("remove the `?`")
+}
+
+pub fn missing_vector(name: &str, span: Span, family: &str) -> Diagnostic {
+    error("E0332", format!("a `{family}` draws whole vectors, and parts of `{name}` may be missing"), span, "with `?`")
+        .help("observe each element by itself, given what they share")
+}
+
 pub fn index_of_other_axis(name: &str, place: Span, stated: &str, own: &str, prior: Span) -> Diagnostic {
     error("E0237", format!("`{name}` is declared to count along `{stated}`"), place, format!("`{stated}`"))
         .and(prior, format!("has a probability for each `{own}`"))
