@@ -87,6 +87,17 @@ impl Family for Dirichlet {
         }))
     }
 
+    /// Gammas with these shapes, in shares of their sum.
+    fn draw_vector(&self, args: &[Vec<f64>], rng: &mut dyn Rng) -> Option<Vec<f64>> {
+        let [shapes] = args else { return None };
+        let mut gammas = vec![];
+        for &shape in shapes {
+            gammas.push(rand_distr::Gamma::new(shape, 1.0).ok()?.sample(rng));
+        }
+        let total: f64 = gammas.iter().sum();
+        (total > 0.0).then(|| gammas.into_iter().map(|g| g / total).collect())
+    }
+
     /// `args` are the concentrations of the two or more shares; the first share is drawn.
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let (first, rest) = args.split_first()?;

@@ -259,6 +259,11 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// A draw of a vector on the host. `args` are the arguments as vectors, or as matrices row by row.
+    fn draw_vector(&self, _args: &[Vec<f64>], _rng: &mut dyn Rng) -> Option<Vec<f64>> {
+        None
+    }
+
     /// A draw on the host, for prior predictive values and tests. For `Categorical`, `args` are the weights. `None` for
     /// invalid arguments and improper families.
     fn draw(&self, _args: &[f64], _rng: &mut dyn Rng) -> Option<f64> {

@@ -164,6 +164,20 @@ impl Family for MultivariateNormal {
         Some(g.add(mean, spread))
     }
 
+    fn draw_vector(&self, args: &[Vec<f64>], rng: &mut dyn Rng) -> Option<Vec<f64>> {
+        let [mean, covariance] = args else { return None };
+        let n = mean.len();
+        let mut lower = covariance.clone();
+        if n == 0 || lower.len() != n.checked_mul(n)? {
+            return None;
+        }
+        fe_graph::matrix::factorize(fe_graph::Factor::Cholesky, n, &mut lower);
+        let e: Vec<f64> = (0..n).map(|_| StandardNormal.sample(rng)).collect();
+        let rows = mean.iter().zip(lower.chunks_exact(n));
+        let drawn: Vec<f64> = rows.map(|(m, l)| m + l.iter().zip(&e).map(|(l, e)| l * e).sum::<f64>()).collect();
+        drawn.iter().all(|v| v.is_finite()).then_some(drawn)
+    }
+
     /// `args` are a mean and a variance: one element is drawn.
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let &[mean, variance] = args else { return None };

@@ -23,12 +23,14 @@ pub enum Command {
     Check(CheckArgs),
     /// The derived objective, term by term: formula, estimator, reason, bias.
     Explain(ExplainArgs),
+    /// Draws from a program's priors, or new data from a finished run.
+    Sample(SampleArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, model.fe and run.json. Not yet written: posterior.nc,
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, model.fe and run.json. Not yet written:
 report.html, checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
@@ -108,6 +110,29 @@ pub struct ExplainArgs {
     /// The plan of a training step too: phases, fused loops, memory, cost.
     #[arg(long)]
     pub plan: bool,
+}
+
+/// `fe sample`
+#[derive(Args, Clone, Debug)]
+pub struct SampleArgs {
+    /// A program, for its priors and the data they expect; or a run directory, for new data from the fit.
+    #[arg(value_name = "RUN | MODEL.fe")]
+    pub of: String,
+    /// How many draws.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(usize))]
+    pub count: usize,
+    /// The file: .nc, .npz or .csv [default: RUN/predictive.nc, or NAME_prior.nc].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Seed of the draws [default: the run's or the program's, else 0].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Replace the file of the reader in a data declaration; of a program.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// Set a `const` or `dim`; of a program.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// `fe fmt`

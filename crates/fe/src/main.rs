@@ -13,6 +13,7 @@ mod program;
 mod progress;
 mod render;
 mod run;
+mod sample;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> ExitCode {
     let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
+        Command::Sample(args) => return finish(sample::sample(args), None),
         Command::Run(args) => (&args.program.model, args.threads),
         Command::Check(args) => (&args.program.model, None),
         Command::Explain(args) => (&args.program.model, None),
@@ -58,7 +60,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
         Command::Run(args) => run::run(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
-        Command::Fmt(_) => Ok(()),
+        Command::Fmt(_) | Command::Sample(_) => Ok(()),
     };
     finish(outcome, Some(&text))
 }

@@ -265,16 +265,17 @@ fn quoted(text: &str) -> BTreeSet<&str> {
 fn every_field_of_fit_json_is_described() {
     let folder = desk();
     let mut fields = BTreeSet::new();
-    let runs: [&[&str]; 2] = [
+    let runs: [&[&str]; 3] = [
         &["run", "examples/relu_vae.fe", "--steps", "1", "--json", "--quiet"],
         &["run", "examples/eight_schools.fe", "--steps", "1", "--json", "--quiet"],
+        &["run", "examples/kidscore.fe", "--json", "--quiet"],
     ];
     for arguments in runs {
         let output = fe(folder.path(), arguments, "");
         let fit: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let object = |v: &serde_json::Value| v.as_object().cloned().unwrap_or_default();
         fields.extend(object(&fit).keys().cloned());
-        for part in ["heldout", "verdict"] {
+        for part in ["heldout", "verdict", "loo"] {
             fields.extend(object(&fit[part]).keys().cloned());
         }
         for part in ["latents", "meters", "posterior"] {

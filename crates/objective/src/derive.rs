@@ -89,6 +89,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let log_weight = d.log_weight();
     let pointwise = d.pointwise();
     let observed = d.observed();
+    let predictive = d.predictive();
     let joints = d.joints()?;
 
     let up_to_constant = program.latents.iter().any(|l| l.prior.family.name() == "Flat");
@@ -121,6 +122,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         log_weight,
         pointwise,
         observed,
+        predictive,
         up_to_constant,
         notes,
     };
@@ -310,6 +312,7 @@ impl Objective {
         roots.extend(self.log_weight);
         roots.extend(self.pointwise);
         roots.extend(self.observed.iter().map(|o| o.node));
+        roots.extend(self.predictive.iter().flat_map(|p| &p.distribution.args));
         for j in &self.joints {
             roots.extend([j.energy, j.energy_gradient, j.energy_product]);
         }
@@ -341,6 +344,7 @@ impl Objective {
         self.log_weight.as_mut().map(&mut put);
         self.pointwise.as_mut().map(&mut put);
         self.observed.iter_mut().for_each(|o| put(&mut o.node));
+        self.predictive.iter_mut().flat_map(|p| &mut p.distribution.args).for_each(&mut put);
         for j in &mut self.joints {
             put(&mut j.energy);
             put(&mut j.energy_gradient);

@@ -8,7 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 use crate::derive::Deriver;
 use crate::enumeration::{Source, Summed};
 use crate::guides::{self, Posterior};
-use crate::objective::{LatentNodes, Reported};
+use crate::objective::{LatentNodes, Predicted, Reported};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -203,6 +203,20 @@ impl Deriver<'_> {
             total = self.g.add(total, density);
         }
         self.drawn(total)
+    }
+
+    /// Likelihoods with their arguments drawn. One that reads a latent without draws is left out.
+    pub(crate) fn predictive(&mut self) -> Vec<Predicted> {
+        let mut list = vec![];
+        for observe in &self.program.observes {
+            let d = self.after_distribution(&observe.distribution);
+            let args: Option<Vec<NodeId>> = d.args.iter().map(|&a| self.drawn(a)).collect();
+            if let Some(args) = args {
+                let distribution = Distribution { args, ..d };
+                list.push(Predicted { name: observe.name.clone(), axes: observe.axes.clone(), distribution });
+            }
+        }
+        list
     }
 
     /// The observed arrays.

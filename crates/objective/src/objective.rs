@@ -1,7 +1,7 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
 use fe_check::{Functional, Row, Schedule};
-use fe_distribution::Support;
+use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
 
@@ -52,6 +52,8 @@ pub struct Objective {
     pub pointwise: Option<NodeId>,
     /// What is observed, as data.
     pub observed: Vec<Reported>,
+    /// Likelihoods with their arguments drawn, where they can be.
+    pub predictive: Vec<Predicted>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
     /// What the compiler decided, in sentences.
@@ -223,6 +225,17 @@ pub struct Reported {
     pub axes: Vec<Axis>,
     /// Its value, with the sample axis where it is random.
     pub node: NodeId,
+}
+
+/// A likelihood given draws of the guide.
+#[derive(Clone, Debug)]
+pub struct Predicted {
+    /// What is observed.
+    pub name: String,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// Its distribution, whose arguments have the sample axis where they are random.
+    pub distribution: Distribution,
 }
 
 /// A program whose free energy cannot be derived, and where.

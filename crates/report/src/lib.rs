@@ -3,6 +3,7 @@
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
+mod arrays;
 mod document;
 mod figures;
 mod file;
@@ -14,6 +15,7 @@ mod posterior;
 mod terminal;
 mod trace;
 
+pub use arrays::{ArraysError, csv, npz};
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, SCHEMA, Summary, Term, TermKind, Verdict,
 };

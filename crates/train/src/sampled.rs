@@ -17,7 +17,7 @@ const STEP: u64 = 1 << 42;
 const LEVEL: f64 = 0.95;
 
 /// The most log densities of rows that are kept for leave-one-out: draws × rows.
-const MOST_PAIRS: usize = 40_000_000;
+const MOST_PAIRS: usize = 10_000_000;
 
 /// Draws of one value, or one observed array.
 #[derive(Clone, Debug, PartialEq)]
