@@ -119,7 +119,7 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         Some((support, format!("the support of {}", o.distribution.family.name())))
     });
     for (support, whose) in by_type.into_iter().chain(by_likelihood) {
-        if let Some(k) = values.iter().position(|&v| !support.contains_value(v) && !(data.optional && v.is_nan())) {
+        if let Some(k) = values.iter().position(|&v| !(support.contains_value(v) || data.optional && v.is_nan())) {
             let value = values.get(k).copied().unwrap_or(f64::NAN);
             let place = place(program, data, k, extents);
             let message = format!("`{}` is {value} at {place}, outside {whose}, {}", data.name, support.describe());

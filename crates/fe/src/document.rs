@@ -110,14 +110,22 @@ fn leave_one_out(loo: fe_train::Loo) -> report::LeaveOneOut {
 }
 
 fn verdict(fit: &Fit, notes: Vec<String>) -> report::Verdict {
-    let Posterior { khat, khat_wide, effective, .. } = fit.posterior;
+    let Posterior { khat, khat_wide, effective, effective_wide, .. } = fit.posterior;
     let test = Some(fit.test.clone());
-    let mut verdict =
-        report::Verdict { converged: fit.converged, trusted: false, test, khat, khat_wide, effective, notes };
+    let mut verdict = report::Verdict {
+        converged: fit.converged,
+        trusted: false,
+        test,
+        khat,
+        khat_wide,
+        effective,
+        effective_wide,
+        notes,
+    };
     verdict.trusted = verdict.converged && !verdict.misses();
     if verdict.misses() {
         verdict.notes.push(
-            "the guide misses part of the posterior (k̂ > 0.7): do not rely on its table; try another parameterization"
+            "the guide misses part of the posterior (k̂ > 0.7, or less than a tenth of its draws effective): do not rely on its table; try another parameterization"
                 .into(),
         );
     }

@@ -127,20 +127,20 @@ impl Finished {
         let damaged = |what: &str| Failure::Io(format!("{} is damaged", folder.join(what).display()));
         let source = String::from_utf8(bytes("model.fe")?).map_err(|_| damaged("model.fe"))?;
         let about: Value = serde_json::from_slice(&bytes("run.json")?).map_err(|_| damaged("run.json"))?;
-        let file = about["program"].as_str().ok_or_else(|| damaged("run.json"))?.to_owned();
+        let file = about.get("program").and_then(Value::as_str).ok_or_else(|| damaged("run.json"))?.to_owned();
         let path = Path::new(&file);
         // Paths in a program are relative to where it was when it was run.
         let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
         let strings = |key: &str| -> Vec<String> {
-            let list = about["options"][key].as_array();
+            let list = about.get("options").and_then(|o| o.get(key)).and_then(Value::as_array);
             list.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
         };
         let options = ProgramArgs { model: file.clone(), data: strings("data"), set: strings("set") };
         Ok(Self {
             text: Text { file, source, folder: base, stem },
             options,
-            seed: about["seed"].as_u64().unwrap_or(0),
+            seed: about.get("seed").and_then(Value::as_u64).unwrap_or(0),
             folder: folder.to_owned(),
             parameters: bytes("params.safetensors")?,
         })

@@ -54,7 +54,9 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let laws = realised.laws(&mut g, program);
     let random: HashSet<NodeId> = laws.keys().copied().collect();
     let draws = guides::draws(&mut g, program, &realised, temperature.1)?;
-    let expectation = Expectation::new(laws);
+    // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
+    let whole = program.train.batch.is_none() && program.train.holdout.is_none();
+    let expectation = Expectation::new(laws, whole);
     let enumeration = Enumeration::default();
     let mut d = Deriver { g, program, source, realised, replaced, expectation, draws, random, enumeration };
     d.enumeration = d.enumerate()?;

@@ -11,6 +11,8 @@ use fe_distribution::{Distribution, Statistic};
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
+use crate::quadrature::{self, Rule};
+
 /// How a primitive is distributed.
 #[derive(Clone, Debug)]
 pub(crate) enum Law {
@@ -37,11 +39,22 @@ pub(crate) struct Expectation {
     spreads: HashMap<NodeId, Option<Spread>>,
     /// The first node whose expectation is not known.
     pub blocked: Option<NodeId>,
+    /// Whether quadrature is worth its points, and its rule once it was used.
+    quadrature: bool,
+    pub rule: Option<Rule>,
 }
 
 impl Expectation {
-    pub fn new(laws: HashMap<NodeId, Law>) -> Self {
-        Self { laws, random: HashMap::new(), means: HashMap::new(), spreads: HashMap::new(), blocked: None }
+    pub fn new(laws: HashMap<NodeId, Law>, quadrature: bool) -> Self {
+        Self {
+            laws,
+            random: HashMap::new(),
+            means: HashMap::new(),
+            spreads: HashMap::new(),
+            blocked: None,
+            quadrature,
+            rule: None,
+        }
     }
 
     /// The primitives a node depends on.
@@ -79,7 +92,12 @@ impl Expectation {
             return *known;
         }
         let before = g.set_origin(g.origin_of(id));
-        let result = self.mean_of(g, id);
+        let blocked = self.blocked;
+        let mut result = self.mean_of(g, id);
+        if result.is_none() {
+            result = self.by_quadrature(g, id);
+            self.blocked = if result.is_some() { blocked } else { self.blocked };
+        }
         g.set_origin(before);
         if result.is_none() && self.blocked.is_none() {
             self.blocked = Some(id);
@@ -153,6 +171,9 @@ impl Expectation {
                 Some(g.neg(m))
             }
             Unary::Square => {
+                if let Some(tilted) = self.tilted(g, x) {
+                    return Some(tilted);
+                }
                 let m = self.mean(g, x)?;
                 let spread = self.spread(g, x)?;
                 let s = g.square(m);
@@ -170,6 +191,79 @@ impl Expectation {
             }
             _ => self.statistic(g, op, x, |g, d, s| d.expectation(g, s)),
         }
+    }
+
+    /// E[(a eᶜ)²] for a and c affine in the same normals: e^{2 E c + 2 Var c} ((E a + 2 Cov(a, c))² + Var a). It is the
+    /// likelihood of a regression whose scale is unknown.
+    fn tilted(&mut self, g: &mut Graph, x: NodeId) -> Option<NodeId> {
+        let node = g.node(x).clone();
+        let (Op::Binary(Binary::Mul), &[a, b]) = (&node.op, node.inputs.as_slice()) else { return None };
+        let exponent = |g: &Graph, n: NodeId| match (&g.node(n).op, g.node(n).inputs.as_slice()) {
+            (Op::Unary(Unary::Exp), &[c]) => Some(c),
+            _ => None,
+        };
+        let (a, c) = match (exponent(g, a), exponent(g, b)) {
+            (_, Some(c)) => (a, c),
+            (Some(c), _) => (b, c),
+            _ => return None,
+        };
+        if self.fixed(g, a) || self.fixed(g, c) || !self.gaussian(g, a) || !self.gaussian(g, c) {
+            return None;
+        }
+        let (mean_a, mean_c) = (self.mean(g, a)?, self.mean(g, c)?);
+        let (var_a, var_c) = (self.spread(g, a)?.variance, self.spread(g, c)?.variance);
+        let covariance =
+            if self.independent(g, a, c) { g.constant(0.0) } else { self.covariance_by_directions(g, a, c)? };
+        let exponent = g.add(mean_c, var_c);
+        let exponent = g.scale(exponent, 2.0);
+        let factor = g.exp(exponent);
+        let shift = g.scale(covariance, 2.0);
+        let shifted = g.add(mean_a, shift);
+        let square = g.square(shifted);
+        let second = g.add(square, var_a);
+        Some(g.mul(factor, second))
+    }
+
+    /// A smooth function of one normal number for each element, by quadrature.
+    fn by_quadrature(&mut self, g: &mut Graph, id: NodeId) -> Option<NodeId> {
+        if !self.quadrature || self.laws.contains_key(&id) {
+            return None;
+        }
+        let mut of: Option<NodeId> = None;
+        let mut waiting = vec![id];
+        let mut seen = BTreeSet::new();
+        while let Some(n) = waiting.pop() {
+            if self.fixed(g, n) || !seen.insert(n) {
+                continue;
+            }
+            if n != id && self.gaussian(g, n) {
+                if of.is_some_and(|other| other != n) {
+                    return None;
+                }
+                of = Some(n);
+                continue;
+            }
+            let node = g.node(n).clone();
+            if !quadrature::smooth(&node.op) {
+                return None;
+            }
+            waiting.extend(&node.inputs);
+        }
+        let of = of?;
+        let axes = g.axes_of(id).to_vec();
+        let size = axes.iter().map(|a| g.extent_of(a.id)).fold(quadrature::POINTS, usize::saturating_mul);
+        if size > quadrature::MOST {
+            return None;
+        }
+        let (mean, variance) = (self.mean(g, of)?, self.spread(g, of)?.variance);
+        let rule = match self.rule {
+            Some(rule) => rule,
+            None => *self.rule.insert(Rule::new(g)),
+        };
+        let points = rule.spread(g, mean, variance);
+        let values = g.substitute(&[id], &HashMap::from([(of, points)])).first().copied()?;
+        let total = rule.sum(g, values);
+        Some(g.broadcast(total, &axes))
     }
 
     /// The parts of a select by a fixed condition, or of its negative.
@@ -413,9 +507,40 @@ impl Expectation {
         }
     }
 
+    /// The covariance of two affine functions of standard normal vectors: the sum of products of their slopes.
+    fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
+        let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
+        let mut total = g.constant(0.0);
+        for (primitive, x) in left {
+            if let Some(&(_, y)) = right.iter().find(|r| r.0 == primitive) {
+                let &[axis] = g.axes_of(primitive) else { return None };
+                let direction = Axis::private(axis.id);
+                let product = g.mul(x, y);
+                let product = g.broadcast(product, &[direction]);
+                let part = g.sum(product, &[direction]);
+                total = g.add(total, part);
+            }
+        }
+        Some(total)
+    }
+
     /// The variance of an affine function of standard normal vectors: the sum of its squared slopes along each of their
     /// directions. It covers what [`Self::spread_by_parts`] cannot, correlated elements of a joint Gaussian.
     fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        let mut total = g.constant(0.0);
+        for (primitive, slope) in self.slopes(g, id)? {
+            let &[axis] = g.axes_of(primitive) else { return None };
+            let direction = Axis::private(axis.id);
+            let square = g.square(slope);
+            let part = g.sum(square, &[direction]);
+            total = g.add(total, part);
+        }
+        Some(Spread { variance: total, independent: vec![] })
+    }
+
+    /// For each standard normal vector, the slope of an affine function along each of its directions, over the private copy
+    /// of the vector's axis.
+    fn slopes(&mut self, g: &mut Graph, id: NodeId) -> Option<Vec<(NodeId, NodeId)>> {
         let primitives = self.primitives(g, id);
         let standard = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::StandardNormal)));
         if !standard || !self.affine(g, id) {
@@ -428,7 +553,7 @@ impl Expectation {
             at_zero.insert(p, g.broadcast(zero, &axes));
         }
         let origin = *g.substitute(&[id], &at_zero).first()?;
-        let mut total = zero;
+        let mut slopes = vec![];
         for &p in &primitives {
             let &[axis] = g.axes_of(p) else { return None };
             // The axis of a joint Gaussian's own dimensions, which no product of the program sums over.
@@ -441,12 +566,9 @@ impl Expectation {
             at.insert(p, unit);
             let moved = *g.substitute(&[id], &at).first()?;
             let slope = g.sub(moved, origin);
-            let slope = g.broadcast(slope, &[direction]);
-            let square = g.square(slope);
-            let part = g.sum(square, &[direction]);
-            total = g.add(total, part);
+            slopes.push((p, g.broadcast(slope, &[direction])));
         }
-        Some(Spread { variance: total, independent: vec![] })
+        Some(slopes)
     }
 }
 

@@ -10,6 +10,7 @@ mod joints;
 mod ledger;
 mod objective;
 mod prepare;
+mod quadrature;
 mod terms;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};

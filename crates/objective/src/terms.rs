@@ -11,6 +11,7 @@ use crate::enumeration::Source;
 use crate::formula;
 use crate::guides::Posterior;
 use crate::objective::{Energy, Term, TermKind, Underivable};
+use crate::quadrature;
 
 impl Deriver<'_> {
     pub(crate) fn rate(&mut self, k: usize, latent: &Latent) -> Result<Term, Underivable> {
@@ -285,8 +286,20 @@ impl Deriver<'_> {
         Ok(term)
     }
 
-    /// Names the bias of relaxed counts.
+    /// Says where quadrature was used, and names the bias of relaxed counts.
     pub(crate) fn note_bias(&self, term: &mut Term) {
+        let rule = self.expectation.rule;
+        let quadrature =
+            rule.is_some_and(|r| self.g.reachable(&[term.sum]).iter().any(|&n| self.g.has_axis(n, r.axis)));
+        if quadrature && !term.sampled {
+            let points = quadrature::POINTS;
+            let exact =
+                if term.estimator.starts_with("enumeration") { "enumeration, quadrature" } else { "quadrature" };
+            term.estimator = exact;
+            term.reason = format!(
+                "smooth functions of one Gaussian number for each element, by Gauss–Hermite at {points} points"
+            );
+        }
         let relaxed = self.g.reachable(&[term.sum]).iter().find_map(|&n| match self.g.node(n).op {
             Op::Arrivals { indicator, .. } => Some(indicator),
             _ => None,

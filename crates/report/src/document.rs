@@ -276,19 +276,22 @@ pub struct Verdict {
     /// The effective fraction of the guide's draws under those weights.
     #[serde(default)]
     pub effective: Option<f64>,
+    /// The same of the wider proposal.
+    #[serde(default)]
+    pub effective_wide: Option<f64>,
     /// What else the reader must know.
     pub notes: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether the importance weights can be used, by k̂ (Vehtari et al., 2024).
+    /// Whether the importance weights can be used, by k̂ (Vehtari et al., 2024) and by how many draws they leave.
     pub(crate) fn resampled(&self) -> bool {
-        self.khat.is_some_and(|k| k <= 0.7)
+        self.khat.is_some_and(|k| k <= 0.7) && self.effective.is_none_or(|e| e >= 0.1)
     }
 
     /// Whether those of the wider proposal can be used.
     pub(crate) fn corrected(&self) -> bool {
-        self.khat_wide.is_some_and(|k| k <= 0.5)
+        self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
     }
 
     /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth of

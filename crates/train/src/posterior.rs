@@ -25,6 +25,10 @@ const KHAT_LIMIT: f64 = 0.7;
 /// has heavy weights is far from its guide.
 const WIDE_LIMIT: f64 = 0.5;
 
+/// Weights under which less than this fraction of the draws is effective are not used, whatever their k̂: it is itself an
+/// estimate, from few large weights.
+const LEAST_EFFECTIVE: f64 = 0.1;
+
 /// Moments and quantiles of one value, each row-major over its declared axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
@@ -58,6 +62,8 @@ pub struct Posterior {
     /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior from
     /// the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
     pub effective: Option<f64>,
+    /// The same of the wider proposal.
+    pub effective_wide: Option<f64>,
 }
 
 /// Draws from the guide, evenly where its noise has few dimensions, and summarises.
@@ -89,7 +95,9 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     };
     result.guide = table(&drawn, &uniform);
     match (smoothed, even) {
-        (Some(s), _) if s.khat <= KHAT_LIMIT => result.resampled = Some(table(&drawn, &s.weights)),
+        (Some(s), _) if s.khat <= KHAT_LIMIT && s.ess >= LEAST_EFFECTIVE * DRAWS as f64 => {
+            result.resampled = Some(table(&drawn, &s.weights))
+        }
         // A Gaussian is lighter in its tails than most posteriors, however close: a wider proposal tells.
         (Some(_), Some(even)) if even.all_normal => {
             let (wide, correction) = even.widened(problem.seed);
@@ -97,7 +105,9 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
             let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
             if let Some(s) = psis::smooth(&log_weights) {
                 result.khat_wide = Some(s.khat);
-                result.resampled = (s.khat <= WIDE_LIMIT).then(|| table(&drawn, &s.weights));
+                result.effective_wide = Some(s.ess / DRAWS as f64);
+                let enough = s.ess >= LEAST_EFFECTIVE * DRAWS as f64;
+                result.resampled = (s.khat <= WIDE_LIMIT && enough).then(|| table(&drawn, &s.weights));
             }
         }
         _ => {}

@@ -171,7 +171,7 @@ fn draw(
 /// Puts elements along one axis in order.
 fn sort_along(values: &mut [f64], step: usize, count: usize) {
     for start in 0..values.len() {
-        if step == 0 || (start / step) % count != 0 {
+        if step == 0 || !(start / step).is_multiple_of(count) {
             continue;
         }
         let mut run: Vec<f64> = values.iter().skip(start).step_by(step).take(count).copied().collect();

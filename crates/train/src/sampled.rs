@@ -2,6 +2,7 @@
 
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 
+use crate::deterministic::even_draws;
 use crate::posterior::collect;
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
@@ -41,8 +42,9 @@ pub struct Draws {
     pub posterior: Vec<Drawn>,
     /// log p(x, z) − log q(z) of each draw.
     pub log_weights: Option<Vec<f64>>,
-    /// log p of each row given the draw, row-major over (draw, row).
-    pub log_likelihood: Option<Vec<f64>>,
+    /// For leave-one-out, of draws of their own that are spread evenly where the noise has few dimensions: their log
+    /// weights, and log p of each row given each of them, row-major over (draw, row).
+    pub pointwise: Option<(Vec<f64>, Vec<f64>)>,
     /// What was observed.
     pub observed: Vec<Drawn>,
 }
@@ -75,14 +77,21 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
     let pointwise = o.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
     let mut outputs: Vec<NodeId> = o.posterior.iter().map(|p| p.node).collect();
     outputs.extend(o.log_weight);
-    outputs.extend(pointwise);
     let mut drawn = vec![];
     if !outputs.is_empty() {
         let mut compiled = problem.compile(&outputs)?;
         drawn = collect(problem, values, &fitted.extra, &mut *compiled, &outputs, None, (STEP, COUNT))?;
     }
-    let log_likelihood = pointwise.and_then(|_| drawn.pop());
     let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let mut by_row = None;
+    if let (Some(weight), Some(row)) = (o.log_weight, pointwise) {
+        let outputs = [weight, row];
+        let mut compiled = problem.compile(&outputs)?;
+        let even = even_draws(problem, &outputs, COUNT);
+        let found =
+            collect(problem, values, &fitted.extra, &mut *compiled, &outputs, even.as_ref(), (STEP + 1, COUNT))?;
+        by_row = <[Vec<f64>; 2]>::try_from(found).ok().map(|[weights, rows]| (weights, rows));
+    }
     let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
     let mut posterior = vec![];
     for (reported, values) in o.posterior.iter().zip(drawn) {
@@ -107,13 +116,13 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
             observed.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values });
         }
     }
-    Ok(Draws { count: COUNT, posterior, log_weights, log_likelihood, observed })
+    Ok(Draws { count: COUNT, posterior, log_weights, pointwise: by_row, observed })
 }
 
 impl Draws {
     /// Leave-one-out cross-validation, where each row has its density and the weights can be had.
     pub fn loo(&self) -> Option<Loo> {
-        let (weights, densities) = (self.log_weights.as_ref()?, self.log_likelihood.as_ref()?);
+        let (weights, densities) = self.pointwise.as_ref()?;
         let rows = densities.len() / self.count.max(1);
         let all = psis::smooth(weights)?;
         let (mut elpd, mut khat, mut inside, mut unreliable) = (vec![], vec![], 0.0, 0);

@@ -95,6 +95,7 @@ pub fn eight_schools() -> Document {
             khat: Some(0.604),
             khat_wide: None,
             effective: Some(0.713),
+            effective_wide: None,
             notes: vec![],
         },
         ..Document::default()
@@ -224,6 +225,7 @@ pub fn metered() -> Document {
             khat: None,
             khat_wide: None,
             effective: None,
+            effective_wide: None,
             notes: vec![
                 "mean-field guide of decoder_weights_of_the_second_layer understates the worst standard deviation by a factor of 1.8, by linear response".into(),
             ],
@@ -284,6 +286,7 @@ pub fn failing() -> Document {
             khat: Some(0.93),
             khat_wide: None,
             effective: Some(0.3127),
+            effective_wide: None,
             notes: vec!["the bound on rate cannot be met: 0.0163 nats is the least that was reached".into()],
         },
         ..Document::default()
