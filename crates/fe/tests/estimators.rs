@@ -1,0 +1,158 @@
+//! Sampled gradients against exact ones: the same program with its expectation in closed form, and with one that no rule
+//! covers because it is written as max(a, −a)². Means over many draws agree within three standard errors; of relaxed counts they
+//! differ by the bias that is known.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_check::{Header, Overrides, Reader};
+use fe_cpu::{CpuExecutor, Precision};
+use fe_graph::{InputId, Tensor};
+use fe_objective::Objective;
+use fe_train::{Problem, Setting, Values};
+
+/// Draws of the gradient, and samples of each.
+const REPEATS: usize = 400;
+const SAMPLES: usize = 500;
+
+/// A program whose data are written in it.
+fn compile(source: &str) -> (Objective, HashMap<InputId, Arc<Tensor>>) {
+    let parsed = fe_syntax::parse(source);
+    let (calls, _) = fe_check::sources(&parsed.ast, &Overrides::default());
+    let (mut headers, mut numbers) = (HashMap::new(), HashMap::new());
+    for call in calls {
+        let Reader::Numbers { shape, values } = call.reader else { panic!("only numbers in the program") };
+        headers.insert(call.data.clone(), Header { shape: shape.clone(), ..Header::default() });
+        numbers.insert(call.data, Tensor { shape, values });
+    }
+    let checked = fe_check::check(&parsed.ast, &headers, &Overrides::default(), "test");
+    let program = checked.program.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+    let data = program.data.iter().map(|d| (d.input, Arc::new(numbers[&d.name].clone()))).collect();
+    (fe_objective::derive(&program, source).unwrap_or_else(|e| panic!("{e:?}")), data)
+}
+
+/// The gradient's mean and standard error by parameter, at the program's start, at a temperature.
+fn gradient(source: &str, temperature: f64) -> Vec<(String, Vec<f64>, Vec<f64>)> {
+    let (o, data) = compile(source);
+    let executor = CpuExecutor::new(Precision::F64);
+    let rows: Vec<u64> = (0..o.row.map_or(0, |r| r.rows) as u64).collect();
+    let problem = Problem::new(&o, &executor, data, (rows, vec![]), 7).unwrap();
+    let values: Values = problem.start(0);
+    let mut compiled = problem.compile(&o.gradient).unwrap();
+    let repeats = if o.deterministic { 1 } else { REPEATS };
+    let mut sums: Vec<(Vec<f64>, Vec<f64>)> = vec![];
+    for step in 0..repeats {
+        let setting = Setting { temperature, ..Setting::reporting(step as u64, SAMPLES) };
+        let found = compiled.run(&problem.feed(&values, &problem.train, &setting)).unwrap();
+        sums.resize(found.len(), (vec![], vec![]));
+        for (sum, tensor) in sums.iter_mut().zip(found) {
+            sum.0.resize(tensor.values.len(), 0.0);
+            sum.1.resize(tensor.values.len(), 0.0);
+            for (k, v) in tensor.values.iter().enumerate() {
+                sum.0[k] += v / repeats as f64;
+                sum.1[k] += v * v / repeats as f64;
+            }
+        }
+    }
+    let error = |m: &f64, s: &f64| ((s - m * m).max(0.0) / repeats as f64).sqrt();
+    o.parameters
+        .iter()
+        .zip(sums)
+        .map(|(p, (mean, square))| {
+            let errors = mean.iter().zip(&square).map(|(m, s)| error(m, s)).collect();
+            (p.name.clone(), mean, errors)
+        })
+        .collect()
+}
+
+/// Every sampled gradient within three standard errors of the exact one, shifted by `bias`.
+fn agree(what: &str, exact: &str, sampled: &str, temperature: f64, bias: impl Fn(&str, usize) -> f64) {
+    let (exact, sampled) = (gradient(exact, temperature), gradient(sampled, temperature));
+    let mut widest = 0.0f64;
+    for ((name, truth, _), (_, mean, error)) in exact.iter().zip(&sampled) {
+        for (k, ((t, m), e)) in truth.iter().zip(mean).zip(error).enumerate() {
+            let expected = t + bias(name, k);
+            widest = widest.max(e * (REPEATS as f64).sqrt());
+            assert!(
+                (m - expected).abs() <= 3.0 * e + 1e-12,
+                "{what}: {name}[{k}] is {m} ± {e}, not {expected} (exact {t})"
+            );
+        }
+    }
+    assert!(widest > 0.0, "{what}: nothing was sampled");
+    println!("{what}: the sd of a gradient of {SAMPLES} samples is {widest:.2e} at most; 0 in closed form");
+}
+
+const DATA: &str =
+    "dim K = 2\ndata x[N, D] = [[0.5, -1, 2], [1.5, 0.3, -0.2]]\nlet W[K, D] = [[1, 0.5, -0.7], [0.2, -1.1, 0.4]]\n";
+
+#[test]
+fn relaxed_counts_are_short_by_nine_thirty_fifths() {
+    let head = format!("{DATA}param v[K] = [0.3, -0.4]\nlatent z[N, K] ~ Poisson(1)\nguide z ~ Poisson(exp(v))\n");
+    let exact = format!("{head}loss d = 0.5 * (x - z @ W)^2\n");
+    let sampled = format!("{head}loss d = 0.5 * max(x - z @ W, z @ W - x)^2\n");
+    // ½ Var z ‖w‖² has the relaxed variance λ(1 − κτ): its slope in log λ is short by ½ κτ λ ‖w‖².
+    let squares = [1.0 + 0.25 + 0.49, 0.04 + 1.21 + 0.16];
+    for temperature in [0.4, 1.0] {
+        let bias = |_: &str, k: usize| {
+            let rate = [0.3f64, -0.4][k].exp();
+            -0.5 * (9.0 / 35.0) * temperature * rate * squares[k]
+        };
+        agree(&format!("relaxed counts at {temperature}"), &exact, &sampled, temperature, bias);
+    }
+}
+
+#[test]
+fn pathwise_gradients_are_unbiased() {
+    let guides = [
+        ("Normal", "latent z[N, K] ~ Normal(0, 1)\nguide z ~ Normal(m, exp(s))\n"),
+        ("LogNormal", "latent z[N, K] ~ LogNormal(0, 1)\nguide z ~ LogNormal(m, 0.5 * exp(s))\n"),
+        ("Laplace", "latent z[N, K] ~ Laplace(0, 1)\nguide z ~ Laplace(m, exp(s))\n"),
+        ("Exponential", "latent z[N, K] ~ Exponential(1)\nguide z ~ Exponential(exp(m + s))\n"),
+    ];
+    for (name, guide) in guides {
+        let head = format!("{DATA}param m[K] = [0.3, -0.4]\nparam s[K] = [-0.5, 0.1]\n{guide}");
+        let exact = format!("{head}loss d = 0.5 * (x - z @ W)^2\n");
+        let sampled = format!("{head}loss d = 0.5 * max(x - z @ W, z @ W - x)^2\n");
+        agree(name, &exact, &sampled, 0.0, |_, _| 0.0);
+    }
+}
+
+#[test]
+fn enumerated_gradients_are_exact_where_nothing_else_is_drawn() {
+    // The classes summed out, against the sum written by hand.
+    let head = "dim K = 2\ndata y[N] = [0.4, 1.9, -0.3]\nparam u[K] = [0.2, -0.1]\nparam m[K] = [0.1, 1.5]\n";
+    let enumerated = format!("{head}latent c[N] : index(K) ~ Categorical(softmax(u))\nobserve y ~ Normal(m[c], 0.7)\n");
+    let by_hand = format!(
+        "{head}loss f = -logsumexp(u - logsumexp(u) - 0.5 * ((y - m) / 0.7)^2 - log(0.7) - 0.5 * log(2 * pi), K)\n"
+    );
+    let (a, b) = (gradient(&enumerated, 0.0), gradient(&by_hand, 0.0));
+    for ((name, x, _), (_, y, _)) in a.iter().zip(&b) {
+        for (x, y) in x.iter().zip(y) {
+            assert!((x - y).abs() < 1e-12, "{name}: {x} {y}");
+        }
+    }
+    // With another weight on the rate, the conditional is no longer the best guide, and its slope counts: against
+    // central differences of the objective.
+    let weighted = format!("{enumerated}minimize distortion + 0.3 * rate\n");
+    let (o, data) = compile(&weighted);
+    let executor = CpuExecutor::new(Precision::F64);
+    let problem = Problem::new(&o, &executor, data, (vec![0, 1, 2], vec![]), 7).unwrap();
+    let mut value = problem.compile(&[o.value]).unwrap();
+    let mut at = |values: &Values| {
+        let setting = Setting::reporting(0, 1);
+        value.run(&problem.feed(values, &problem.train, &setting)).unwrap()[0].values[0]
+    };
+    let found = gradient(&weighted, 0.0);
+    let start = problem.start(0);
+    for (p, (name, slopes, _)) in found.iter().enumerate() {
+        for (k, slope) in slopes.iter().enumerate() {
+            let (mut up, mut down) = (start.clone(), start.clone());
+            up[p][k] += 1e-5;
+            down[p][k] -= 1e-5;
+            let difference = (at(&up) - at(&down)) / 2e-5;
+            assert!((slope - difference).abs() < 1e-8, "{name}[{k}]: {slope} {difference}");
+        }
+    }
+}
