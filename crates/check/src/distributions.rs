@@ -71,7 +71,7 @@ const LINKED: [(&str, &str); 9] = [
 ];
 
 /// Families that are planned.
-const LATER: [&str; 6] = ["multinomial", "onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt"];
+const LATER: [&str; 5] = ["onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt"];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [

@@ -7,8 +7,9 @@ use crate::family::{Family, Parameter, Sampling, Statistic};
 use crate::support::Support;
 use crate::{
     bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, dirichlet, exponential, flat, gamma,
-    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, multivariate_normal,
-    negative_binomial, normal, pareto, poisson, student_t, uniform, von_mises, weibull, zero_inflated_poisson,
+    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, multinomial,
+    multivariate_normal, negative_binomial, normal, pareto, poisson, student_t, uniform, von_mises, weibull,
+    zero_inflated_poisson,
 };
 
 const FAMILIES: &[&dyn Family] = &[
@@ -41,6 +42,7 @@ const FAMILIES: &[&dyn Family] = &[
     &categorical::Categorical,
     &dirichlet::Dirichlet,
     &multivariate_normal::MultivariateNormal,
+    &multinomial::Multinomial,
 ];
 
 /// All families.

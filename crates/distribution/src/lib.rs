@@ -31,6 +31,7 @@ mod laplace;
 mod log_normal;
 mod logistic;
 mod modifier;
+mod multinomial;
 mod multivariate_normal;
 mod negative_binomial;
 mod normal;

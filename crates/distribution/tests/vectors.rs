@@ -165,3 +165,33 @@ fn a_multivariate_normal_is_what_its_formula_says() {
     let expected = 0.5 * (trace + gap - 2.0 + (det / 0.64f64).ln());
     close("KL", evaluate(&g, &[kl], &HashMap::new(), 0)[0].iter().sum(), expected, 1e-12);
 }
+
+#[test]
+fn all_outcomes_of_a_multinomial_add_up_to_one() {
+    let (n, probs) = (4usize, [0.2, 0.5, 0.3]);
+    let mut g = Graph::new();
+    let axis = Axis::plain(g.add_axis("K", 3));
+    let outcomes: Vec<[usize; 3]> = (0..=n).flat_map(|a| (0..=n - a).map(move |b| [a, b, n - a - b])).collect();
+    let points = Axis::plain(g.add_axis("P", outcomes.len()));
+    let (id, x) = g.input("x", &[axis, points]);
+    let trials = g.constant(n as f64);
+    let shares = g.literal(Tensor::new(vec![3], probs.to_vec()).unwrap(), &[axis]);
+    let mut d = Distribution::new(family("Multinomial").unwrap(), vec![trials, shares]);
+    d.event = Some(axis);
+    let density = d.log_density(&mut g, x).unwrap();
+    let density = g.sum(density, &[axis]);
+    let mean = d.expectation(&mut g, Statistic::Value).unwrap();
+    let values = (0..3).flat_map(|k| outcomes.iter().map(move |o| o[k] as f64)).collect();
+    let found = evaluate(&g, &[density, mean], &HashMap::from([(id, values)]), 0);
+    let mass: Vec<f64> = found[0].iter().map(|l| l.exp()).collect();
+    close("mass", mass.iter().sum(), 1.0, 1e-13);
+    let factorial = |k: usize| (1..=k).map(|i| i as f64).product::<f64>();
+    for (o, m) in outcomes.iter().zip(&mass) {
+        let ways = factorial(n) / o.iter().map(|&k| factorial(k)).product::<f64>();
+        close("one", *m, ways * o.iter().zip(probs).map(|(&k, p)| p.powi(k as i32)).product::<f64>(), 1e-12);
+    }
+    for k in 0..3 {
+        let by_sum: f64 = outcomes.iter().zip(&mass).map(|(o, m)| o[k] as f64 * m).sum();
+        close("mean", found[1][k], by_sum, 1e-12);
+    }
+}
