@@ -52,7 +52,7 @@ fn a_stick_breaks_into_shares() {
     let free = Axis::plain(g.add_axis("free", 3));
     let (id, u) = g.input("u", &[free]);
     let (z, jacobian) = Support::break_stick(&mut g, u, free, axis);
-    let mut at = |u: [f64; 3]| {
+    let at = |u: [f64; 3]| {
         let mut v = evaluate(&g, &[z, jacobian], &HashMap::from([(id, u.to_vec())]), 0);
         let j = v.remove(1);
         (v.remove(0), j)
@@ -66,7 +66,7 @@ fn a_stick_breaks_into_shares() {
     // The first three shares over u by central differences: triangular.
     let mut log_determinant = 0.0;
     for k in 0..3 {
-        let mut moved = |by: f64| {
+        let moved = |by: f64| {
             let mut u = u;
             u[k] += by;
             at(u).0
