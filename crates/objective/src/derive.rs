@@ -6,6 +6,7 @@ use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
 use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, NodeId, Op};
 
+use crate::drawing;
 use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
@@ -53,7 +54,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let realised = Realised { replaced: replaced.clone(), ..realised };
     let laws = realised.laws(&mut g, program);
     let random: HashSet<NodeId> = laws.keys().copied().collect();
-    let draws = guides::draws(&mut g, program, &realised, temperature.1)?;
+    let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
     let expectation = Expectation::new(laws, whole);

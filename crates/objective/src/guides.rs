@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Guide, Init, Latent, Program};
 use fe_distribution::{Distribution, Support, family};
-use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, NoiseKind, Site, Tensor, axis};
+use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
 use crate::expectation::Law;
 use crate::formula;
-use crate::objective::{Block, Parameter, Start, Underivable};
+use crate::groups::{Group, Shape, build_group};
+use crate::objective::{Parameter, Start, Underivable};
 
 /// The most scalars that share one full-rank Gaussian when nothing is said.
 pub const FULL_RANK_LIMIT: usize = 256;
@@ -36,34 +37,6 @@ pub(crate) enum Posterior {
     Prior(Distribution),
     /// The exact conditional of a finite latent given all else, by summing it out.
     Enumerated,
-}
-
-/// What is fitted of a joint Gaussian.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// Mean and covariance.
-    Full,
-    /// Mean and variances.
-    Diagonal,
-    /// Nothing: it is at the mode, with the curvature there.
-    Fixed,
-}
-
-/// A joint Gaussian under construction.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub axis: Axis,
-    pub dimension: usize,
-    /// What is fitted of it.
-    pub shape: Shape,
-    pub blocks: Vec<Block>,
-    pub base: InputId,
-    pub curvature: InputId,
-    /// The node of ε.
-    pub noise: NodeId,
-    /// The node of u.
-    pub value: NodeId,
-    pub site: Site,
 }
 
 /// A standard normal vector: its node, its noise, and its axes.
@@ -94,7 +67,7 @@ fn elements(g: &Graph, axes: &[Axis]) -> usize {
 }
 
 /// How many unconstrained numbers a latent takes: one of a simplex's elements follows from the others.
-fn free_elements(g: &Graph, latent: &Latent) -> usize {
+pub(crate) fn free_elements(g: &Graph, latent: &Latent) -> usize {
     let all = elements(g, &latent.axes);
     match (latent.support, latent.axes.last()) {
         (Support::Simplex, Some(along)) => {
@@ -225,7 +198,14 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
     }
 }
 
-fn free(g: &mut Graph, done: &mut Realised, program: &Program, name: String, axes: &[Axis], start: f64) -> NodeId {
+pub(crate) fn free(
+    g: &mut Graph,
+    done: &mut Realised,
+    program: &Program,
+    name: String,
+    axes: &[Axis],
+    start: f64,
+) -> NodeId {
     let (input, node) = g.input(&name, axes);
     let local = program.row.is_some_and(|r| axes.contains(&Axis::plain(r.axis)));
     done.parameters.push(Parameter {
@@ -240,7 +220,7 @@ fn free(g: &mut Graph, done: &mut Realised, program: &Program, name: String, axe
 }
 
 /// The axes of a latent on its unconstrained scale: those of a simplex end in one that is shorter by one.
-fn free_axes(g: &mut Graph, latent: &Latent) -> Vec<Axis> {
+pub(crate) fn free_axes(g: &mut Graph, latent: &Latent) -> Vec<Axis> {
     match (latent.support, latent.axes.split_last()) {
         (Support::Simplex, Some((along, rest))) => {
             let short = g.extent_of(along.id).saturating_sub(1);
@@ -252,7 +232,7 @@ fn free_axes(g: &mut Graph, latent: &Latent) -> Vec<Axis> {
 }
 
 /// A latent's value at an unconstrained u over `free`, and log |dz/du| element by element of u.
-fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Option<(NodeId, NodeId)> {
+pub(crate) fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Option<(NodeId, NodeId)> {
     match (latent.support, latent.axes.last()) {
         (Support::Ordered, Some(&along)) => Some(Support::increase(g, u, along)),
         (Support::Simplex, Some(&along)) => Some(Support::break_stick(g, u, *free.last()?, along)),
@@ -261,7 +241,7 @@ fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Opti
 }
 
 /// The median of a latent's prior as a number, where its arguments are numbers.
-fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
+pub(crate) fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
     let args: Vec<f64> = latent.prior.own_args().iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
     let median = latent.prior.family.median(&args)?;
     if latent.support.contains_value(median) && latent.support.unconstrain(median).is_some_and(f64::is_finite) {
@@ -387,113 +367,6 @@ fn plain(name: &str, args: Vec<NodeId>) -> Option<Distribution> {
     Some(Distribution { family: family(name)?, args, event: None, restricted: None, modifiers: vec![] })
 }
 
-fn build_group(
-    g: &mut Graph,
-    program: &Program,
-    (number, shape): (usize, Shape),
-    members: &[usize],
-    done: &mut Realised,
-    in_group: &mut HashMap<usize, Posterior>,
-    replaced: &mut HashMap<NodeId, NodeId>,
-) -> Result<(), Underivable> {
-    let name = if number == 0 { "guide".to_owned() } else { format!("guide{}", number + 1) };
-    let mut blocks = vec![];
-    let mut total = 0usize;
-    for &k in members {
-        let Some(latent) = program.latents.get(k) else { continue };
-        let length = free_elements(g, latent);
-        let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
-        blocks.push(Block { name: latent.name.clone(), start: total, length, median });
-        total = total.saturating_add(length);
-    }
-    let id: AxisId = g.add_axis(&format!("{name} dimension"), total);
-    let (along, across) = (Axis::plain(id), Axis::plain(id).primed());
-    // What the group shares is said of its first latent.
-    let first = members.first().and_then(|&k| program.latents.get(k)).map(|l| g.origin_of(l.node));
-    let outside = g.set_origin(first.unwrap_or_default());
-    let (base, base_node) = g.input(&format!("{name}.base"), &[along]);
-    let (curvature, curvature_node) = g.input(&format!("{name}.curvature"), &[along, across]);
-    let mean = if shape == Shape::Fixed {
-        g.full(0.0, &[along])
-    } else {
-        free(g, done, program, format!("{name}.mean"), &[along], 0.0)
-    };
-    let (_, noise) = g.input(&format!("{name}.noise"), &[along]);
-    let (log_diagonal, spread) = if shape == Shape::Fixed {
-        (g.full(0.0, &[along]), noise)
-    } else if shape == Shape::Diagonal {
-        let log_diagonal = free(g, done, program, format!("{name}.log_scale"), &[along], 0.0);
-        let scale = g.exp(log_diagonal);
-        (log_diagonal, g.mul(scale, noise))
-    } else {
-        let raw = free(g, done, program, format!("{name}.scale"), &[along, across], 0.0);
-        // L: the strict lower triangle as it is, the diagonal through exp.
-        let mask = triangle(g, total, along, across, |i, j| j < i);
-        let below = g.mul(mask, raw);
-        let log_diagonal = g.diagonal(raw, along, across);
-        let diagonal = g.exp(log_diagonal);
-        let on = g.on_diagonal(diagonal, along, across);
-        let lower = g.add(below, on);
-        let noise_across = g.rename(noise, &[(along, across)]);
-        let spread = g.contract(lower, noise_across, &[across]);
-        (log_diagonal, spread)
-    };
-    let step = g.add(mean, spread);
-    let step = g.rename(step, &[(along, across)]);
-    let step = g.contract(curvature_node, step, &[across]);
-    let u = g.add(base_node, step);
-    // log A_jj of A = C L, both lower triangular.
-    let curvature_diagonal = g.diagonal(curvature_node, along, across);
-    let log_curvature = g.log(curvature_diagonal);
-    let log_scale = g.add(log_diagonal, log_curvature);
-    let group = done.groups.len();
-    for (block, &k) in blocks.iter().zip(members) {
-        let Some(latent) = program.latents.get(k) else { continue };
-        let before = g.set_origin(g.origin_of(latent.node));
-        let own = free_axes(g, latent);
-        let part = |g: &mut Graph, x: NodeId| -> NodeId {
-            if own.is_empty() {
-                return g.pick(x, along, block.start);
-            }
-            let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
-            let s = g.slice(x, along, block.start, flat);
-            g.reshape(s, &[flat], &own)
-        };
-        let unconstrained = part(g, u);
-        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained, &own) else {
-            return Err(Underivable {
-                message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
-                span: latent.guide_span.unwrap_or(latent.span),
-                help: "a joint Gaussian holds real, positive, unit and bounded latents; state another guide".into(),
-            });
-        };
-        replaced.insert(latent.node, z);
-        let log_scale = part(g, log_scale);
-        let noise = part(g, noise);
-        in_group.insert(k, Posterior::Gaussian { group, log_jacobian, log_scale, noise });
-        g.set_origin(before);
-    }
-    done.groups.push(Group {
-        axis: along,
-        dimension: total,
-        shape,
-        blocks,
-        base,
-        curvature,
-        noise,
-        value: u,
-        site: Site::named(&format!("{name}.noise")),
-    });
-    g.set_origin(outside);
-    Ok(())
-}
-
-fn triangle(g: &mut Graph, n: usize, along: Axis, across: Axis, keep: impl Fn(usize, usize) -> bool) -> NodeId {
-    let values =
-        (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| f64::from(u8::from(keep(i, j)))).collect();
-    g.literal(Tensor { shape: vec![n, n], values }, &[along, across])
-}
-
 impl Realised {
     /// The law of every random node, arguments after replacement.
     pub fn laws(&self, g: &mut Graph, program: &Program) -> HashMap<NodeId, Law> {
@@ -530,72 +403,6 @@ impl Realised {
     pub fn after(&self, g: &mut Graph, d: &Distribution) -> Distribution {
         Distribution { args: g.substitute(&d.args, &self.replaced), ..d.clone() }
     }
-}
-
-/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled.
-pub(crate) fn draws(
-    g: &mut Graph,
-    program: &Program,
-    realised: &Realised,
-    temperature: NodeId,
-) -> Result<HashMap<NodeId, NodeId>, Underivable> {
-    let mut map: HashMap<NodeId, NodeId> = HashMap::new();
-    for group in &realised.groups {
-        let axes = axis::union(&[Axis::SAMPLE], &[group.axis]);
-        let noise = g.noise(NoiseKind::Normal, group.site, &axes);
-        map.insert(group.noise, noise);
-    }
-    for vector in &realised.vectors {
-        let axes = axis::union(&[Axis::SAMPLE], &vector.axes);
-        let noise = g.noise(NoiseKind::Normal, vector.site, &axes);
-        map.insert(vector.node, noise);
-    }
-    // A guide may read latents that are declared later in the text: go round until every parent is drawn.
-    let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
-    while !waiting.is_empty() {
-        let mut postponed = vec![];
-        for &k in &waiting {
-            let (Some(latent), Some(posterior)) = (program.latents.get(k), realised.posteriors.get(k)) else {
-                continue;
-            };
-            let (Posterior::Family(d) | Posterior::Prior(d)) = posterior else { continue };
-            if realised.replaced.contains_key(&latent.node) {
-                continue;
-            }
-            let d = realised.after(g, d);
-            let pending: HashSet<NodeId> = waiting
-                .iter()
-                .filter_map(|&j| program.latents.get(j))
-                .map(|l| l.node)
-                .filter(|n| !map.contains_key(n) && !realised.replaced.contains_key(n))
-                .collect();
-            if d.args.iter().any(|&a| g.depends_on(a, &pending)) {
-                postponed.push(k);
-                continue;
-            }
-            let args = g.substitute(&d.args, &map);
-            let before = g.set_origin(g.origin_of(latent.node));
-            let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
-            let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
-            let site = Site::named(&latent.name);
-            let drawn = Distribution { args, ..d.clone() }.sample(g, site, &axes, &how);
-            g.set_origin(before);
-            // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.
-            if let Some(z) = drawn {
-                map.insert(latent.node, z);
-            }
-        }
-        if postponed.len() == waiting.len() {
-            let span = postponed.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
-            return Err(Underivable {
-                message: "these guides read each other in a circle".into(),
-                span,
-                help: "let each guide read latents that come before it".into(),
-            });
-        }
-        waiting = postponed;
-    }
-    Ok(map)
 }
 
 /// The start of a program's parameter.

@@ -6,7 +6,8 @@ use fe_graph::{Axis, NodeId, axis};
 
 use crate::derive::Deriver;
 use crate::enumeration::Source;
-use crate::guides::{Posterior, Shape};
+use crate::groups::Shape;
+use crate::guides::Posterior;
 use crate::objective::{Joint, Underivable};
 
 impl Deriver<'_> {

@@ -1,10 +1,12 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod derive;
+mod drawing;
 mod enumeration;
 mod expectation;
 mod explain;
 mod formula;
+mod groups;
 mod guides;
 mod joints;
 mod ledger;
