@@ -1,7 +1,7 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
 use fe_distribution::{Modifier, Support};
-use fe_graph::{Axis, Indicator};
+use fe_graph::Axis;
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
 
@@ -10,24 +10,12 @@ use crate::distributions::{Drawn, Role};
 use crate::messages;
 use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
-use crate::scope::{bare, nearest};
+use crate::scope::bare;
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;
-
-/// Relaxations of counts, by name.
-pub(crate) const INDICATORS: [(&str, Indicator); 5] = [
-    ("cubic", Indicator::Cubic),
-    ("linear", Indicator::Linear),
-    ("quintic", Indicator::Quintic),
-    ("cosine", Indicator::Cosine),
-    ("sigmoid", Indicator::Sigmoid),
-];
-
-/// Estimators that parse but are not lowered in this version.
-const ESTIMATORS_LATER: [&str; 5] = ["score", "gumbel_softmax", "enumeration", "quadrature", "implicit"];
 
 impl<'a> Checker<'a> {
     /// `data x[N, D] : unit = idx("…") / 255`
@@ -370,7 +358,7 @@ impl<'a> Checker<'a> {
         let Some(support) = self.latent_support(&mut drawn, name, &axes, ty) else { return Value::poison(name.span) };
         let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
         let (input, node) = early.unwrap_or_else(|| self.graph.input(&name.value, &order));
-        let indicator = by.and_then(|by| self.indicator(by, support));
+        let estimator = by.and_then(|by| self.estimator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
         let index = drawn.distribution.event.filter(|_| matches!(support, Support::Index(_))).map(|a| a.id);
@@ -382,7 +370,7 @@ impl<'a> Checker<'a> {
             support,
             prior: drawn.distribution,
             guide: Guide::Default,
-            indicator: indicator.unwrap_or(Indicator::Cubic),
+            estimator,
             span: name.span,
             guide_span: None,
         });
@@ -459,24 +447,6 @@ impl<'a> Checker<'a> {
         drawn.distribution.restricted = Some(Support::Ordered);
         drawn.distribution.event = Some(along);
         Some(Support::Ordered)
-    }
-
-    /// `by cubic`
-    pub fn indicator(&mut self, by: &Name, support: Support) -> Option<Indicator> {
-        if ESTIMATORS_LATER.contains(&by.value.as_str()) {
-            self.report(messages::estimator_later(&by.value, by.span));
-            return None;
-        }
-        let Some(&(_, indicator)) = INDICATORS.iter().find(|i| i.0 == by.value) else {
-            let near = nearest(&by.value, INDICATORS.iter().map(|i| i.0));
-            self.report(messages::unknown_estimator(&by.value, by.span, near));
-            return None;
-        };
-        if support != Support::Count {
-            self.report(messages::indicator_without_counts(&by.value, by.span));
-            return None;
-        }
-        Some(indicator)
     }
 
     /// No argument of a distribution brings an axis that the left side lacks; its category axis apart.

@@ -172,6 +172,19 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// A draw over `axes` and those of the arguments, of counts or categories that have no pathwise draw. It is a step function
+    /// of the arguments, so that its derivatives say nothing. Elements are independent.
+    fn discrete_sample(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _site: Site,
+        _axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        None
+    }
+
     /// Where a fit starts: the median; for `Flat`, 0. `None` for invalid arguments.
     fn median(&self, _args: &[f64]) -> Option<f64> {
         None

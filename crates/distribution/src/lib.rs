@@ -43,6 +43,7 @@ mod von_mises;
 mod weibull;
 mod zero_inflated_poisson;
 
+pub use categorical::pick;
 pub use distribution::Distribution;
 pub use families::{families, family, table};
 pub use family::{Alternative, Family, Parameter, Sampling, Statistic};

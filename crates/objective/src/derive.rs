@@ -13,6 +13,7 @@ use crate::formula;
 use crate::guides::{self, Realised};
 use crate::objective::{Energy, Objective, Term, TermKind, Underivable};
 use crate::prepare;
+use crate::score::{Part, Scored};
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
 /// (arXiv 2602.03896; theory of the estimators in the docs).
@@ -28,6 +29,12 @@ pub(crate) struct Deriver<'a> {
     pub(crate) replaced: HashMap<NodeId, NodeId>,
     pub(crate) expectation: Expectation,
     pub(crate) draws: HashMap<NodeId, NodeId>,
+    /// Latents whose draws have no pathwise derivative.
+    pub(crate) scored: Vec<Scored>,
+    /// Draws of counts that are relaxed by a softmax.
+    pub(crate) softened: Vec<NodeId>,
+    /// Elements of what was sampled for the term in the making.
+    pub(crate) sampled: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
 }
@@ -36,6 +43,8 @@ pub(crate) struct Deriver<'a> {
 pub(crate) struct Expected {
     pub(crate) node: NodeId,
     pub(crate) sampled: bool,
+    /// Whether finite latents were summed over under their stated guides.
+    pub(crate) summed: bool,
     pub(crate) reason: String,
 }
 
@@ -59,7 +68,20 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
     let expectation = Expectation::new(laws, whole);
     let enumeration = Enumeration::default();
-    let mut d = Deriver { g, program, source, realised, replaced, expectation, draws, random, enumeration };
+    let mut d = Deriver {
+        g,
+        program,
+        source,
+        realised,
+        replaced,
+        expectation,
+        draws: draws.of,
+        scored: draws.scored,
+        softened: draws.softened,
+        sampled: vec![],
+        random,
+        enumeration,
+    };
     d.enumeration = d.enumerate()?;
     d.random.extend(d.enumerated_nodes());
     for (k, summed) in &d.enumeration.latents {
@@ -69,22 +91,33 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     }
 
     let mut terms = vec![];
+    // Of each term, then of each energy, the elements that were sampled.
+    let mut sampled = vec![];
     for (k, latent) in program.latents.iter().enumerate() {
         terms.push(d.rate(k, latent)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, observe) in program.observes.iter().enumerate() {
         terms.push(d.distortion(k, observe)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, loss) in program.losses.iter().enumerate() {
         terms.push(d.loss(k, loss)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     let mut energies = vec![];
     for latent in &program.latents {
         if latent.support == fe_distribution::Support::Count {
             energies.push(d.energy(latent)?);
+            sampled.push(std::mem::take(&mut d.sampled));
         }
     }
-    let (value, controls) = d.value(&terms, &energies, per_row.1)?;
+    let (value, controls) = d.value(&terms, &energies, &sampled, per_row.1);
+    let scored = terms
+        .iter()
+        .map(|t| t.sum)
+        .chain(energies.iter().map(|e| e.sum))
+        .any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -104,6 +137,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
         deterministic: false,
+        scored,
         graph: d.g,
         row: program.row,
         parameters,
@@ -200,19 +234,29 @@ impl Deriver<'_> {
         self.program.row.is_some_and(|r| self.g.has_axis(node, Axis::plain(r.axis)))
     }
 
-    /// The expectation of a node, exact where it is known, else by the draws.
-    pub(crate) fn expect(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
+    /// The expectation of a node where it is known.
+    pub(crate) fn exactly(&mut self, node: NodeId) -> Option<Expected> {
         self.expectation.blocked = None;
-        if let Some(exact) = self.expectation.mean(&mut self.g, node) {
-            return Ok(Expected { node: exact, sampled: false, reason: String::new() });
-        }
+        let node = self.expectation.mean(&mut self.g, node)?;
+        Some(Expected { node, sampled: false, summed: false, reason: String::new() })
+    }
+
+    /// The expectation of a node by the draws, after [`Deriver::exactly`] found none.
+    pub(crate) fn by_draws(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
         let blocked = self.expectation.blocked.unwrap_or(node);
         let reason = formula::blocked(&self.g, blocked, self.program, self.source);
         let sampled = self.sample(node, span)?;
-        Ok(Expected { node: sampled, sampled: true, reason })
+        Ok(Expected { node: sampled, sampled: true, summed: false, reason })
     }
 
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
+        if let Some(latent) = self.left_over(node) {
+            return Err(Underivable {
+                message: format!("this term mixes several elements of `{}`, which cannot be summed over then", latent.name),
+                span,
+                help: "leave `by enumeration` away: the score function is taken".into(),
+            });
+        }
         let sampled = self.g.substitute(&[node], &self.draws).first().copied().unwrap_or(node);
         let stuck: Option<&Latent> = self
             .program
@@ -224,11 +268,11 @@ impl Deriver<'_> {
             let guide = index.and_then(|k| self.realised.names.get(k)).cloned().unwrap_or_default();
             return Err(Underivable {
                 message: format!(
-                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no pathwise sample yet",
+                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no draws in a graph",
                     latent.name
                 ),
                 span,
-                help: "use a Normal, LogNormal, Laplace or Poisson guide, or leave the guide out".into(),
+                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand".into(),
             });
         }
         Ok(sampled)
@@ -251,9 +295,12 @@ impl Deriver<'_> {
         &mut self,
         terms: &[Term],
         energies: &[Energy],
+        sampled: &[Vec<NodeId>],
         per_row: NodeId,
-    ) -> Result<(NodeId, Vec<(fe_graph::InputId, Schedule)>), Underivable> {
+    ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>) {
         let mut controls = vec![];
+        let mut scored = vec![];
+        let (of_terms, of_energies) = sampled.split_at(terms.len().min(sampled.len()));
         let mut value = self.g.constant(0.0);
         for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
             let weight = match weight {
@@ -267,34 +314,39 @@ impl Deriver<'_> {
             let mut parts = vec![];
             match functional {
                 Functional::Rate(name) => {
-                    for t in terms.iter().filter(|t| t.kind == TermKind::Rate) {
+                    for (t, elements) in terms.iter().zip(of_terms).filter(|(t, _)| t.kind == TermKind::Rate) {
                         if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
+                            parts.push((t.sum, t.local, elements));
                         }
                     }
                 }
                 Functional::Distortion(name) => {
-                    for t in terms.iter().filter(|t| t.kind != TermKind::Rate) {
+                    for (t, elements) in terms.iter().zip(of_terms).filter(|(t, _)| t.kind != TermKind::Rate) {
                         if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
+                            parts.push((t.sum, t.local, elements));
                         }
                     }
                 }
                 Functional::Energy(name) => {
-                    for e in energies {
+                    for (e, elements) in energies.iter().zip(of_energies) {
                         if name.as_ref().is_none_or(|n| *n == e.name) {
-                            parts.push((e.sum, e.local));
+                            parts.push((e.sum, e.local, elements));
                         }
                     }
                 }
             }
-            for (sum, local) in parts {
+            for (sum, local, elements) in parts {
                 let part = self.per_row(sum, local, per_row);
                 let part = self.g.mul(weight, part);
                 value = self.g.add(value, part);
+                let one = self.g.constant(1.0);
+                let share = self.per_row(one, local, per_row);
+                let factor = self.g.mul(weight, share);
+                scored.extend(elements.iter().map(|&elements| Part { elements, factor }));
             }
         }
-        Ok((value, controls))
+        let scores = self.scores(&scored);
+        (self.g.add(value, scores), controls)
     }
 }
 

@@ -8,12 +8,16 @@ mod explain;
 mod formula;
 mod groups;
 mod guides;
+mod influence;
 mod joints;
 mod ledger;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
