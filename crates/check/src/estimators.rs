@@ -76,9 +76,10 @@ fn misfit(estimator: Estimator, latent: &Latent) -> Option<(String, &'static str
             format!("relaxes the arrivals of a Poisson guide, and this one has {has}"),
             "use `by gumbel_softmax` or `by score`",
         )),
-        Estimator::GumbelSoftmax if family.is_none() => {
-            Some((format!("relaxes the counts of a guide, and this one has {has}"), "state a guide, as in `Poisson(λ)`"))
-        }
+        Estimator::GumbelSoftmax if family.is_none() => Some((
+            format!("relaxes the counts of a guide, and this one has {has}"),
+            "state a guide, as in `Poisson(λ)`",
+        )),
         Estimator::Score if family.is_none() => Some((
             format!("takes a guide that is a distribution, and this one has {has}"),
             "state one: `guide z ~ …`; what is left to the compiler has better estimators",

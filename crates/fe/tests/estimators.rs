@@ -135,10 +135,7 @@ fn score_function_gradients_are_unbiased() {
         ("Bernoulli", "latent z[N, K] ~ Bernoulli(0.5)\nguide z ~ Bernoulli(sigmoid(m + s))\n"),
         ("Poisson", "latent z[N, K] ~ Poisson(1)\nguide z ~ Poisson(exp(m + s)) by score\n"),
         ("Geometric", "latent z[N, K] ~ Geometric(0.5)\nguide z ~ Geometric(sigmoid(m + s))\n"),
-        (
-            "NegativeBinomial",
-            "latent z[N, K] ~ NegativeBinomial(1, 2)\nguide z ~ NegativeBinomial(exp(m), exp(s))\n",
-        ),
+        ("NegativeBinomial", "latent z[N, K] ~ NegativeBinomial(1, 2)\nguide z ~ NegativeBinomial(exp(m), exp(s))\n"),
         ("Binomial", "latent z[N, K] ~ Binomial(5, 0.5)\nguide z ~ Binomial(5, sigmoid(m + s))\n"),
         ("Normal", "latent z[N, K] ~ Normal(0, 1)\nguide z ~ Normal(m, exp(s)) by score\n"),
         ("Gamma", "latent z[N, K] ~ Gamma(2, 1)\nguide z ~ Gamma(exp(m), exp(s)) by score\n"),

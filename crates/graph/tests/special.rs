@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::excessive_precision, clippy::approx_constant)]
 
-use fe_graph::quantile::{
-    log_gamma_quantile, log_gamma_quantile_slope, von_mises_quantile, von_mises_quantile_slope,
-};
+use fe_graph::quantile::{log_gamma_quantile, log_gamma_quantile_slope, von_mises_quantile, von_mises_quantile_slope};
 use fe_graph::special::{self, log_gamma, log_normal_cdf, normal_cdf, polygamma, sigmoid, softplus};
 use fe_graph::{Binary, Unary};
 

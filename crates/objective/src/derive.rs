@@ -113,11 +113,8 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         }
     }
     let (value, controls) = d.value(&terms, &energies, &sampled, per_row.1);
-    let scored = terms
-        .iter()
-        .map(|t| t.sum)
-        .chain(energies.iter().map(|e| e.sum))
-        .any(|sum| d.scored_in(sum).next().is_some());
+    let scored =
+        terms.iter().map(|t| t.sum).chain(energies.iter().map(|e| e.sum)).any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -252,7 +249,10 @@ impl Deriver<'_> {
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
         if let Some(latent) = self.left_over(node) {
             return Err(Underivable {
-                message: format!("this term mixes several elements of `{}`, which cannot be summed over then", latent.name),
+                message: format!(
+                    "this term mixes several elements of `{}`, which cannot be summed over then",
+                    latent.name
+                ),
                 span,
                 help: "leave `by enumeration` away: the score function is taken".into(),
             });
@@ -272,7 +272,8 @@ impl Deriver<'_> {
                     latent.name
                 ),
                 span,
-                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand".into(),
+                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand"
+                    .into(),
             });
         }
         Ok(sampled)

@@ -127,7 +127,11 @@ pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diag
 
 pub fn unknown_estimator(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0411", format!("there is no estimator `{name}`"), span, "not known");
-    did_you_mean(found, near, "counts are relaxed by cubic, linear, quintic, cosine, sigmoid or gumbel_softmax; others are score, enumeration and implicit")
+    did_you_mean(
+        found,
+        near,
+        "counts are relaxed by cubic, linear, quintic, cosine, sigmoid or gumbel_softmax; others are score, enumeration and implicit",
+    )
 }
 
 pub fn estimator_of_other_guide(name: &str, span: Span, wants: &str, help: &str, guide: Option<Span>) -> Diagnostic {

@@ -47,7 +47,12 @@ pub fn bounds_later(span: Span) -> Diagnostic {
 }
 
 pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
-    later("E0703", &format!("`by {name}` is"), span, "leave it away: it is taken by itself where a term depends on one Gaussian number for each element")
+    later(
+        "E0703",
+        &format!("`by {name}` is"),
+        span,
+        "leave it away: it is taken by itself where a term depends on one Gaussian number for each element",
+    )
 }
 
 pub fn vector_type_later(word: &str, kind: &str, span: Span) -> Diagnostic {
