@@ -19,6 +19,6 @@ pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use objective::{
-    Block, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
-    Underivable,
+    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
+    TermKind, Underivable,
 };

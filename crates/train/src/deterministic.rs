@@ -11,6 +11,7 @@ use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
+use crate::bounds::Multipliers;
 use crate::curvature;
 use crate::draws::normal_draws;
 use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
@@ -204,6 +205,10 @@ pub(crate) fn run(
     let terms = outputs.len();
     outputs.extend(o.terms.iter().map(|t| t.sum));
     outputs.extend(o.energies.iter().map(|e| e.sum));
+    let functionals = outputs.len();
+    outputs.extend(o.bounds.iter().map(|b| b.value));
+    let mut multipliers = Multipliers::new(o);
+    multipliers.feed(o, &mut setting.extra);
     let mut compiled = problem.compile(&outputs)?;
     let mut value_at = |values: &Values, setting: &Setting| -> Result<Vec<Tensor>, ExecutionError> {
         compiled.run(&problem.feed(values, &problem.train, setting))
@@ -282,28 +287,47 @@ pub(crate) fn run(
     let last = std::cell::RefCell::new(vec![]);
     let options =
         lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
-    let outcome = lbfgs::minimize(
-        |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
-            let values = unflatten(x, &values);
-            let results = value_at(&values, &setting)?;
-            let value = results.first().map_or(f64::NAN, Tensor::item);
-            let gradients = results.iter().skip(1).take(terms - 1);
-            let gradient = o.parameters.iter().zip(gradients).flat_map(|(p, t)| problem.whole_gradient(p, t)).collect();
-            *last.borrow_mut() = results.into_iter().skip(terms).collect();
-            Ok((value, gradient))
-        },
-        flatten(&values),
-        &options,
-        |now| {
-            let seconds = started.elapsed().as_secs_f64();
-            trace.push(trace_point(problem, now.iteration as u64, seconds, &last.borrow()));
-            interrupted = !monitor.step(now.iteration as u64, None, now.value);
-            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )?;
+    let (mut x, mut made) = (flatten(&values), 0);
+    let (outcome, settled) = loop {
+        let left = options.iterations.saturating_sub(made);
+        let outcome = lbfgs::minimize(
+            |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
+                let values = unflatten(x, &values);
+                let results = value_at(&values, &setting)?;
+                let value = results.first().map_or(f64::NAN, Tensor::item);
+                let gradients = results.iter().skip(1).take(terms - 1);
+                let gradient =
+                    o.parameters.iter().zip(gradients).flat_map(|(p, t)| problem.whole_gradient(p, t)).collect();
+                *last.borrow_mut() = results.into_iter().skip(terms).collect();
+                Ok((value, gradient))
+            },
+            x,
+            &lbfgs::Options { iterations: left, ..options },
+            |now| {
+                let seconds = started.elapsed().as_secs_f64();
+                let iteration = (made + now.iteration) as u64;
+                trace.push(trace_point(problem, iteration, seconds, &last.borrow()));
+                interrupted = !monitor.step(iteration, None, now.value);
+                if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        )?;
+        made += outcome.iterations;
+        if o.bounds.is_empty() {
+            break (outcome, true);
+        }
+        let reached = value_at(&unflatten(&outcome.x, &values), &setting)?;
+        let reached: Vec<f64> = reached.iter().skip(functionals).map(Tensor::item).collect();
+        let again = multipliers.update(&reached);
+        if !again || interrupted || made >= options.iterations {
+            break (outcome, !again);
+        }
+        multipliers.feed(o, &mut setting.extra);
+        x = outcome.x;
+    };
     let values = unflatten(&outcome.x, &values);
-    let (converged, test) = verdict(&outcome, options.tolerance);
-    Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+    let (converged, test) = verdict(&Outcome { iterations: made, ..outcome }, options.tolerance);
+    multipliers.feed(o, &mut setting.extra);
+    Ok(finished(values, made as u64, converged && settled, test, interrupted, notes, trace, setting))
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.

@@ -7,6 +7,7 @@ use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
 use fe_objective::Objective;
 
 use crate::batches;
+use crate::bounds::{self, Bounded};
 use crate::deterministic;
 use crate::evaluate::{self, Figures};
 use crate::heldout;
@@ -133,6 +134,8 @@ pub struct Fit {
     pub trace: Vec<TracePoint>,
     /// Over training rows.
     pub figures: Figures,
+    /// How each bound ended.
+    pub bounds: Vec<Bounded>,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
     /// The posterior table.
@@ -280,6 +283,9 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     if !figures.free_energy.is_finite() {
         return Err(locate(problem, &fitted.values, &Setting { samples: 64, progress: 1.0, ..extra }, fitted.steps));
     }
+    let deterministic = matches!(method, Method::Lbfgs { draws: 0, .. });
+    let bounds = bounds::bounded(problem.objective, &figures.bounds, &extra.extra, bounds::tolerance(deterministic));
+    notes.extend(bounds::unmet(problem.objective, &bounds));
     let mut heldout = None;
     if !problem.heldout.is_empty() {
         let mut values = fitted.values.clone();
@@ -297,6 +303,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let mut anchors: Vec<(String, Tensor)> = extra
         .extra
         .iter()
+        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
@@ -308,13 +315,14 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         steps: fitted.steps,
         seconds,
         method: method.describe(problem.objective),
-        converged: fitted.converged,
+        converged: fitted.converged && bounds.iter().all(|b| b.met),
         test: fitted.test,
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
         density: fitted.density,
         figures,
+        bounds,
         heldout,
         posterior,
         draws,

@@ -1,6 +1,7 @@
 //! Optimizers, schedules, minibatches, convergence, evaluation.
 
 pub mod batches;
+mod bounds;
 pub mod convergence;
 mod curvature;
 mod deterministic;
@@ -21,6 +22,7 @@ mod sampled;
 pub mod statistics;
 mod stochastic;
 
+pub use bounds::Bounded;
 pub use evaluate::{Figures, LatentFigure, MeterFigure, TermFigure};
 pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
 pub use plan::plan;

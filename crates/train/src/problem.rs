@@ -49,6 +49,11 @@ impl Setting {
     pub fn reporting(step: u64, samples: usize) -> Self {
         Self { step, samples, progress: 1.0, ..Self::default() }
     }
+
+    /// A further input that is a number; NaN where it is not there.
+    pub(crate) fn scalar(&self, input: InputId) -> f64 {
+        self.extra.get(&input).map_or(f64::NAN, |t| t.item())
+    }
 }
 
 impl<'a> Problem<'a> {
