@@ -43,15 +43,19 @@ impl<'a> Checker<'a> {
             return ObjectiveSpec::default();
         };
         let terms = self.sum(objective);
+        let stated = bounds.len();
         let bounds: Vec<Bound> = bounds.iter().filter_map(|b| self.bound(b)).collect();
         let bounded: Vec<Functional> = bounds.iter().flat_map(|b| b.terms.iter().map(|t| t.1.clone())).collect();
         let Some(terms) = terms else { return ObjectiveSpec::default() };
         self.units_agree(&terms);
-        self.rates_named(&terms, &bounded, objective.span);
+        // What a bound that is wrong would have named is not known.
+        if bounds.len() == stated {
+            self.rates_named(&terms, &bounded, objective.span);
+        }
         let distorted = |f: &Functional| matches!(f, Functional::Distortion(_));
         let named = terms.iter().map(|t| &t.functional).chain(&bounded).any(distorted);
         let anything = !self.observes.is_empty() || !self.losses.is_empty();
-        if !named && anything {
+        if !named && anything && bounds.len() == stated {
             self.report(messages::no_distortion(objective.span));
         }
         ObjectiveSpec {
