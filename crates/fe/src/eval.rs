@@ -123,7 +123,9 @@ fn new_rows(
             sizes.extend(rows.then_some((data, call, row.rows)));
             continue;
         };
-        let now = match fe_data::header(source) {
+        // Statistics are there already, so one row will do.
+        let stages = source.stages.iter().copied().filter(|s| *s != fe_data::Stage::Standardize).collect();
+        let now = match fe_data::header(&fe_data::Source { stages, ..source.clone() }) {
             Ok(header) => header,
             Err(e) => {
                 wrong.push(program::data_diagnostic(&e, call));

@@ -344,8 +344,9 @@ fn checks(verdict: &Verdict) -> Vec<(&'static str, String, Tone)> {
         let text = format!(
             "another set of {} draws moves means by at most {} sd and sds by at most {}",
             count(draws.count),
-            significant(draws.means, 2),
-            percent(draws.sds).replace(' ', NO_BREAK),
+            // What is smaller is of no account.
+            significant(draws.means.max(0.001), 2),
+            significant(100.0 * draws.sds.max(0.001), 2) + NO_BREAK + "%",
         );
         lines.push(("draws", text, if draws.too_few() { Tone::Bad } else { Tone::Plain }));
     }

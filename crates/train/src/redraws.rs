@@ -14,10 +14,7 @@ use crate::repeating::Repeating;
 /// Other sets of draws that the guide is fitted to.
 const SETS: u64 = 2;
 
-/// A warm start comes within this, relative to the objective, in a few iterations.
-const TOLERANCE: f64 = 1e-6;
-
-/// Iterations of a fit to another set.
+/// Iterations of a fit to another set, which is near from the first.
 const ITERATIONS: usize = 100;
 
 /// How far the moments of latents move from one set of draws to another: root mean squares over other sets, the largest of
@@ -37,7 +34,7 @@ pub(crate) fn change_of_draws(
     let Some(mut moments) = Moments::new(problem)?.filter(|_| count > 0 && !setting.draws.is_empty()) else {
         return Ok(None);
     };
-    let options = Options { tolerance: TOLERANCE, iterations: ITERATIONS, ..Options::default() };
+    let options = Options { iterations: ITERATIONS, ..Options::default() };
     let mut others = vec![];
     for set in 1..=SETS {
         let seed = problem.seed ^ (set << 48);
