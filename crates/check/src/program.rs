@@ -348,6 +348,8 @@ pub struct TrainSpec {
     pub steps: Option<usize>,
     /// Monte Carlo samples per step.
     pub samples: Option<usize>,
+    /// Starts that are compared.
+    pub starts: Option<usize>,
     /// The seed.
     pub seed: Option<u64>,
     /// Fraction of rows held out.

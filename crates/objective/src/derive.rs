@@ -130,6 +130,12 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         up_to_constant,
         notes,
     };
+    if objective.log_weight.is_some() && !objective.is_free_energy() {
+        objective.log_weight = None;
+        objective.notes.push(
+            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+        );
+    }
     differentiate(&mut objective, program)?;
     let mut roots = objective.roots();
     prepare::hoist(&mut objective.graph, program, &mut prepared, &mut roots);

@@ -201,6 +201,52 @@ pub fn figures(
     Ok(f)
 }
 
+/// The figures of each row by itself, in nats and spikes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ByRow {
+    /// Distortion + rate.
+    pub free_energy: Vec<f64>,
+    /// Likelihoods and losses.
+    pub distortion: Vec<f64>,
+    /// Rates; of latents that all rows share, each row's part.
+    pub rate: Vec<f64>,
+    /// Expected spikes, with counts.
+    pub energy: Option<Vec<f64>>,
+}
+
+/// The figures of each of some rows: every row is run alone, with the samples that it has among the others.
+///
+/// # Errors
+/// When a run fails.
+pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting) -> Result<ByRow, ExecutionError> {
+    let o = problem.objective;
+    let samples = if o.deterministic { 1 } else { sample_count(rows.len()) };
+    let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
+    outputs.extend(o.energies.iter().map(|e| e.sum));
+    let mut sums = problem.compile(&outputs)?;
+    let mut all = ByRow { energy: (!o.energies.is_empty()).then(Vec::new), ..ByRow::default() };
+    for &row in rows {
+        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, samples) };
+        let result = sums.run(&problem.feed(values, &Arc::new(vec![row]), &setting))?;
+        let part = |local: bool, t: &Tensor| {
+            let share = if local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
+            share * mean_and_error(&t.values).0
+        };
+        let (mut distortion, mut rate) = (0.0, 0.0);
+        for (term, sum) in o.terms.iter().zip(&result) {
+            let of = if term.kind == TermKind::Rate { &mut rate } else { &mut distortion };
+            *of += part(term.local, sum);
+        }
+        all.free_energy.push(distortion + rate);
+        all.distortion.push(distortion);
+        all.rate.push(rate);
+        if let Some(energy) = &mut all.energy {
+            energy.push(o.energies.iter().zip(result.iter().skip(o.terms.len())).map(|(e, t)| part(e.local, t)).sum());
+        }
+    }
+    Ok(all)
+}
+
 /// The free energy of some rows, per row, from one sample: a look in the course of a fit.
 ///
 /// # Errors

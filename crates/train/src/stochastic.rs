@@ -9,7 +9,7 @@ use crate::convergence;
 use crate::curvature;
 use crate::engine::{Engine, Step, Summary};
 use crate::evaluate;
-use crate::fit::{FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
+use crate::fit::{Checks, FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
 use crate::optimizer::Rule;
 use crate::problem::{Problem, Setting};
 use fe_check::OptimizerKind;
@@ -156,7 +156,18 @@ pub(crate) fn run(
     let extra = Setting { extra: base.extra, ..Setting::default() };
     let density = engine.density();
     let converged = converged && !interrupted;
-    Ok(Fitted { values, steps: done, converged, test, interrupted, notes, trace, density, extra })
+    Ok(Fitted {
+        values,
+        steps: done,
+        converged,
+        test,
+        interrupted,
+        notes,
+        trace,
+        density,
+        extra,
+        checks: Checks::default(),
+    })
 }
 
 fn chosen(train: &[u64], places: &[usize]) -> Vec<u64> {
