@@ -131,6 +131,12 @@ pub trait Family: Debug + Send + Sync {
         false
     }
 
+    /// Whether a value is a square matrix over the last two declared axes, of which the second is the primed copy of the
+    /// first, which is then given as `event`. Such a family is a vector family too, whose shares lie on the diagonal.
+    fn is_matrix(&self) -> bool {
+        false
+    }
+
     /// log p(x), or the log probability of x, over the axes of x and of the arguments. That x lies in the support is
     /// not checked again, unless the support moves with the arguments.
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId;
@@ -259,7 +265,8 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
-    /// A draw of a vector on the host. `args` are the arguments as vectors, or as matrices row by row.
+    /// A draw of a vector, or of a matrix row by row, on the host. `args` are the arguments as vectors of the event's
+    /// length, or as matrices row by row.
     fn draw_vector(&self, _args: &[Vec<f64>], _rng: &mut dyn Rng) -> Option<Vec<f64>> {
         None
     }

@@ -39,7 +39,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let parameters: usize = objective
         .parameters
         .iter()
-        .map(|p| p.axes.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
+        .map(|p| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
         .sum();
     let precision = match args.precision {
         Some(p) => p,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
-use crate::guides::{Posterior, Realised, constrained, free, free_axes, free_elements, prior_median};
+use crate::guides::{Posterior, Realised, free, prior_median};
 use crate::objective::{Block, Underivable};
 
 /// What is fitted of a joint Gaussian.
@@ -50,7 +50,7 @@ pub(crate) fn build_group(
     let mut total = 0usize;
     for &k in members {
         let Some(latent) = program.latents.get(k) else { continue };
-        let length = free_elements(g, latent);
+        let length = latent.support.free_elements(g, &latent.axes);
         let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
         blocks.push(Block { name: latent.name.clone(), start: total, length, median });
         total = total.saturating_add(length);
@@ -99,7 +99,7 @@ pub(crate) fn build_group(
     for (block, &k) in blocks.iter().zip(members) {
         let Some(latent) = program.latents.get(k) else { continue };
         let before = g.set_origin(g.origin_of(latent.node));
-        let own = free_axes(g, latent);
+        let own = latent.support.free_axes(g, &latent.axes);
         let part = |g: &mut Graph, x: NodeId| -> NodeId {
             if own.is_empty() {
                 return g.pick(x, along, block.start);
@@ -109,11 +109,11 @@ pub(crate) fn build_group(
             g.reshape(s, &[flat], &own)
         };
         let unconstrained = part(g, u);
-        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained, &own) else {
+        let Some((z, log_jacobian)) = latent.support.constrain_along(g, unconstrained, &own, &latent.axes) else {
             return Err(Underivable {
                 message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
                 span: latent.guide_span.unwrap_or(latent.span),
-                help: "a joint Gaussian holds real, positive, unit and bounded latents; state another guide".into(),
+                help: "a joint Gaussian holds continuous latents; state another guide".into(),
             });
         };
         replaced.insert(latent.node, z);

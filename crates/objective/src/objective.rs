@@ -67,8 +67,11 @@ pub struct Parameter {
     pub name: String,
     /// The input that receives it, on the unconstrained scale.
     pub input: InputId,
-    /// Axes in the order it is saved in.
+    /// Axes in the order it is saved in, on the program's scale.
     pub axes: Vec<Axis>,
+    /// Axes of the input, in the order that goes with `axes`: others where a vector or a matrix takes another count of
+    /// numbers than it has elements.
+    pub free: Vec<Axis>,
     /// Its scale in the program.
     pub support: Support,
     /// How it starts.

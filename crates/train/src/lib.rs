@@ -18,6 +18,7 @@ mod predictive;
 mod problem;
 pub mod psis;
 mod sampled;
+mod starts;
 pub mod statistics;
 mod stochastic;
 
