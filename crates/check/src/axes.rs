@@ -150,11 +150,15 @@ impl<'a> Checker<'a> {
     /// The axes along which a distribution draws one vector.
     fn event_axes(&self) -> Vec<&'a str> {
         // Of a matrix the last is primed, and the one before it counts.
-        let event = |axes: Option<&'a Vec<Expr>>, f: &dyn fe_distribution::Family| {
-            match axes?.iter().rev().nth(usize::from(f.is_matrix()))?.kind.as_ref() {
-                ExprKind::Name(name) => Some(name.as_str()),
-                _ => None,
-            }
+        let event = |axes: Option<&'a Vec<Expr>>, f: &dyn fe_distribution::Family| match axes?
+            .iter()
+            .rev()
+            .nth(usize::from(f.is_matrix()))?
+            .kind
+            .as_ref()
+        {
+            ExprKind::Name(name) => Some(name.as_str()),
+            _ => None,
         };
         let vector = |e: &Expr| match crate::scope::bare(e).kind.as_ref() {
             ExprKind::Call { function, .. } => fe_distribution::family(&function.value).filter(|f| f.is_vector()),

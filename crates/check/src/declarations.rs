@@ -429,10 +429,15 @@ impl<'a> Checker<'a> {
         let whole = self.unfolded(node, support, &order);
         let (along, range) = (along(support, &order), Range::interior(support));
         let support = self.as_index(&mut drawn.distribution, support, &order);
-        let indicator = by.and_then(|by| self.indicator(by, support));
+        let centred = by.filter(|by| by.value == "centred");
+        if let Some(by) = centred.filter(|_| drawn.distribution.family.location_scale().is_none()) {
+            self.report(messages::never_non_centred(drawn.distribution.family.name(), by.span));
+        }
+        let indicator = by.filter(|_| centred.is_none()).and_then(|by| self.indicator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
-        let index = drawn.distribution.event.filter(|_| matches!(support, Support::Index(_)) && whole == node).map(|a| a.id);
+        let index =
+            drawn.distribution.event.filter(|_| matches!(support, Support::Index(_)) && whole == node).map(|a| a.id);
         self.latents.push(Latent {
             name: name.value.clone(),
             input,
@@ -442,6 +447,7 @@ impl<'a> Checker<'a> {
             prior: drawn.distribution,
             guide: Guide::Default,
             indicator: indicator.unwrap_or(Indicator::Cubic),
+            centred: centred.is_some(),
             span: name.span,
             guide_span: None,
         });

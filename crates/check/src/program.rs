@@ -132,6 +132,8 @@ pub struct Latent {
     pub guide: Guide,
     /// The relaxation used where it must be sampled and is a count.
     pub indicator: Indicator,
+    /// Whether it is fitted as it is written, and never as location + scale · u.
+    pub centred: bool,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.

@@ -42,8 +42,7 @@ impl Triangle {
                 (*slot, *on) = (k as f64, 1.0);
             }
         }
-        let (index, mask) =
-            (literal(g, &[self.row, self.column], index), literal(g, &[self.row, self.column], mask));
+        let (index, mask) = (literal(g, &[self.row, self.column], index), literal(g, &[self.row, self.column], mask));
         let spread = g.gather(u, index, self.free);
         g.mul(mask, spread)
     }
@@ -147,13 +146,7 @@ impl Support {
 
     /// Values over `axes`, as declared, at an unconstrained u over `free`, the [`Support::free_axes`] of these; and
     /// log |∂z/∂u| by the elements of `free`. `None` where there is no unconstrained scale. The maps are Stan's.
-    pub fn constrain_along(
-        self,
-        g: &mut Graph,
-        u: NodeId,
-        free: &[Axis],
-        axes: &[Axis],
-    ) -> Option<(NodeId, NodeId)> {
+    pub fn constrain_along(self, g: &mut Graph, u: NodeId, free: &[Axis], axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         if self.rank() == 0 {
             return self.constrain(g, u);
         }

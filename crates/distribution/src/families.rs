@@ -8,8 +8,8 @@ use crate::support::Support;
 use crate::{
     bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, dirichlet, exponential, flat, gamma,
     geometric, gumbel, half_cauchy, half_normal, inverse_gamma, inverse_wishart, laplace, lkj, log_normal, logistic,
-    multinomial, multivariate_normal, negative_binomial, normal, one_hot, pareto, poisson, student_t, uniform, von_mises,
-    weibull, wishart, zero_inflated_poisson,
+    multinomial, multivariate_normal, negative_binomial, normal, one_hot, pareto, poisson, student_t, uniform,
+    von_mises, weibull, wishart, zero_inflated_poisson,
 };
 
 const FAMILIES: &[&dyn Family] = &[

@@ -178,6 +178,12 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// The places of a location and a scale among the arguments, where a value is location + scale · u for a u of this
+    /// family with these at 0 and 1; of `LogNormal` its log is, for a standard Normal u.
+    fn location_scale(&self) -> Option<[usize; 2]> {
+        None
+    }
+
     /// Where a fit starts: the median; for `Flat`, 0. `None` for invalid arguments.
     fn median(&self, _args: &[f64]) -> Option<f64> {
         None

@@ -66,9 +66,8 @@ impl Family for InverseWishart {
         let &[df, scale] = args else { return None };
         let k = g.extent_of(event.id) as f64;
         let ((own, log_determinant), log_psi) = (entropy_parts(g, df, event), log_diagonal(g, scale, event));
-        let entropy = formula(g, &[own, log_determinant, log_psi], |[own, det, psi]| {
-            own - (k + 1.0) * det + (k + 1.0) * psi
-        });
+        let entropy =
+            formula(g, &[own, log_determinant, log_psi], |[own, det, psi]| own - (k + 1.0) * det + (k + 1.0) * psi);
         Some(g.on_diagonal(entropy, event, event.primed()))
     }
 

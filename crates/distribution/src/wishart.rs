@@ -141,7 +141,9 @@ impl Family for Wishart {
             Statistic::Square => {
                 let row = g.diagonal(scale, event, column);
                 let across = g.rename(row, &[(event, column)]);
-                Some(formula(g, &[df, scale, row, across], |[n, v, i, j]| n * n * v.square() + n * (v.square() + i * j)))
+                Some(formula(g, &[df, scale, row, across], |[n, v, i, j]| {
+                    n * n * v.square() + n * (v.square() + i * j)
+                }))
             }
             _ => None,
         }

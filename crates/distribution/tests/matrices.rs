@@ -12,13 +12,8 @@ use fe_graph::{Axis, Graph, NodeId, Tensor};
 use rand::SeedableRng;
 use statrs::function::gamma::ln_gamma;
 
-const MAPPED: [Support; 5] = [
-    Support::Simplex,
-    Support::Ordered,
-    Support::CorrelationFactor,
-    Support::CovarianceFactor,
-    Support::Covariance,
-];
+const MAPPED: [Support; 5] =
+    [Support::Simplex, Support::Ordered, Support::CorrelationFactor, Support::CovarianceFactor, Support::Covariance];
 
 /// Unconstrained numbers without pattern.
 fn numbers(count: usize) -> Vec<f64> {
@@ -283,7 +278,8 @@ fn wishart_densities_are_their_formulas_and_their_draws_agree() {
         }
         let mut g = Graph::new();
         let (q, axis) = matrix(&mut g, name, 2, &[vec![df], scale.clone()]);
-        let args = vec![g.constant(df0), g.literal(Tensor::new(vec![2, 2], other.clone()).unwrap(), &[axis, axis.primed()])];
+        let args =
+            vec![g.constant(df0), g.literal(Tensor::new(vec![2, 2], other.clone()).unwrap(), &[axis, axis.primed()])];
         let p = Distribution { args, ..q.clone() };
         let entropy = q.entropy(&mut g).unwrap();
         let kl = q.kl(&mut g, &p).unwrap();
@@ -325,7 +321,8 @@ fn one_hot_vectors_are_categories() {
     // Weights need not be normalised.
     let weights = vector(&mut g, probs.map(|p| 4.0 * p));
     let other = vector(&mut g, [0.6, 0.1, 0.3]);
-    let of = |args: Vec<NodeId>| Distribution { event: Some(axis), ..Distribution::new(family("OneHot").unwrap(), args) };
+    let of =
+        |args: Vec<NodeId>| Distribution { event: Some(axis), ..Distribution::new(family("OneHot").unwrap(), args) };
     let (q, p) = (of(vec![weights]), of(vec![other]));
     let (id, x) = g.input("x", &[axis, points]);
     let density = q.log_density(&mut g, x).unwrap();

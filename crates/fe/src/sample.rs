@@ -76,7 +76,8 @@ fn prior(args: &SampleArgs) -> Result<(Vec<Group>, PathBuf), Failure> {
 fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let run = Finished::read(folder)?;
     let loaded = program::load(&run.text, &run.options)?;
-    let program = loaded.program;
+    let mut program = loaded.program;
+    program::centre(&mut program, &run.centred);
     let objective = fe_objective::derive(&program, &run.text.source)
         .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
     let rows = program.row.map_or(0, |r| r.rows);
@@ -113,6 +114,8 @@ struct Finished {
     text: Text,
     options: ProgramArgs,
     seed: u64,
+    /// Latents that were fitted as they are written, though they need not be.
+    centred: Vec<String>,
     folder: PathBuf,
     parameters: Vec<u8>,
 }
@@ -132,15 +135,17 @@ impl Finished {
         // Paths in a program are relative to where it was when it was run.
         let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
-        let strings = |key: &str| -> Vec<String> {
-            let list = about.get("options").and_then(|o| o.get(key)).and_then(Value::as_array);
+        let strings = |list: Option<&Value>| -> Vec<String> {
+            let list = list.and_then(Value::as_array);
             list.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
         };
-        let options = ProgramArgs { model: file.clone(), data: strings("data"), set: strings("set") };
+        let option = |key: &str| strings(about.get("options").and_then(|o| o.get(key)));
+        let options = ProgramArgs { model: file.clone(), data: option("data"), set: option("set") };
         Ok(Self {
             text: Text { file, source, folder: base, stem },
             options,
             seed: about.get("seed").and_then(Value::as_u64).unwrap_or(0),
+            centred: strings(about.get("centred")),
             folder: folder.to_owned(),
             parameters: bytes("params.safetensors")?,
         })

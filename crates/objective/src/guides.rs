@@ -30,6 +30,8 @@ pub(crate) enum Posterior {
         log_scale: NodeId,
         /// ε of this block.
         noise: NodeId,
+        /// log p(z) + log |dz/du| per element, of a latent that is fitted as location + scale · u: the density of u.
+        log_prior: Option<NodeId>,
     },
     /// A free value.
     Point,
@@ -87,7 +89,10 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!batched || !l.is_local(row))))
         .collect();
     let size = |ks: &[usize]| -> usize {
-        ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add)
+        ks.iter()
+            .filter_map(|&k| program.latents.get(k))
+            .map(|l| l.support.free_elements(g, &l.axes))
+            .fold(0, usize::saturating_add)
     };
     let mut default_group = vec![];
     if size(&joinable) <= FULL_RANK_LIMIT {
@@ -171,14 +176,15 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         Posterior::Family(d) => {
             format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
         }
-        Posterior::Gaussian { group, .. } => {
+        Posterior::Gaussian { group, log_prior, .. } => {
             let d = groups.get(*group).map_or(0, |x| x.dimension);
             let kind = match groups.get(*group).map(|x| x.shape) {
                 Some(Shape::Diagonal) => "mean-field Gaussian",
                 Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there",
                 _ => "full-rank Gaussian",
             };
-            format!("{kind}, {}", formula::plural(d, "dimension"))
+            let form = if log_prior.is_some() { "; non-centred, as location + scale · u" } else { "" };
+            format!("{kind}, {}{form}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
         Posterior::Enumerated => "the exact conditional, by enumeration".to_owned(),

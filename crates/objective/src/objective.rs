@@ -56,6 +56,8 @@ pub struct Objective {
     pub predictive: Vec<Predicted>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
+    /// Latents fitted as location + scale · u, which could be fitted as they are written.
+    pub non_centred: Vec<String>,
     /// What the compiler decided, in sentences.
     pub notes: Vec<String>,
 }

@@ -11,8 +11,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::problem::{Problem, Setting, Values};
-use crate::starts::Scales;
 use crate::sampled::Drawn;
+use crate::starts::Scales;
 
 /// Tries before a draw inside a restriction is given up.
 const TRIES: usize = 100_000;

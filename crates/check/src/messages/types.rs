@@ -425,11 +425,17 @@ pub fn unnormalised_start(span: Span, total: f64, ty: Span) -> Diagnostic {
 pub fn start_of_no_value(span: Span, support: Support, ty: Span) -> Diagnostic {
     let help = match support {
         Support::Simplex => "start with every share above 0",
-        Support::Ordered => "write numbers that increase along the last axis, or `normal(0, 1)`, whose draws are put in order",
-        Support::Covariance => "write a symmetric positive definite matrix, or a number, which then stands on the diagonal",
+        Support::Ordered => {
+            "write numbers that increase along the last axis, or `normal(0, 1)`, whose draws are put in order"
+        }
+        Support::Covariance => {
+            "write a symmetric positive definite matrix, or a number, which then stands on the diagonal"
+        }
         _ => "write a lower triangle with a positive diagonal, or `1`, which stands for the unit matrix",
     };
-    error("E0334", format!("this start is not one of {}", support.describe()), span, "is none").and(ty, "its type").help(help)
+    error("E0334", format!("this start is not one of {}", support.describe()), span, "is none")
+        .and(ty, "its type")
+        .help(help)
 }
 
 pub fn drawn_start(span: Span, support: Support, ty: Span) -> Diagnostic {
@@ -437,7 +443,9 @@ pub fn drawn_start(span: Span, support: Support, ty: Span) -> Diagnostic {
         Support::Simplex => "draw positive numbers, as `uniform(0, 1)` does: they are divided by their sum",
         _ => "start with a number, which then stands on the diagonal, or with the matrix itself",
     };
-    error("E0335", format!("such draws are not one of {}", support.describe()), span, "drawn").and(ty, "its type").help(help)
+    error("E0335", format!("such draws are not one of {}", support.describe()), span, "drawn")
+        .and(ty, "its type")
+        .help(help)
 }
 
 pub fn vector_type_without_axis(name: &str, support: Support, span: Span) -> Diagnostic {
@@ -459,11 +467,21 @@ pub fn matrix_without_axes(family: &str, span: Span, have: &str) -> Diagnostic {
 
 pub fn few_degrees_of_freedom(family: &str, span: Span, df: f64, size: usize) -> Diagnostic {
     let least = size.saturating_sub(1);
-    error("E0339", format!("a `{family}` of {size} × {size} matrices needs more than {least} degrees of freedom"), span, format!("is {df}"))
-        .help(format!("with {size} or more its draws have a density, and with {} or more a mean", size + 2))
+    error(
+        "E0339",
+        format!("a `{family}` of {size} × {size} matrices needs more than {least} degrees of freedom"),
+        span,
+        format!("is {df}"),
+    )
+    .help(format!("with {size} or more its draws have a density, and with {} or more a mean", size + 2))
 }
 
 pub fn vector_type_over_rows(name: &str, support: Support, span: Span, axis: &str) -> Diagnostic {
-    error("E0340", format!("`{name}` would tie the rows together"), span, format!("a `{}` along `{axis}`", type_name(support)))
-        .help("rows are independent; give it another last axis")
+    error(
+        "E0340",
+        format!("`{name}` would tie the rows together"),
+        span,
+        format!("a `{}` along `{axis}`", type_name(support)),
+    )
+    .help("rows are independent; give it another last axis")
 }
