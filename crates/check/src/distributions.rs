@@ -184,8 +184,14 @@ impl<'a> Checker<'a> {
             Some(_) => categories.map(Axis::plain).into_iter().collect(),
             None => order.clone(),
         };
-        let hint = (!list.is_empty()).then_some(list.as_slice());
-        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint)).collect();
+        let hint = |e: &Expr| match bare(e).kind.as_ref() {
+            // A plain list is along the axis of the vector, whatever axes stand before it.
+            ExprKind::List(items) if family.is_vector() && !family.is_matrix() && flat(items) => {
+                list.last().map(std::slice::from_ref)
+            }
+            _ => (!list.is_empty()).then_some(list.as_slice()),
+        };
+        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint(&a.value))).collect();
         let chosen = self.parameterization(family, &function, arguments, e.span)?;
         let mut args: Vec<(&'static Parameter, Value, Expr)> = vec![];
         let mut good = true;
@@ -446,4 +452,9 @@ struct Chosen {
     parameters: &'static [Parameter],
     slots: Vec<Option<usize>>,
     alternative: Option<&'static Alternative>,
+}
+
+/// Whether a list has no lists in it.
+fn flat(items: &[Expr]) -> bool {
+    !items.iter().any(|e| matches!(bare(e).kind.as_ref(), ExprKind::List(_)))
 }

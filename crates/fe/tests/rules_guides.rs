@@ -245,6 +245,25 @@ fn a_latent_whose_scale_is_a_latent_is_fitted_non_centred_where_that_is_better()
 }
 
 #[test]
+fn with_much_data_for_each_group_it_is_kept_as_written() {
+    let (groups, rows) = (4, 100);
+    let index: Vec<String> = (0..groups * rows).map(|k| (k / rows).to_string()).collect();
+    let value = |k: usize| (k / rows) as f64 - 1.5 + (k as f64 * 2.3).sin();
+    let values: Vec<String> = (0..groups * rows).map(|k| format!("{:.3}", value(k))).collect();
+    let source = format!(
+        "dim J = {groups}\ndata g[N] : index(J) = [{}]\ndata y[N] = [{}]\nlatent mu ~ Normal(0, 2)\nlatent tau ~ HalfNormal(2)\n\
+         latent theta[J] ~ Normal(mu, tau)\nobserve y ~ Normal(theta[g], 0.7)\n",
+        index.join(", "),
+        values.join(", ")
+    );
+    let fit = fit_text(&source);
+    let notes = fit["verdict"]["notes"].to_string();
+    assert!(notes.contains("kept as written"), "{notes}");
+    let centred = fit_text(&source.replace("Normal(mu, tau)", "Normal(mu, tau) by centred"));
+    close(at(&fit, "free_energy_total"), at(&centred, "free_energy_total"), 1e-9);
+}
+
+#[test]
 fn a_chain_is_never_non_centred() {
     let source = "data y[T] = [1, 2, 1.5]\nlatent tau ~ HalfNormal(1)\nfor t in T {\n  latent s[t] ~ Normal(if t == 0 then 0 else s[t-1], tau)\n  observe y[t] ~ Normal(s[t], 1)\n}\n";
     assert!(!explained(source).contains("non-centred"), "{}", explained(source));

@@ -433,7 +433,7 @@ pub fn start_of_no_value(span: Span, support: Support, ty: Span) -> Diagnostic {
         }
         _ => "write a lower triangle with a positive diagonal, or `1`, which stands for the unit matrix",
     };
-    error("E0334", format!("this start is not one of {}", support.describe()), span, "is none")
+    error("E0334", format!("a param of {} cannot start like this", support.describe()), span, "is none")
         .and(ty, "its type")
         .help(help)
 }
@@ -443,7 +443,7 @@ pub fn drawn_start(span: Span, support: Support, ty: Span) -> Diagnostic {
         Support::Simplex => "draw positive numbers, as `uniform(0, 1)` does: they are divided by their sum",
         _ => "start with a number, which then stands on the diagonal, or with the matrix itself",
     };
-    error("E0335", format!("such draws are not one of {}", support.describe()), span, "drawn")
+    error("E0335", format!("a param of {} cannot start from such draws", support.describe()), span, "drawn")
         .and(ty, "its type")
         .help(help)
 }
@@ -461,7 +461,7 @@ pub fn matrix_type_without_axes(name: &str, support: Support, span: Span, have: 
 }
 
 pub fn matrix_without_axes(family: &str, span: Span, have: &str) -> Diagnostic {
-    error("E0338", format!("a `{family}` draws a square matrix, over an axis and its primed copy"), span, "over what?")
+    error("E0338", format!("`{family}` draws a square matrix, over an axis and its primed copy"), span, "over what?")
         .help(format!("what is drawn has {have}; declare it as in `L[K, K'] ~ {family}(…)`"))
 }
 
@@ -469,7 +469,7 @@ pub fn few_degrees_of_freedom(family: &str, span: Span, df: f64, size: usize) ->
     let least = size.saturating_sub(1);
     error(
         "E0339",
-        format!("a `{family}` of {size} × {size} matrices needs more than {least} degrees of freedom"),
+        format!("`{family}` over {size} × {size} matrices needs more than {least} degrees of freedom"),
         span,
         format!("is {df}"),
     )
