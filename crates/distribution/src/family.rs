@@ -128,7 +128,7 @@ pub trait Family: Debug + Send + Sync {
     /// Whether a value is a vector along the last declared axis, which is then given as `event`. Densities, entropies and
     /// divergences are shared out among its elements: their sums along the axis are meant.
     fn is_vector(&self) -> bool {
-        false
+        self.is_matrix()
     }
 
     /// Whether a value is a square matrix over the last two declared axes, of which the second is the primed copy of the

@@ -32,10 +32,6 @@ impl Family for InverseWishart {
         Some(Support::Covariance)
     }
 
-    fn is_vector(&self) -> bool {
-        true
-    }
-
     fn is_matrix(&self) -> bool {
         true
     }

@@ -53,10 +53,6 @@ impl Family for Lkj {
         Some(Support::CorrelationFactor)
     }
 
-    fn is_vector(&self) -> bool {
-        true
-    }
-
     fn is_matrix(&self) -> bool {
         true
     }

@@ -112,10 +112,6 @@ impl Family for Wishart {
         Some(Support::Covariance)
     }
 
-    fn is_vector(&self) -> bool {
-        true
-    }
-
     fn is_matrix(&self) -> bool {
         true
     }
