@@ -78,9 +78,11 @@ pub struct Param {
     pub input: InputId,
     /// Its axes as declared.
     pub axes: Vec<Axis>,
+    /// Axes of the input: [`fe_distribution::Support::free_axes`] of these.
+    pub free: Vec<Axis>,
     /// The value on the program's scale.
     pub node: NodeId,
-    /// Its type; the unconstrained scale is `support.unconstrain`.
+    /// Its type, whose unconstrained scale it is searched on.
     pub support: Support,
     /// How it starts, on the program's scale.
     pub init: Init,
@@ -91,7 +93,7 @@ pub struct Param {
 /// How a parameter starts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// The same number everywhere.
+    /// The same number everywhere; of a matrix' type, on the diagonal.
     Constant(f64),
     /// These numbers, row-major over the declared axes.
     Values(Vec<f64>),
@@ -130,6 +132,8 @@ pub struct Latent {
     pub guide: Guide,
     /// The relaxation used where it must be sampled and is a count.
     pub indicator: Indicator,
+    /// Whether it is fitted as it is written, and never as location + scale · u.
+    pub centred: bool,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.

@@ -10,7 +10,7 @@ use crate::drawing;
 use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
-use crate::guides::{self, Realised};
+use crate::guides::{self, Posterior, Realised};
 use crate::objective::{Bound, Energy, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 
@@ -100,6 +100,13 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if up_to_constant {
         notes.push("a Flat prior is not normalised: the free energy is known up to a constant".into());
     }
+    let non_centred: Vec<String> = program
+        .latents
+        .iter()
+        .zip(&d.realised.posteriors)
+        .filter(|(_, p)| matches!(p, Posterior::Gaussian { log_prior: Some(_), .. }))
+        .map(|(l, _)| l.name.clone())
+        .collect();
     let mut parameters = guides::declared(program);
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
@@ -128,6 +135,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         observed,
         predictive,
         up_to_constant,
+        non_centred,
         notes,
     };
     if objective.log_weight.is_some() && !objective.is_free_energy() {

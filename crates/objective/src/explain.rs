@@ -113,5 +113,5 @@ fn symbol(term: &Term) -> String {
 }
 
 fn count(o: &Objective) -> usize {
-    o.parameters.iter().map(|p| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
+    o.parameters.iter().map(|p| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
 }

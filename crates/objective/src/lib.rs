@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod centring;
 mod derive;
 mod drawing;
 mod enumeration;

@@ -58,6 +58,8 @@ pub struct Objective {
     pub predictive: Vec<Predicted>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
+    /// Latents fitted as location + scale · u, which could be fitted as they are written.
+    pub non_centred: Vec<String>,
     /// What the compiler decided, in sentences.
     pub notes: Vec<String>,
 }
@@ -69,8 +71,11 @@ pub struct Parameter {
     pub name: String,
     /// The input that receives it, on the unconstrained scale.
     pub input: InputId,
-    /// Axes in the order it is saved in.
+    /// Axes in the order it is saved in, on the program's scale.
     pub axes: Vec<Axis>,
+    /// Axes of the input, in the order that goes with `axes`: others where a vector or a matrix takes another count of
+    /// numbers than it has elements.
+    pub free: Vec<Axis>,
     /// Its scale in the program.
     pub support: Support,
     /// How it starts.

@@ -191,7 +191,7 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
 }
 
 fn parameter_count(o: &Objective) -> usize {
-    let size = |p: &fe_objective::Parameter| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
+    let size = |p: &fe_objective::Parameter| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
     o.parameters.iter().map(size).fold(0, usize::saturating_add)
 }
 

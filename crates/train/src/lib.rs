@@ -24,6 +24,7 @@ mod redraws;
 mod repeating;
 mod response;
 mod sampled;
+mod scales;
 mod starts;
 pub mod statistics;
 mod stochastic;
