@@ -140,6 +140,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("E0414", "an observation of something that is no data"),
     ("E0415", "data observed twice"),
     ("E0416", "a Laplace guide beside params"),
+    ("E0440", "an estimator that does not fit its guide"),
     ("E0460", "a refusal of non-centring where there is none"),
     ("E0500", "an unknown functional"),
     ("E0501", "a functional of something that is no name"),

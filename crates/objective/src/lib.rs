@@ -10,12 +10,16 @@ mod formula;
 mod groups;
 mod guides;
 mod independent;
+mod influence;
 mod joints;
 mod ledger;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;

@@ -38,7 +38,12 @@ pub fn refine_later(span: Span) -> Diagnostic {
 }
 
 pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
-    later("E0703", &format!("`by {name}` is"), span, "leave it away: counts are sampled by exponential arrival times")
+    later(
+        "E0703",
+        &format!("`by {name}` is"),
+        span,
+        "leave it away: it is taken by itself where a term depends on one Gaussian number for each element",
+    )
 }
 
 pub fn ordered_off_the_line_later(span: Span) -> Diagnostic {
