@@ -1,5 +1,7 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod closed_loops;
+mod degree;
 mod derive;
 mod drawing;
 mod enumeration;
