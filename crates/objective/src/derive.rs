@@ -74,7 +74,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
-    let expectation = Expectation::new(laws, whole);
+    let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
     let enumeration = Enumeration::default();
     let mut d = Deriver {
         g,
