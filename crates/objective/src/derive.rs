@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, Graph, NodeId, Op};
+use fe_graph::{Axis, Binary, Graph, NodeId, Op};
 
 use crate::drawing;
 use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
-use crate::guides::{self, Realised};
-use crate::objective::{Energy, Objective, Term, TermKind, Underivable};
+use crate::guides::{self, Posterior, Realised};
+use crate::objective::{Bound, Energy, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 use crate::score::{Part, Scored};
 
@@ -37,6 +37,14 @@ pub(crate) struct Deriver<'a> {
     pub(crate) sampled: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
+}
+
+/// What functionals are made of, and what of each is sampled, element by element.
+struct Scopes<'b> {
+    terms: &'b [Term],
+    energies: &'b [Energy],
+    of_terms: &'b [Vec<NodeId>],
+    of_energies: &'b [Vec<NodeId>],
 }
 
 /// A term's expectation and how it was had.
@@ -66,7 +74,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
-    let expectation = Expectation::new(laws, whole);
+    let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
     let enumeration = Enumeration::default();
     let mut d = Deriver {
         g,
@@ -112,7 +120,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             sampled.push(std::mem::take(&mut d.sampled));
         }
     }
-    let (value, controls) = d.value(&terms, &energies, &sampled, per_row.1);
+    let (value, controls, bounds) = d.value(&terms, &energies, &sampled, per_row.1);
     let scored =
         terms.iter().map(|t| t.sum).chain(energies.iter().map(|e| e.sum)).any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
@@ -130,6 +138,13 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if up_to_constant {
         notes.push("a Flat prior is not normalised: the free energy is known up to a constant".into());
     }
+    let non_centred: Vec<String> = program
+        .latents
+        .iter()
+        .zip(&d.realised.posteriors)
+        .filter(|(_, p)| matches!(p, Posterior::Gaussian { log_prior: Some(_), .. }))
+        .map(|(l, _)| l.name.clone())
+        .collect();
     let mut parameters = guides::declared(program);
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
@@ -143,6 +158,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         energies,
         spec: program.objective.terms.clone(),
         controls,
+        bounds,
         temperature: temperature.0,
         temperature_schedule: program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
         per_row: per_row.0,
@@ -158,8 +174,15 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         observed,
         predictive,
         up_to_constant,
+        non_centred,
         notes,
     };
+    if objective.log_weight.is_some() && !objective.is_free_energy() {
+        objective.log_weight = None;
+        objective.notes.push(
+            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+        );
+    }
     differentiate(&mut objective, program)?;
     let mut roots = objective.roots();
     prepare::hoist(&mut objective.graph, program, &mut prepared, &mut roots);
@@ -292,16 +315,18 @@ impl Deriver<'_> {
         }
     }
 
-    pub(crate) fn value(
+    /// What is minimised, per row, with its bounds.
+    fn value(
         &mut self,
         terms: &[Term],
         energies: &[Energy],
         sampled: &[Vec<NodeId>],
         per_row: NodeId,
-    ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>) {
+    ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>, Vec<Bound>) {
         let mut controls = vec![];
         let mut scored = vec![];
         let (of_terms, of_energies) = sampled.split_at(terms.len().min(sampled.len()));
+        let scopes = Scopes { terms, energies, of_terms, of_energies };
         let mut value = self.g.constant(0.0);
         for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
             let weight = match weight {
@@ -312,42 +337,82 @@ impl Deriver<'_> {
                     node
                 }
             };
-            let mut parts = vec![];
-            match functional {
-                Functional::Rate(name) => {
-                    for (t, elements) in terms.iter().zip(of_terms).filter(|(t, _)| t.kind == TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local, elements));
-                        }
-                    }
-                }
-                Functional::Distortion(name) => {
-                    for (t, elements) in terms.iter().zip(of_terms).filter(|(t, _)| t.kind != TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local, elements));
-                        }
-                    }
-                }
-                Functional::Energy(name) => {
-                    for (e, elements) in energies.iter().zip(of_energies) {
-                        if name.as_ref().is_none_or(|n| *n == e.name) {
-                            parts.push((e.sum, e.local, elements));
-                        }
-                    }
-                }
+            value = self.weighed(functional, weight, &scopes, per_row, &mut scored, value);
+        }
+        let mut bounds = vec![];
+        for stated in &self.program.objective.bounds {
+            let (multiplier, m) = self.g.input(&format!("multiplier of {}", stated.text), &[]);
+            let (penalty, p) = self.g.input(&format!("penalty of {}", stated.text), &[]);
+            let mut bounded = self.g.constant(0.0);
+            let mut own = vec![];
+            for (weight, functional) in &stated.terms {
+                let weight = self.g.constant(*weight);
+                bounded = self.weighed(functional, weight, &scopes, per_row, &mut own, bounded);
             }
-            for (sum, local, elements) in parts {
-                let part = self.per_row(sum, local, per_row);
-                let part = self.g.mul(weight, part);
-                value = self.g.add(value, part);
-                let one = self.g.constant(1.0);
-                let share = self.per_row(one, local, per_row);
-                let factor = self.g.mul(weight, share);
-                scored.extend(elements.iter().map(|&elements| Part { elements, factor }));
+            let excess = self.g.shift(bounded, -stated.limit);
+            let (price, slope) = self.augmented(excess, m, p);
+            value = self.g.add(value, price);
+            for part in own {
+                scored.push(Part { factor: self.g.mul(slope, part.factor), ..part });
             }
+            bounds.push(Bound { stated: stated.clone(), value: bounded, multiplier, penalty });
         }
         let scores = self.scores(&scored);
-        (self.g.add(value, scores), controls)
+        (self.g.add(value, scores), controls, bounds)
+    }
+
+    /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0; and its slope in g
+    /// (Nocedal and Wright 2006, section 17.4).
+    fn augmented(&mut self, excess: NodeId, multiplier: NodeId, penalty: NodeId) -> (NodeId, NodeId) {
+        let zero = self.g.constant(0.0);
+        let least = self.g.constant(1e-30);
+        let step = self.g.mul(penalty, excess);
+        let raised = self.g.add(multiplier, step);
+        let raised = self.g.relu(raised);
+        let (squared, before) = (self.g.square(raised), self.g.square(multiplier));
+        let gained = self.g.sub(squared, before);
+        let twice = self.g.scale(penalty, 2.0);
+        let twice = self.g.binary(Binary::Max, twice, least);
+        let bent = self.g.div(gained, twice);
+        let straight = self.g.mul(multiplier, excess);
+        let penalised = self.g.less(zero, penalty);
+        let slope = self.g.select(penalised, raised, multiplier);
+        (self.g.select(penalised, bent, straight), self.g.stop(slope))
+    }
+
+    /// A functional per row, weighed and added to a total; what of it is sampled goes to the scores.
+    fn weighed(
+        &mut self,
+        of: &Functional,
+        weight: NodeId,
+        scopes: &Scopes,
+        per_row: NodeId,
+        scored: &mut Vec<Part>,
+        mut total: NodeId,
+    ) -> NodeId {
+        let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
+        let parts: Vec<(NodeId, bool, &[NodeId])> = match of {
+            Functional::Energy(name) => {
+                let own = scopes.energies.iter().zip(scopes.of_energies).filter(|(e, _)| named(name, &e.name));
+                own.map(|(e, elements)| (e.sum, e.local, elements.as_slice())).collect()
+            }
+            Functional::Rate(name) | Functional::Distortion(name) => {
+                let rate = matches!(of, Functional::Rate(_));
+                let own = scopes.terms.iter().zip(scopes.of_terms);
+                let own = own.filter(|(t, _)| (t.kind == TermKind::Rate) == rate && named(name, &t.name));
+                own.map(|(t, elements)| (t.sum, t.local, elements.as_slice())).collect()
+            }
+        };
+        for (sum, local, elements) in parts {
+            let part = self.per_row(sum, local, per_row);
+            let part = self.g.mul(weight, part);
+            total = self.g.add(total, part);
+            let one = self.g.constant(1.0);
+            let share = self.per_row(one, local, per_row);
+            let factor = self.g.mul(weight, share);
+            scored.extend(elements.iter().map(|&elements| Part { elements, factor }));
+        }
+        total
     }
 }
 
@@ -358,6 +423,7 @@ impl Objective {
         roots.extend(&self.gradient);
         roots.extend(self.terms.iter().map(|t| t.sum));
         roots.extend(self.energies.iter().map(|e| e.sum));
+        roots.extend(self.bounds.iter().map(|b| b.value));
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
@@ -387,6 +453,7 @@ impl Objective {
         self.gradient.iter_mut().for_each(&mut put);
         self.terms.iter_mut().for_each(|t| put(&mut t.sum));
         self.energies.iter_mut().for_each(|e| put(&mut e.sum));
+        self.bounds.iter_mut().for_each(|b| put(&mut b.value));
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);

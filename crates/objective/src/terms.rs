@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, Origin, axis};
+use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
@@ -76,7 +76,7 @@ impl Deriver<'_> {
             Posterior::Family(q) => {
                 let q = self.after_distribution(q);
                 let qn = q.family.name();
-                let registered = if self.kl_is_valid(latent, &prior) { q.kl(&mut self.g, &prior) } else { None };
+                let registered = if self.kl_is_valid(k, latent) { q.kl(&mut self.g, &prior) } else { None };
                 if let Some(kl) = registered {
                     let e = self.expect_sum(kl, &axes, latent.span)?;
                     term.sum = e.node;
@@ -113,13 +113,18 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Gaussian { log_jacobian, log_scale, .. } => {
-                // On the unconstrained scale a vector may have fewer elements.
-                let density = self.prior_density(k, &prior, latent)?;
-                let density = self.g.broadcast(density, &axes);
-                let density = self.g.sum_all_but(density, &[]);
-                let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
-                let target = self.g.add(density, log_jacobian);
+            Posterior::Gaussian { log_jacobian, log_scale, log_prior, .. } => {
+                let target = match log_prior {
+                    Some(density) => self.g.sum_all_but(*density, &[]),
+                    None => {
+                        // On the unconstrained scale a vector may have fewer elements.
+                        let density = self.prior_density(k, &prior, latent)?;
+                        let density = self.g.broadcast(density, &axes);
+                        let density = self.g.sum_all_but(density, &[]);
+                        let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
+                        self.g.add(density, log_jacobian)
+                    }
+                };
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
                 let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
@@ -131,17 +136,17 @@ impl Deriver<'_> {
                     term.estimator = "pathwise, entropy exact";
                     term.reason = e.reason;
                 }
-                term.formula = formula::gaussian_rate(latent);
+                term.formula = formula::gaussian_rate(latent, log_prior.is_some());
             }
         }
         self.note_bias(&mut term);
         Ok(term)
     }
 
-    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide.
-    pub(crate) fn kl_is_valid(&self, latent: &Latent, prior: &Distribution) -> bool {
-        let own = HashSet::from([latent.node]);
-        let mut affected: HashSet<NodeId> = own.clone();
+    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide. Along a
+    /// loop that latents are drawn in together, what was drawn before descends from none of what comes after.
+    pub(crate) fn kl_is_valid(&self, k: usize, latent: &Latent) -> bool {
+        let mut affected = HashSet::from([latent.node]);
         loop {
             let before = affected.len();
             for (l, posterior) in self.program.latents.iter().zip(&self.realised.posteriors) {
@@ -157,7 +162,17 @@ impl Deriver<'_> {
         }
         affected.remove(&latent.node);
         affected.extend(self.enumerated_nodes());
-        !prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
+        if let Some(together) = self.realised.loops.iter().find(|l| l.members.contains(&k)) {
+            for &j in &together.members {
+                let Some(other) = self.program.latents.get(j) else { continue };
+                let drawn_before = Reach::UpTo(if j < k { 0 } else { -1 });
+                if latent.prior.args.iter().any(|&a| self.g.reach(a, other.node, together.axis) > drawn_before) {
+                    return false;
+                }
+                affected.remove(&other.node);
+            }
+        }
+        !latent.prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
     }
 
     /// log p(z) of a latent at its value, expected over the finite latents it depends on.
