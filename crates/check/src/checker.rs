@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fe_graph::{Axis, AxisId, Graph, Origin};
+use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Origin};
 use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
@@ -56,7 +56,9 @@ pub(crate) struct Checker<'a> {
     pub batch: Option<Span>,
     pub diagnostics: Vec<Diagnostic>,
     pub origins: Vec<Span>,
-    /// Names already reported as unknown.
+    /// Latents of loops whose values were there before their priors.
+    pub announced: HashMap<&'a str, (InputId, NodeId)>,
+    /// Names already reported.
     pub unknown: HashSet<String>,
     /// Whether the declaration at hand has axes that were not understood.
     pub axes_unknown: bool,
@@ -101,6 +103,7 @@ impl<'a> Checker<'a> {
             batch: None,
             diagnostics: vec![],
             origins: vec![whole],
+            announced: HashMap::new(),
             unknown: HashSet::new(),
             axes_unknown: false,
             calls: vec![],
@@ -165,6 +168,7 @@ impl<'a> Checker<'a> {
         }
         for (name, start, on) in std::mem::take(&mut self.scope.not_forward) {
             ambiguous.insert(name.clone());
+            self.unknown.insert(name.clone());
             self.report(messages::start_of_backward(&name, start, on));
         }
         self.overrides_known();
@@ -181,6 +185,7 @@ impl<'a> Checker<'a> {
         let groups = self.scope.recurrences();
         for name in sorted {
             let group = groups.iter().find(|g| g.contains(&name));
+            self.announce(group.map_or(&[name], Vec::as_slice));
             match (group, self.scope.get(name).and_then(|e| e.around)) {
                 (Some(_), _) if self.values.contains_key(name) => {}
                 (Some(group), Some(around)) => self.recurrence(group, around),
@@ -203,7 +208,9 @@ impl<'a> Checker<'a> {
         let Some(entry) = self.scope.get(name) else { return };
         let before = self.enter(entry.statement.span);
         if entry.around.is_none() && target_of(entry.statement).is_some_and(is_start) {
-            self.report(messages::start_alone(name, entry.span));
+            if !self.unknown.contains(name) {
+                self.report(messages::start_alone(name, entry.span));
+            }
             self.leave(before);
             self.values.insert(name, Value::poison(entry.span));
             return;

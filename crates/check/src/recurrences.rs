@@ -41,14 +41,12 @@ impl<'a> Checker<'a> {
                 members.push((name, d));
             }
         }
-        self.within(around.into(), |c| {
+        let done = self.within(around.into(), |c| {
             let all: Option<Vec<Member>> = members.into_iter().map(|(name, d)| c.member(name, d)).collect();
             all.and_then(|all| c.recurrence_within(all))
         });
-        for &name in names {
-            if self.lets.iter().all(|l| l.name != name)
-                && self.values.get(name).is_none_or(|v| v.level == Level::Random)
-            {
+        if done.flatten().is_none() {
+            for &name in names {
                 self.values.insert(name, Value::poison(Span::default()));
             }
         }
@@ -155,9 +153,6 @@ impl<'a> Checker<'a> {
                 let at = self.graph.origin_of(node);
                 let place = self.origins.get(at.0 as usize).copied().unwrap_or_default();
                 self.report(messages::mixes_positions(place, &variable));
-                for (name, _) in values {
-                    self.values.insert(name, Value::poison(Span::default()));
-                }
                 return None;
             }
         };
@@ -183,7 +178,12 @@ fn reads_earlier(e: &Expr, name: &str, variable: &str) -> bool {
 }
 
 /// Names that an expression reads, but for those it reads at earlier positions; `past` says which offsets of a name are.
-fn present_reads<'a>(e: &'a Expr, variable: &str, past: &dyn Fn(&str, i64) -> bool, reads: &mut Vec<&'a str>) {
+pub(crate) fn present_reads<'a>(
+    e: &'a Expr,
+    variable: &str,
+    past: &dyn Fn(&str, i64) -> bool,
+    reads: &mut Vec<&'a str>,
+) {
     if let ExprKind::Index { value, indices } = e.kind.as_ref() {
         let name = match bare(value).kind.as_ref() {
             ExprKind::Name(name) => name.as_str(),

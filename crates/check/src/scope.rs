@@ -6,6 +6,7 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Ast, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
 
 use crate::chains::offset_of;
+use crate::recurrences::present_reads;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,7 @@ impl<'a> Scope<'a> {
             // A latent's value is there before its prior is known, which may read its past.
             let known = reads.filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)).filter(|n| !own(n));
             let mut known: BTreeSet<&'a str> = known.collect();
+            self.without_earlier(*entry, &mut known);
             if let Some(StatementKind::For { axis, from, .. }) = entry.around.map(|s| &s.kind) {
                 let mut reads = vec![(axis.name.value.as_str(), axis.name.span)];
                 from.iter().for_each(|e| expression_reads(e, &mut reads));
@@ -255,6 +257,40 @@ impl<'a> Scope<'a> {
         let inside: BTreeSet<&str> = cycles.iter().flatten().copied().collect();
         sorted.extend(left.into_iter().filter(|n| !inside.contains(n)));
         (sorted, cycles)
+    }
+
+    /// Takes out the latents of the same loop that a declaration reads at earlier positions alone, and puts in what their own
+    /// axes and types need.
+    fn without_earlier(&self, entry: Entry<'a>, known: &mut BTreeSet<&'a str>) {
+        let Some(around) = entry.around else { return };
+        let Some(variable) = loop_variable(around) else { return };
+        let body = match &entry.statement.kind {
+            StatementKind::Let(d) => &d.value,
+            StatementKind::Latent { prior, .. } => prior,
+            _ => return,
+        };
+        let ahead =
+            |name: &str| self.get(name).and_then(|e| target_of(e.statement)).is_some_and(|t| is_forward(t, variable));
+        let mut present = vec![];
+        present_reads(body, variable, &|name, offset| offset < i64::from(ahead(name)), &mut present);
+        let earlier: Vec<&'a str> = known
+            .iter()
+            .copied()
+            .filter(|&n| !present.contains(&n))
+            .filter(|n| {
+                self.get(n).is_some_and(|e| e.kind == Kind::Latent && e.around.is_some_and(|s| std::ptr::eq(s, around)))
+            })
+            .collect();
+        for name in earlier {
+            known.remove(name);
+            if let Some(StatementKind::Latent { target, ty, .. }) = self.get(name).map(|e| &e.statement.kind) {
+                let mut reads = vec![];
+                target_reads(target, &mut reads);
+                ty.iter().flat_map(|t| &t.arguments).for_each(|a| expression_reads(a, &mut reads));
+                let reads = reads.iter().filter(|r| r.0 != variable);
+                known.extend(reads.filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)));
+            }
+        }
     }
 
     /// `let`s of one loop that read one another, each list all that do.
