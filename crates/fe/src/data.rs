@@ -181,6 +181,7 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         let support = if support == Support::Bool { Support::Unit } else { support };
         Some((support, format!("the support of {}", o.distribution.family.name())))
     });
+    let last = extents.last().copied().unwrap_or(1);
     for (support, whose) in by_type.into_iter().chain(by_likelihood) {
         if let Some(k) = values.iter().position(|&v| !(support.contains_value(v) || data.optional && v.is_nan())) {
             let value = values.get(k).copied().unwrap_or(f64::NAN);
@@ -195,6 +196,17 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
             return Some(
                 Diagnostic::error("D0031", message, call.span, format!("read from {}", described(call))).help(help),
             );
+        }
+        // Each element may be one, and the vector or matrix they make is none.
+        if support.rank() > 0
+            && let Some(k) = support.first_outside(values, last)
+        {
+            let start = k * last.saturating_pow(support.rank() as u32);
+            let place = place(program, data, start, extents);
+            let message = format!("what `{}` holds from {place} on is not one of {}", data.name, support.describe());
+            let read = format!("read from {}", described(call));
+            let help = "correct the file, or declare another type or likelihood";
+            return Some(Diagnostic::error("D0031", message, call.span, read).help(help));
         }
     }
     None

@@ -90,11 +90,22 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
                 (m.name.clone(), meter)
             })
             .collect(),
-        constraints: vec![],
+        constraints: objective.bounds.iter().zip(&fit.bounds).map(|(b, reached)| constraint(b, reached)).collect(),
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
+    }
+}
+
+fn constraint(bound: &fe_objective::Bound, reached: &fe_train::Bounded) -> report::Constraint {
+    let stated = &bound.stated;
+    report::Constraint {
+        expr: stated.text.clone(),
+        value: reached.value / stated.scale,
+        unit: stated.unit.clone(),
+        multiplier: reached.multiplier * stated.scale,
+        met: reached.met,
     }
 }
 

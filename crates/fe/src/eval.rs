@@ -24,8 +24,7 @@ pub fn eval(run: &Finished, args: &EvalArgs) -> Result<(), Failure> {
     options.data.extend(args.data.iter().cloned());
     // Understood as the fit was: with the data it had, whose sizes decided on guides and estimators.
     let Loaded { mut program, sources, .. } = program::load_with(&run.text, &options, &headers)?;
-    let mut objective = fe_objective::derive(&program, &run.text.source)
-        .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+    let mut objective = run.derive(&mut program)?;
     let row = evaluable(&program, &objective)?;
     let rows = new_rows(&program, row, &sources, &headers, &given)?;
     let row = Row { rows, ..row };

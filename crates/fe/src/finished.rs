@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fe_check::Header;
+use fe_check::{Header, Program};
 use fe_data::Statistic;
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Parameter};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::ProgramArgs;
 use crate::data::{Arrays, Remembered};
 use crate::failure::Failure;
-use crate::program::Text;
+use crate::program::{self, Text};
 
 /// What a run directory says of its fit.
 pub struct Finished {
@@ -79,6 +79,14 @@ impl Finished {
             parameters: bytes("params.safetensors")?,
             about,
         })
+    }
+
+    /// The objective that was fitted; it changes what the program says of latents that were fitted as written.
+    pub fn derive(&self, program: &mut Program) -> Result<Objective, Failure> {
+        let centred = self.about.get("centred").and_then(Value::as_array).into_iter().flatten();
+        let centred: Vec<String> = centred.filter_map(|v| v.as_str().map(str::to_owned)).collect();
+        program::centre(program, &centred);
+        fe_objective::derive(program, &self.text.source).map_err(|e| Failure::Program(vec![program::underivable(e)]))
     }
 
     /// The headers of the data that were read from files, and how many rows were trained on.

@@ -201,3 +201,22 @@ pub fn underivable(e: fe_objective::Underivable) -> Diagnostic {
     let span = if e.span == Span::default() { Span::new(0, 0) } else { e.span };
     Diagnostic::error("E0800", e.message, span, "this").help(e.help)
 }
+
+/// Has some latents fitted as they are written, and never as location + scale · u.
+pub fn centre(program: &mut Program, names: &[String]) {
+    for latent in program.latents.iter_mut().filter(|l| names.contains(&l.name)) {
+        latent.centred = true;
+    }
+}
+
+/// Which of two fits was kept, that with latents as location + scale · u or as written, by what was minimised.
+pub fn choice(names: &[String], non_centred: f64, centred: f64) -> String {
+    let names = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let (kept, low, high) = match centred < non_centred {
+        true => ("as written", centred, non_centred),
+        false => ("as location + scale · u", non_centred, centred),
+    };
+    format!(
+        "{names}: fitted both as written and as location + scale · u; kept {kept}, {low:.4} against {high:.4} a row"
+    )
+}

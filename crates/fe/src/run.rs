@@ -39,7 +39,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let parameters: usize = objective
         .parameters
         .iter()
-        .map(|p| p.axes.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
+        .map(|p| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
         .sum();
     let precision = match args.precision {
         Some(p) => p,
@@ -53,7 +53,8 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let executor = executor::open(args.executor, precision, &args.device)?;
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
     let tensors = std::mem::take(&mut arrays.tensors);
-    let problem = Problem::new(&objective, executor.as_ref(), tensors, split, seed).map_err(internal)?;
+    let bind = |objective| Problem::new(objective, executor.as_ref(), tensors.clone(), split.clone(), seed);
+    let problem = bind(&objective).map_err(internal)?;
 
     let bound = started.elapsed();
     let mut display = progress::Progress::new(args.quiet);
@@ -61,18 +62,51 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     display.finish();
     let fit = result.map_err(|e| failed(e, &program, &objective))?;
 
+    // As location + scale · u or as written: a small fit is made both ways, and the lower of the two is kept.
+    let mut notes = std::mem::take(&mut arrays.notes);
+    let non_centred = objective.non_centred.clone();
+    let small = fe_train::uses_lbfgs(&objective, &program.train, rows) && !fit.interrupted;
+    let other = match small && !non_centred.is_empty() {
+        true => {
+            program::centre(&mut program, &non_centred);
+            Some(
+                fe_objective::derive(&program, &text.source)
+                    .map_err(|e| Failure::Program(vec![program::underivable(e)]))?,
+            )
+        }
+        false => None,
+    };
+    let mut centred = vec![];
+    let (mut kept, mut problem) = (fit, problem);
+    if let Some(other) = &other {
+        let as_written = bind(other).map_err(internal)?;
+        let mut display = progress::Progress::new(args.quiet);
+        let result = fe_train::fit(&as_written, &program.train, &mut display);
+        display.finish();
+        // Where it cannot be fitted as written there is nothing to choose.
+        if let Ok(fit) = result {
+            let (first, second) = (kept.figures.objective, fit.figures.objective);
+            let written = second < first;
+            notes.push(program::choice(&non_centred, first, second));
+            if written {
+                (kept, problem, centred) = (fit, as_written, non_centred);
+            }
+        }
+    }
+    let (fit, objective) = (kept, problem.objective);
+
     let setting = document::Setting {
         seed,
         executor: executor.name(),
         threads: rayon::current_num_threads(),
-        notes: std::mem::take(&mut arrays.notes),
+        notes,
         draws: fit.fixed_draws,
     };
     // Reading apart, the time to the first step that is known to be made.
     let before = derived + (bound - read);
     let first_step = fit.trace.iter().find(|p| p.step > 0).map(|p| before.as_secs_f64() + p.seconds);
     let executor_name = setting.executor.clone();
-    let document = document::document(&program, &objective, &fit, setting);
+    let document = document::document(&program, objective, &fit, setting);
     let run_json = json!({
         "fe_version": env!("CARGO_PKG_VERSION"),
         "program": text.file,
@@ -80,6 +114,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         "executor": executor_name,
         "threads": rayon::current_num_threads(),
         "method": fit.method,
+        "centred": centred,
         "options": {
             "data": args.program.data, "set": args.program.set, "steps": args.steps, "epochs": args.epochs,
             "precision": format!("{precision:?}").to_lowercase(), "device": args.device,

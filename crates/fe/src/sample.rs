@@ -73,9 +73,8 @@ fn prior(args: &SampleArgs) -> Result<(Vec<Group>, PathBuf), Failure> {
 fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let run = Finished::read(folder)?;
     let loaded = program::load(&run.text, &run.options)?;
-    let program = loaded.program;
-    let objective = fe_objective::derive(&program, &run.text.source)
-        .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+    let mut program = loaded.program;
+    let objective = run.derive(&mut program)?;
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, run.seed).map_err(Failure::Usage)?;
     let arrays = data::load(&program, &loaded.sources, &split.0)?;
@@ -91,7 +90,7 @@ fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let drawn = fe_train::posterior_predictive(&problem, &values, &extra, args.count).map_err(undrawn)?;
     if drawn.is_empty() {
         return Err(Failure::Usage(format!(
-            "{}: no likelihood of this program has draws; the states of a chain that are summed out have none yet",
+            "{}: no likelihood of this program has draws: a guide that it depends on has none",
             folder.display()
         )));
     }

@@ -1,5 +1,8 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod centring;
+mod closed_loops;
+mod degree;
 mod derive;
 mod drawing;
 mod enumeration;
@@ -9,18 +12,22 @@ mod formula;
 mod groups;
 mod guides;
 mod independent;
+mod influence;
 mod joints;
 mod ledger;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
-    Underivable,
+    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
+    TermKind, Underivable,
 };

@@ -11,6 +11,7 @@ use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
+use crate::bounds::Multipliers;
 use crate::curvature;
 use crate::draws::normal_draws;
 use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
@@ -188,6 +189,8 @@ pub(crate) fn run(
         setting.draws = fixed_draws(problem, noise_sites(o), count, problem.seed)
             .ok_or_else(|| FitError::Unsuited(format!("{count} draws are too few for this guide; raise `samples`")))?;
     }
+    let mut multipliers = Multipliers::new(o);
+    multipliers.feed(o, &mut setting.extra);
     let mut repeating = Repeating::new(problem)?;
 
     // The start: parameters, then the best of the candidate anchors.
@@ -263,9 +266,10 @@ pub(crate) fn run(
     let options =
         lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
     let (first, mut done) = (values.clone(), 0);
-    let mut minimize = |repeating: &mut Repeating, start: &Values, monitor: &mut dyn Monitor| {
+    let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
         let before = done;
-        repeating.minimize(start, &setting, &options, |now, sums| {
+        let options = lbfgs::Options { iterations: options.iterations.saturating_sub(before as usize), ..options };
+        repeating.minimize(start, setting, &options, |now, sums| {
             done = before + now.iteration as u64;
             let seconds = started.elapsed().as_secs_f64();
             trace.push(trace_point(problem, done, seconds, sums));
@@ -273,7 +277,17 @@ pub(crate) fn run(
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     };
-    let (mut values, mut outcome) = minimize(&mut repeating, &values, monitor)?;
+    let (mut values, mut outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+    // With bounds, one minimum for each set of multipliers.
+    let mut bounded = o.bounds.is_empty();
+    while !bounded && !matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations) {
+        repeating.at(&values, &setting)?;
+        bounded = !multipliers.update(&repeating.bounded());
+        multipliers.feed(o, &mut setting.extra);
+        if !bounded {
+            (values, outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+        }
+    }
     let mut checks = Checks::default();
     if verdict(&outcome, options.tolerance).0 {
         let size = starts::evaluation(problem, count);
@@ -285,7 +299,7 @@ pub(crate) fn run(
         {
             checks.starts = Some(found);
             if let Some(lower) = lower {
-                (values, outcome) = minimize(&mut repeating, &lower, monitor)?;
+                (values, outcome) = minimize(&mut repeating, &lower, &setting, monitor)?;
                 notes.push("another start ended lower than the first, and was kept".into());
             }
         }
@@ -293,8 +307,8 @@ pub(crate) fn run(
         checks.draws = redraws::change_of_draws(&mut repeating, problem, &values, &setting, count, going)?;
         checks.response = response::response(&mut repeating, problem, &values, &setting, size)?;
     }
-    let (converged, test) = verdict(&outcome, options.tolerance);
-    let fitted = finished(values, done, converged, test, interrupted, notes, trace, setting);
+    let (converged, test) = verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance);
+    let fitted = finished(values, done, converged && bounded, test, interrupted, notes, trace, setting);
     Ok(Fitted { checks, ..fitted })
 }
 

@@ -7,6 +7,7 @@ use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
 use fe_objective::Objective;
 
 use crate::batches;
+use crate::bounds::{self, Bounded};
 use crate::deterministic;
 use crate::evaluate::{self, Figures};
 use crate::heldout;
@@ -23,6 +24,9 @@ const SMALL: usize = 20_000;
 
 /// At most this many noise dimensions are held fixed to make a sampled objective repeat.
 const FIXED_DRAWS: usize = 256;
+
+/// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
+pub(crate) const SCORE_SAMPLES: usize = 8;
 
 /// Rows per batch where nothing is said and the data are long.
 const DEFAULT_BATCH: usize = 256;
@@ -138,6 +142,8 @@ pub struct Fit {
     pub trace: Vec<TracePoint>,
     /// Over training rows.
     pub figures: Figures,
+    /// How each bound ended.
+    pub bounds: Vec<Bounded>,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
     /// The posterior table.
@@ -188,7 +194,7 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
 }
 
 fn parameter_count(o: &Objective) -> usize {
-    let size = |p: &fe_objective::Parameter| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
+    let size = |p: &fe_objective::Parameter| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
     o.parameters.iter().map(size).fold(0, usize::saturating_add)
 }
 
@@ -205,7 +211,7 @@ fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.deterministic || noise_dimensions(o) <= FIXED_DRAWS
+    o.deterministic || !o.scored && noise_dimensions(o) <= FIXED_DRAWS
 }
 
 fn noise_dimensions(o: &Objective) -> usize {
@@ -234,7 +240,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
         }
         if !repeats(o) {
             return Err(FitError::Unsuited(
-                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed: use adam".into(),
+                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed, or a score function: use adam".into(),
             ));
         }
         let dimensions = noise_dimensions(o);
@@ -251,6 +257,12 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
     }
     if train.starts.is_some_and(|n| n > 1) {
         return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
+    }
+    let samples = train.samples.unwrap_or(if o.scored { SCORE_SAMPLES } else { 1 });
+    if o.scored && samples < 2 {
+        return Err(FitError::Unsuited(
+            "the score function compares each sample with the others: `samples` has to be 2 or more".into(),
+        ));
     }
     let batch = train.batch.unwrap_or_else(|| {
         if rows > WHOLE {
@@ -280,7 +292,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
             momentum: train.momentum.unwrap_or(0.0),
             batch,
             steps,
-            samples: train.samples.unwrap_or(1),
+            samples,
             clip: train.clip,
         },
         notes,
@@ -313,6 +325,9 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     if !figures.free_energy.is_finite() {
         return Err(locate(problem, &fitted.values, &Setting { samples: 64, progress: 1.0, ..extra }, fitted.steps));
     }
+    let deterministic = matches!(method, Method::Lbfgs { draws: 0, .. });
+    let bounds = bounds::bounded(problem.objective, &figures.bounds, &extra.extra, bounds::tolerance(deterministic));
+    notes.extend(bounds::unmet(problem.objective, &bounds));
     let mut heldout = None;
     if !problem.heldout.is_empty() {
         let mut values = fitted.values.clone();
@@ -330,6 +345,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let mut anchors: Vec<(String, Tensor)> = extra
         .extra
         .iter()
+        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
@@ -342,13 +358,14 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         seconds,
         method: method.describe(problem.objective),
         fixed_draws: if let Method::Lbfgs { draws, .. } = method { draws } else { 0 },
-        converged: fitted.converged,
+        converged: fitted.converged && bounds.iter().all(|b| b.met),
         test: fitted.test,
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
         density: fitted.density,
         figures,
+        bounds,
         heldout,
         posterior,
         draws,

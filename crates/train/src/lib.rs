@@ -1,6 +1,7 @@
 //! Optimizers, schedules, minibatches, convergence, evaluation.
 
 pub mod batches;
+mod bounds;
 pub mod convergence;
 mod curvature;
 mod deterministic;
@@ -23,10 +24,12 @@ mod redraws;
 mod repeating;
 mod response;
 mod sampled;
+mod scales;
 mod starts;
 pub mod statistics;
 mod stochastic;
 
+pub use bounds::Bounded;
 pub use evaluate::{ByRow, Figures, LatentFigure, MeterFigure, TermFigure};
 pub use fit::{Checks, Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
 pub use moments::Change;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_check::{Init, Schedule};
-use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_check::Schedule;
 use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Site, Tensor};
 use fe_objective::{Objective, Parameter, Start};
+
+use crate::scales::Scales;
 
 /// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
 pub type Values = Vec<Vec<f64>>;
@@ -58,6 +59,11 @@ impl Setting {
     /// As figures are reported: temperature 0, schedules at their end.
     pub fn reporting(step: u64, samples: usize) -> Self {
         Self { step, samples, progress: 1.0, ..Self::default() }
+    }
+
+    /// A further input that is a number; NaN where it is not there.
+    pub(crate) fn scalar(&self, input: InputId) -> f64 {
+        self.extra.get(&input).map_or(f64::NAN, |t| t.item())
     }
 }
 
@@ -245,9 +251,9 @@ impl<'a> Problem<'a> {
         feed
     }
 
-    /// The extents of a parameter over its sorted axes.
+    /// The extents of a parameter's input over its sorted axes.
     pub fn shape(&self, parameter: &Parameter) -> Vec<usize> {
-        let axes = fe_graph::axis::sorted(&parameter.axes);
+        let axes = fe_graph::axis::sorted(&parameter.free);
         axes.iter().map(|a| self.objective.graph.extent_of(a.id)).collect()
     }
 
@@ -280,34 +286,25 @@ impl<'a> Problem<'a> {
 
     fn start_of(&self, parameter: &Parameter, attempt: u64) -> Vec<f64> {
         let g = &self.objective.graph;
-        let declared: Vec<usize> = parameter.axes.iter().map(|a| g.extent_of(a.id)).collect();
-        let size = declared.iter().product();
-        let init = match &parameter.start {
-            Start::Constant(v) => return vec![*v; size],
-            Start::Declared(init) => init,
-        };
-        let key =
-            NoiseKey { seed: self.seed, site: Site::named(&format!("start of {}", parameter.name)), step: attempt };
-        // Drawn in the order declared, so that the file of parameters is filled in its own order.
-        let draw = |sample: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
-            (0..size as u64).map(|row| sample(&mut Stream::new(key, Element { row, rest: 0 }))).collect()
-        };
-        let values = match init {
-            Init::Constant(v) => vec![*v; size],
-            Init::Values(v) => v.clone(),
-            Init::Normal { mean, sd } => draw(&|s| mean + sd * s.normal()),
-            Init::Uniform { low, high } => draw(&|s| low + (high - low) * s.uniform()),
-        };
-        let values = values.into_iter().map(|v| parameter.support.unconstrain(v).unwrap_or(v)).collect();
-        to_sorted(g, &parameter.axes, values)
+        match &parameter.start {
+            Start::Constant(v) => vec![*v; parameter.free.iter().map(|a| g.extent_of(a.id)).product()],
+            Start::Declared(init) => scales(parameter).start(g, init, &parameter.name, self.seed, attempt),
+        }
     }
 
     /// A parameter on the program's scale, in its declared order: what is saved.
     pub fn declared_value(&self, parameter: &Parameter, value: &[f64]) -> Tensor {
-        let g = &self.objective.graph;
-        let values = value.iter().map(|&u| parameter.support.constrain_value(u).unwrap_or(u)).collect();
-        from_sorted(g, &parameter.axes, values)
+        scales(parameter).constrain(&self.objective.graph, value)
     }
+
+    /// The unconstrained values of a parameter saved on the program's scale, in its declared order.
+    pub fn unconstrained_value(&self, parameter: &Parameter, saved: &[f64]) -> Vec<f64> {
+        scales(parameter).unconstrain(&self.objective.graph, saved)
+    }
+}
+
+fn scales(parameter: &Parameter) -> Scales<'_> {
+    Scales { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
 }
 
 fn take_rows(tensor: &Tensor, rows: &[u64]) -> Tensor {

@@ -11,7 +11,7 @@ use crate::problem::{Problem, Setting, Values};
 pub(crate) struct Repeating<'a> {
     problem: &'a Problem<'a>,
     compiled: Box<dyn Compiled>,
-    /// The sums of terms and energies at the last point that was run.
+    /// The sums of terms and energies, and what is bounded, at the last point that was run.
     pub sums: Vec<Tensor>,
 }
 
@@ -26,6 +26,7 @@ impl<'a> Repeating<'a> {
         outputs.extend(&o.gradient);
         outputs.extend(o.terms.iter().map(|t| t.sum));
         outputs.extend(o.energies.iter().map(|e| e.sum));
+        outputs.extend(o.bounds.iter().map(|b| b.value));
         Ok(Self { problem, compiled: problem.compile(&outputs)?, sums: vec![] })
     }
 
@@ -41,6 +42,12 @@ impl<'a> Repeating<'a> {
         let gradient = gradients.flat_map(|(p, t)| self.problem.whole_gradient(p, t)).collect();
         self.sums = results.into_iter().skip(1 + parameters.len()).collect();
         Ok((value, gradient))
+    }
+
+    /// What is bounded, at the last point that was run.
+    pub fn bounded(&self) -> Vec<f64> {
+        let o = self.problem.objective;
+        self.sums.iter().skip(o.terms.len() + o.energies.len()).map(Tensor::item).collect()
     }
 
     /// The objective alone.
