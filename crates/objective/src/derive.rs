@@ -180,7 +180,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if objective.log_weight.is_some() && !objective.is_free_energy() {
         objective.log_weight = None;
         objective.notes.push(
-            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+            "what is minimised is not the free energy alone, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
         );
     }
     differentiate(&mut objective, program)?;

@@ -313,7 +313,7 @@ pub(crate) fn run(
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.
-fn verdict(outcome: &Outcome, tolerance: f64) -> (bool, String) {
+pub(crate) fn verdict(outcome: &Outcome, tolerance: f64) -> (bool, String) {
     let limit = tolerance * outcome.value.abs().max(1.0);
     let norm = outcome.gradient_norm;
     let after = format!("after {} iterations", outcome.iterations);
