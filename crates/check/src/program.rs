@@ -283,10 +283,29 @@ pub enum Functional {
 pub struct ObjectiveSpec {
     /// The sum.
     pub terms: Vec<(Schedule, Functional)>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// As written, or `distortion + rate`.
     pub text: String,
     /// The statement, when there is one.
     pub span: Option<Span>,
+}
+
+/// A bound of the objective: `rate <= 20 bits`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// What is bounded, as weights of functionals, per row.
+    pub terms: Vec<(f64, Functional)>,
+    /// The most that it may be: nats, or spikes.
+    pub limit: f64,
+    /// Its unit as written.
+    pub unit: String,
+    /// Nats in one of that unit; 1 for spikes.
+    pub scale: f64,
+    /// As written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Default for ObjectiveSpec {
@@ -296,6 +315,7 @@ impl Default for ObjectiveSpec {
                 (Schedule::Constant(1.0), Functional::Distortion(None)),
                 (Schedule::Constant(1.0), Functional::Rate(None)),
             ],
+            bounds: vec![],
             text: "distortion + rate".into(),
             span: None,
         }
@@ -332,6 +352,8 @@ pub struct TrainSpec {
     pub steps: Option<usize>,
     /// Monte Carlo samples per step.
     pub samples: Option<usize>,
+    /// Starts that are compared.
+    pub starts: Option<usize>,
     /// The seed.
     pub seed: Option<u64>,
     /// Fraction of rows held out.

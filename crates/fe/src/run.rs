@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::{PrecisionArg, RunArgs};
 use crate::failure::Failure;
 use crate::program::{self, Text};
-use crate::{data, directory, document, executor, output, progress, render};
+use crate::{data, directory, document, executor, finished, output, progress, render};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -34,7 +34,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
     let derived = started.elapsed();
-    let arrays = data::load(&program, &loaded.sources, &split.0)?;
+    let mut arrays = data::load(&program, &loaded.sources, &split.0)?;
     let read = started.elapsed();
     let parameters: usize = objective
         .parameters
@@ -52,7 +52,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     directory::create(&folder)?;
     let executor = executor::open(args.executor, precision, &args.device)?;
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
-    let tensors = arrays.tensors;
+    let tensors = std::mem::take(&mut arrays.tensors);
     let bind = |objective| Problem::new(objective, executor.as_ref(), tensors.clone(), split.clone(), seed);
     let problem = bind(&objective).map_err(internal)?;
 
@@ -63,7 +63,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let fit = result.map_err(|e| failed(e, &program, &objective))?;
 
     // As location + scale · u or as written: a small fit is made both ways, and the lower of the two is kept.
-    let mut notes = arrays.notes;
+    let mut notes = std::mem::take(&mut arrays.notes);
     let non_centred = objective.non_centred.clone();
     let small = fe_train::uses_lbfgs(&objective, &program.train, rows) && !fit.interrupted;
     let other = match small && !non_centred.is_empty() {
@@ -95,7 +95,13 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     }
     let (fit, objective) = (kept, problem.objective);
 
-    let setting = document::Setting { seed, executor: executor.name(), threads: rayon::current_num_threads(), notes };
+    let setting = document::Setting {
+        seed,
+        executor: executor.name(),
+        threads: rayon::current_num_threads(),
+        notes,
+        draws: fit.fixed_draws,
+    };
     // Reading apart, the time to the first step that is known to be made.
     let before = derived + (bound - read);
     let first_step = fit.trace.iter().find(|p| p.step > 0).map(|p| before.as_secs_f64() + p.seconds);
@@ -116,10 +122,18 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         "seconds": {
             "data": (read - derived).as_secs_f64(), "data_cached": arrays.cached, "first_step_without_data": first_step,
         },
-        "data": arrays.hashes.iter().map(|(n, h)| json!({ "name": n, "sha256": h })).collect::<Vec<_>>(),
+        "rows": fit.figures.rows,
+        "data": finished::about_data(&arrays, &loaded.headers),
         "levels": arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l })).collect::<Vec<_>>(),
     });
-    let run = directory::Run { source: &text.source, run_json, fit: &fit, document: &document, problem: &problem };
+    let run = directory::Run {
+        source: &text.source,
+        run_json,
+        fit: &fit,
+        document: &document,
+        problem: &problem,
+        statistics: &arrays.statistics,
+    };
     directory::write(&folder, &run)?;
     if args.json {
         output::out(&fe_report::json(&document))?;
@@ -131,8 +145,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::Unconverged(format!("not converged: {}", fit.test)));
     }
     if args.strict && !document.verdict.trusted {
-        let khat = document.verdict.khat.unwrap_or(f64::NAN);
-        return Err(Failure::Unconverged(format!("the guide misses part of the posterior: k̂ = {khat:.2} > 0.7")));
+        return Err(Failure::Unconverged(document.verdict.faults().join("; ")));
     }
     Ok(())
 }
@@ -154,7 +167,7 @@ fn overridden(mut train: TrainSpec, args: &RunArgs) -> TrainSpec {
 }
 
 /// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
-fn width() -> usize {
+pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
     columns
         .or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w)))
@@ -162,7 +175,8 @@ fn width() -> usize {
         .clamp(60, 200)
 }
 
-fn failed(e: FitError, program: &Program, objective: &Objective) -> Failure {
+/// Why a fit failed, at its place in the program.
+pub fn failed(e: FitError, program: &Program, objective: &Objective) -> Failure {
     match e {
         FitError::Execution(fe_graph::ExecutionError::Index { origin, value, extent }) => {
             let message = format!("an index is {value}, outside the {extent} places of its axis");

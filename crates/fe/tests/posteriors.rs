@@ -121,6 +121,10 @@ fn independent_components() {
         for (seed, fit) in fits(&source).iter().enumerate() {
             let (mean, sd) = worst(&fit["posterior"], case, |s| s.alone.unwrap());
             assert!(mean <= 0.05 && sd <= 0.05, "{}, seed {seed}: mean off by {mean} sd, sd by {sd}", case.name);
+            // What linear response says is left out is what the reference has more.
+            let factor = fit["verdict"]["mean_field"]["factor"].as_f64().unwrap();
+            let known = case.scalars.iter().map(|s| s.sd / s.alone.unwrap()).fold(0.0, f64::max);
+            assert!((factor / known - 1.0).abs() <= 0.05, "{}, seed {seed}: {factor} and not {known}", case.name);
         }
     }
 }

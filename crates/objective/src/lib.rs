@@ -9,6 +9,7 @@ mod explain;
 mod formula;
 mod groups;
 mod guides;
+mod independent;
 mod joints;
 mod ledger;
 mod objective;
@@ -19,7 +20,8 @@ mod terms;
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
+pub use independent::Independent;
 pub use objective::{
-    Block, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
-    Underivable,
+    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
+    TermKind, Underivable,
 };

@@ -24,6 +24,8 @@ pub struct Objective {
     pub spec: Vec<(Schedule, Functional)>,
     /// Scalars that change in the course of the fit.
     pub controls: Vec<(InputId, Schedule)>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// The temperature of relaxed counts; 0 whenever figures are reported.
     pub temperature: InputId,
     /// How the temperature goes in training.
@@ -149,6 +151,19 @@ pub struct Energy {
     pub sum: NodeId,
     /// Whether it is a sum over rows.
     pub local: bool,
+}
+
+/// A bound on functionals, priced in the objective by a multiplier that the fit finds.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// As the program states it.
+    pub stated: fe_check::Bound,
+    /// What is bounded, per row: nats, or spikes.
+    pub value: NodeId,
+    /// Input: the multiplier μ, nats for each unit of `value`.
+    pub multiplier: InputId,
+    /// Input: the weight ρ of the squared excess; 0 leaves the plain price μ (value − limit).
+    pub penalty: InputId,
 }
 
 /// A Gaussian over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I). C, from the curvature

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::problem::{Problem, Setting, Values};
 use crate::sampled::Drawn;
-use crate::starts::Scales;
+use crate::scales::Scales;
 
 /// Tries before a draw inside a restriction is given up.
 const TRIES: usize = 100_000;

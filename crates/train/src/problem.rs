@@ -7,7 +7,7 @@ use fe_check::Schedule;
 use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Site, Tensor};
 use fe_objective::{Objective, Parameter, Start};
 
-use crate::starts::Scales;
+use crate::scales::Scales;
 
 /// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
 pub type Values = Vec<Vec<f64>>;
@@ -24,8 +24,18 @@ pub struct Problem<'a> {
     pub heldout: Arc<Vec<u64>>,
     /// The seed of every draw.
     pub seed: u64,
+    /// How many rows an earlier fit was trained on, of which none are here.
+    trained: Option<usize>,
     data: HashMap<InputId, Arc<Tensor>>,
     training_data: HashMap<InputId, Arc<Tensor>>,
+}
+
+/// What is kept of a finished fit for rows that it has not seen.
+pub struct Kept {
+    /// How many rows it was trained on.
+    pub trained: usize,
+    /// Statistics of those rows, by name; see [`Problem::statistics`].
+    pub statistics: HashMap<String, Tensor>,
 }
 
 /// What a run needs besides parameters and data.
@@ -50,6 +60,11 @@ impl Setting {
     pub fn reporting(step: u64, samples: usize) -> Self {
         Self { step, samples, progress: 1.0, ..Self::default() }
     }
+
+    /// A further input that is a number; NaN where it is not there.
+    pub(crate) fn scalar(&self, input: InputId) -> f64 {
+        self.extra.get(&input).map_or(f64::NAN, |t| t.item())
+    }
 }
 
 impl<'a> Problem<'a> {
@@ -61,8 +76,34 @@ impl<'a> Problem<'a> {
         objective: &'a Objective,
         executor: &'a dyn Executor,
         data: HashMap<InputId, Arc<Tensor>>,
+        split: (Vec<u64>, Vec<u64>),
+        seed: u64,
+    ) -> Result<Self, ExecutionError> {
+        Self::bound(objective, executor, data, split, seed, None)
+    }
+
+    /// Binds rows that a finished fit has not seen, all of them held out; statistics are those of its own rows.
+    ///
+    /// # Errors
+    /// When a value of data alone cannot be computed.
+    pub fn of_new_rows(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
+        kept: &Kept,
+        seed: u64,
+    ) -> Result<Self, ExecutionError> {
+        let rows = objective.row.map_or(0, |r| r.rows) as u64;
+        Self::bound(objective, executor, data, (vec![], (0..rows).collect()), seed, Some(kept))
+    }
+
+    fn bound(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
         (train, heldout): (Vec<u64>, Vec<u64>),
         seed: u64,
+        kept: Option<&Kept>,
     ) -> Result<Self, ExecutionError> {
         let mut problem = Self {
             objective,
@@ -70,12 +111,20 @@ impl<'a> Problem<'a> {
             train: Arc::new(train),
             heldout: Arc::new(heldout),
             seed,
+            trained: kept.map(|k| k.trained),
             data,
             training_data: HashMap::new(),
         };
         problem.select_training_rows();
         // Statistics see the training rows, everything else all rows; each may read the ones before it.
         for prepared in &objective.prepared {
+            let known =
+                kept.filter(|_| prepared.statistic).and_then(|k| k.statistics.get(problem.name_of(prepared.input)));
+            if let Some(value) = known {
+                problem.data.insert(prepared.input, Arc::new(value.clone()));
+                problem.select_training_rows();
+                continue;
+            }
             let mut compiled = executor.compile(&objective.graph, &[prepared.node])?;
             let feed = if prepared.statistic {
                 problem.feed(&[], &problem.train.clone(), &Setting::default())
@@ -88,6 +137,19 @@ impl<'a> Problem<'a> {
             }
         }
         Ok(problem)
+    }
+
+    fn name_of(&self, input: InputId) -> &str {
+        self.objective.graph.input_info(input).map_or("", |i| i.name.as_str())
+    }
+
+    /// The statistics of the training rows that the program takes, by name, each over its sorted axes: what new rows are
+    /// to be seen with.
+    pub fn statistics(&self) -> Vec<(String, Tensor)> {
+        let taken = self.objective.prepared.iter().filter(|p| p.statistic);
+        taken
+            .filter_map(|p| Some((self.name_of(p.input).to_owned(), self.data.get(&p.input)?.as_ref().clone())))
+            .collect()
     }
 
     fn row_axis(&self) -> Option<AxisId> {
@@ -131,9 +193,9 @@ impl<'a> Problem<'a> {
         self.executor.compile(&self.objective.graph, outputs)
     }
 
-    /// How many rows are trained on; 1 without rows.
+    /// How many rows are trained on, or were; 1 without rows.
     pub fn training_rows(&self) -> usize {
-        self.train.len().max(1)
+        self.trained.unwrap_or(self.train.len()).max(1)
     }
 
     /// Everything a run needs for some rows.

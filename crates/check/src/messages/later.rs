@@ -37,15 +37,6 @@ pub fn refine_later(span: Span) -> Diagnostic {
     )
 }
 
-pub fn bounds_later(span: Span) -> Diagnostic {
-    later(
-        "E0702",
-        "bounds are",
-        span,
-        "weigh the functionals instead, as in `minimize distortion + 4 * rate`, and vary the weight",
-    )
-}
-
 pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
     later("E0703", &format!("`by {name}` is"), span, "leave it away: counts are sampled by exponential arrival times")
 }
