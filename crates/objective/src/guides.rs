@@ -7,6 +7,7 @@ use fe_check::{Guide, Init, Latent, Program};
 use fe_distribution::{Distribution, Support, family};
 use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
+use crate::closed_loops::{self, ClosedLoop};
 use crate::expectation::Law;
 use crate::formula;
 use crate::groups::{Group, Shape, build_group};
@@ -59,6 +60,8 @@ pub(crate) struct Realised {
     pub parameters: Vec<Parameter>,
     /// Standard normal vectors behind guides that are affine in one.
     pub vectors: Vec<Vector>,
+    /// Latents whose guides read one another's past.
+    pub loops: Vec<ClosedLoop>,
     /// What takes the place of a latent's input where it is not random by itself.
     pub replaced: HashMap<NodeId, NodeId>,
     pub notes: Vec<String>,
@@ -78,6 +81,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         groups: vec![],
         parameters: vec![],
         vectors: vec![],
+        loops: vec![],
         replaced: HashMap::new(),
         notes: vec![],
     };
@@ -164,6 +168,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         done.names.push(name_of(g, &posterior, latent, mean_field.contains(&k), &done.groups));
         done.posteriors.push(posterior);
     }
+    closed_loops::close(g, program, &mut done, &mut replaced)?;
     done.replaced = replaced;
     Ok(done)
 }
@@ -241,7 +246,9 @@ fn build_single(
     };
     Ok(match &latent.guide {
         Guide::Stated(d) => {
-            if let (Some(axis), true) = (d.event, d.family.name() == "MultivariateNormal") {
+            let own = HashSet::from([latent.node]);
+            let alone = !d.args.iter().any(|&a| g.depends_on(a, &own));
+            if let (Some(axis), true) = (d.event, alone && d.family.name() == "MultivariateNormal") {
                 replaced.insert(latent.node, affine(g, latent, d, axis, done));
             }
             Posterior::Family(d.clone())

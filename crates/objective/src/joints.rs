@@ -90,7 +90,11 @@ impl Deriver<'_> {
             let gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
             let slope = self.g.mul(gradient, along);
             let slope = self.g.sum_all_but(slope, &[]);
-            let product = self.g.gradient(slope, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
+            // Draws by implicit gradients whose shapes depend on the point have no second derivative.
+            let product = match self.g.gradient(slope, &[at]) {
+                Err(fe_graph::DerivativeError::QuantileOrder) => None,
+                found => found.map_err(failed)?.first().copied(),
+            };
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
@@ -104,8 +108,8 @@ impl Deriver<'_> {
                 energy,
                 energy_gradient: gradient,
                 direction,
-                energy_product: product,
-                curvature_known: !self.g.depends_on(energy, &self.random),
+                energy_product: product.unwrap_or(along),
+                curvature_known: product.is_some() && !self.g.depends_on(energy, &self.random),
                 alone,
             });
         }

@@ -1,6 +1,8 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod centring;
+mod closed_loops;
+mod degree;
 mod derive;
 mod drawing;
 mod enumeration;
@@ -10,12 +12,16 @@ mod formula;
 mod groups;
 mod guides;
 mod independent;
+mod influence;
 mod joints;
 mod ledger;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
