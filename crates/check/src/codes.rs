@@ -132,6 +132,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("E0414", "an observation of something that is no data"),
     ("E0415", "data observed twice"),
     ("E0416", "a Laplace guide beside params"),
+    ("E0420", "a tridiagonal guide outside of a loop"),
+    ("E0421", "a tridiagonal guide along two loops"),
     ("E0500", "an unknown functional"),
     ("E0501", "a functional of something that is no name"),
     ("E0502", "a functional of a name that does not have it"),

@@ -379,6 +379,7 @@ impl<'a> Checker<'a> {
             input,
             node,
             axes: order.clone(),
+            chain: self.chain.as_ref().map(|c| c.axis).filter(|a| order.contains(a)),
             support,
             prior: drawn.distribution,
             guide: Guide::Default,

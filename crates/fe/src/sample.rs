@@ -92,11 +92,11 @@ fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
         values.push(problem.unconstrained_value(parameter, &saved.values));
     }
     let mut extra: HashMap<InputId, Arc<Tensor>> = HashMap::new();
-    for joint in &objective.joints {
-        for input in [joint.base, joint.curvature] {
-            let name = objective.graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
-            extra.insert(input, Arc::new(run.array(&name)?));
-        }
+    let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
+    let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
+    for input in joints.chain(chains) {
+        let name = objective.graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
+        extra.insert(input, Arc::new(run.array(&name)?));
     }
     let drawn = fe_train::posterior_predictive(&problem, &values, &extra, args.count).map_err(undrawn)?;
     if drawn.is_empty() {

@@ -11,7 +11,7 @@ use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
 use crate::guides::{self, Realised};
-use crate::objective::{Energy, Objective, Term, TermKind, Underivable};
+use crate::objective::{Energy, Landscape, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
@@ -94,6 +94,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let observed = d.observed();
     let predictive = d.predictive();
     let joints = d.joints()?;
+    let chains = d.chains()?;
 
     let up_to_constant = program.latents.iter().any(|l| l.prior.family.name() == "Flat");
     let mut notes = std::mem::take(&mut d.realised.notes);
@@ -118,6 +119,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         value,
         gradient: vec![],
         joints,
+        chains,
         latents,
         meters,
         posterior,
@@ -207,9 +209,31 @@ impl Deriver<'_> {
             return Ok(Expected { node: exact, sampled: false, reason: String::new() });
         }
         let blocked = self.expectation.blocked.unwrap_or(node);
-        let reason = formula::blocked(&self.g, blocked, self.program, self.source);
+        let mut reason = formula::blocked(&self.g, blocked, self.program, self.source);
+        if let Some(given) = self.chains_given_draws(node) {
+            reason.push_str("; what is random besides the chain is drawn, and the chain integrated given that");
+            return Ok(Expected { node: given, sampled: true, reason });
+        }
         let sampled = self.sample(node, span)?;
         Ok(Expected { node: sampled, sampled: true, reason })
+    }
+
+    /// The expectation over chains in closed form, given draws of all else: of less noise than draws of the chains, which
+    /// are long.
+    fn chains_given_draws(&mut self, node: NodeId) -> Option<NodeId> {
+        let chained: HashSet<NodeId> = self.realised.chains.iter().flat_map(|c| [c.deviation, c.noise]).collect();
+        let noise: HashSet<NodeId> = chained.iter().filter_map(|n| self.draws.get(n).copied()).collect();
+        let others: HashMap<NodeId, NodeId> =
+            self.draws.iter().filter(|(n, _)| !chained.contains(n)).map(|(&n, &d)| (n, d)).collect();
+        if chained.is_empty() || !self.g.depends_on(node, &chained) {
+            return None;
+        }
+        let drawn = self.g.substitute(&[node], &others).first().copied()?;
+        // A guide that reads the chain would be drawn from other draws of it.
+        if drawn == node || self.g.depends_on(drawn, &noise) {
+            return None;
+        }
+        self.expectation.mean(&mut self.g, drawn)
     }
 
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
@@ -319,6 +343,9 @@ impl Objective {
         for j in &self.joints {
             roots.extend([j.energy, j.energy_gradient, j.energy_product]);
         }
+        for Landscape { energy, energy_gradient, energy_product, .. } in self.chains.iter().map(|c| &c.landscape) {
+            roots.extend([*energy, *energy_gradient, *energy_product]);
+        }
         roots
     }
 
@@ -352,6 +379,11 @@ impl Objective {
             put(&mut j.energy);
             put(&mut j.energy_gradient);
             put(&mut j.energy_product);
+        }
+        for l in self.chains.iter_mut().map(|c| &mut c.landscape) {
+            put(&mut l.energy);
+            put(&mut l.energy_gradient);
+            put(&mut l.energy_product);
         }
     }
 }

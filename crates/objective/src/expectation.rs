@@ -11,6 +11,8 @@ use fe_distribution::{Distribution, Statistic};
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
+use crate::chains::ChainLaw;
+use crate::markov::Block;
 use crate::quadrature::{self, Rule};
 
 /// How a primitive is distributed.
@@ -20,6 +22,8 @@ pub(crate) enum Law {
     Family(Distribution),
     /// Independent standard normals.
     StandardNormal,
+    /// A Gaussian chain's deviation from its mean.
+    Chain(ChainLaw),
     /// Random, but not to be integrated here: its guide's arguments are random themselves.
     Opaque,
 }
@@ -55,6 +59,11 @@ impl Expectation {
             quadrature,
             rule: None,
         }
+    }
+
+    /// How a primitive is distributed.
+    pub fn law(&self, id: NodeId) -> Option<Law> {
+        self.laws.get(&id).cloned()
     }
 
     /// The primitives a node depends on.
@@ -115,7 +124,7 @@ impl Expectation {
         if let Some(law) = self.laws.get(&id).cloned() {
             let m = match law {
                 Law::Family(d) => d.expectation(g, Statistic::Value)?,
-                Law::StandardNormal => g.constant(0.0),
+                Law::StandardNormal | Law::Chain(_) => g.constant(0.0),
                 Law::Opaque => return None,
             };
             return Some(g.broadcast(m, &axes));
@@ -362,7 +371,7 @@ impl Expectation {
     /// Whether a node is affine in normal primitives, and so normal itself.
     fn gaussian(&mut self, g: &Graph, id: NodeId) -> bool {
         let normal = self.primitives(g, id).iter().all(|p| match self.laws.get(p) {
-            Some(Law::StandardNormal) => true,
+            Some(Law::StandardNormal | Law::Chain(_)) => true,
             Some(Law::Family(d)) => d.family.name() == "Normal" && d.restricted.is_none(),
             _ => false,
         });
@@ -390,6 +399,7 @@ impl Expectation {
             let v = match law {
                 Law::Family(d) => d.variance(g, Statistic::Value)?,
                 Law::StandardNormal => g.constant(1.0),
+                Law::Chain(law) => return Some(along_chain(g, &law)),
                 Law::Opaque => return None,
             };
             return Some(Spread { variance: g.broadcast(v, &axes), independent: axes });
@@ -507,7 +517,8 @@ impl Expectation {
         }
     }
 
-    /// The covariance of two affine functions of standard normal vectors: the sum of products of their slopes.
+    /// The covariance of two affine functions of standard normal vectors and of chains: the sum of products of their
+    /// slopes, and of what chains add.
     fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
         let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
         let mut total = g.constant(0.0);
@@ -521,29 +532,29 @@ impl Expectation {
                 total = g.add(total, part);
             }
         }
+        let shared = self.primitives(g, a).intersection(&self.primitives(g, b)).copied().collect::<Vec<_>>();
+        for chain in shared {
+            if matches!(self.laws.get(&chain), Some(Law::Chain(_))) {
+                let part = self.covariance_along(g, chain, a, b)?;
+                total = g.add(total, part);
+            }
+        }
         Some(total)
     }
 
-    /// The variance of an affine function of standard normal vectors: the sum of its squared slopes along each of their
-    /// directions. It covers what [`Self::spread_by_parts`] cannot, correlated elements of a joint Gaussian.
+    /// The variance of an affine function of standard normal vectors and of chains: the sum of its squared slopes along
+    /// each of their directions. It covers what [`Self::spread_by_parts`] cannot, correlated elements of a joint Gaussian.
     fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
-        let mut total = g.constant(0.0);
-        for (primitive, slope) in self.slopes(g, id)? {
-            let &[axis] = g.axes_of(primitive) else { return None };
-            let direction = Axis::private(axis.id);
-            let square = g.square(slope);
-            let part = g.sum(square, &[direction]);
-            total = g.add(total, part);
-        }
-        Some(Spread { variance: total, independent: vec![] })
+        let variance = self.covariance_by_directions(g, id, id)?;
+        Some(Spread { variance, independent: vec![] })
     }
 
     /// For each standard normal vector, the slope of an affine function along each of its directions, over the private copy
     /// of the vector's axis.
     fn slopes(&mut self, g: &mut Graph, id: NodeId) -> Option<Vec<(NodeId, NodeId)>> {
         let primitives = self.primitives(g, id);
-        let standard = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::StandardNormal)));
-        if !standard || !self.affine(g, id) {
+        let followed = |p: &NodeId| matches!(self.laws.get(p), Some(Law::StandardNormal | Law::Chain(_)));
+        if !primitives.iter().all(followed) || !self.affine(g, id) {
             return None;
         }
         let zero = g.constant(0.0);
@@ -555,6 +566,9 @@ impl Expectation {
         let origin = *g.substitute(&[id], &at_zero).first()?;
         let mut slopes = vec![];
         for &p in &primitives {
+            if matches!(self.laws.get(&p), Some(Law::Chain(_))) {
+                continue;
+            }
             let &[axis] = g.axes_of(p) else { return None };
             // The axis of a joint Gaussian's own dimensions, which no product of the program sums over.
             let direction = Axis::private(axis.id);
@@ -569,6 +583,14 @@ impl Expectation {
             slopes.push((p, g.broadcast(slope, &[direction])));
         }
         Some(slopes)
+    }
+}
+
+/// The variance of every element of a chain, of which scalars that go their own ways are independent.
+fn along_chain(g: &mut Graph, law: &ChainLaw) -> Spread {
+    match law.block {
+        Block::Scalars => Spread { variance: law.covariance, independent: law.apart.into_iter().collect() },
+        Block::Vector(row) => Spread { variance: g.diagonal(law.covariance, row, row.primed()), independent: vec![] },
     }
 }
 

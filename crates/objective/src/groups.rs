@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
-use crate::guides::{Posterior, Realised, constrained, free, free_axes, free_elements, prior_median};
+use crate::guides::{Carrier, Posterior, Realised, constrained, free, free_axes, free_elements, prior_median};
 use crate::objective::{Block, Underivable};
 
 /// What is fitted of a joint Gaussian.
@@ -119,7 +119,7 @@ pub(crate) fn build_group(
         replaced.insert(latent.node, z);
         let log_scale = part(g, log_scale);
         let noise = part(g, noise);
-        in_group.insert(k, Posterior::Gaussian { group, log_jacobian, log_scale, noise });
+        in_group.insert(k, Posterior::Gaussian { of: Carrier::Group(group), log_jacobian, log_scale, noise });
         g.set_origin(before);
     }
     done.groups.push(Group {

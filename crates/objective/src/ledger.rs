@@ -92,9 +92,10 @@ impl Deriver<'_> {
             }
             let joint = matches!(posterior, Posterior::Gaussian { .. });
             let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
-            if fits && (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
+            if (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
+                // What follows from a latent that is too long for the table may be short.
                 shown.insert(latent.node);
-                if let Some(node) = self.drawn(latent.node) {
+                if fits && let Some(node) = self.drawn(latent.node) {
                     let node = self.g.broadcast(node, &latent.axes);
                     list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node });
                 }

@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod chains;
 mod derive;
 mod drawing;
 mod enumeration;
@@ -10,15 +11,17 @@ mod groups;
 mod guides;
 mod joints;
 mod ledger;
+mod markov;
 mod objective;
 mod prepare;
 mod quadrature;
+mod stencil;
 mod terms;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use objective::{
-    Block, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
-    Underivable,
+    Block, Chain, Energy, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start,
+    Term, TermKind, Underivable,
 };

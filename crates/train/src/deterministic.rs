@@ -11,6 +11,7 @@ use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
+use crate::chains;
 use crate::curvature;
 use crate::draws::normal_draws;
 use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
@@ -19,6 +20,9 @@ use crate::problem::{Problem, Setting, Values};
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
+
+/// Numbers that pairs of steps may take, of many parameters.
+const MEMORY: usize = 10_000_000;
 
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
@@ -40,7 +44,7 @@ pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
 }
 
 /// The sources of noise of some of an objective's nodes.
-fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
+pub(crate) fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
     let mut sites = vec![];
     let mut seen = HashSet::new();
     for id in o.graph.reachable(nodes) {
@@ -215,9 +219,10 @@ pub(crate) fn run(
     let mut mode = None;
     loop {
         let mut best: Option<(f64, Setting, &'static str)> = None;
-        let mut settings = vec![(setting.clone(), "")];
+        let mut settings = start_of_chains(problem, &values, &setting)?;
+        let fitted = settings.last().map(|s| s.0.extra.clone()).unwrap_or_default();
         for joint in &o.joints {
-            let anchors = curvature::candidates(problem, joint, &values)?;
+            let anchors = curvature::candidates(problem, joint, &values, &fitted)?;
             if joint.fixed && anchors.is_empty() {
                 let message = "a Laplace guide needs a mode, and none was found from the prior's median";
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
@@ -256,8 +261,11 @@ pub(crate) fn run(
             }
             None => {
                 let mut setting = setting.clone();
+                if let Some((s, _)) = start_of_chains(problem, &values, &setting)?.first() {
+                    setting = s.clone();
+                }
                 for joint in &o.joints {
-                    if let Some(a) = curvature::candidates(problem, joint, &values)?.first() {
+                    if let Some(a) = curvature::candidates(problem, joint, &values, &setting.extra)?.first() {
                         a.feed(joint, &mut setting.extra);
                     }
                 }
@@ -280,8 +288,12 @@ pub(crate) fn run(
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
     let last = std::cell::RefCell::new(vec![]);
-    let options =
-        lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
+    let default = lbfgs::Options::default();
+    let options = lbfgs::Options {
+        iterations: usize::try_from(iterations).unwrap_or(usize::MAX),
+        memory: (MEMORY / flatten(&values).len().max(1)).clamp(10, default.memory),
+        ..default
+    };
     let outcome = lbfgs::minimize(
         |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
             let values = unflatten(x, &values);
@@ -304,6 +316,36 @@ pub(crate) fn run(
     let values = unflatten(&outcome.x, &values);
     let (converged, test) = verdict(&outcome, options.tolerance);
     Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+}
+
+/// A setting with the anchors of chains, for each of their candidates, best guess last; joint Gaussians stand at their
+/// medians meanwhile.
+pub(crate) fn start_of_chains(
+    problem: &Problem,
+    values: &Values,
+    setting: &Setting,
+) -> Result<Vec<(Setting, &'static str)>, ExecutionError> {
+    let o = problem.objective;
+    let mut fitted = setting.extra.clone();
+    for joint in &o.joints {
+        curvature::Anchor::median(joint).feed(joint, &mut fitted);
+    }
+    let mut settings = vec![(setting.clone(), "")];
+    for chain in &o.chains {
+        let anchors = chains::candidates(problem, chain, values, &fitted)?;
+        if let Some(best) = anchors.last() {
+            best.feed(problem, chain, &mut fitted);
+        }
+        let with = |(s, _): (Setting, &'static str)| {
+            anchors.iter().map(move |a| {
+                let mut s = s.clone();
+                a.feed(problem, chain, &mut s.extra);
+                (s, a.from)
+            })
+        };
+        settings = settings.into_iter().flat_map(with).collect();
+    }
+    Ok(settings)
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.

@@ -1,6 +1,7 @@
 //! Optimizers, schedules, minibatches, convergence, evaluation.
 
 pub mod batches;
+mod chains;
 pub mod convergence;
 mod curvature;
 mod deterministic;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
 
-use crate::deterministic::{EvenDraws, even_draws};
+use crate::deterministic::{EvenDraws, even_draws, noise_sites_of};
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
 
@@ -126,7 +126,8 @@ pub(crate) fn collect(
     (step, count): (u64, usize),
 ) -> Result<Vec<Vec<f64>>, ExecutionError> {
     let g = &problem.objective.graph;
-    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, count);
+    let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let width = (BUDGET / problem.training_rows().max(16).max(drawn)).clamp(1, count);
     let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
     let mut done = 0;
     for pass in 0.. {
