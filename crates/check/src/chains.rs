@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use fe_distribution::Support;
 use fe_graph::{Axis, Binary, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Declaration, Expr, ExprKind, Statement, StatementKind};
@@ -33,8 +34,9 @@ pub(crate) struct Chain {
     past: HashMap<String, Past>,
 }
 
-/// The axes of a value that reads its own past, and what stands for it 1, 2, … positions earlier.
-type Past = (Vec<(Axis, Span)>, Vec<NodeId>);
+/// The axes of a value that reads its own past, what stands for it 1, 2, … positions earlier, and the range of its type,
+/// within which it then was.
+type Past = (Vec<(Axis, Span)>, Vec<NodeId>, Range);
 
 /// A condition on the loop's position, as far as it says what is left of it.
 enum Split {
@@ -137,10 +139,10 @@ impl<'a> Checker<'a> {
     pub fn past(&self, e: &Expr, indices: &[Expr]) -> Option<Value> {
         let chain = self.chain.as_ref().filter(|c| c.at.is_none())?;
         let ExprKind::Name(name) = bare(e).kind.as_ref() else { return None };
-        let (axes, lagged) = chain.past.get(name)?;
+        let (axes, lagged, range) = chain.past.get(name)?;
         let offset = indices.iter().find_map(|i| self.step(i))?;
         let node = *lagged.get(usize::try_from(-offset).ok()?.checked_sub(1)?)?;
-        Some(Value { axes: axes.clone(), ..Value::scalar(node, Range::REAL, Level::Random, e.span) })
+        Some(Value { axes: axes.clone(), ..Value::scalar(node, *range, Level::Random, e.span) })
     }
 
     /// A value at the loop's position, moved by so many.
@@ -289,7 +291,12 @@ impl<'a> Checker<'a> {
                 return;
             }
             let lagged = (1..=depth).map(|k| self.graph.input(&format!("{name} {k} earlier"), &order).1).collect();
-            past.insert(name.to_owned(), (axes, lagged));
+            let range = match d.ty.as_ref().map(|t| (t.name.value.as_str(), t.arguments.is_empty())) {
+                Some(("positive", true)) => Range::POSITIVE,
+                Some(("unit", true)) => Range::of(Support::Unit),
+                _ => Range::REAL,
+            };
+            past.insert(name.to_owned(), (axes, lagged, range));
         }
         // Each after those it reads at the same position.
         let mut ordered: Vec<(&'a str, &'a Declaration)> = vec![];

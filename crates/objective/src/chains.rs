@@ -180,6 +180,12 @@ pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) 
             ));
             continue;
         }
+        if let Some(other) = outside {
+            notes.push(format!(
+                "the guide holds `{named}` and what else is random, such as `{other}`, for independent: standard deviations \
+                 are understated where they hang together"
+            ));
+        }
         if back > 1 {
             notes.push(format!(
                 "the prior of `{named}` reaches {back} steps back, and the tridiagonal guide links neighbours only: \

@@ -335,6 +335,7 @@ impl Objective {
             roots.extend(l.prior_mean);
         }
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
+        roots.extend(self.posterior.iter().filter_map(|p| p.normal).flat_map(|(m, s)| [m, s]));
         roots.extend(self.decoded.iter().flat_map(|&(x, m)| [x, m]));
         roots.extend(self.log_weight);
         roots.extend(self.pointwise);
@@ -367,6 +368,10 @@ impl Objective {
             l.prior_mean.as_mut().map(&mut put);
         }
         self.meters.iter_mut().chain(&mut self.posterior).for_each(|m| put(&mut m.node));
+        for (mean, sd) in self.posterior.iter_mut().filter_map(|p| p.normal.as_mut()) {
+            put(mean);
+            put(sd);
+        }
         for (x, m) in &mut self.decoded {
             put(x);
             put(m);

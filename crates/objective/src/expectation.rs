@@ -378,6 +378,16 @@ impl Expectation {
         normal && self.affine(g, id)
     }
 
+    /// Mean and variance of a node that is affine in Gaussian chains and in nothing else that is random.
+    pub fn normal_by_chains(&mut self, g: &mut Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
+        let primitives = self.primitives(g, id);
+        let chained = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::Chain(_))));
+        if primitives.is_empty() || !chained || !self.affine(g, id) {
+            return None;
+        }
+        Some((self.mean(g, id)?, self.spread(g, id)?.variance))
+    }
+
     fn spread(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
         if let Some(known) = self.spreads.get(&id) {
             return known.clone();

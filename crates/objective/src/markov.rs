@@ -167,3 +167,127 @@ pub(crate) fn earlier(g: &mut Graph, x: NodeId, steps: Axis, by: usize) -> NodeI
     let place = g.binary(Binary::Max, place, zero);
     g.gather(x, place, steps)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use fe_cpu::{CpuExecutor, Precision};
+    use fe_graph::{Executor, Feed, InputId, Tensor};
+
+    use super::*;
+
+    fn numbers(count: usize, phase: f64, size: f64) -> Vec<f64> {
+        (0..count).map(|k| size * (k as f64 * 1.7 + phase).sin()).collect()
+    }
+
+    fn run(g: &Graph, outputs: &[NodeId], inputs: HashMap<InputId, Arc<Tensor>>) -> Vec<Vec<f64>> {
+        let feed = Feed { inputs, ..Feed::default() };
+        let mut compiled = CpuExecutor::new(Precision::F64).compile(g, outputs).unwrap();
+        compiled.run(&feed).unwrap().into_iter().map(|t| t.values).collect()
+    }
+
+    fn close(found: &[f64], expected: &[f64], tolerance: f64) {
+        assert_eq!(found.len(), expected.len());
+        let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < tolerance, "{worst:e}");
+    }
+
+    /// A x of a row-major matrix.
+    fn times(a: &[f64], x: &[f64]) -> Vec<f64> {
+        a.chunks(x.len()).map(|row| row.iter().zip(x).map(|(a, x)| a * x).sum()).collect()
+    }
+
+    /// A P Aᵀ + Q
+    fn carried(a: &[f64], p: &[f64], q: &[f64], n: usize) -> Vec<f64> {
+        let place = (0..n * n).map(|k| (k / n, k % n));
+        let sum = |i: usize, j: usize| -> f64 {
+            (0..n * n).map(|k| a[i * n + k / n] * p[k] * a[j * n + k % n]).sum::<f64>() + q[i * n + j]
+        };
+        place.map(|(i, j)| sum(i, j)).collect()
+    }
+
+    #[test]
+    fn recursions_against_a_loop() {
+        for (steps, n) in [(1, 1), (2, 3), (3, 1), (7, 2), (64, 1), (101, 3)] {
+            let mut g = Graph::new();
+            let axis = Axis::plain(g.add_axis("T", steps));
+            let row = Axis::plain(g.add_axis("S", n));
+            let square = [axis, row, row.primed()];
+            let ((a, maps), (b, given)) = (g.input("A", &square), g.input("b", &[axis, row]));
+            let (q, spread) = g.input("Q", &square);
+            let recursion = Recursion::new(&mut g, Block::Vector(row), maps, axis);
+            let (states, covariances) = (recursion.states(&mut g, given), recursion.covariances(&mut g, spread));
+            let mut values = numbers(steps * n * n, 0.3, 0.9);
+            values[..n * n].fill(0.0);
+            let (shifts, spreads) = (numbers(steps * n, 1.1, 1.0), numbers(steps * n * n, 2.0, 0.5));
+            let tensor = |shape: Vec<usize>, values: &[f64]| Arc::new(Tensor { shape, values: values.to_vec() });
+            let inputs = HashMap::from([
+                (a, tensor(vec![steps, n, n], &values)),
+                (b, tensor(vec![steps, n], &shifts)),
+                (q, tensor(vec![steps, n, n], &spreads)),
+            ]);
+            let found = run(&g, &[states, covariances], inputs);
+            let (mut x, mut p) = (vec![0.0; n], vec![0.0; n * n]);
+            let (mut xs, mut ps) = (vec![], vec![]);
+            for t in 0..steps {
+                let map = &values[t * n * n..(t + 1) * n * n];
+                x = times(map, &x).iter().zip(&shifts[t * n..]).map(|(a, b)| a + b).collect();
+                p = carried(map, &p, &spreads[t * n * n..(t + 1) * n * n], n);
+                xs.extend(&x);
+                ps.extend(&p);
+            }
+            close(&found[0], &xs, 1e-10);
+            close(&found[1], &ps, 1e-10);
+        }
+    }
+
+    #[test]
+    fn scalars_go_their_own_way_and_have_gradients() {
+        let (steps, n) = (37, 2);
+        let mut g = Graph::new();
+        let (axis, other) = (Axis::plain(g.add_axis("T", steps)), Axis::plain(g.add_axis("S", n)));
+        let ((a, maps), (b, given)) = (g.input("A", &[axis, other]), g.input("b", &[axis, other]));
+        let recursion = Recursion::new(&mut g, Block::Scalars, maps, axis);
+        let states = recursion.states(&mut g, given);
+        let squares = g.square(states);
+        let total = g.sum_all_but(squares, &[]);
+        let gradient = g.gradient(total, &[maps, given]).unwrap();
+        let mut values = numbers(steps * n, 0.3, 0.9);
+        values[..n].fill(0.0);
+        let shifts = numbers(steps * n, 1.1, 1.0);
+        let at = |values: &[f64], shifts: &[f64], outputs: &[NodeId]| {
+            let tensor = |values: &[f64]| Arc::new(Tensor { shape: vec![steps, n], values: values.to_vec() });
+            run(&g, outputs, HashMap::from([(a, tensor(values)), (b, tensor(shifts))]))
+        };
+        let mut x = vec![0.0; n];
+        let mut xs = vec![];
+        for t in 0..steps {
+            x = (0..n).map(|j| values[t * n + j] * x[j] + shifts[t * n + j]).collect();
+            xs.extend(&x);
+        }
+        close(&at(&values, &shifts, &[states])[0], &xs, 1e-12);
+        let found = at(&values, &shifts, &gradient);
+        let h = 1e-6;
+        for k in n..steps * n {
+            let difference = |which: usize| {
+                let moved = |by: f64| {
+                    let (mut v, mut s) = (values.clone(), shifts.clone());
+                    if which == 0 {
+                        v[k] += by
+                    } else {
+                        s[k] += by
+                    }
+                    at(&v, &s, &[total])[0][0]
+                };
+                (moved(h) - moved(-h)) / (2.0 * h)
+            };
+            for which in [0, 1] {
+                let numeric = difference(which);
+                assert!((found[which][k] - numeric).abs() < 1e-7 * numeric.abs().max(1.0));
+            }
+        }
+    }
+}

@@ -271,6 +271,8 @@ pub struct Reported {
     pub axes: Vec<Axis>,
     /// Its value, with the sample axis where it is random.
     pub node: NodeId,
+    /// Its mean and standard deviation, where it is normal by a chain: the draws of one are too many to be spread evenly.
+    pub normal: Option<(NodeId, NodeId)>,
 }
 
 /// A likelihood given draws of the guide.
