@@ -38,6 +38,8 @@ pub(crate) struct Chain {
     pub square: Vec<Axis>,
     /// How many steps back terms reach.
     pub reach: usize,
+    /// Why this is the guide.
+    pub because: &'static str,
     pub base: InputId,
     pub transition: InputId,
     pub scale: InputId,
@@ -96,6 +98,8 @@ impl Chain {
 pub(crate) struct Members {
     pub steps: Axis,
     pub latents: Vec<usize>,
+    /// Why they have this guide.
+    pub because: &'static str,
 }
 
 /// How many steps back each latent of a loop reads each other latent of it in its prior: (reader, read, steps).
@@ -166,17 +170,19 @@ pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) 
     for set in sets {
         let names: Vec<&str> = set.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.name.as_str()).collect();
         let named = names.join("`, `");
-        let (one, them) = if set.len() == 1 { ("is a chain", "it") } else { ("are a chain", "they") };
+        let single = set.len() == 1;
         let back = lags.iter().filter(|l| set.contains(&l.0)).map(|l| l.2).max().unwrap_or(1);
         let outside = hangs_on(g, program, &set);
         if small && (back > 1 || outside.is_some()) {
-            let why = match outside {
-                Some(other) if back <= 1 => format!("hang together with `{other}`"),
-                _ => format!("reach {back} steps back"),
+            let why = match (outside, single) {
+                (Some(other), true) if back <= 1 => format!("is a chain, but hangs together with `{other}`"),
+                (Some(other), false) if back <= 1 => format!("are a chain, but hang together with `{other}`"),
+                (_, true) => format!("is a chain, but reaches {back} steps back"),
+                (_, false) => format!("are a chain, but reach {back} steps back"),
             };
             notes.push(format!(
-                "`{named}` {one}, but {them} {why}, and everything is small enough for one full-rank Gaussian, which holds \
-                 more than a tridiagonal one"
+                "`{named}` {why}, and everything is small enough for one full-rank Gaussian, which holds more than a \
+                 tridiagonal one"
             ));
             continue;
         }
@@ -193,7 +199,7 @@ pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) 
             ));
         }
         let Some(steps) = set.first().and_then(|&k| program.latents.get(k)).and_then(|l| l.chain) else { continue };
-        list.push(Members { steps, latents: set });
+        list.push(Members { steps, latents: set, because: "as the prior links steps" });
     }
     list
 }
@@ -246,7 +252,7 @@ pub(crate) fn stated(program: &Program) -> Result<Vec<Members>, Underivable> {
                 &format!("leave out `batch` and `holdout`, with at most {WHOLE} rows, or use `MeanField()`"),
             ));
         }
-        groups.entry(*n).or_insert(Members { steps, latents: vec![] }).latents.push(k);
+        groups.entry(*n).or_insert(Members { steps, latents: vec![], because: "as stated" }).latents.push(k);
     }
     Ok(groups.into_values().collect())
 }
@@ -266,11 +272,11 @@ pub(crate) fn build(
             ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| free_elements(g, l) / length).sum()
         };
         if size(g, &set.latents) <= BLOCK_LIMIT {
-            build_chain(g, program, set.steps, &set.latents, done, in_chain, replaced)?;
+            build_chain(g, program, set, &set.latents, done, in_chain, replaced)?;
             continue;
         }
         for &k in &set.latents {
-            build_chain(g, program, set.steps, &[k], done, in_chain, replaced)?;
+            build_chain(g, program, set, &[k], done, in_chain, replaced)?;
             let own = size(g, &[k]);
             if let (true, Some(latent)) = (own > BLOCK_LIMIT, program.latents.get(k)) {
                 done.notes.push(format!(
@@ -318,12 +324,13 @@ fn reach(g: &Graph, program: &Program, steps: Axis) -> usize {
 fn build_chain(
     g: &mut Graph,
     program: &Program,
-    steps: Axis,
+    set: &Members,
     members: &[usize],
     done: &mut Realised,
     in_chain: &mut HashMap<usize, Posterior>,
     replaced: &mut HashMap<NodeId, NodeId>,
 ) -> Result<(), Underivable> {
+    let steps = set.steps;
     let length = g.extent_of(steps.id).max(1);
     let latents: Vec<(usize, &Latent)> =
         members.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l))).collect();
@@ -345,7 +352,7 @@ fn build_chain(
     let row = (!bare).then(|| Axis::plain(g.add_axis(&format!("{name} block"), width)));
     let dense = (2..=BLOCK_LIMIT).contains(&width);
     let (mut chain, log_scale) = gaussian(g, program, done, &name, (steps, row), dense);
-    chain.reach = reach(g, program, steps);
+    (chain.reach, chain.because) = (reach(g, program, steps), set.because);
     let number = done.chains.len();
     for (((part, (k, latent)), own), rest) in parts.iter().zip(&latents).zip(&owns).zip(&rests) {
         let before = g.set_origin(g.origin_of(latent.node));
@@ -441,6 +448,7 @@ fn gaussian(
         axes,
         square,
         reach: 1,
+        because: "",
         base,
         transition,
         scale,
@@ -468,9 +476,10 @@ pub(crate) fn describe(g: &Graph, chain: &Chain) -> String {
     let extents: Vec<usize> = chain.axes.iter().map(|a| g.extent_of(a.id)).collect();
     let (steps, width) = (extents.first().copied().unwrap_or(0), extents.get(1).copied().unwrap_or(1));
     let steps = formula::plural(steps, "step");
-    match chain.block {
+    let kind = match chain.block {
         Block::Scalars if width > 1 => format!("{width} independent Gaussians with tridiagonal precision, {steps}"),
         Block::Scalars => format!("Gaussian with tridiagonal precision, {steps}"),
         Block::Vector(_) => format!("Gaussian with block-tridiagonal precision, {steps} of {width}"),
-    }
+    };
+    format!("{kind}, {}", chain.because)
 }
