@@ -78,9 +78,11 @@ pub struct Param {
     pub input: InputId,
     /// Its axes as declared.
     pub axes: Vec<Axis>,
+    /// Axes of the input: [`fe_distribution::Support::free_axes`] of these.
+    pub free: Vec<Axis>,
     /// The value on the program's scale.
     pub node: NodeId,
-    /// Its type; the unconstrained scale is `support.unconstrain`.
+    /// Its type, whose unconstrained scale it is searched on.
     pub support: Support,
     /// How it starts, on the program's scale.
     pub init: Init,
@@ -91,7 +93,7 @@ pub struct Param {
 /// How a parameter starts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// The same number everywhere.
+    /// The same number everywhere; of a matrix' type, on the diagonal.
     Constant(f64),
     /// These numbers, row-major over the declared axes.
     Values(Vec<f64>),
@@ -132,6 +134,8 @@ pub struct Latent {
     pub guide: Guide,
     /// The relaxation used where it must be sampled and is a count.
     pub indicator: Indicator,
+    /// Whether it is fitted as it is written, and never as location + scale · u.
+    pub centred: bool,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.
@@ -283,10 +287,29 @@ pub enum Functional {
 pub struct ObjectiveSpec {
     /// The sum.
     pub terms: Vec<(Schedule, Functional)>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// As written, or `distortion + rate`.
     pub text: String,
     /// The statement, when there is one.
     pub span: Option<Span>,
+}
+
+/// A bound of the objective: `rate <= 20 bits`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// What is bounded, as weights of functionals, per row.
+    pub terms: Vec<(f64, Functional)>,
+    /// The most that it may be: nats, or spikes.
+    pub limit: f64,
+    /// Its unit as written.
+    pub unit: String,
+    /// Nats in one of that unit; 1 for spikes.
+    pub scale: f64,
+    /// As written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Default for ObjectiveSpec {
@@ -296,6 +319,7 @@ impl Default for ObjectiveSpec {
                 (Schedule::Constant(1.0), Functional::Distortion(None)),
                 (Schedule::Constant(1.0), Functional::Rate(None)),
             ],
+            bounds: vec![],
             text: "distortion + rate".into(),
             span: None,
         }
@@ -332,6 +356,8 @@ pub struct TrainSpec {
     pub steps: Option<usize>,
     /// Monte Carlo samples per step.
     pub samples: Option<usize>,
+    /// Starts that are compared.
+    pub starts: Option<usize>,
     /// The seed.
     pub seed: Option<u64>,
     /// Fraction of rows held out.

@@ -14,8 +14,8 @@ pub struct Distribution {
     pub family: &'static dyn Family,
     /// Its canonical arguments, then those of its modifiers.
     pub args: Vec<NodeId>,
-    /// The axis of categories, where the family has one; the axis of a vector; or the axis along which elements increase,
-    /// where the type says so.
+    /// The axis of categories, where the family has one; the axis of a vector, or of a matrix' rows; or the axis along which
+    /// elements increase, where the type says so.
     pub event: Option<Axis>,
     /// The type of what is drawn; the density is normalised over it.
     pub restricted: Option<Support>,
@@ -99,7 +99,7 @@ impl Distribution {
                 let extent = g.extent_of(self.event?.id) as f64;
                 Some(g.constant(-fe_graph::special::log_gamma(extent + 1.0) / extent))
             }
-            _ if to.is_discrete() || matches!(to, Support::Simplex | Support::Ordered) => None,
+            _ if to.is_discrete() || to.rank() > 0 => None,
             _ => {
                 let (low, high) = to.bounds();
                 self.family.log_mass(g, low, high, self.own_args())

@@ -10,13 +10,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fe_check::{Guide, Latent, Program};
-use fe_distribution::Support;
 use fe_graph::{Axis, Graph, InputId, NodeId, Op, Site};
 
 use crate::formula;
-use crate::guides::{
-    Carrier, FULL_RANK_LIMIT, Posterior, Realised, constrained, free, free_axes, free_elements, prior_median,
-};
+use crate::guides::{Carrier, FULL_RANK_LIMIT, Posterior, Realised, free, prior_median};
 use crate::markov::{Block, Recursion, earlier};
 use crate::objective::{Block as Part, Underivable};
 use crate::stencil;
@@ -127,11 +124,9 @@ fn lags(g: &Graph, program: &Program) -> Vec<(usize, usize, usize)> {
 
 /// Whether a latent can be part of a chain: its unconstrained scale has every step.
 fn fits(latent: &Latent) -> bool {
-    let whole = match latent.support {
-        Support::Simplex | Support::Ordered => latent.axes.last().copied(),
-        _ => None,
-    };
-    latent.chain.is_some() && latent.chain != whole && !latent.support.is_discrete()
+    let elements = latent.axes.len().saturating_sub(latent.support.rank());
+    let across = latent.axes.iter().take(elements).any(|a| Some(*a) == latent.chain);
+    across && !latent.support.is_discrete()
 }
 
 /// Whether a latent changes with the rows of a batch.
@@ -164,7 +159,7 @@ pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) 
         sets.push(set);
     }
     sets.sort();
-    let everything = program.latents.iter().filter(|l| free(l)).map(|l| free_elements(g, l));
+    let everything = program.latents.iter().filter(|l| free(l)).map(|l| l.support.free_elements(g, &l.axes));
     let small = everything.fold(0, usize::saturating_add) <= FULL_RANK_LIMIT && !batched;
     let mut list = vec![];
     for set in sets {
@@ -269,7 +264,10 @@ pub(crate) fn build(
     for set in members {
         let length = g.extent_of(set.steps.id).max(1);
         let size = |g: &Graph, ks: &[usize]| -> usize {
-            ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| free_elements(g, l) / length).sum()
+            ks.iter()
+                .filter_map(|&k| program.latents.get(k))
+                .map(|l| l.support.free_elements(g, &l.axes) / length)
+                .sum()
         };
         if size(g, &set.latents) <= BLOCK_LIMIT {
             build_chain(g, program, set, &set.latents, done, in_chain, replaced)?;
@@ -338,14 +336,14 @@ fn build_chain(
     let outside = g.set_origin(g.origin_of(first.node));
     let (mut parts, mut width) = (vec![], 0);
     for (_, latent) in &latents {
-        let own = free_elements(g, latent) / length;
+        let own = latent.support.free_elements(g, &latent.axes) / length;
         let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
         parts.push(Part { name: latent.name.clone(), start: width, length: own, median });
         width += own;
     }
     let names: Vec<&str> = latents.iter().map(|(_, l)| l.name.as_str()).collect();
     let name = format!("{}.guide", names.join("."));
-    let owns: Vec<Vec<Axis>> = latents.iter().map(|(_, l)| free_axes(g, l)).collect();
+    let owns: Vec<Vec<Axis>> = latents.iter().map(|(_, l)| l.support.free_axes(g, &l.axes)).collect();
     let rests: Vec<Vec<Axis>> = owns.iter().map(|own| own.iter().copied().filter(|a| *a != steps).collect()).collect();
     // A scalar a step has no axis of its own.
     let bare = width == 1 && rests.iter().all(Vec::is_empty);
@@ -369,7 +367,7 @@ fn build_chain(
             g.reshape(x, &[flat], rest)
         };
         let u = take(g, chain.value);
-        let Some((z, log_jacobian)) = constrained(g, latent, u, own) else {
+        let Some((z, log_jacobian)) = latent.support.constrain_along(g, u, own, &latent.axes) else {
             return Err(Underivable {
                 message: format!("`{}` cannot be part of a tridiagonal guide", latent.name),
                 span: latent.guide_span.unwrap_or(latent.span),
@@ -379,7 +377,7 @@ fn build_chain(
         replaced.insert(latent.node, z);
         let (log_scale, noise) = (take(g, log_scale), take(g, chain.noise));
         let of = Carrier::Chain(number);
-        in_chain.insert(*k, Posterior::Gaussian { of, log_jacobian, log_scale, noise });
+        in_chain.insert(*k, Posterior::Gaussian { of, log_jacobian, log_scale, noise, log_prior: None });
         g.set_origin(before);
     }
     chain.parts = parts;

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, Graph, NodeId, Op};
+use fe_graph::{Axis, Binary, Graph, NodeId, Op};
 
 use crate::drawing;
 use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
-use crate::guides::{self, Realised};
-use crate::objective::{Energy, Landscape, Objective, Term, TermKind, Underivable};
+use crate::guides::{self, Posterior, Realised};
+use crate::objective::{Bound, Energy, Landscape, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
@@ -84,7 +84,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             energies.push(d.energy(latent)?);
         }
     }
-    let (value, controls) = d.value(&terms, &energies, per_row.1)?;
+    let (value, controls, bounds) = d.value(&terms, &energies, per_row.1);
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -101,6 +101,13 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if up_to_constant {
         notes.push("a Flat prior is not normalised: the free energy is known up to a constant".into());
     }
+    let non_centred: Vec<String> = program
+        .latents
+        .iter()
+        .zip(&d.realised.posteriors)
+        .filter(|(_, p)| matches!(p, Posterior::Gaussian { log_prior: Some(_), .. }))
+        .map(|(l, _)| l.name.clone())
+        .collect();
     let mut parameters = guides::declared(program);
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
@@ -113,6 +120,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         energies,
         spec: program.objective.terms.clone(),
         controls,
+        bounds,
         temperature: temperature.0,
         temperature_schedule: program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
         per_row: per_row.0,
@@ -129,8 +137,15 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         observed,
         predictive,
         up_to_constant,
+        non_centred,
         notes,
     };
+    if objective.log_weight.is_some() && !objective.is_free_energy() {
+        objective.log_weight = None;
+        objective.notes.push(
+            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+        );
+    }
     differentiate(&mut objective, program)?;
     let mut roots = objective.roots();
     prepare::hoist(&mut objective.graph, program, &mut prepared, &mut roots);
@@ -271,12 +286,13 @@ impl Deriver<'_> {
         }
     }
 
-    pub(crate) fn value(
+    /// What is minimised, per row, with its bounds.
+    fn value(
         &mut self,
         terms: &[Term],
         energies: &[Energy],
         per_row: NodeId,
-    ) -> Result<(NodeId, Vec<(fe_graph::InputId, Schedule)>), Underivable> {
+    ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>, Vec<Bound>) {
         let mut controls = vec![];
         let mut value = self.g.constant(0.0);
         for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
@@ -288,37 +304,65 @@ impl Deriver<'_> {
                     node
                 }
             };
-            let mut parts = vec![];
-            match functional {
-                Functional::Rate(name) => {
-                    for t in terms.iter().filter(|t| t.kind == TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
-                        }
-                    }
-                }
-                Functional::Distortion(name) => {
-                    for t in terms.iter().filter(|t| t.kind != TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
-                        }
-                    }
-                }
-                Functional::Energy(name) => {
-                    for e in energies {
-                        if name.as_ref().is_none_or(|n| *n == e.name) {
-                            parts.push((e.sum, e.local));
-                        }
-                    }
-                }
-            }
-            for (sum, local) in parts {
-                let part = self.per_row(sum, local, per_row);
-                let part = self.g.mul(weight, part);
-                value = self.g.add(value, part);
-            }
+            let part = self.functional(functional, terms, energies, per_row);
+            let part = self.g.mul(weight, part);
+            value = self.g.add(value, part);
         }
-        Ok((value, controls))
+        let mut bounds = vec![];
+        for stated in &self.program.objective.bounds {
+            let mut bounded = self.g.constant(0.0);
+            for (weight, functional) in &stated.terms {
+                let part = self.functional(functional, terms, energies, per_row);
+                let part = self.g.scale(part, *weight);
+                bounded = self.g.add(bounded, part);
+            }
+            let (multiplier, m) = self.g.input(&format!("multiplier of {}", stated.text), &[]);
+            let (penalty, p) = self.g.input(&format!("penalty of {}", stated.text), &[]);
+            let excess = self.g.shift(bounded, -stated.limit);
+            let price = self.augmented(excess, m, p);
+            value = self.g.add(value, price);
+            bounds.push(Bound { stated: stated.clone(), value: bounded, multiplier, penalty });
+        }
+        (value, controls, bounds)
+    }
+
+    /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0 (Nocedal and Wright
+    /// 2006, section 17.4).
+    fn augmented(&mut self, excess: NodeId, multiplier: NodeId, penalty: NodeId) -> NodeId {
+        let zero = self.g.constant(0.0);
+        let least = self.g.constant(1e-30);
+        let step = self.g.mul(penalty, excess);
+        let raised = self.g.add(multiplier, step);
+        let raised = self.g.relu(raised);
+        let (squared, before) = (self.g.square(raised), self.g.square(multiplier));
+        let gained = self.g.sub(squared, before);
+        let twice = self.g.scale(penalty, 2.0);
+        let twice = self.g.binary(Binary::Max, twice, least);
+        let bent = self.g.div(gained, twice);
+        let straight = self.g.mul(multiplier, excess);
+        let penalised = self.g.less(zero, penalty);
+        self.g.select(penalised, bent, straight)
+    }
+
+    /// A functional per row: the sum of its terms.
+    fn functional(&mut self, of: &Functional, terms: &[Term], energies: &[Energy], per_row: NodeId) -> NodeId {
+        let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
+        let parts: Vec<(NodeId, bool)> = match of {
+            Functional::Energy(name) => {
+                energies.iter().filter(|e| named(name, &e.name)).map(|e| (e.sum, e.local)).collect()
+            }
+            Functional::Rate(name) | Functional::Distortion(name) => {
+                let rate = matches!(of, Functional::Rate(_));
+                let own = terms.iter().filter(|t| (t.kind == TermKind::Rate) == rate && named(name, &t.name));
+                own.map(|t| (t.sum, t.local)).collect()
+            }
+        };
+        let mut total = self.g.constant(0.0);
+        for (sum, local) in parts {
+            let part = self.per_row(sum, local, per_row);
+            total = self.g.add(total, part);
+        }
+        total
     }
 }
 
@@ -329,6 +373,7 @@ impl Objective {
         roots.extend(&self.gradient);
         roots.extend(self.terms.iter().map(|t| t.sum));
         roots.extend(self.energies.iter().map(|e| e.sum));
+        roots.extend(self.bounds.iter().map(|b| b.value));
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
@@ -362,6 +407,7 @@ impl Objective {
         self.gradient.iter_mut().for_each(&mut put);
         self.terms.iter_mut().for_each(|t| put(&mut t.sum));
         self.energies.iter_mut().for_each(|e| put(&mut e.sum));
+        self.bounds.iter_mut().for_each(|b| put(&mut b.value));
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);

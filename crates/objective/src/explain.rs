@@ -42,6 +42,9 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     let symbols: Vec<String> = o.terms.iter().map(symbol).collect();
     writeln!(out, "F = {}", if symbols.is_empty() { "0".into() } else { symbols.join(" + ") })?;
     writeln!(out, "minimised: {}", program.objective.text)?;
+    for bound in &program.objective.bounds {
+        writeln!(out, "subject to: {}, priced by a multiplier that the fit finds", bound.text)?;
+    }
     if o.up_to_constant {
         writeln!(out, "F is known up to a constant: a Flat prior is not normalised")?;
     }
@@ -110,5 +113,5 @@ fn symbol(term: &Term) -> String {
 }
 
 fn count(o: &Objective) -> usize {
-    o.parameters.iter().map(|p| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
+    o.parameters.iter().map(|p| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
 }

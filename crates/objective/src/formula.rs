@@ -78,13 +78,16 @@ pub(crate) fn kl(latent: &Latent, q: &str, p: &str) -> String {
 }
 
 /// The rate of a latent of a joint Gaussian.
-pub(crate) fn gaussian_rate(latent: &Latent) -> String {
+pub(crate) fn gaussian_rate(latent: &Latent, non_centred: bool) -> String {
     let z = &latent.name;
+    let sum = indices(latent);
+    if non_centred {
+        return format!("E_q[log q({z}) − log p({z})] = E_q[−log p(u)] − {sum}(log L_ii + ½ log 2πe)");
+    }
     let jacobian = match latent.support {
         fe_distribution::Support::Real => String::new(),
         _ => format!(" − log|d{z}/du|"),
     };
-    let sum = indices(latent);
     format!("E_q[log q({z}) − log p({z})] = E_q[−log p({z}){jacobian}] − {sum}(log L_ii + ½ log 2πe)")
 }
 

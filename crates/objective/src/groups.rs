@@ -1,11 +1,12 @@
 //! Joint Gaussians over several latents on the unconstrained scale.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
-use crate::guides::{Carrier, Posterior, Realised, constrained, free, free_axes, free_elements, prior_median};
+use crate::centring;
+use crate::guides::{Carrier, Posterior, Realised, free, prior_median};
 use crate::objective::{Block, Underivable};
 
 /// What is fitted of a joint Gaussian.
@@ -50,7 +51,7 @@ pub(crate) fn build_group(
     let mut total = 0usize;
     for &k in members {
         let Some(latent) = program.latents.get(k) else { continue };
-        let length = free_elements(g, latent);
+        let length = latent.support.free_elements(g, &latent.axes);
         let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
         blocks.push(Block { name: latent.name.clone(), start: total, length, median });
         total = total.saturating_add(length);
@@ -96,31 +97,57 @@ pub(crate) fn build_group(
     let log_curvature = g.log(curvature_diagonal);
     let log_scale = g.add(log_diagonal, log_curvature);
     let group = done.groups.len();
-    for (block, &k) in blocks.iter().zip(members) {
-        let Some(latent) = program.latents.get(k) else { continue };
-        let before = g.set_origin(g.origin_of(latent.node));
-        let own = free_axes(g, latent);
-        let part = |g: &mut Graph, x: NodeId| -> NodeId {
-            if own.is_empty() {
-                return g.pick(x, along, block.start);
+    let mut waiting: Vec<(&Block, usize)> = blocks.iter().zip(members.iter().copied()).collect();
+    let mut standard = centring::candidates(g, program, members);
+    while !waiting.is_empty() {
+        // A non-centred latent follows its parents; where these follow each other in a circle, they stay as they are.
+        let before = waiting.len();
+        let mut later = vec![];
+        for (block, k) in waiting {
+            let Some(latent) = program.latents.get(k) else { continue };
+            let pending = |j: &usize| program.latents.get(*j).map(|l| l.node).filter(|n| !replaced.contains_key(n));
+            let parents: HashSet<NodeId> = members.iter().filter_map(pending).collect();
+            if standard.contains(&k) && latent.prior.args.iter().any(|&a| g.depends_on(a, &parents)) {
+                later.push((block, k));
+                continue;
             }
-            let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
-            let s = g.slice(x, along, block.start, flat);
-            g.reshape(s, &[flat], &own)
-        };
-        let unconstrained = part(g, u);
-        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained, &own) else {
-            return Err(Underivable {
-                message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
-                span: latent.guide_span.unwrap_or(latent.span),
-                help: "a joint Gaussian holds real, positive, unit and bounded latents; state another guide".into(),
-            });
-        };
-        replaced.insert(latent.node, z);
-        let log_scale = part(g, log_scale);
-        let noise = part(g, noise);
-        in_group.insert(k, Posterior::Gaussian { of: Carrier::Group(group), log_jacobian, log_scale, noise });
-        g.set_origin(before);
+            let outside = g.set_origin(g.origin_of(latent.node));
+            let own = latent.support.free_axes(g, &latent.axes);
+            let part = |g: &mut Graph, x: NodeId| -> NodeId {
+                if own.is_empty() {
+                    return g.pick(x, along, block.start);
+                }
+                let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
+                let s = g.slice(x, along, block.start, flat);
+                g.reshape(s, &[flat], &own)
+            };
+            let unconstrained = part(g, u);
+            let standardised = match standard.contains(&k) {
+                true => centring::standardised(g, latent, unconstrained, replaced),
+                false => None,
+            };
+            let plain = match &standardised {
+                Some(s) => Some((s.value, s.log_jacobian)),
+                None => latent.support.constrain_along(g, unconstrained, &own, &latent.axes),
+            };
+            let Some((z, log_jacobian)) = plain else {
+                return Err(Underivable {
+                    message: format!("`{}` cannot be part of a joint Gaussian", latent.name),
+                    span: latent.guide_span.unwrap_or(latent.span),
+                    help: "a joint Gaussian holds continuous latents; state another guide".into(),
+                });
+            };
+            replaced.insert(latent.node, z);
+            let (log_scale, noise) = (part(g, log_scale), part(g, noise));
+            let of = Carrier::Group(group);
+            let log_prior = standardised.map(|s| s.log_prior);
+            in_group.insert(k, Posterior::Gaussian { of, log_jacobian, log_scale, noise, log_prior });
+            g.set_origin(outside);
+        }
+        if later.len() == before {
+            standard.clear();
+        }
+        waiting = later;
     }
     done.groups.push(Group {
         axis: along,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use fe_check::Latent;
 use fe_graph::{Axis, NodeId, axis};
 
 use crate::derive::Deriver;
@@ -11,8 +12,31 @@ use crate::guides::Posterior;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
-    /// log p(x, z) with finite latents summed out, every other latent at its value. `None` where a density is not known,
-    /// which the terms have reported.
+    /// The log prior of a latent at its value, summed; of a member of a joint Gaussian the density of its u, which is
+    /// log p(z) + log |dz/du|.
+    fn latent_density(&mut self, k: usize, latent: &Latent) -> Option<NodeId> {
+        let volume = match self.realised.posteriors.get(k) {
+            Some(&Posterior::Gaussian { log_prior: Some(density), .. }) => {
+                return Some(self.g.sum_all_but(density, &[]));
+            }
+            Some(&Posterior::Gaussian { log_jacobian, .. }) => Some(log_jacobian),
+            _ => None,
+        };
+        let (prior, z) = (self.after_distribution(&latent.prior), self.after(latent.node));
+        let density = prior.log_density(&mut self.g, z)?;
+        let density = self.g.broadcast(density, &axis::sorted(&latent.axes));
+        let density = self.g.sum_all_but(density, &[]);
+        Some(match volume {
+            Some(volume) => {
+                let volume = self.g.sum_all_but(volume, &[]);
+                self.g.add(density, volume)
+            }
+            None => density,
+        })
+    }
+
+    /// log p(x, z) with finite latents summed out, every other latent at its value, those of joint Gaussians as densities
+    /// of u. `None` where a density is not known, which the terms have reported.
     pub(crate) fn joint_density(&mut self) -> Option<NodeId> {
         let mut total = self.enumeration.log_partition.unwrap_or_else(|| self.g.constant(0.0));
         let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
@@ -20,10 +44,7 @@ impl Deriver<'_> {
             if summed(self, Source::Prior(k)) {
                 continue;
             }
-            let (prior, z) = (self.after_distribution(&latent.prior), self.after(latent.node));
-            let density = prior.log_density(&mut self.g, z)?;
-            let density = self.g.broadcast(density, &axis::sorted(&latent.axes));
-            let density = self.g.sum_all_but(density, &[]);
+            let density = self.latent_density(k, latent)?;
             total = self.g.add(total, density);
         }
         for (k, observe) in self.program.observes.iter().enumerate() {
@@ -94,13 +115,7 @@ impl Deriver<'_> {
     fn landscape(&mut self, value: NodeId, axes: &[Axis]) -> Result<Option<Landscape>, Underivable> {
         let (point, at) = self.g.input("point", axes);
         let (direction, along) = self.g.input("direction", axes);
-        let Some(mut density) = self.joint_density() else { return Ok(None) };
-        for posterior in self.realised.posteriors.clone() {
-            if let Posterior::Gaussian { log_jacobian, .. } = posterior {
-                let volume = self.g.sum_all_but(log_jacobian, &[]);
-                density = self.g.add(density, volume);
-            }
-        }
+        let Some(density) = self.joint_density() else { return Ok(None) };
         let energy = self.g.neg(density);
         let energy = self.g.substitute(&[energy], &HashMap::from([(value, at)]));
         let mut energy = energy.first().copied().unwrap_or(at);

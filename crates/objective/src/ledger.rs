@@ -261,10 +261,10 @@ impl Deriver<'_> {
                     let q = self.g.broadcast(q, &axis::sorted(&latent.axes));
                     self.g.neg(q)
                 }
-                Posterior::Gaussian { log_jacobian, log_scale, noise, .. } => {
+                // The joint density is one of u, and so is this.
+                Posterior::Gaussian { log_scale, noise, .. } => {
                     let n = self.g.log_normal_pdf(noise);
-                    let q = self.g.sub(n, log_scale);
-                    self.g.sub(log_jacobian, q)
+                    self.g.sub(log_scale, n)
                 }
             };
             let part = self.g.sum_all_but(part, &[]);

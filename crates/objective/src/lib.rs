@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod centring;
 mod chains;
 mod derive;
 mod drawing;
@@ -9,6 +10,7 @@ mod explain;
 mod formula;
 mod groups;
 mod guides;
+mod independent;
 mod joints;
 mod ledger;
 mod markov;
@@ -21,7 +23,8 @@ mod terms;
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
+pub use independent::Independent;
 pub use objective::{
-    Block, Chain, Energy, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start,
-    Term, TermKind, Underivable,
+    Block, Bound, Chain, Energy, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported,
+    Start, Term, TermKind, Underivable,
 };

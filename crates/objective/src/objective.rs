@@ -24,6 +24,8 @@ pub struct Objective {
     pub spec: Vec<(Schedule, Functional)>,
     /// Scalars that change in the course of the fit.
     pub controls: Vec<(InputId, Schedule)>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// The temperature of relaxed counts; 0 whenever figures are reported.
     pub temperature: InputId,
     /// How the temperature goes in training.
@@ -58,6 +60,8 @@ pub struct Objective {
     pub predictive: Vec<Predicted>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
+    /// Latents fitted as location + scale · u, which could be fitted as they are written.
+    pub non_centred: Vec<String>,
     /// What the compiler decided, in sentences.
     pub notes: Vec<String>,
 }
@@ -69,8 +73,11 @@ pub struct Parameter {
     pub name: String,
     /// The input that receives it, on the unconstrained scale.
     pub input: InputId,
-    /// Axes in the order it is saved in.
+    /// Axes in the order it is saved in, on the program's scale.
     pub axes: Vec<Axis>,
+    /// Axes of the input, in the order that goes with `axes`: others where a vector or a matrix takes another count of
+    /// numbers than it has elements.
+    pub free: Vec<Axis>,
     /// Its scale in the program.
     pub support: Support,
     /// How it starts.
@@ -146,6 +153,19 @@ pub struct Energy {
     pub sum: NodeId,
     /// Whether it is a sum over rows.
     pub local: bool,
+}
+
+/// A bound on functionals, priced in the objective by a multiplier that the fit finds.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// As the program states it.
+    pub stated: fe_check::Bound,
+    /// What is bounded, per row: nats, or spikes.
+    pub value: NodeId,
+    /// Input: the multiplier μ, nats for each unit of `value`.
+    pub multiplier: InputId,
+    /// Input: the weight ρ of the squared excess; 0 leaves the plain price μ (value − limit).
+    pub penalty: InputId,
 }
 
 /// A Gaussian over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I). C, from the curvature

@@ -111,13 +111,18 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Gaussian { log_jacobian, log_scale, .. } => {
-                // On the unconstrained scale a vector may have fewer elements.
-                let density = self.prior_density(k, &prior, latent)?;
-                let density = self.g.broadcast(density, &axes);
-                let density = self.g.sum_all_but(density, &[]);
-                let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
-                let target = self.g.add(density, log_jacobian);
+            Posterior::Gaussian { log_jacobian, log_scale, log_prior, .. } => {
+                let target = match log_prior {
+                    Some(density) => self.g.sum_all_but(*density, &[]),
+                    None => {
+                        // On the unconstrained scale a vector may have fewer elements.
+                        let density = self.prior_density(k, &prior, latent)?;
+                        let density = self.g.broadcast(density, &axes);
+                        let density = self.g.sum_all_but(density, &[]);
+                        let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
+                        self.g.add(density, log_jacobian)
+                    }
+                };
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
                 let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
@@ -129,7 +134,7 @@ impl Deriver<'_> {
                     term.estimator = "pathwise, entropy exact";
                     term.reason = e.reason;
                 }
-                term.formula = formula::gaussian_rate(latent);
+                term.formula = formula::gaussian_rate(latent, log_prior.is_some());
             }
         }
         self.note_bias(&mut term);

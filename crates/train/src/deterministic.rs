@@ -11,12 +11,15 @@ use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
+use crate::bounds::Multipliers;
 use crate::chains;
 use crate::curvature;
 use crate::draws::normal_draws;
-use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
+use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
 use crate::lbfgs::{self, Outcome, Reason};
 use crate::problem::{Problem, Setting, Values};
+use crate::repeating::Repeating;
+use crate::{redraws, response, starts};
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
@@ -71,7 +74,7 @@ fn extent(problem: &Problem, axis: Axis) -> usize {
 
 /// One fixed set of draws for all sites together: quasi-random normals whose mean and covariance are exact, mapped to the
 /// kind of each site. Relaxed counts keep the noise of step 0.
-fn fixed_draws(
+pub(crate) fn fixed_draws(
     problem: &Problem,
     sites: Vec<NoiseSite>,
     count: usize,
@@ -172,26 +175,13 @@ impl EvenDraws {
     }
 }
 
-fn flatten(values: &Values) -> Vec<f64> {
-    values.iter().flatten().copied().collect()
-}
-
-fn unflatten(flat: &[f64], like: &Values) -> Values {
-    let mut rest = flat;
-    like.iter()
-        .map(|v| {
-            let (head, tail) = rest.split_at(v.len().min(rest.len()));
-            rest = tail;
-            head.to_vec()
-        })
-        .collect()
-}
-
-/// Minimises; gives the values, and the anchors of joint Gaussians in its setting.
+/// Minimises; gives the values, the anchors of joint Gaussians in its setting, and what checks made of them. `stated` is
+/// the number of starts that the program asks for.
 pub(crate) fn run(
     problem: &Problem,
     iterations: u64,
     count: usize,
+    stated: Option<usize>,
     monitor: &mut dyn Monitor,
     started: Instant,
 ) -> Result<Fitted, FitError> {
@@ -203,15 +193,9 @@ pub(crate) fn run(
         setting.draws = fixed_draws(problem, noise_sites(o), count, problem.seed)
             .ok_or_else(|| FitError::Unsuited(format!("{count} draws are too few for this guide; raise `samples`")))?;
     }
-    let mut outputs = vec![o.value];
-    outputs.extend(&o.gradient);
-    let terms = outputs.len();
-    outputs.extend(o.terms.iter().map(|t| t.sum));
-    outputs.extend(o.energies.iter().map(|e| e.sum));
-    let mut compiled = problem.compile(&outputs)?;
-    let mut value_at = |values: &Values, setting: &Setting| -> Result<Vec<Tensor>, ExecutionError> {
-        compiled.run(&problem.feed(values, &problem.train, setting))
-    };
+    let mut multipliers = Multipliers::new(o);
+    multipliers.feed(o, &mut setting.extra);
+    let mut repeating = Repeating::new(problem)?;
 
     // The start: parameters, then the best of the candidate anchors.
     let mut attempt = 0;
@@ -240,7 +224,7 @@ pub(crate) fn run(
                 .collect();
         }
         for (s, from) in settings {
-            let f = value_at(&values, &s)?.first().map_or(f64::NAN, Tensor::item);
+            let f = repeating.value(&values, &s)?;
             if f.is_finite() && best.as_ref().is_none_or(|b| f < b.0) {
                 best = Some((f, s, from));
             }
@@ -277,7 +261,7 @@ pub(crate) fn run(
         notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
     }
     if let (true, Some((gradient, iterations))) = (o.parameters.is_empty(), mode) {
-        let limit = ROUNDING * value_at(&values, &setting)?.first().map_or(1.0, Tensor::item).abs().max(1.0);
+        let limit = ROUNDING * repeating.value(&values, &setting)?.abs().max(1.0);
         let test = format!("largest gradient {gradient:.1e} at the mode after {iterations} iterations");
         return Ok(finished(values, iterations as u64, gradient <= limit, test, false, notes, vec![], setting));
     }
@@ -287,35 +271,58 @@ pub(crate) fn run(
 
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
-    let last = std::cell::RefCell::new(vec![]);
     let default = lbfgs::Options::default();
+    let size: usize = values.iter().map(Vec::len).sum();
     let options = lbfgs::Options {
         iterations: usize::try_from(iterations).unwrap_or(usize::MAX),
-        memory: (MEMORY / flatten(&values).len().max(1)).clamp(10, default.memory),
+        memory: (MEMORY / size.max(1)).clamp(10, default.memory),
         ..default
     };
-    let outcome = lbfgs::minimize(
-        |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
-            let values = unflatten(x, &values);
-            let results = value_at(&values, &setting)?;
-            let value = results.first().map_or(f64::NAN, Tensor::item);
-            let gradients = results.iter().skip(1).take(terms - 1);
-            let gradient = o.parameters.iter().zip(gradients).flat_map(|(p, t)| problem.whole_gradient(p, t)).collect();
-            *last.borrow_mut() = results.into_iter().skip(terms).collect();
-            Ok((value, gradient))
-        },
-        flatten(&values),
-        &options,
-        |now| {
+    let (first, mut done) = (values.clone(), 0);
+    let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
+        let before = done;
+        let options = lbfgs::Options { iterations: options.iterations.saturating_sub(before as usize), ..options };
+        repeating.minimize(start, setting, &options, |now, sums| {
+            done = before + now.iteration as u64;
             let seconds = started.elapsed().as_secs_f64();
-            trace.push(trace_point(problem, now.iteration as u64, seconds, &last.borrow()));
-            interrupted = !monitor.step(now.iteration as u64, None, now.value);
+            trace.push(trace_point(problem, done, seconds, sums));
+            interrupted = !monitor.step(done, None, now.value);
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )?;
-    let values = unflatten(&outcome.x, &values);
-    let (converged, test) = verdict(&outcome, options.tolerance);
-    Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+        })
+    };
+    let (mut values, mut outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+    // With bounds, one minimum for each set of multipliers.
+    let mut bounded = o.bounds.is_empty();
+    while !bounded && !matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations) {
+        repeating.at(&values, &setting)?;
+        bounded = !multipliers.update(&repeating.bounded());
+        multipliers.feed(o, &mut setting.extra);
+        if !bounded {
+            (values, outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+        }
+    }
+    let mut checks = Checks::default();
+    if verdict(&outcome, options.tolerance).0 {
+        let size = starts::evaluation(problem, count);
+        let going = |value: f64| monitor.step(outcome.iterations as u64, None, value);
+        let number = starts::count(problem, stated, size);
+        if number > 1
+            && let Some((found, lower)) =
+                starts::compare(&mut repeating, problem, (&first, &values), &setting, number, going)?
+        {
+            checks.starts = Some(found);
+            if let Some(lower) = lower {
+                (values, outcome) = minimize(&mut repeating, &lower, &setting, monitor)?;
+                notes.push("another start ended lower than the first, and was kept".into());
+            }
+        }
+        let going = |value: f64| monitor.step(outcome.iterations as u64, None, value);
+        checks.draws = redraws::change_of_draws(&mut repeating, problem, &values, &setting, count, going)?;
+        checks.response = response::response(&mut repeating, problem, &values, &setting, size)?;
+    }
+    let (converged, test) = verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance);
+    let fitted = finished(values, done, converged && bounded, test, interrupted, notes, trace, setting);
+    Ok(Fitted { checks, ..fitted })
 }
 
 /// A setting with the anchors of chains, for each of their candidates, best guess last; joint Gaussians stand at their
@@ -377,7 +384,18 @@ fn finished(
     setting: Setting,
 ) -> Fitted {
     let extra = Setting { extra: setting.extra, ..Setting::default() };
-    Fitted { values, steps, converged, test, interrupted, notes, trace, density: None, extra }
+    Fitted {
+        values,
+        steps,
+        converged,
+        test,
+        interrupted,
+        notes,
+        trace,
+        density: None,
+        extra,
+        checks: Checks::default(),
+    }
 }
 
 /// The sums of terms and energies of one evaluation, per row.

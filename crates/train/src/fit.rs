@@ -7,12 +7,16 @@ use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
 use fe_objective::Objective;
 
 use crate::batches;
+use crate::bounds::{self, Bounded};
 use crate::deterministic;
 use crate::evaluate::{self, Figures};
 use crate::heldout;
+use crate::moments::Change;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
+use crate::response::Response;
 use crate::sampled::{self, Draws};
+use crate::starts::Starts;
 use crate::stochastic;
 
 /// Programs with at most this many parameters are fitted by L-BFGS where nothing is said.
@@ -122,6 +126,8 @@ pub struct Fit {
     pub seconds: f64,
     /// The method, in words.
     pub method: String,
+    /// Draws held fixed; 0 where there is no noise, or new noise at each step.
+    pub fixed_draws: usize,
     /// Whether it converged.
     pub converged: bool,
     /// By which test, with its figures.
@@ -136,12 +142,27 @@ pub struct Fit {
     pub trace: Vec<TracePoint>,
     /// Over training rows.
     pub figures: Figures,
+    /// How each bound ended.
+    pub bounds: Vec<Bounded>,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
     /// The posterior table.
     pub posterior: Posterior,
     /// Draws of the guide.
     pub draws: Draws,
+    /// What checks made of it.
+    pub checks: Checks,
+}
+
+/// What is checked of a minimum after it was found; each is left out where it does not apply.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Checks {
+    /// Whether other starts end there too.
+    pub starts: Option<Starts>,
+    /// How far other draws move it.
+    pub draws: Option<Change>,
+    /// By how much a mean-field guide understates standard deviations.
+    pub response: Option<Response>,
 }
 
 /// What a method leaves.
@@ -156,6 +177,7 @@ pub(crate) struct Fitted {
     pub density: Option<f64>,
     /// Inputs that belong to the fit: the anchors of joint Gaussians.
     pub extra: Setting,
+    pub checks: Checks,
 }
 
 /// Splits rows into those trained on and those held out.
@@ -172,7 +194,7 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
 }
 
 fn parameter_count(o: &Objective) -> usize {
-    let size = |p: &fe_objective::Parameter| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
+    let size = |p: &fe_objective::Parameter| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
     o.parameters.iter().map(size).fold(0, usize::saturating_add)
 }
 
@@ -235,8 +257,14 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
             Some(s) => s.max(dimensions + 2).next_power_of_two(),
             None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
         };
+        if !o.controls.is_empty() {
+            notes.push("L-BFGS takes a schedule at its end value throughout".into());
+        }
         let iterations = train.steps.or(train.epochs).unwrap_or(2000) as u64;
         return Ok((Method::Lbfgs { iterations, draws }, notes));
+    }
+    if train.starts.is_some_and(|n| n > 1) {
+        return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
     }
     let batch = train.batch.unwrap_or_else(|| {
         if rows > WHOLE {
@@ -281,16 +309,27 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let started = Instant::now();
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
-        Method::Lbfgs { iterations, draws } => deterministic::run(problem, *iterations, *draws, monitor, started)?,
+        Method::Lbfgs { iterations, draws } => {
+            deterministic::run(problem, *iterations, *draws, train.starts, monitor, started)?
+        }
         Method::Steps { .. } => stochastic::run(problem, &method, monitor, started)?,
     };
     let seconds = started.elapsed().as_secs_f64();
     notes.extend(fitted.notes);
     let extra = fitted.extra;
+    let mut checks = fitted.checks;
+    if checks.response.is_none() && !problem.objective.independent().is_empty() {
+        let why =
+            if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };
+        checks.response = Some(Response::NotComputed(why.into()));
+    }
     let figures = evaluate::figures(problem, &fitted.values, &problem.train, &extra)?;
     if !figures.free_energy.is_finite() {
         return Err(locate(problem, &fitted.values, &Setting { samples: 64, progress: 1.0, ..extra }, fitted.steps));
     }
+    let deterministic = matches!(method, Method::Lbfgs { draws: 0, .. });
+    let bounds = bounds::bounded(problem.objective, &figures.bounds, &extra.extra, bounds::tolerance(deterministic));
+    notes.extend(bounds::unmet(problem.objective, &bounds));
     let mut heldout = None;
     if !problem.heldout.is_empty() {
         let mut values = fitted.values.clone();
@@ -308,6 +347,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let mut anchors: Vec<(String, Tensor)> = extra
         .extra
         .iter()
+        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
@@ -319,16 +359,19 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         steps: fitted.steps,
         seconds,
         method: method.describe(problem.objective),
-        converged: fitted.converged,
+        fixed_draws: if let Method::Lbfgs { draws, .. } = method { draws } else { 0 },
+        converged: fitted.converged && bounds.iter().all(|b| b.met),
         test: fitted.test,
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
         density: fitted.density,
         figures,
+        bounds,
         heldout,
         posterior,
         draws,
+        checks,
     })
 }
 

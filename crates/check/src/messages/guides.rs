@@ -135,6 +135,11 @@ pub fn indicator_without_counts(name: &str, span: Span) -> Diagnostic {
         .help("leave it away: a continuous latent is differentiated as it is")
 }
 
+pub fn never_non_centred(family: &str, span: Span) -> Diagnostic {
+    error("E0460", format!("a `{family}` is always fitted as it is written"), span, "has nothing to refuse")
+        .help("leave it away: of location–scale families alone a latent may be fitted as location + scale · u")
+}
+
 pub fn unknown_observed(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0413", format!("there are no data `{name}`"), span, "not declared");
     did_you_mean(found, near, &format!("declare them: `data {name}[N] = csv(\"file.csv\", \"{name}\")`"))
