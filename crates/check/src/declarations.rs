@@ -1,7 +1,7 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
 use fe_distribution::{Distribution, Modifier, Support};
-use fe_graph::{Axis, Indicator, NodeId};
+use fe_graph::{Axis, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
 
@@ -10,24 +10,12 @@ use crate::distributions::{Drawn, Role};
 use crate::messages;
 use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
-use crate::scope::{bare, nearest};
+use crate::scope::bare;
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;
-
-/// Relaxations of counts, by name.
-pub(crate) const INDICATORS: [(&str, Indicator); 5] = [
-    ("cubic", Indicator::Cubic),
-    ("linear", Indicator::Linear),
-    ("quintic", Indicator::Quintic),
-    ("cosine", Indicator::Cosine),
-    ("sigmoid", Indicator::Sigmoid),
-];
-
-/// Estimators that parse but are not lowered in this version.
-const ESTIMATORS_LATER: [&str; 5] = ["score", "gumbel_softmax", "enumeration", "quadrature", "implicit"];
 
 impl<'a> Checker<'a> {
     /// `data x[N, D] : unit = idx("…") / 255`
@@ -433,7 +421,7 @@ impl<'a> Checker<'a> {
         if let Some(by) = centred.filter(|_| drawn.distribution.family.location_scale().is_none()) {
             self.report(messages::never_non_centred(drawn.distribution.family.name(), by.span));
         }
-        let indicator = by.filter(|_| centred.is_none()).and_then(|by| self.indicator(by, support));
+        let estimator = by.filter(|_| centred.is_none()).and_then(|by| self.estimator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
         let index =
@@ -447,8 +435,8 @@ impl<'a> Checker<'a> {
             support,
             prior: drawn.distribution,
             guide: Guide::Default,
-            indicator: indicator.unwrap_or(Indicator::Cubic),
             centred: centred.is_some(),
+            estimator,
             span: name.span,
             guide_span: None,
         });
@@ -544,24 +532,6 @@ impl<'a> Checker<'a> {
         drawn.distribution.restricted = Some(Support::Ordered);
         drawn.distribution.event = Some(along);
         Some(Support::Ordered)
-    }
-
-    /// `by cubic`
-    pub fn indicator(&mut self, by: &Name, support: Support) -> Option<Indicator> {
-        if ESTIMATORS_LATER.contains(&by.value.as_str()) {
-            self.report(messages::estimator_later(&by.value, by.span));
-            return None;
-        }
-        let Some(&(_, indicator)) = INDICATORS.iter().find(|i| i.0 == by.value) else {
-            let near = nearest(&by.value, INDICATORS.iter().map(|i| i.0));
-            self.report(messages::unknown_estimator(&by.value, by.span, near));
-            return None;
-        };
-        if support != Support::Count {
-            self.report(messages::indicator_without_counts(&by.value, by.span));
-            return None;
-        }
-        Some(indicator)
     }
 
     /// No argument of a distribution brings an axis that the left side lacks; its category axis apart.

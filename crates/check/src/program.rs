@@ -132,10 +132,10 @@ pub struct Latent {
     pub prior: Distribution,
     /// Its approximate posterior.
     pub guide: Guide,
-    /// The relaxation used where it must be sampled and is a count.
-    pub indicator: Indicator,
     /// Whether it is fitted as it is written, and never as location + scale · u.
     pub centred: bool,
+    /// How the gradient through it is estimated, where the program says so, and where it does.
+    pub estimator: Option<(Estimator, Span)>,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.
@@ -147,6 +147,29 @@ impl Latent {
     pub fn is_local(&self, row: Option<Row>) -> bool {
         row.is_some_and(|r| self.axes.contains(&Axis::plain(r.axis)))
     }
+
+    /// What an arrival counts where its counts are relaxed.
+    pub fn indicator(&self) -> Indicator {
+        match self.estimator {
+            Some((Estimator::Relaxed(indicator), _)) => indicator,
+            _ => Indicator::Cubic,
+        }
+    }
+}
+
+/// An estimator of the gradient through a latent, where a choice is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// Poisson arrivals, relaxed by an indicator.
+    Relaxed(Indicator),
+    /// Counts as a softmax over their values.
+    GumbelSoftmax,
+    /// The score function.
+    Score,
+    /// A sum over all values.
+    Enumeration,
+    /// The quantile function and its implicit derivatives.
+    Implicit,
 }
 
 /// An approximate posterior.

@@ -140,6 +140,17 @@ impl Distribution {
         }
     }
 
+    /// A draw over `axes` and those of the arguments that counts as constant to differentiation, for the score function;
+    /// `None` where there is none, or where a restriction cuts something off.
+    pub fn stopped_sample(&self, g: &mut Graph, site: Site, axes: &[Axis], how: &Sampling) -> Option<NodeId> {
+        if self.is_cut(g) {
+            return None;
+        }
+        let drawn = self.family.discrete_sample(g, &self.args, site, axes, self.event);
+        let drawn = drawn.or_else(|| self.sample(g, site, axes, how))?;
+        Some(g.stop(drawn))
+    }
+
     /// The entropy in nats, where closed: the family's, or for categories the sum over them.
     pub fn entropy(&self, g: &mut Graph) -> Option<NodeId> {
         if self.is_cut(g) {

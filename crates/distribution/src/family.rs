@@ -178,6 +178,19 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// A draw over `axes` and those of the arguments, of counts or categories that have no pathwise draw. It is a step function
+    /// of the arguments, so that its derivatives say nothing. Elements are independent.
+    fn discrete_sample(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _site: Site,
+        _axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        None
+    }
+
     /// The places of a location and a scale among the arguments, where a value is location + scale · u for a u of this
     /// family with these at 0 and 1; of `LogNormal` its log is, for a standard Normal u.
     fn location_scale(&self) -> Option<[usize; 2]> {

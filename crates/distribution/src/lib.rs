@@ -48,6 +48,7 @@ mod weibull;
 mod wishart;
 mod zero_inflated_poisson;
 
+pub use categorical::pick;
 pub use distribution::Distribution;
 pub use families::{families, family, table};
 pub use family::{Alternative, Family, Parameter, Sampling, Statistic};

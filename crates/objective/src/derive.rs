@@ -13,6 +13,7 @@ use crate::formula;
 use crate::guides::{self, Posterior, Realised};
 use crate::objective::{Bound, Energy, Landscape, Objective, Term, TermKind, Underivable};
 use crate::prepare;
+use crate::score::{Part, Scored};
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
 /// (arXiv 2602.03896; theory of the estimators in the docs).
@@ -28,14 +29,30 @@ pub(crate) struct Deriver<'a> {
     pub(crate) replaced: HashMap<NodeId, NodeId>,
     pub(crate) expectation: Expectation,
     pub(crate) draws: HashMap<NodeId, NodeId>,
+    /// Latents whose draws have no pathwise derivative.
+    pub(crate) scored: Vec<Scored>,
+    /// Draws of counts that are relaxed by a softmax.
+    pub(crate) softened: Vec<NodeId>,
+    /// Elements of what was sampled for the term in the making.
+    pub(crate) sampled: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
+}
+
+/// What functionals are made of, and what of each is sampled, element by element.
+struct Scopes<'b> {
+    terms: &'b [Term],
+    energies: &'b [Energy],
+    of_terms: &'b [Vec<NodeId>],
+    of_energies: &'b [Vec<NodeId>],
 }
 
 /// A term's expectation and how it was had.
 pub(crate) struct Expected {
     pub(crate) node: NodeId,
     pub(crate) sampled: bool,
+    /// Whether finite latents were summed over under their stated guides.
+    pub(crate) summed: bool,
     pub(crate) reason: String,
 }
 
@@ -57,9 +74,22 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
-    let expectation = Expectation::new(laws, whole);
+    let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
     let enumeration = Enumeration::default();
-    let mut d = Deriver { g, program, source, realised, replaced, expectation, draws, random, enumeration };
+    let mut d = Deriver {
+        g,
+        program,
+        source,
+        realised,
+        replaced,
+        expectation,
+        draws: draws.of,
+        scored: draws.scored,
+        softened: draws.softened,
+        sampled: vec![],
+        random,
+        enumeration,
+    };
     d.enumeration = d.enumerate()?;
     d.random.extend(d.enumerated_nodes());
     for (k, summed) in &d.enumeration.latents {
@@ -69,22 +99,30 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     }
 
     let mut terms = vec![];
+    // Of each term, then of each energy, the elements that were sampled.
+    let mut sampled = vec![];
     for (k, latent) in program.latents.iter().enumerate() {
         terms.push(d.rate(k, latent)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, observe) in program.observes.iter().enumerate() {
         terms.push(d.distortion(k, observe)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, loss) in program.losses.iter().enumerate() {
         terms.push(d.loss(k, loss)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     let mut energies = vec![];
     for latent in &program.latents {
         if latent.support == fe_distribution::Support::Count {
             energies.push(d.energy(latent)?);
+            sampled.push(std::mem::take(&mut d.sampled));
         }
     }
-    let (value, controls, bounds) = d.value(&terms, &energies, per_row.1);
+    let (value, controls, bounds) = d.value(&terms, &energies, &sampled, per_row.1);
+    let scored =
+        terms.iter().map(|t| t.sum).chain(energies.iter().map(|e| e.sum)).any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -112,6 +150,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
         deterministic: false,
+        scored,
         graph: d.g,
         row: program.row,
         parameters,
@@ -217,20 +256,23 @@ impl Deriver<'_> {
         self.program.row.is_some_and(|r| self.g.has_axis(node, Axis::plain(r.axis)))
     }
 
-    /// The expectation of a node, exact where it is known, else by the draws.
-    pub(crate) fn expect(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
+    /// The expectation of a node where it is known.
+    pub(crate) fn exactly(&mut self, node: NodeId) -> Option<Expected> {
         self.expectation.blocked = None;
-        if let Some(exact) = self.expectation.mean(&mut self.g, node) {
-            return Ok(Expected { node: exact, sampled: false, reason: String::new() });
-        }
+        let node = self.expectation.mean(&mut self.g, node)?;
+        Some(Expected { node, sampled: false, summed: false, reason: String::new() })
+    }
+
+    /// The expectation of a node by the draws, after [`Deriver::exactly`] found none.
+    pub(crate) fn by_draws(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
         let blocked = self.expectation.blocked.unwrap_or(node);
         let mut reason = formula::blocked(&self.g, blocked, self.program, self.source);
         if let Some(given) = self.chains_given_draws(node) {
             reason.push_str("; what is random besides the chain is drawn, and the chain integrated given that");
-            return Ok(Expected { node: given, sampled: true, reason });
+            return Ok(Expected { node: given, sampled: true, summed: false, reason });
         }
         let sampled = self.sample(node, span)?;
-        Ok(Expected { node: sampled, sampled: true, reason })
+        Ok(Expected { node: sampled, sampled: true, summed: false, reason })
     }
 
     /// The expectation over chains in closed form, given draws of all else: of less noise than draws of the chains, which
@@ -252,6 +294,16 @@ impl Deriver<'_> {
     }
 
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
+        if let Some(latent) = self.left_over(node) {
+            return Err(Underivable {
+                message: format!(
+                    "this term mixes several elements of `{}`, which cannot be summed over then",
+                    latent.name
+                ),
+                span,
+                help: "leave `by enumeration` away: the score function is taken".into(),
+            });
+        }
         let sampled = self.g.substitute(&[node], &self.draws).first().copied().unwrap_or(node);
         let stuck: Option<&Latent> = self
             .program
@@ -263,11 +315,12 @@ impl Deriver<'_> {
             let guide = index.and_then(|k| self.realised.names.get(k)).cloned().unwrap_or_default();
             return Err(Underivable {
                 message: format!(
-                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no pathwise sample yet",
+                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no draws in a graph",
                     latent.name
                 ),
                 span,
-                help: "use a Normal, LogNormal, Laplace or Poisson guide, or leave the guide out".into(),
+                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand"
+                    .into(),
             });
         }
         Ok(sampled)
@@ -291,9 +344,13 @@ impl Deriver<'_> {
         &mut self,
         terms: &[Term],
         energies: &[Energy],
+        sampled: &[Vec<NodeId>],
         per_row: NodeId,
     ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>, Vec<Bound>) {
         let mut controls = vec![];
+        let mut scored = vec![];
+        let (of_terms, of_energies) = sampled.split_at(terms.len().min(sampled.len()));
+        let scopes = Scopes { terms, energies, of_terms, of_energies };
         let mut value = self.g.constant(0.0);
         for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
             let weight = match weight {
@@ -304,31 +361,33 @@ impl Deriver<'_> {
                     node
                 }
             };
-            let part = self.functional(functional, terms, energies, per_row);
-            let part = self.g.mul(weight, part);
-            value = self.g.add(value, part);
+            value = self.weighed(functional, weight, &scopes, per_row, &mut scored, value);
         }
         let mut bounds = vec![];
         for stated in &self.program.objective.bounds {
-            let mut bounded = self.g.constant(0.0);
-            for (weight, functional) in &stated.terms {
-                let part = self.functional(functional, terms, energies, per_row);
-                let part = self.g.scale(part, *weight);
-                bounded = self.g.add(bounded, part);
-            }
             let (multiplier, m) = self.g.input(&format!("multiplier of {}", stated.text), &[]);
             let (penalty, p) = self.g.input(&format!("penalty of {}", stated.text), &[]);
+            let mut bounded = self.g.constant(0.0);
+            let mut own = vec![];
+            for (weight, functional) in &stated.terms {
+                let weight = self.g.constant(*weight);
+                bounded = self.weighed(functional, weight, &scopes, per_row, &mut own, bounded);
+            }
             let excess = self.g.shift(bounded, -stated.limit);
-            let price = self.augmented(excess, m, p);
+            let (price, slope) = self.augmented(excess, m, p);
             value = self.g.add(value, price);
+            for part in own {
+                scored.push(Part { factor: self.g.mul(slope, part.factor), ..part });
+            }
             bounds.push(Bound { stated: stated.clone(), value: bounded, multiplier, penalty });
         }
-        (value, controls, bounds)
+        let scores = self.scores(&scored);
+        (self.g.add(value, scores), controls, bounds)
     }
 
-    /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0 (Nocedal and Wright
-    /// 2006, section 17.4).
-    fn augmented(&mut self, excess: NodeId, multiplier: NodeId, penalty: NodeId) -> NodeId {
+    /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0; and its slope in g
+    /// (Nocedal and Wright 2006, section 17.4).
+    fn augmented(&mut self, excess: NodeId, multiplier: NodeId, penalty: NodeId) -> (NodeId, NodeId) {
         let zero = self.g.constant(0.0);
         let least = self.g.constant(1e-30);
         let step = self.g.mul(penalty, excess);
@@ -341,26 +400,41 @@ impl Deriver<'_> {
         let bent = self.g.div(gained, twice);
         let straight = self.g.mul(multiplier, excess);
         let penalised = self.g.less(zero, penalty);
-        self.g.select(penalised, bent, straight)
+        let slope = self.g.select(penalised, raised, multiplier);
+        (self.g.select(penalised, bent, straight), self.g.stop(slope))
     }
 
-    /// A functional per row: the sum of its terms.
-    fn functional(&mut self, of: &Functional, terms: &[Term], energies: &[Energy], per_row: NodeId) -> NodeId {
+    /// A functional per row, weighed and added to a total; what of it is sampled goes to the scores.
+    fn weighed(
+        &mut self,
+        of: &Functional,
+        weight: NodeId,
+        scopes: &Scopes,
+        per_row: NodeId,
+        scored: &mut Vec<Part>,
+        mut total: NodeId,
+    ) -> NodeId {
         let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
-        let parts: Vec<(NodeId, bool)> = match of {
+        let parts: Vec<(NodeId, bool, &[NodeId])> = match of {
             Functional::Energy(name) => {
-                energies.iter().filter(|e| named(name, &e.name)).map(|e| (e.sum, e.local)).collect()
+                let own = scopes.energies.iter().zip(scopes.of_energies).filter(|(e, _)| named(name, &e.name));
+                own.map(|(e, elements)| (e.sum, e.local, elements.as_slice())).collect()
             }
             Functional::Rate(name) | Functional::Distortion(name) => {
                 let rate = matches!(of, Functional::Rate(_));
-                let own = terms.iter().filter(|t| (t.kind == TermKind::Rate) == rate && named(name, &t.name));
-                own.map(|t| (t.sum, t.local)).collect()
+                let own = scopes.terms.iter().zip(scopes.of_terms);
+                let own = own.filter(|(t, _)| (t.kind == TermKind::Rate) == rate && named(name, &t.name));
+                own.map(|(t, elements)| (t.sum, t.local, elements.as_slice())).collect()
             }
         };
-        let mut total = self.g.constant(0.0);
-        for (sum, local) in parts {
+        for (sum, local, elements) in parts {
             let part = self.per_row(sum, local, per_row);
+            let part = self.g.mul(weight, part);
             total = self.g.add(total, part);
+            let one = self.g.constant(1.0);
+            let share = self.per_row(one, local, per_row);
+            let factor = self.g.mul(weight, share);
+            scored.extend(elements.iter().map(|&elements| Part { elements, factor }));
         }
         total
     }

@@ -1,22 +1,37 @@
-//! Pathwise draws of every random node, in terms of noise.
+//! Draws of every random node, in terms of noise.
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::Program;
-use fe_distribution::Distribution;
+use fe_check::{Estimator, Program};
+use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
+use crate::closed_loops;
 use crate::guides::{Posterior, Realised};
 use crate::objective::Underivable;
+use crate::relaxation::gumbel_softmax;
+use crate::score::Scored;
 
-/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled.
+/// What replaces the random nodes where a term is sampled.
+#[derive(Debug, Default)]
+pub(crate) struct Draws {
+    /// A draw of every random node, in terms of noise.
+    pub of: HashMap<NodeId, NodeId>,
+    /// Those whose derivative is not that of a path.
+    pub scored: Vec<Scored>,
+    /// Draws of counts that are relaxed by a softmax.
+    pub softened: Vec<NodeId>,
+}
+
+/// A draw of every random node, in terms of noise.
 pub(crate) fn draws(
     g: &mut Graph,
     program: &Program,
     realised: &Realised,
     temperature: NodeId,
-) -> Result<HashMap<NodeId, NodeId>, Underivable> {
-    let mut map: HashMap<NodeId, NodeId> = HashMap::new();
+) -> Result<Draws, Underivable> {
+    let mut draws = Draws::default();
+    let map = &mut draws.of;
     for group in &realised.groups {
         let axes = axis::union(&[Axis::SAMPLE], &[group.axis]);
         let noise = g.noise(NoiseKind::Normal, group.site, &axes);
@@ -38,6 +53,7 @@ pub(crate) fn draws(
     let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
     while !waiting.is_empty() {
         let mut postponed = vec![];
+        let mut steps: HashMap<usize, NodeId> = HashMap::new();
         for &k in &waiting {
             let (Some(latent), Some(posterior)) = (program.latents.get(k), realised.posteriors.get(k)) else {
                 continue;
@@ -47,37 +63,71 @@ pub(crate) fn draws(
                 continue;
             }
             let d = realised.after(g, d);
+            // Those of a loop are drawn together.
+            let together = realised.loops.iter().find(|l| l.members.contains(&k));
+            let own = together.map_or(vec![k], |l| l.members.clone());
             let pending: HashSet<NodeId> = waiting
                 .iter()
+                .filter(|j| !own.contains(j))
                 .filter_map(|&j| program.latents.get(j))
                 .map(|l| l.node)
                 .filter(|n| !map.contains_key(n) && !realised.replaced.contains_key(n))
                 .collect();
-            if d.args.iter().any(|&a| g.depends_on(a, &pending)) {
+            let all: Vec<NodeId> = own
+                .iter()
+                .filter_map(|&j| realised.posteriors.get(j))
+                .flat_map(|p| match p {
+                    Posterior::Family(d) | Posterior::Prior(d) => realised.after(g, d).args,
+                    _ => vec![],
+                })
+                .collect();
+            if all.iter().any(|&a| g.depends_on(a, &pending)) {
                 postponed.push(k);
                 continue;
             }
-            let args = g.substitute(&d.args, &map);
+            let args = g.substitute(&d.args, map);
             let before = g.set_origin(g.origin_of(latent.node));
-            let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
+            let how = Sampling { temperature, indicator: latent.indicator() };
             let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
             let site = Site::named(&latent.name);
-            let drawn = Distribution { args, ..d.clone() }.sample(g, site, &axes, &how);
+            let q = Distribution { args, ..d.clone() };
+            let estimator = latent.estimator.map(|e| e.0);
+            let mut drawn = match estimator {
+                Some(Estimator::Score) => None,
+                Some(Estimator::GumbelSoftmax) => {
+                    let soft = gumbel_softmax(g, &q, &latent.name, &axes, &how);
+                    draws.softened.extend(soft);
+                    soft
+                }
+                _ => q.sample(g, site, &axes, &how),
+            };
+            // The score of a draw within a loop is that of all later draws too, and is not built.
+            if drawn.is_none() && together.is_none() && estimator != Some(Estimator::GumbelSoftmax) {
+                // Figures are of exact counts, whatever the temperature.
+                let exact = Sampling { temperature: g.constant(0.0), ..how };
+                drawn = q.stopped_sample(g, site, &axes, &exact);
+                let asked = estimator == Some(Estimator::Score);
+                draws.scored.extend(drawn.map(|draw| Scored { number: k, draw, asked }));
+            }
             g.set_origin(before);
-            // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.
-            if let Some(z) = drawn {
-                map.insert(latent.node, z);
+            // Without a draw the node stays as it is; only a term that needs it is then in error.
+            match (drawn, together) {
+                (Some(z), None) => drop(map.insert(latent.node, z)),
+                (Some(z), Some(_)) => drop(steps.insert(k, z)),
+                (None, _) => {}
+            }
+        }
+        for one in &realised.loops {
+            let values: Option<Vec<(usize, NodeId)>> =
+                one.members.iter().map(|k| steps.get(k).map(|&z| (*k, z))).collect();
+            if let Some(values) = values {
+                map.extend(one.step(g, program, &values)?);
             }
         }
         if postponed.len() == waiting.len() {
-            let span = postponed.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
-            return Err(Underivable {
-                message: "these guides read each other in a circle".into(),
-                span,
-                help: "let each guide read latents that come before it".into(),
-            });
+            return Err(closed_loops::circle(program, &postponed));
         }
         waiting = postponed;
     }
-    Ok(map)
+    Ok(draws)
 }

@@ -120,6 +120,16 @@ pub(crate) fn distortion(observe: &Observe, closed: bool, expectations: bool, so
     text
 }
 
+/// The bias of counts relaxed by a softmax, which has no closed form.
+pub(crate) fn softmax_bias(temperature: Schedule) -> String {
+    format!(
+        "training relaxes counts (Gumbel–softmax over 0 to {}, τ = {}): mean and variance are those of no count, and nearer to \
+         the exact ones the smaller τ is; larger counts are left out; figures are taken at τ = 0",
+        crate::relaxation::VALUES - 1,
+        temperature.last()
+    )
+}
+
 /// The bias that relaxed counts bring to the gradient, in closed form (Campbell's theorem; arXiv 2602.03896). Figures
 /// are always taken at temperature 0, where counts are exact.
 pub(crate) fn relaxation_bias(indicator: Indicator, temperature: Schedule) -> String {

@@ -133,8 +133,13 @@ impl Deriver<'_> {
         let energy_gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
         let slope = self.g.mul(energy_gradient, along);
         let slope = self.g.sum_all_but(slope, &[]);
-        let energy_product = self.g.gradient(slope, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
-        let known = !self.g.depends_on(energy, &self.random);
+        // Draws by implicit gradients whose shapes depend on the point have no second derivative.
+        let product = match self.g.gradient(slope, &[at]) {
+            Err(fe_graph::DerivativeError::QuantileOrder) => None,
+            found => found.map_err(failed)?.first().copied(),
+        };
+        let known = product.is_some() && !self.g.depends_on(energy, &self.random);
+        let energy_product = product.unwrap_or(along);
         Ok(Some(Landscape { point, energy, energy_gradient, direction, energy_product, known, alone }))
     }
 }

@@ -2,6 +2,8 @@
 
 mod centring;
 mod chains;
+mod closed_loops;
+mod degree;
 mod derive;
 mod drawing;
 mod enumeration;
@@ -11,14 +13,18 @@ mod formula;
 mod groups;
 mod guides;
 mod independent;
+mod influence;
 mod joints;
 mod ledger;
 mod markov;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod stencil;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;

@@ -38,6 +38,8 @@ pub struct Objective {
     pub gradient: Vec<NodeId>,
     /// Whether the objective has no noise in it.
     pub deterministic: bool,
+    /// Whether part of the gradient is the score function's: then it is not the slope of the value along fixed noise.
+    pub scored: bool,
     /// Joint Gaussians over latents.
     pub joints: Vec<Joint>,
     /// Gaussian Markov chains of latents.

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, Origin, axis};
+use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
 use crate::formula;
 use crate::guides::Posterior;
+use crate::influence::is_periodic;
 use crate::objective::{Energy, Term, TermKind, Underivable};
 use crate::quadrature;
+use crate::score::Scored;
 
 impl Deriver<'_> {
     pub(crate) fn rate(&mut self, k: usize, latent: &Latent) -> Result<Term, Underivable> {
@@ -74,7 +76,7 @@ impl Deriver<'_> {
             Posterior::Family(q) => {
                 let q = self.after_distribution(q);
                 let qn = q.family.name();
-                let registered = if self.kl_is_valid(latent, &prior) { q.kl(&mut self.g, &prior) } else { None };
+                let registered = if self.kl_is_valid(k, latent) { q.kl(&mut self.g, &prior) } else { None };
                 if let Some(kl) = registered {
                     let e = self.expect_sum(kl, &axes, latent.span)?;
                     term.sum = e.node;
@@ -141,10 +143,10 @@ impl Deriver<'_> {
         Ok(term)
     }
 
-    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide.
-    pub(crate) fn kl_is_valid(&self, latent: &Latent, prior: &Distribution) -> bool {
-        let own = HashSet::from([latent.node]);
-        let mut affected: HashSet<NodeId> = own.clone();
+    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide. Along a
+    /// loop that latents are drawn in together, what was drawn before descends from none of what comes after.
+    pub(crate) fn kl_is_valid(&self, k: usize, latent: &Latent) -> bool {
+        let mut affected = HashSet::from([latent.node]);
         loop {
             let before = affected.len();
             for (l, posterior) in self.program.latents.iter().zip(&self.realised.posteriors) {
@@ -160,7 +162,17 @@ impl Deriver<'_> {
         }
         affected.remove(&latent.node);
         affected.extend(self.enumerated_nodes());
-        !prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
+        if let Some(together) = self.realised.loops.iter().find(|l| l.members.contains(&k)) {
+            for &j in &together.members {
+                let Some(other) = self.program.latents.get(j) else { continue };
+                let drawn_before = Reach::UpTo(if j < k { 0 } else { -1 });
+                if latent.prior.args.iter().any(|&a| self.g.reach(a, other.node, together.axis) > drawn_before) {
+                    return false;
+                }
+                affected.remove(&other.node);
+            }
+        }
+        !latent.prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
     }
 
     /// log p(z) of a latent at its value, expected over the finite latents it depends on.
@@ -191,10 +203,25 @@ impl Deriver<'_> {
         axes: &[Axis],
         span: fe_syntax::Span,
     ) -> Result<Expected, Underivable> {
-        let element = self.g.broadcast(element, axes);
-        let sum = self.g.sum_all_but(element, &[]);
-        let mut e = self.expect(sum, span)?;
+        let mut element = self.g.broadcast(element, axes);
+        let mut sum = self.g.sum_all_but(element, &[]);
+        let mut exact = self.exactly(sum);
+        let over = if exact.is_none() { self.over_values(element) } else { None };
+        if let Some(over) = over {
+            element = over;
+            sum = self.g.sum_all_but(element, &[]);
+            exact = self.exactly(sum);
+        }
+        let mut e = match exact {
+            Some(exact) => exact,
+            None => self.by_draws(sum, span)?,
+        };
+        e.summed = over.is_some();
         e.node = self.g.sum_all_but(e.node, &[Axis::SAMPLE]);
+        if e.sampled {
+            let drawn = self.g.substitute(&[element], &self.draws);
+            self.sampled.extend(drawn);
+        }
         Ok(e)
     }
 
@@ -245,7 +272,7 @@ impl Deriver<'_> {
             term.estimator = "exact";
             term.reason = "nothing in it is random".into();
         }
-        if summed_out.is_some() {
+        if summed_out.is_some() || e.summed {
             say_enumerated(&mut term);
         }
         self.note_bias(&mut term);
@@ -284,7 +311,7 @@ impl Deriver<'_> {
             formula: format!("E_q[{}]", formula::right_hand_side(self.source, loss.span)),
             bias: None,
         };
-        if summed_out.is_some() {
+        if summed_out.is_some() || e.summed {
             say_enumerated(&mut term);
         }
         self.note_bias(&mut term);
@@ -305,14 +332,55 @@ impl Deriver<'_> {
                 "smooth functions of one Gaussian number for each element, by Gauss–Hermite at {points} points"
             );
         }
-        let relaxed = self.g.reachable(&[term.sum]).iter().find_map(|&n| match self.g.node(n).op {
-            Op::Arrivals { indicator, .. } => Some(indicator),
+        let reached = self.g.reachable(&[term.sum]);
+        let relaxed = reached.iter().find_map(|&n| match (&self.g.node(n).op, self.g.node(n).inputs.as_slice()) {
+            (Op::Arrivals { indicator, .. }, &[_, at]) if self.g.constant_value(at) != Some(0.0) => Some(*indicator),
             _ => None,
         });
         if let Some(indicator) = relaxed {
             let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
             term.bias = Some(formula::relaxation_bias(indicator, schedule));
         }
+        if reached.iter().any(|n| self.softened.contains(n)) {
+            let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
+            term.bias = Some(formula::softmax_bias(schedule));
+        }
+        let turning = self.program.latents.iter().zip(&self.realised.posteriors).find_map(|(latent, posterior)| {
+            let Posterior::Family(q) = posterior else { return None };
+            let draw = self.draws.get(&latent.node).filter(|_| q.family.name() == "VonMises")?;
+            (!is_periodic(&self.g, term.sum, *draw)).then_some(&latent.name)
+        });
+        if let Some(name) = turning {
+            term.bias = Some(format!(
+                "the term is not periodic in `{name}`: its gradient misses the jump from π to −π, which counts where the guide \
+                 has mass there"
+            ));
+        }
+        self.name_draws(term, &reached);
+    }
+
+    /// Latents without a pathwise draw whose draws a node depends on.
+    pub(crate) fn scored_in(&self, node: NodeId) -> impl Iterator<Item = &Scored> {
+        self.scored.iter().filter(move |s| self.g.depends_on(node, &HashSet::from([s.draw])))
+    }
+
+    /// Says of a sampled term by which derivative of its draws.
+    fn name_draws(&self, term: &mut Term, reached: &[NodeId]) {
+        let mut scored = false;
+        for s in self.scored_in(term.sum) {
+            let name = self.program.latents.get(s.number).map_or("", |l| l.name.as_str());
+            let why = if s.asked { "asked for" } else { "its draws have no slope" };
+            term.reason.push_str(&format!("; of `{name}` by the score function, against the other samples: {why}"));
+            scored = true;
+        }
+        let implicit = |n: &NodeId| matches!(self.g.node(*n).op, Op::Binary(b) if b.is_quantile());
+        term.estimator = match term.estimator {
+            "pathwise" if scored => "score function",
+            "pathwise, entropy exact" if scored => "score function, entropy exact",
+            "pathwise" if reached.iter().any(implicit) => "pathwise, implicit",
+            "pathwise, entropy exact" if reached.iter().any(implicit) => "pathwise, implicit; entropy exact",
+            other => other,
+        };
     }
 
     pub(crate) fn energy(&mut self, latent: &Latent) -> Result<Energy, Underivable> {

@@ -28,6 +28,9 @@ const CHAINED: usize = 1_000_000;
 /// At most this many noise dimensions are held fixed to make a sampled objective repeat.
 const FIXED_DRAWS: usize = 256;
 
+/// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
+pub(crate) const SCORE_SAMPLES: usize = 8;
+
 /// Rows per batch where nothing is said and the data are long.
 const DEFAULT_BATCH: usize = 256;
 
@@ -219,7 +222,7 @@ fn most_parameters(o: &Objective) -> usize {
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.deterministic || noise_dimensions(o) <= FIXED_DRAWS
+    o.deterministic || !o.scored && noise_dimensions(o) <= FIXED_DRAWS
 }
 
 fn noise_dimensions(o: &Objective) -> usize {
@@ -248,7 +251,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
         }
         if !repeats(o) {
             return Err(FitError::Unsuited(
-                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed: use adam".into(),
+                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed, or a score function: use adam".into(),
             ));
         }
         let dimensions = noise_dimensions(o);
@@ -265,6 +268,12 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
     }
     if train.starts.is_some_and(|n| n > 1) {
         return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
+    }
+    let samples = train.samples.unwrap_or(if o.scored { SCORE_SAMPLES } else { 1 });
+    if o.scored && samples < 2 {
+        return Err(FitError::Unsuited(
+            "the score function compares each sample with the others: `samples` has to be 2 or more".into(),
+        ));
     }
     let batch = train.batch.unwrap_or_else(|| {
         if rows > WHOLE {
@@ -294,7 +303,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
             momentum: train.momentum.unwrap_or(0.0),
             batch,
             steps,
-            samples: train.samples.unwrap_or(1),
+            samples,
             clip: train.clip,
         },
         notes,

@@ -1,6 +1,7 @@
 //! E0400 to E0499: guides, latents, likelihoods.
 
 use fe_distribution::Support;
+use fe_graph::Reach;
 use fe_syntax::{Diagnostic, Span};
 
 use crate::scope::Kind;
@@ -77,6 +78,17 @@ pub fn guide_reads_later(name: &str, span: Span, later: &str, declared: Span) ->
     .help(format!("declare `{later}` before `{name}`, or leave it out of this guide"))
 }
 
+pub fn guide_reads_itself(name: &str, span: Span, reach: Reach, variable: &str) -> Diagnostic {
+    let (what, label) = match reach {
+        Reach::UpTo(0) => ("at the same position", "reads the present".to_owned()),
+        Reach::UpTo(by) => ("at later positions", format!("reads up to `[{variable}+{by}]`")),
+        _ => ("at every position", "mixes all positions".to_owned()),
+    };
+    error("E0430", format!("the guide of `{name}` reads `{name}` itself {what}"), span, label).help(format!(
+        "in a loop a guide may read the past of its own latent: `{name}[{variable}-1]`, or what follows from it"
+    ))
+}
+
 pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0405", format!("there is no guide `{word}`"), span, "not known");
     did_you_mean(
@@ -127,7 +139,20 @@ pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diag
 
 pub fn unknown_estimator(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0411", format!("there is no estimator `{name}`"), span, "not known");
-    did_you_mean(found, near, "counts are relaxed by cubic, linear, quintic, cosine or sigmoid")
+    did_you_mean(
+        found,
+        near,
+        "counts are relaxed by cubic, linear, quintic, cosine, sigmoid or gumbel_softmax; others are score, enumeration and implicit",
+    )
+}
+
+pub fn estimator_of_other_guide(name: &str, span: Span, wants: &str, help: &str, guide: Option<Span>) -> Diagnostic {
+    let found = error("E0440", format!("this estimator of `{name}` {wants}"), span, "does not fit");
+    let found = match guide {
+        Some(guide) => found.and(guide, "the guide"),
+        None => found,
+    };
+    found.help(help)
 }
 
 pub fn indicator_without_counts(name: &str, span: Span) -> Diagnostic {
