@@ -140,6 +140,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("E0414", "an observation of something that is no data"),
     ("E0415", "data observed twice"),
     ("E0416", "a Laplace guide beside params"),
+    ("E0420", "a tridiagonal guide outside of a loop"),
+    ("E0421", "a tridiagonal guide along two loops"),
     ("E0430", "a guide in a loop that reads its own present or future"),
     ("E0431", "a recurrence that goes on by other than one position"),
     ("E0432", "a recurrence written forward without a start"),

@@ -15,7 +15,7 @@ use crate::scope::{Kind, bare, is_start, nearest};
 use crate::value::Value;
 
 /// Families of guides over several latents that parse but are not lowered in this version.
-const LATER: [&str; 3] = ["LowRank", "Flow", "Banded"];
+const LATER: [&str; 2] = ["LowRank", "Flow"];
 
 impl<'a> Checker<'a> {
     /// Every `guide` statement, put to its latents.
@@ -157,6 +157,12 @@ impl<'a> Checker<'a> {
                             set(self, &Guide::FullRank(*groups));
                             *groups += 1;
                         }
+                        Ok(Joint::Tridiagonal)
+                            if self.all_continuous(of, "Tridiagonal", e.span) && self.one_chain(of, e.span) =>
+                        {
+                            set(self, &Guide::Tridiagonal(*groups));
+                            *groups += 1;
+                        }
                         Ok(Joint::Laplace) if self.all_continuous(of, "Laplace", e.span) => {
                             if let Some(first) = self.params.first() {
                                 let (name, place) = (first.name.clone(), first.span);
@@ -188,11 +194,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `FullRank()`, `MeanField()`; an error was reported where it is one of the others.
+    /// `FullRank()`, `MeanField()`, `Tridiagonal()`; an error was reported where it is one of the others.
     fn joint(&mut self, e: &Expr) -> Option<Result<Joint, ()>> {
         let (name, span, arguments) = match bare(e).kind.as_ref() {
             ExprKind::Call { function, arguments } => (function.value.as_str(), function.span, arguments.as_slice()),
-            ExprKind::Name(name) if matches!(name.as_str(), "FullRank" | "MeanField" | "LowRank") => {
+            ExprKind::Name(name) if matches!(name.as_str(), "FullRank" | "MeanField" | "Tridiagonal" | "LowRank") => {
                 self.report(messages::family_without_call(name, e.span));
                 return Some(Err(()));
             }
@@ -201,6 +207,7 @@ impl<'a> Checker<'a> {
         let joint = match name {
             "FullRank" => Joint::FullRank,
             "MeanField" => Joint::MeanField,
+            "Tridiagonal" => Joint::Tridiagonal,
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
             "Laplace" => Joint::Laplace,
@@ -209,7 +216,7 @@ impl<'a> Checker<'a> {
                 return Some(Err(()));
             }
             other => {
-                let near = ["FullRank", "MeanField"].into_iter().find(|j| {
+                let near = ["FullRank", "MeanField", "Tridiagonal"].into_iter().find(|j| {
                     let plain = |s: &str| s.to_lowercase().replace('_', "");
                     plain(j) == plain(other) || plain(&format!("Auto{j}")) == plain(other)
                 })?;
@@ -229,6 +236,22 @@ impl<'a> Checker<'a> {
         let Some((name, declared)) = count.map(|l| (l.name.clone(), l.span)) else { return true };
         self.report(messages::counts_in_gaussian(word, span, &name, declared));
         false
+    }
+
+    /// Whether latents are steps of one loop, as a tridiagonal guide needs.
+    fn one_chain(&mut self, of: &[usize], span: Span) -> bool {
+        let latents: Vec<(String, Span, Option<Axis>)> =
+            of.iter().filter_map(|&k| self.latents.get(k)).map(|l| (l.name.clone(), l.span, l.chain)).collect();
+        if let Some((name, declared, _)) = latents.iter().find(|l| l.2.is_none()) {
+            self.report(messages::tridiagonal_outside(span, name, *declared));
+            return false;
+        }
+        let Some((first, rest)) = latents.split_first() else { return true };
+        if let Some(other) = rest.iter().find(|l| l.2 != first.2) {
+            self.report(messages::tridiagonal_of_two(span, (&first.0, first.1), (&other.0, other.1)));
+            return false;
+        }
+        true
     }
 
     /// `guide z ~ Normal(m, s)`
@@ -368,5 +391,6 @@ impl<'a> Checker<'a> {
 enum Joint {
     FullRank,
     MeanField,
+    Tridiagonal,
     Laplace,
 }

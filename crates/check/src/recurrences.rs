@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use fe_distribution::Support;
 use fe_graph::{Axis, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Statement, StatementKind};
@@ -92,7 +93,13 @@ impl<'a> Checker<'a> {
                 return None;
             }
             let (_, stand_in) = self.graph.input(name, &order);
-            let value = Value { axes, ..Value::scalar(stand_in, Range::REAL, Level::Random, d.target.span) };
+            // What its type says of a position, it says of those before.
+            let range = match d.ty.as_ref().map(|t| (t.name.value.as_str(), t.arguments.is_empty())) {
+                Some(("positive", true)) if !member.is_forward() => Range::POSITIVE,
+                Some(("unit", true)) if !member.is_forward() => Range::of(Support::Unit),
+                _ => Range::REAL,
+            };
+            let value = Value { axes, ..Value::scalar(stand_in, range, Level::Random, d.target.span) };
             self.values.insert(name, value);
             stand_ins.insert(name, stand_in);
         }

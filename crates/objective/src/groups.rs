@@ -6,7 +6,7 @@ use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
 use crate::centring;
-use crate::guides::{Posterior, Realised, free, prior_median};
+use crate::guides::{Carrier, Posterior, Realised, free, prior_median};
 use crate::objective::{Block, Underivable};
 
 /// What is fitted of a joint Gaussian.
@@ -142,8 +142,9 @@ pub(crate) fn build_group(
             };
             replaced.insert(latent.node, z);
             let (log_scale, noise) = (part(g, log_scale), part(g, noise));
+            let of = Carrier::Group(group);
             let log_prior = standardised.map(|s| s.log_prior);
-            in_group.insert(k, Posterior::Gaussian { group, log_jacobian, log_scale, noise, log_prior });
+            in_group.insert(k, Posterior::Gaussian { of, log_jacobian, log_scale, noise, log_prior });
             g.set_origin(outside);
         }
         if later.len() == before {

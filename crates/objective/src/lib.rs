@@ -1,6 +1,7 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod centring;
+mod chains;
 mod closed_loops;
 mod degree;
 mod derive;
@@ -15,11 +16,13 @@ mod independent;
 mod influence;
 mod joints;
 mod ledger;
+mod markov;
 mod objective;
 mod prepare;
 mod quadrature;
 mod relaxation;
 mod score;
+mod stencil;
 mod terms;
 mod values;
 
@@ -28,6 +31,6 @@ pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
-    TermKind, Underivable,
+    Block, Bound, Chain, Energy, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported,
+    Start, Term, TermKind, Underivable,
 };

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
-use fe_graph::{Axis, NodeId, NoiseKind, Op, Site, Tensor};
+use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Objective, TermKind};
 
 use crate::bounds::Multipliers;
+use crate::chains;
 use crate::curvature;
 use crate::draws::normal_draws;
 use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
@@ -22,6 +23,9 @@ use crate::{redraws, response, starts};
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
+
+/// Numbers that pairs of steps may take, of many parameters.
+const MEMORY: usize = 10_000_000;
 
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
@@ -43,7 +47,7 @@ pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
 }
 
 /// The sources of noise of some of an objective's nodes.
-fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
+pub(crate) fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
     let mut sites = vec![];
     let mut seen = HashSet::new();
     for id in o.graph.reachable(nodes) {
@@ -199,9 +203,10 @@ pub(crate) fn run(
     let mut mode = None;
     loop {
         let mut best: Option<(f64, Setting, &'static str)> = None;
-        let mut settings = vec![(setting.clone(), "")];
+        let mut settings = start_of_chains(problem, &values, &setting)?;
+        let fitted = settings.last().map(|s| s.0.extra.clone()).unwrap_or_default();
         for joint in &o.joints {
-            let anchors = curvature::candidates(problem, joint, &values)?;
+            let anchors = curvature::candidates(problem, joint, &values, &fitted)?;
             if joint.fixed && anchors.is_empty() {
                 let message = "a Laplace guide needs a mode, and none was found from the prior's median";
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
@@ -240,8 +245,11 @@ pub(crate) fn run(
             }
             None => {
                 let mut setting = setting.clone();
+                if let Some((s, _)) = start_of_chains(problem, &values, &setting)?.first() {
+                    setting = s.clone();
+                }
                 for joint in &o.joints {
-                    if let Some(a) = curvature::candidates(problem, joint, &values)?.first() {
+                    if let Some(a) = curvature::candidates(problem, joint, &values, &setting.extra)?.first() {
                         a.feed(joint, &mut setting.extra);
                     }
                 }
@@ -263,8 +271,13 @@ pub(crate) fn run(
 
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
-    let options =
-        lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
+    let default = lbfgs::Options::default();
+    let size: usize = values.iter().map(Vec::len).sum();
+    let options = lbfgs::Options {
+        iterations: usize::try_from(iterations).unwrap_or(usize::MAX),
+        memory: (MEMORY / size.max(1)).clamp(10, default.memory),
+        ..default
+    };
     let (first, mut done) = (values.clone(), 0);
     let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
         let before = done;
@@ -310,6 +323,36 @@ pub(crate) fn run(
     let (converged, test) = verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance);
     let fitted = finished(values, done, converged && bounded, test, interrupted, notes, trace, setting);
     Ok(Fitted { checks, ..fitted })
+}
+
+/// A setting with the anchors of chains, for each of their candidates, best guess last; joint Gaussians stand at their
+/// medians meanwhile.
+pub(crate) fn start_of_chains(
+    problem: &Problem,
+    values: &Values,
+    setting: &Setting,
+) -> Result<Vec<(Setting, &'static str)>, ExecutionError> {
+    let o = problem.objective;
+    let mut fitted = setting.extra.clone();
+    for joint in &o.joints {
+        curvature::Anchor::median(joint).feed(joint, &mut fitted);
+    }
+    let mut settings = vec![(setting.clone(), "")];
+    for chain in &o.chains {
+        let anchors = chains::candidates(problem, chain, values, &fitted)?;
+        if let Some(best) = anchors.last() {
+            best.feed(problem, chain, &mut fitted);
+        }
+        let with = |(s, _): (Setting, &'static str)| {
+            anchors.iter().map(move |a| {
+                let mut s = s.clone();
+                a.feed(problem, chain, &mut s.extra);
+                (s, a.from)
+            })
+        };
+        settings = settings.into_iter().flat_map(with).collect();
+    }
+    Ok(settings)
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.

@@ -94,7 +94,7 @@ pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
     did_you_mean(
         found,
         near,
-        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, or a distribution such as `~ Normal(m, s)`",
+        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ Tridiagonal()`, or a distribution such as `~ Normal(m, s)`",
     )
 }
 
@@ -198,4 +198,27 @@ pub fn laplace_with_params(span: Span, param: &str, declared: Span) -> Diagnosti
     error("E0416", "a Laplace guide is where the mode is, and the mode moves with the params", span, "asked for here")
         .and(declared, format!("`{param}` is fitted"))
         .help(format!("make `{param}` a latent with a prior, or use `FullRank()`"))
+}
+
+pub fn tridiagonal_outside(span: Span, name: &str, declared: Span) -> Diagnostic {
+    error(
+        "E0420",
+        format!("a tridiagonal guide follows the steps of a loop, and `{name}` has none"),
+        span,
+        "along a loop",
+    )
+    .and(declared, "declared outside of a loop")
+    .help(format!("declare `{name}` in a `for t in T {{ … }}`, or use `guide {name} ~ FullRank()` or `MeanField()`"))
+}
+
+pub fn tridiagonal_of_two(span: Span, first: (&str, Span), second: (&str, Span)) -> Diagnostic {
+    error(
+        "E0421",
+        format!("`{}` and `{}` are steps of different loops, and a tridiagonal guide follows one", first.0, second.0),
+        span,
+        "one guide",
+    )
+    .and(first.1, "along one loop")
+    .and(second.1, "along another")
+    .help(format!("write `guide {} ~ Tridiagonal()` and `guide {} ~ Tridiagonal()`", first.0, second.0))
 }
