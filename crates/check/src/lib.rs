@@ -15,6 +15,7 @@ mod distributions;
 mod expression;
 mod functions;
 mod guides;
+mod importance;
 mod indexing;
 mod layers;
 mod lists;

@@ -11,7 +11,7 @@ use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
 use crate::guides::{self, Realised};
-use crate::objective::{Energy, Objective, Term, TermKind, Underivable};
+use crate::objective::{Bound, Energy, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
@@ -54,7 +54,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let realised = Realised { replaced: replaced.clone(), ..realised };
     let laws = realised.laws(&mut g, program);
     let random: HashSet<NodeId> = laws.keys().copied().collect();
-    let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
+    let draws = drawing::draws(&mut g, program, &realised, temperature.1, None)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
     let expectation = Expectation::new(laws, whole);
@@ -84,7 +84,11 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             energies.push(d.energy(latent)?);
         }
     }
-    let (value, controls) = d.value(&terms, &energies, per_row.1)?;
+    let bound = program.objective.importance.map(|spec| d.importance(spec)).transpose()?;
+    let (value, controls) = match bound {
+        Some(bound) => (d.bound_value(&bound, per_row.1), vec![]),
+        None => d.value(&terms, &energies, per_row.1)?,
+    };
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -115,6 +119,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         temperature: temperature.0,
         temperature_schedule: program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
         per_row: per_row.0,
+        bound,
         value,
         gradient: vec![],
         joints,
@@ -247,6 +252,13 @@ impl Deriver<'_> {
         }
     }
 
+    /// A bound from importance weights, per row.
+    fn bound_value(&mut self, bound: &Bound, per_row: NodeId) -> NodeId {
+        let value = self.per_row(bound.sum, bound.local, per_row);
+        let rest = self.g.mul(per_row, bound.rest);
+        self.g.add(value, rest)
+    }
+
     pub(crate) fn value(
         &mut self,
         terms: &[Term],
@@ -305,6 +317,7 @@ impl Objective {
         roots.extend(&self.gradient);
         roots.extend(self.terms.iter().map(|t| t.sum));
         roots.extend(self.energies.iter().map(|e| e.sum));
+        roots.extend(self.bound.iter().flat_map(|b| [b.sum, b.rest]));
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
@@ -334,6 +347,10 @@ impl Objective {
         self.gradient.iter_mut().for_each(&mut put);
         self.terms.iter_mut().for_each(|t| put(&mut t.sum));
         self.energies.iter_mut().for_each(|e| put(&mut e.sum));
+        if let Some(b) = &mut self.bound {
+            put(&mut b.sum);
+            put(&mut b.rest);
+        }
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);

@@ -9,22 +9,26 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use crate::guides::{Posterior, Realised};
 use crate::objective::Underivable;
 
-/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled.
+/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled. With `among`
+/// each sample holds that many draws, along this axis, from noise of their own.
 pub(crate) fn draws(
     g: &mut Graph,
     program: &Program,
     realised: &Realised,
     temperature: NodeId,
+    among: Option<Axis>,
 ) -> Result<HashMap<NodeId, NodeId>, Underivable> {
     let mut map: HashMap<NodeId, NodeId> = HashMap::new();
+    let outer: Vec<Axis> = std::iter::once(Axis::SAMPLE).chain(among).collect();
+    let of = |site: Site| if among.is_some() { Site(site.0 ^ Site::named("importance").0) } else { site };
     for group in &realised.groups {
-        let axes = axis::union(&[Axis::SAMPLE], &[group.axis]);
-        let noise = g.noise(NoiseKind::Normal, group.site, &axes);
+        let axes = axis::union(&outer, &[group.axis]);
+        let noise = g.noise(NoiseKind::Normal, of(group.site), &axes);
         map.insert(group.noise, noise);
     }
     for vector in &realised.vectors {
-        let axes = axis::union(&[Axis::SAMPLE], &vector.axes);
-        let noise = g.noise(NoiseKind::Normal, vector.site, &axes);
+        let axes = axis::union(&outer, &vector.axes);
+        let noise = g.noise(NoiseKind::Normal, of(vector.site), &axes);
         map.insert(vector.node, noise);
     }
     // A guide may read latents that are declared later in the text: go round until every parent is drawn.
@@ -53,8 +57,8 @@ pub(crate) fn draws(
             let args = g.substitute(&d.args, &map);
             let before = g.set_origin(g.origin_of(latent.node));
             let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
-            let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
-            let site = Site::named(&latent.name);
+            let axes = axis::union(&outer, &axis::sorted(&latent.axes));
+            let site = of(Site::named(&latent.name));
             let drawn = Distribution { args, ..d.clone() }.sample(g, site, &axes, &how);
             g.set_origin(before);
             // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.

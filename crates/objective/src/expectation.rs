@@ -13,6 +13,9 @@ use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
 use crate::quadrature::{self, Rule};
 
+/// The most directions along which slopes are taken one by one.
+const DIRECTIONS: usize = 1024;
+
 /// How a primitive is distributed.
 #[derive(Clone, Debug)]
 pub(crate) enum Law {
@@ -373,7 +376,10 @@ impl Expectation {
         if let Some(known) = self.spreads.get(&id) {
             return known.clone();
         }
-        let result = self.spread_by_parts(g, id).or_else(|| self.spread_by_directions(g, id));
+        let result = self
+            .spread_by_parts(g, id)
+            .or_else(|| self.spread_by_primitives(g, id))
+            .or_else(|| self.spread_by_directions(g, id));
         if result.is_none() && self.blocked.is_none() {
             self.blocked = Some(id);
         }
@@ -507,6 +513,28 @@ impl Expectation {
         }
     }
 
+    /// The variance of an affine function of several independent primitives: the sum of those that each brings by itself.
+    fn spread_by_primitives(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        let primitives = self.primitives(g, id);
+        if primitives.len() < 2 || !self.affine(g, id) {
+            return None;
+        }
+        let zero = g.constant(0.0);
+        let mut total = Spread { variance: zero, independent: g.axes_of(id).to_vec() };
+        for &p in &primitives {
+            let mut others = HashMap::new();
+            for &other in primitives.iter().filter(|&&o| o != p) {
+                let axes = g.axes_of(other).to_vec();
+                others.insert(other, g.broadcast(zero, &axes));
+            }
+            let alone = *g.substitute(&[id], &others).first()?;
+            let own = self.spread(g, alone)?;
+            total.variance = g.add(total.variance, own.variance);
+            total.independent = intersection(&total.independent, &own.independent);
+        }
+        Some(total)
+    }
+
     /// The covariance of two affine functions of standard normal vectors: the sum of products of their slopes.
     fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
         let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
@@ -559,6 +587,9 @@ impl Expectation {
             // The axis of a joint Gaussian's own dimensions, which no product of the program sums over.
             let direction = Axis::private(axis.id);
             let n = g.extent_of(axis.id);
+            if n > DIRECTIONS {
+                return None;
+            }
             let mut values = vec![0.0; n.checked_mul(n)?];
             values.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
             let unit = g.literal(Tensor::new(vec![n, n], values)?, &[axis, direction]);

@@ -1,59 +1,24 @@
-//! The log joint density along the vector of a joint Gaussian, for its start and its scale.
+//! The log joint density along the vector of a joint guide, for its start and its scale.
 
 use std::collections::HashMap;
 
-use fe_graph::{Axis, NodeId, axis};
+use fe_graph::Axis;
 
 use crate::derive::Deriver;
-use crate::enumeration::Source;
+use crate::density::Density;
 use crate::groups::Shape;
 use crate::guides::Posterior;
 use crate::objective::{Joint, Underivable};
 
 impl Deriver<'_> {
-    /// log p(x, z) with finite latents summed out, every other latent at its value. `None` where a density is not known,
-    /// which the terms have reported.
-    pub(crate) fn joint_density(&mut self) -> Option<NodeId> {
-        let mut total = self.enumeration.log_partition.unwrap_or_else(|| self.g.constant(0.0));
-        let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
-        for (k, latent) in self.program.latents.iter().enumerate() {
-            if summed(self, Source::Prior(k)) {
-                continue;
-            }
-            let (prior, z) = (self.after_distribution(&latent.prior), self.after(latent.node));
-            let density = prior.log_density(&mut self.g, z)?;
-            let density = self.g.broadcast(density, &axis::sorted(&latent.axes));
-            let density = self.g.sum_all_but(density, &[]);
-            total = self.g.add(total, density);
-        }
-        for (k, observe) in self.program.observes.iter().enumerate() {
-            if summed(self, Source::Observe(k)) {
-                continue;
-            }
-            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
-            let density = d.log_density(&mut self.g, x)?;
-            let density = self.g.sum_all_but(density, &[]);
-            total = self.g.add(total, density);
-        }
-        for (k, loss) in self.program.losses.iter().enumerate() {
-            if summed(self, Source::Loss(k)) {
-                continue;
-            }
-            let cost = self.after(loss.node);
-            let cost = self.g.sum_all_but(cost, &[]);
-            total = self.g.sub(total, cost);
-        }
-        Some(total)
-    }
-
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
             let (point, at) = self.g.input("point", &[group.axis]);
             let (direction, along) = self.g.input("direction", &[group.axis]);
-            let Some(mut density) = self.joint_density() else { continue };
+            let Some(Density { whole: mut density, .. }) = self.log_joint(None) else { continue };
             for posterior in self.realised.posteriors.clone() {
-                if let Posterior::Gaussian { log_jacobian, .. } = posterior {
+                if let Posterior::Joint { log_jacobian, .. } = posterior {
                     let volume = self.g.sum_all_but(log_jacobian, &[]);
                     density = self.g.add(density, volume);
                 }
@@ -79,8 +44,9 @@ impl Deriver<'_> {
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
-                diagonal: group.shape == Shape::Diagonal,
+                diagonal: group.shape.diagonal(),
                 fixed: group.shape == Shape::Fixed,
+                flow: matches!(group.shape, Shape::Flow(_)),
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,

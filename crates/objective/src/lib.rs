@@ -1,15 +1,19 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod density;
 mod derive;
 mod drawing;
 mod enumeration;
 mod expectation;
 mod explain;
+mod flow;
 mod formula;
 mod groups;
 mod guides;
 mod joints;
+mod importance;
 mod ledger;
+mod low_rank;
 mod objective;
 mod prepare;
 mod quadrature;
@@ -19,6 +23,6 @@ pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use objective::{
-    Block, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
+    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
     Underivable,
 };

@@ -30,13 +30,15 @@ pub struct Objective {
     pub temperature_schedule: Schedule,
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
+    /// What is minimised in place of that sum, where it is a bound from importance weights.
+    pub bound: Option<Bound>,
     /// What is minimised, per row.
     pub value: NodeId,
     /// Its gradient, one node for each parameter.
     pub gradient: Vec<NodeId>,
     /// Whether the objective has no noise in it.
     pub deterministic: bool,
-    /// Joint Gaussians over latents.
+    /// Joint guides over latents.
     pub joints: Vec<Joint>,
     /// What the ledger is computed from, one entry for each latent.
     pub latents: Vec<LatentNodes>,
@@ -135,6 +137,19 @@ pub struct Term {
     pub bias: Option<String>,
 }
 
+/// A bound from importance weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Nats, summed over the rows of the batch; has the sample axis.
+    pub sum: NodeId,
+    /// Whether it is a sum over rows, each with its own weights.
+    pub local: bool,
+    /// Nats of what belongs to no row and is not random, beside a sum over rows.
+    pub rest: NodeId,
+    /// Draws under the logarithm.
+    pub draws: usize,
+}
+
 /// Expected counts of a latent.
 #[derive(Clone, Debug)]
 pub struct Energy {
@@ -146,23 +161,25 @@ pub struct Energy {
     pub local: bool,
 }
 
-/// A Gaussian over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I). C, from the curvature
-/// at the start, and the base are set before the fit; m and L are learned.
+/// A joint guide over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I), or with factors or a
+/// flow in the place of Lε. C, from the curvature at the start, and the base are set before the fit; the rest is learned.
 #[derive(Clone, Debug)]
 pub struct Joint {
     /// The axis of the vector and its size.
     pub axis: Axis,
     /// How many scalars.
     pub dimension: usize,
-    /// Whether they are independent: L and C are diagonal then.
+    /// Whether C is diagonal, and given as such.
     pub diagonal: bool,
+    /// Whether it bends its noise: it takes more draws to fit then.
+    pub flow: bool,
     /// Whether m and L stay 0 and I: the base is the mode then, and C the factor of the inverse Hessian there.
     pub fixed: bool,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
     /// Input: the base, over `axis`.
     pub base: InputId,
-    /// Input: C, lower triangular over (`axis`, primed `axis`).
+    /// Input: C, lower triangular over (`axis`, primed `axis`), or its diagonal over `axis`.
     pub curvature: InputId,
     /// The noise site of ε, over (sample, `axis`).
     pub site: Site,
@@ -182,7 +199,7 @@ pub struct Joint {
     pub alone: bool,
 }
 
-/// One latent of a joint Gaussian.
+/// One latent of a joint guide.
 #[derive(Clone, Debug)]
 pub struct Block {
     /// The latent.

@@ -111,7 +111,7 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Gaussian { log_jacobian, log_scale, .. } => {
+            Posterior::Joint { group, log_jacobian, entropy, .. } => {
                 // On the unconstrained scale a vector may have fewer elements.
                 let density = self.prior_density(k, &prior, latent)?;
                 let density = self.g.broadcast(density, &axes);
@@ -120,16 +120,20 @@ impl Deriver<'_> {
                 let target = self.g.add(density, log_jacobian);
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
-                let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
-                let entropy = self.g.sum_all_but(entropy, &[]);
-                term.sum = self.g.sub(e.node, entropy);
-                term.sampled = e.sampled;
+                let shape = self.realised.groups.get(*group).map(|x| x.shape);
+                let entropy = self.expect_sum(*entropy, &[], latent.span)?;
+                term.sum = self.g.sub(e.node, entropy.node);
+                term.sampled = e.sampled || entropy.sampled;
                 term.reason = format!("log {p} is linear or quadratic in a Gaussian; its entropy is log det");
                 if e.sampled {
                     term.estimator = "pathwise, entropy exact";
                     term.reason = e.reason;
                 }
-                term.formula = formula::gaussian_rate(latent);
+                if entropy.sampled {
+                    term.estimator = "pathwise";
+                    term.reason = "a flow bends the noise: its volume is exact, and averaged over draws".into();
+                }
+                term.formula = formula::joint_rate(latent, shape);
             }
         }
         self.note_bias(&mut term);

@@ -9,9 +9,9 @@ use std::time::Instant;
 use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
-use fe_objective::{Objective, TermKind};
+use fe_objective::{Joint, Objective, TermKind};
 
-use crate::curvature;
+use crate::curvature::{self, Anchor};
 use crate::draws::normal_draws;
 use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
 use crate::lbfgs::{self, Outcome, Reason};
@@ -183,7 +183,7 @@ fn unflatten(flat: &[f64], like: &Values) -> Values {
         .collect()
 }
 
-/// Minimises; gives the values, and the anchors of joint Gaussians in its setting.
+/// Minimises; gives the values, and the anchors of joint guides in its setting.
 pub(crate) fn run(
     problem: &Problem,
     iterations: u64,
@@ -214,8 +214,7 @@ pub(crate) fn run(
     let mut values = problem.start(0);
     let mut mode = None;
     loop {
-        let mut best: Option<(f64, Setting, &'static str)> = None;
-        let mut settings = vec![(setting.clone(), "")];
+        let mut candidates = vec![];
         for joint in &o.joints {
             let anchors = curvature::candidates(problem, joint, &values)?;
             if joint.fixed && anchors.is_empty() {
@@ -223,29 +222,15 @@ pub(crate) fn run(
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
             }
             mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
-            settings = settings
-                .into_iter()
-                .flat_map(|(s, _)| {
-                    anchors.iter().map(move |a| {
-                        let mut s = s.clone();
-                        a.feed(joint, &mut s.extra);
-                        (s, a.from)
-                    })
-                })
-                .collect();
+            candidates.push(anchors);
         }
-        for (s, from) in settings {
-            let f = value_at(&values, &s)?.first().map_or(f64::NAN, Tensor::item);
-            if f.is_finite() && best.as_ref().is_none_or(|b| f < b.0) {
-                best = Some((f, s, from));
-            }
-        }
-        match best {
-            Some((_, s, from)) => {
+        let mut try_at = |s: &Setting| -> Result<f64, ExecutionError> {
+            Ok(value_at(&values, s)?.first().map_or(f64::NAN, Tensor::item))
+        };
+        match best_anchors(&o.joints, &candidates, &setting, &mut try_at)? {
+            Some((s, from)) => {
                 setting = s;
-                if !from.is_empty() {
-                    notes.push(format!("the Gaussian guide started at {from}"));
-                }
+                notes.extend(o.joints.iter().zip(from).map(|(joint, from)| curvature::started(joint, from)));
                 break;
             }
             None if attempt < ATTEMPTS
@@ -304,6 +289,37 @@ pub(crate) fn run(
     let values = unflatten(&outcome.x, &values);
     let (converged, test) = verdict(&outcome, options.tolerance);
     Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+}
+
+/// The start of each joint guide that has the lowest objective, one guide after another, the others staying where they are:
+/// at first at their first candidate. `None` where no start is finite.
+fn best_anchors(
+    joints: &[Joint],
+    candidates: &[Vec<Anchor>],
+    setting: &Setting,
+    value_at: &mut dyn FnMut(&Setting) -> Result<f64, ExecutionError>,
+) -> Result<Option<(Setting, Vec<&'static str>)>, ExecutionError> {
+    let mut now = setting.clone();
+    for (joint, anchors) in joints.iter().zip(candidates) {
+        if let Some(first) = anchors.first() {
+            first.feed(joint, &mut now.extra);
+        }
+    }
+    let mut lowest = value_at(&now)?;
+    let mut chosen = vec![];
+    for (joint, anchors) in joints.iter().zip(candidates) {
+        let mut from = anchors.first().map_or("", |a| a.from);
+        for anchor in anchors.iter().skip(1) {
+            let mut other = now.clone();
+            anchor.feed(joint, &mut other.extra);
+            let f = value_at(&other)?;
+            if f.is_finite() && (f < lowest || !lowest.is_finite()) {
+                (lowest, now, from) = (f, other, anchor.from);
+            }
+        }
+        chosen.push(from);
+    }
+    Ok(lowest.is_finite().then_some((now, chosen)))
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.

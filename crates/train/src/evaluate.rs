@@ -130,10 +130,16 @@ pub fn figures(
     let samples = if sampled { sample_count(count) } else { 1 };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
+    let parts: Vec<bool> = o.terms.iter().map(|t| t.local).chain(o.energies.iter().map(|e| e.local)).collect();
+    let bound = o.bound.map(|b| [(b.sum, b.local), (b.rest, false)]);
+    let parts: Vec<bool> = parts.into_iter().chain(bound.iter().flatten().map(|b| b.1)).collect();
+    outputs.extend(bound.iter().flatten().map(|b| b.0));
     let mut sums = problem.compile(&outputs)?;
-    // Rows and samples in blocks of bounded size.
-    let block = rows.len().clamp(1, 1000);
-    let width = (65_536 / block).clamp(1, samples);
+    // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
+    let whole_rows = o.bound.is_some_and(|b| !b.local);
+    let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, 1000) };
+    let draws = o.bound.map_or(1, |b| b.draws);
+    let width = (65_536 / block.saturating_mul(draws)).clamp(1, samples);
     let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {
         rows.chunks(block).map(|c| Arc::new(c.to_vec())).collect()
     } else {
@@ -148,11 +154,7 @@ pub fn figures(
             let now = width.min(samples - done);
             let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING + pass, now) };
             let result = sums.run(&problem.feed(values, chunk, &setting))?;
-            for (number, (total, value)) in totals.iter_mut().zip(&result).enumerate() {
-                let local = o.terms.get(number).map_or_else(
-                    || o.energies.get(number.saturating_sub(o.terms.len())).is_some_and(|e| e.local),
-                    |t| t.local,
-                );
+            for ((total, value), &local) in totals.iter_mut().zip(&result).zip(&parts) {
                 if k > 0 && !local {
                     continue;
                 }
@@ -190,7 +192,13 @@ pub fn figures(
         .map(|(e, t)| mean_and_error(t).0 * scale(e.local))
         .collect();
     f.energy = (!energies.is_empty()).then(|| energies.iter().sum());
-    f.objective = objective_value(problem, &f, &energies);
+    f.objective = match bound {
+        Some(bound) => {
+            let totals = totals.iter().skip(o.terms.len() + o.energies.len());
+            bound.iter().zip(totals).map(|(b, t)| mean_and_error(t).0 * scale(b.1)).sum()
+        }
+        None => objective_value(problem, &f, &energies),
+    };
     activities(problem, values, &blocks, fitted, &energies, &mut f)?;
     Ok(f)
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(
         // Without a repeatable objective to compare candidates on, the most informed one is taken.
         if let Some(anchor) = curvature::candidates(problem, joint, &values)?.last() {
             anchor.feed(joint, &mut base.extra);
-            notes.push(format!("the Gaussian guide started at {}", anchor.from));
+            notes.push(curvature::started(joint, anchor.from));
         }
     }
     let summary = Summary::new(problem, *samples);
