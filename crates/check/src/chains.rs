@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use fe_distribution::Support;
 use fe_graph::{Axis, Binary, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Declaration, Expr, ExprKind, Statement, StatementKind};
@@ -33,8 +34,8 @@ pub(crate) struct Chain {
     past: HashMap<String, Past>,
 }
 
-/// The axes of a value that reads its own past, and what stands for it 1, 2, … positions earlier.
-type Past = (Vec<(Axis, Span)>, Vec<NodeId>);
+/// The axes of a value that reads its own past, what stands for it 1, 2, … positions earlier, and what is known of that.
+type Past = (Vec<(Axis, Span)>, Vec<NodeId>, Range);
 
 /// A condition on the loop's position, as far as it says what is left of it.
 enum Split {
@@ -137,10 +138,10 @@ impl<'a> Checker<'a> {
     pub fn past(&self, e: &Expr, indices: &[Expr]) -> Option<Value> {
         let chain = self.chain.as_ref().filter(|c| c.at.is_none())?;
         let ExprKind::Name(name) = bare(e).kind.as_ref() else { return None };
-        let (axes, lagged) = chain.past.get(name)?;
+        let (axes, lagged, range) = chain.past.get(name)?;
         let offset = indices.iter().find_map(|i| self.step(i))?;
         let node = *lagged.get(usize::try_from(-offset).ok()?.checked_sub(1)?)?;
-        Some(Value { axes: axes.clone(), ..Value::scalar(node, Range::REAL, Level::Random, e.span) })
+        Some(Value { axes: axes.clone(), ..Value::scalar(node, *range, Level::Random, e.span) })
     }
 
     /// A value at the loop's position, moved by so many.
@@ -289,7 +290,7 @@ impl<'a> Checker<'a> {
                 return;
             }
             let lagged = (1..=depth).map(|k| self.graph.input(&format!("{name} {k} earlier"), &order).1).collect();
-            past.insert(name.to_owned(), (axes, lagged));
+            past.insert(name.to_owned(), (axes, lagged, Range::POSITIVE));
         }
         // Each after those it reads at the same position.
         let mut ordered: Vec<(&'a str, &'a Declaration)> = vec![];
@@ -308,22 +309,31 @@ impl<'a> Checker<'a> {
             ordered.push(members.remove(ready));
         }
         let outside = self.chain.clone();
-        if let Some(chain) = &mut self.chain {
-            chain.past = past.clone();
-        }
-        let first = self.lets.len();
-        let mut values: Vec<(&'a str, Value)> = vec![];
-        for &(name, d) in &ordered {
-            let before = self.enter(d.target.span);
-            let value = self.definition(d);
-            self.leave(before);
-            self.values.insert(name, value.clone());
-            values.push((name, value));
-        }
+        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
+        // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
+        let values = loop {
+            if let Some(chain) = &mut self.chain {
+                chain.past = past.clone();
+            }
+            let values = self.definitions_in_order(&ordered);
+            if values.iter().any(|v| v.1.poison) {
+                self.chain = outside;
+                return;
+            }
+            let negative = |(name, v): &&(&str, Value)| {
+                past.get(*name).is_some_and(|p| p.2 == Range::POSITIVE) && !v.range.within(Support::Positive)
+            };
+            let negative: Vec<&str> = values.iter().filter(negative).map(|v| v.0).collect();
+            if negative.is_empty() || self.diagnostics.len() > said {
+                break values;
+            }
+            for name in negative {
+                past.entry(name.to_owned()).and_modify(|p| p.2 = Range::REAL);
+            }
+            self.lets.truncate(first);
+            self.params.truncate(params);
+        };
         self.chain = outside;
-        if values.iter().any(|v| v.1.poison) {
-            return;
-        }
         let Some(axis) = self.chain.as_ref().map(|c| c.axis) else { return };
         let recurrences: Vec<Recurrence> = values
             .iter()
@@ -352,6 +362,18 @@ impl<'a> Checker<'a> {
             }
             self.values.insert(name, Value { node, ..value });
         }
+    }
+
+    fn definitions_in_order(&mut self, ordered: &[(&'a str, &'a Declaration)]) -> Vec<(&'a str, Value)> {
+        let mut values = vec![];
+        for &(name, d) in ordered {
+            let before = self.enter(d.target.span);
+            let value = self.definition(d);
+            self.leave(before);
+            self.values.insert(name, value.clone());
+            values.push((name, value));
+        }
+        values
     }
 }
 

@@ -183,7 +183,9 @@ impl<'a> Checker<'a> {
             "Laplace" if !arguments.is_empty() => return None,
             "Laplace" => Joint::Laplace,
             "LowRank" => return Some(self.size_of_joint(name, span, arguments, ("rank", None)).map(Joint::LowRank)),
-            "Flow" => return Some(self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS))).map(Joint::Flow)),
+            "Flow" => {
+                return Some(self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS))).map(Joint::Flow));
+            }
             later if LATER.contains(&later) => {
                 self.report(messages::guide_later(later, span));
                 return Some(Err(()));

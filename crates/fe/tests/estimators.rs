@@ -193,10 +193,15 @@ const CLASSES: &str = "dim K = 2\ndata y[N] = [0.4, -1.3, 2.1]\nparam m = 0.3\np
 fn one_importance_draw_is_the_free_energy() {
     for source in [LOCAL, GLOBAL, CLASSES] {
         let (free_energy, exact) = objective(source);
-        for bound in ["iwae(k = 1)", "renyi(alpha = 0.5, k = 1)", "renyi(alpha = 3, k = 1)", "renyi(alpha = 0.99999, k = 9)"] {
+        for bound in
+            ["iwae(k = 1)", "renyi(alpha = 0.5, k = 1)", "renyi(alpha = 3, k = 1)", "renyi(alpha = 0.99999, k = 9)"]
+        {
             let (found, se) = objective(&format!("{source}minimize {bound}\n"));
             let se = se.hypot(exact);
-            assert!(se > 0.0 && (found - free_energy).abs() < 3.5 * se + 1e-4, "{bound}: {found} ± {se}, not {free_energy}");
+            assert!(
+                se > 0.0 && (found - free_energy).abs() < 3.5 * se + 1e-4,
+                "{bound}: {found} ± {se}, not {free_energy}"
+            );
         }
     }
 }
@@ -227,7 +232,8 @@ fn a_renyi_bound_of_many_draws_is_that_of_two_gaussians() {
     let (m, v) = (0.3, (-0.4f64).exp());
     let exact = [0.4, -1.3, 2.1].map(|y| {
         let (evidence, mean, variance) = row_of_local(y);
-        let overlap = 0.5 * (2.0 * (v * variance).sqrt() / (v + variance)).ln() - (m - mean).powi(2) / (4.0 * (v + variance));
+        let overlap =
+            0.5 * (2.0 * (v * variance).sqrt() / (v + variance)).ln() - (m - mean).powi(2) / (4.0 * (v + variance));
         -evidence - 2.0 * overlap
     });
     let exact = exact.iter().sum::<f64>() / 3.0;
@@ -243,13 +249,20 @@ fn gradients_of_importance_bounds_are_those_of_their_means() {
             objective(&format!("{source}minimize {bound}\n"))
         };
         let h = 1e-3;
-        let differences =
-            [(at(0.3 + h, -0.2).0 - at(0.3 - h, -0.2).0) / (2.0 * h), (at(0.3, -0.2 + h).0 - at(0.3, -0.2 - h).0) / (2.0 * h)];
+        let differences = [
+            (at(0.3 + h, -0.2).0 - at(0.3 - h, -0.2).0) / (2.0 * h),
+            (at(0.3, -0.2 + h).0 - at(0.3, -0.2 - h).0) / (2.0 * h),
+        ];
         let found = gradient(&format!("{LOCAL}minimize {bound}\n"), 0.0);
         for ((name, mean, error), difference) in found.iter().zip(differences) {
             // The difference's own error is of the size of the gradient's: both average as many draws.
             let allowed = 3.0 * error[0] * (1.0 + (REPEATS as f64 / 200.0).sqrt());
-            assert!((mean[0] - difference).abs() < allowed, "{bound}, {name}: {} ± {}, not {difference}", mean[0], error[0]);
+            assert!(
+                (mean[0] - difference).abs() < allowed,
+                "{bound}, {name}: {} ± {}, not {difference}",
+                mean[0],
+                error[0]
+            );
         }
     }
 }

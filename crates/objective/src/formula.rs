@@ -102,10 +102,14 @@ pub(crate) fn importance(spec: Importance, local: bool) -> [String; 4] {
     let data = if local { "x_n" } else { "x" };
     let weight = format!("w = p({data}, {z})/q({z}) of {}", plural(draws, "draw"));
     let (bound, bias) = if alpha == 0.0 {
-        (format!("−E log (1/{draws}) Σ w"), "none; the bound itself lies above −log evidence by about Var w/(2k (E w)²)".to_owned())
+        (
+            format!("−E log (1/{draws}) Σ w"),
+            "none; the bound itself lies above −log evidence by about Var w/(2k (E w)²)".to_owned(),
+        )
     } else {
         let order = 1.0 - alpha;
-        let bias = format!("with {draws} draws the divergence of order {alpha} is estimated with a bias that falls as 1/k");
+        let bias =
+            format!("with {draws} draws the divergence of order {alpha} is estimated with a bias that falls as 1/k");
         (format!("−(1/{order}) E log (1/{draws}) Σ w^{order}"), bias)
     };
     [

@@ -150,17 +150,7 @@ pub(crate) fn build_group(
         in_group.insert(k, Posterior::Joint { group, log_jacobian, entropy, log_density });
         g.set_origin(before);
     }
-    done.groups.push(Group {
-        axis: along,
-        dimension: total,
-        shape,
-        blocks,
-        base,
-        curvature,
-        noise,
-        value: u,
-        site,
-    });
+    done.groups.push(Group { axis: along, dimension: total, shape, blocks, base, curvature, noise, value: u, site });
     g.set_origin(outside);
     Ok(())
 }
@@ -209,13 +199,7 @@ fn step(g: &mut Graph, program: &Program, shape: Shape, frame: &Frame, noise: No
 }
 
 /// Of a map whose each element depends on its own noise and that before it.
-fn triangular(
-    g: &mut Graph,
-    frame: &Frame,
-    blocks: &[Block],
-    noise: NodeId,
-    log_scale: NodeId,
-) -> Vec<Conditional> {
+fn triangular(g: &mut Graph, frame: &Frame, blocks: &[Block], noise: NodeId, log_scale: NodeId) -> Vec<Conditional> {
     let square = g.square(noise);
     blocks
         .iter()

@@ -215,7 +215,9 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
             let kind = match groups.get(*group).map(|x| x.shape) {
                 Some(Shape::Diagonal) => "mean-field Gaussian".to_owned(),
                 Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there".to_owned(),
-                Some(Shape::LowRank(rank)) => format!("Gaussian of {} plus a diagonal", formula::plural(rank, "factor")),
+                Some(Shape::LowRank(rank)) => {
+                    format!("Gaussian of {} plus a diagonal", formula::plural(rank, "factor"))
+                }
                 Some(Shape::Flow(layers)) => format!("flow of {}", formula::plural(layers, "layer")),
                 _ => "full-rank Gaussian".to_owned(),
             };
@@ -321,18 +323,16 @@ fn build_single(
         | Guide::Laplace
         | Guide::FullRank(_)
         | Guide::LowRank { .. }
-        | Guide::Flow { .. } => {
-            own_family(g, program, latent, mean_field, done).ok_or_else(|| {
-                unlowered(
-                    format!(
-                        "no guide for `{}`, whose prior is {}, is built by default",
-                        latent.name,
-                        latent.prior.family.name()
-                    ),
-                    "state one with `guide`, or use a continuous or Poisson latent",
-                )
-            })?
-        }
+        | Guide::Flow { .. } => own_family(g, program, latent, mean_field, done).ok_or_else(|| {
+            unlowered(
+                format!(
+                    "no guide for `{}`, whose prior is {}, is built by default",
+                    latent.name,
+                    latent.prior.family.name()
+                ),
+                "state one with `guide`, or use a continuous or Poisson latent",
+            )
+        })?,
     })
 }
 

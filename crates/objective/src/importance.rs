@@ -26,7 +26,8 @@ impl Deriver<'_> {
             help: "minimize the free energy".into(),
         };
         let unknown = stuck("importance weights need the density of every latent, and one is not known");
-        let shared = stuck("importance weights of single rows need what is random to belong to one, and a term has no rows");
+        let shared =
+            stuck("importance weights of single rows need what is random to belong to one, and a term has no rows");
         let undrawn = stuck("importance weights need draws of every latent, and one has none");
         let ratio = self.log_ratio(row).ok_or(unknown)?;
         if row.is_some() && self.g.depends_on(ratio.whole, &self.random) {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use fe_graph::Axis;
 
-use crate::derive::Deriver;
 use crate::density::Density;
+use crate::derive::Deriver;
 use crate::groups::Shape;
 use crate::guides::Posterior;
 use crate::objective::{Joint, Underivable};

@@ -10,8 +10,8 @@ mod flow;
 mod formula;
 mod groups;
 mod guides;
-mod joints;
 mod importance;
+mod joints;
 mod ledger;
 mod low_rank;
 mod objective;
@@ -23,6 +23,6 @@ pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use objective::{
-    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term, TermKind,
-    Underivable,
+    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
+    TermKind, Underivable,
 };

@@ -266,6 +266,13 @@ pub struct Underivable {
     pub help: String,
 }
 
+impl Joint {
+    /// The extents of C as it is given.
+    pub fn scale_shape(&self) -> Vec<usize> {
+        if self.diagonal { vec![self.dimension] } else { vec![self.dimension; 2] }
+    }
+}
+
 impl Objective {
     /// The axis of the elements, without samples.
     pub fn axes_without_samples(&self, node: NodeId) -> Vec<Axis> {

@@ -46,8 +46,7 @@ impl Anchor {
     pub fn feed(&self, joint: &Joint, extra: &mut HashMap<InputId, Arc<Tensor>>) {
         let d = joint.dimension;
         let base = Tensor { shape: vec![d], values: self.base.clone() };
-        let shape = if joint.diagonal { vec![d] } else { vec![d, d] };
-        let factor = Tensor { shape, values: self.factor.clone() };
+        let factor = Tensor { shape: joint.scale_shape(), values: self.factor.clone() };
         extra.insert(joint.base, Arc::new(base));
         extra.insert(joint.curvature, Arc::new(factor));
     }
@@ -77,7 +76,8 @@ pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<V
     let median = medians(joint);
     let d = joint.dimension;
     let factor = if joint.diagonal { vec![1.0; d] } else { unit(d) };
-    let mut list = vec![Anchor { base: median.clone(), factor, from: "the prior's median, unit scale", gradient: None }];
+    let mut list =
+        vec![Anchor { base: median.clone(), factor, from: "the prior's median, unit scale", gradient: None }];
     if !joint.curvature_known {
         return Ok(list);
     }

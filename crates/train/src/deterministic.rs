@@ -23,6 +23,16 @@ const ATTEMPTS: u64 = 10;
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
 
+/// A flow can bend toward the fixed draws themselves, without end and for next to nothing: its descent ends when so many
+/// iterations have brought less than this, relative to the objective.
+const LEVEL: f64 = 1e-5;
+const SPAN: usize = 20;
+
+fn is_level(values: &[f64]) -> bool {
+    let now = values.last().copied().unwrap_or(f64::NAN);
+    values.iter().rev().nth(SPAN).is_some_and(|before| before - now < LEVEL * now.abs().max(1.0))
+}
+
 /// A source of noise in an objective.
 pub(crate) struct NoiseSite {
     pub site: Site,
@@ -263,7 +273,9 @@ pub(crate) fn run(
     }
 
     let mut trace: Vec<TracePoint> = vec![];
-    let mut interrupted = false;
+    let mut values_so_far = vec![];
+    let (mut interrupted, mut level) = (false, false);
+    let flow = o.joints.iter().any(|j| j.flow);
     let last = std::cell::RefCell::new(vec![]);
     let options =
         lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
@@ -283,11 +295,24 @@ pub(crate) fn run(
             let seconds = started.elapsed().as_secs_f64();
             trace.push(trace_point(problem, now.iteration as u64, seconds, &last.borrow()));
             interrupted = !monitor.step(now.iteration as u64, None, now.value);
-            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            values_so_far.push(now.value);
+            level = flow && is_level(&values_so_far);
+            if interrupted || level { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         },
     )?;
     let values = unflatten(&outcome.x, &values);
-    let (converged, test) = verdict(&outcome, options.tolerance);
+    let (converged, test) = if level {
+        let limit = LEVEL * outcome.value.abs().max(1.0);
+        (
+            true,
+            format!(
+                "the objective fell by less than {limit:.1e} in the last {SPAN} of {} iterations",
+                outcome.iterations
+            ),
+        )
+    } else {
+        verdict(&outcome, options.tolerance)
+    };
     Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
 }
 

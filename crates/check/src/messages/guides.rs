@@ -189,18 +189,21 @@ pub fn laplace_with_params(span: Span, param: &str, declared: Span) -> Diagnosti
 }
 
 pub fn importance_in_a_sum(word: &str, span: Span) -> Diagnostic {
-    let message = format!("`{word}` weighs distortion and rate together, under one logarithm: it is an objective by itself");
+    let message =
+        format!("`{word}` weighs distortion and rate together, under one logarithm: it is an objective by itself");
     error("E0472", message, span, "in a sum, or weighed")
         .help(format!("write `minimize {}`, or a sum of distortion, rate and energy without it", importance(word)))
 }
 
 pub fn importance_arguments(word: &str, span: Span) -> Diagnostic {
-    let wanted = if word == "iwae" { "the number of draws, `k`" } else { "an order, `alpha`, and the number of draws, `k`" };
+    let wanted =
+        if word == "iwae" { "the number of draws, `k`" } else { "an order, `alpha`, and the number of draws, `k`" };
     error("E0473", format!("`{word}` takes {wanted}"), span, "not so").help(format!("write `{}`", importance(word)))
 }
 
 pub fn renyi_order(span: Span, alpha: f64) -> Diagnostic {
-    let found = error("E0473", "the order of a Rényi divergence is from 0 up, and not 1", span, format!("this is {alpha}"));
+    let found =
+        error("E0473", "the order of a Rényi divergence is from 0 up, and not 1", span, format!("this is {alpha}"));
     found.help(match alpha {
         1.0 => "at 1 it is the free energy: leave `minimize` away",
         _ => "write `renyi(alpha = 0.5, k = 8)`; at 0 it is `iwae`",
@@ -224,9 +227,14 @@ pub fn importance_mixed(word: &str, span: Span, local: &(String, Span), global: 
 }
 
 pub fn importance_in_batches(word: &str, span: Span, batch: Span) -> Diagnostic {
-    error("E0476", format!("`{word}` weighs draws that all rows share, and so needs all rows at once"), span, "of the whole data")
-        .and(batch, "in batches")
-        .help("leave `batch` away, or minimize the free energy")
+    error(
+        "E0476",
+        format!("`{word}` weighs draws that all rows share, and so needs all rows at once"),
+        span,
+        "of the whole data",
+    )
+    .and(batch, "in batches")
+    .help("leave `batch` away, or minimize the free energy")
 }
 
 fn importance(word: &str) -> &'static str {
