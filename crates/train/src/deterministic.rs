@@ -25,7 +25,7 @@ const ROUNDING: f64 = 1e-5;
 
 /// A flow can bend toward the fixed draws themselves, without end and for next to nothing: its descent ends when so many
 /// iterations have brought less than this, relative to the objective.
-const LEVEL: f64 = 1e-5;
+const LEVEL: f64 = 5e-5;
 const SPAN: usize = 20;
 
 fn is_level(values: &[f64]) -> bool {
