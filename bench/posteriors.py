@@ -1,9 +1,11 @@
-"""The reference posteriors of tests/posteriors: fe beside NumPyro's AutoNormal and AutoMultivariateNormal.
+"""The reference posteriors of tests/posteriors: fe beside NumPyro's AutoNormal and AutoMultivariateNormal, and Stan's ADVI and
+Pathfinder.
 
 Errors are the worst over the scalars of a posterior: |mean − reference| in reference standard deviations, and
 |sd / reference − 1|. Seconds are of the whole fit as its user waits for it: of `fe run` from start to exit, of NumPyro
 from the first call of `SVI.run` to the last step, compilation included. NumPyro takes 20,000 steps of Adam at 0.01, one
-sample each, which its own examples take. Everything runs in f64, one after another, on the same machine.
+sample each, which its own examples take. Stan runs with its defaults and ten seeds, of which the median is taken: its seconds
+leave compilation out. Everything runs in f64, one after another, on the same machine.
 """
 
 import json
@@ -23,10 +25,13 @@ from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoMultivariateNormal, AutoNormal
 from numpyro.infer.initialization import init_to_median
 
+from peers import stan
+
 numpyro.enable_x64()
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests/posteriors"
 STEPS = 20_000
+SEEDS = range(1, 11)
 
 
 def data(name):
@@ -39,12 +44,17 @@ def flat(name, size=None, positive=False):
     return numpyro.sample(name, dist.ImproperUniform(support, (), () if size is None else (size,)))
 
 
-def regression(design, y, scale):
-    """A linear regression with flat coefficients."""
+# Priors of a regression's scale, numbered as in peers/stan/regression.stan.
+SCALES = {1: dist.HalfCauchy(2.5), 2: dist.HalfNormal(10)}
+
+
+def regression(design, y, scale, sd):
+    """A linear regression; a scale or coefficients without a prior have a flat one."""
 
     def model():
-        beta = flat("beta", design.shape[1])
-        sigma = flat("sigma", positive=True) if scale is None else numpyro.sample("sigma", scale)
+        width = design.shape[1]
+        beta = numpyro.sample("beta", dist.Normal(0, sd).expand([width]).to_event(1)) if sd else flat("beta", width)
+        sigma = numpyro.sample("sigma", SCALES[scale]) if scale else flat("sigma", positive=True)
         numpyro.sample("y", dist.Normal(design @ beta, sigma), obs=y)
 
     return model
@@ -143,44 +153,52 @@ def mixture():
     return model
 
 
-def blr():
-    d = data("sblrc")
-
-    def model():
-        beta = numpyro.sample("beta", dist.Normal(0, 10).expand([d["X"].shape[1]]).to_event(1))
-        sigma = numpyro.sample("sigma", dist.HalfNormal(10))
-        numpyro.sample("y", dist.Normal(d["X"] @ beta, sigma), obs=d["y"])
-
-    return model
-
-
-def models():
+def regressions():
+    """Design, response, number of the scale's prior, sd of the coefficients' prior."""
     kid, work = data("kidiq"), data("kidiq_with_mom_work")
-    earn, nes, mesquite = data("earnings"), data("nes2000"), data("mesquite")
+    earn, nes, mesquite, blr = data("earnings"), data("nes2000"), data("mesquite"), data("sblrc")
     half = lambda v: (v - v.mean()) / (2 * v.std(ddof=1))
     hs, iq = half(work["mom_hs"]), half(work["mom_iq"])
     z = (earn["height"] - earn["height"].mean()) / earn["height"].std(ddof=1)
-    male, cauchy = earn["male"], dist.HalfCauchy(2.5)
+    male = earn["male"]
     volume = jnp.log(mesquite["diam1"] * mesquite["diam2"] * mesquite["canopy_height"])
     age = [(nes["age_discrete"] == k).astype(float) for k in (2, 3, 4)]
     party = columns(1, nes["real_ideo"], nes["race_adj"], *age, nes["educ1"], nes["gender"], nes["income"])
     return {
-        "GLM_Poisson": glm_poisson(),
-        "arK": ark(),
-        "arma11": arma(),
-        "eight_schools_centered": schools(True),
-        "eight_schools_noncentered": schools(False),
-        "gp_regr": gp(),
-        "kidscore_interaction_z": regression(columns(1, hs, iq, hs * iq), work["kid_score"], None),
-        "kidscore_momhsiq": regression(columns(1, kid["mom_hs"], kid["mom_iq"]), kid["kid_score"], cauchy),
-        "kidscore_momiq": regression(columns(1, kid["mom_iq"]), kid["kid_score"], cauchy),
-        "logearn_height": regression(columns(1, earn["height"]), jnp.log(earn["earn"]), None),
-        "logearn_interaction_z": regression(columns(1, z, male, male * z), jnp.log(earn["earn"]), None),
-        "logmesquite_logvolume": regression(columns(1, volume), jnp.log(mesquite["weight"]), None),
-        "low_dim_gauss_mix": mixture(),
-        "nes2000": regression(party, nes["partyid7"], None),
-        "sblrc_blr": blr(),
+        "kidscore_interaction_z": (columns(1, hs, iq, hs * iq), work["kid_score"], 0, 0),
+        "kidscore_momhsiq": (columns(1, kid["mom_hs"], kid["mom_iq"]), kid["kid_score"], 1, 0),
+        "kidscore_momiq": (columns(1, kid["mom_iq"]), kid["kid_score"], 1, 0),
+        "logearn_height": (columns(1, earn["height"]), jnp.log(earn["earn"]), 0, 0),
+        "logearn_interaction_z": (columns(1, z, male, male * z), jnp.log(earn["earn"]), 0, 0),
+        "logmesquite_logvolume": (columns(1, volume), jnp.log(mesquite["weight"]), 0, 0),
+        "nes2000": (party, nes["partyid7"], 0, 0),
+        "sblrc_blr": (blr["X"], blr["y"], 2, 10),
     }
+
+
+def others():
+    """For each of the other posteriors: NumPyro's model, Stan's program, and the file of Stan's data."""
+    return {
+        "GLM_Poisson": (glm_poisson(), "glm_poisson", "GLM_Poisson_Data"),
+        "arK": (ark(), "autoregression", "arK"),
+        "arma11": (arma(), "arma", "arma"),
+        "eight_schools_centered": (schools(True), "schools_centred", "eight_schools"),
+        "eight_schools_noncentered": (schools(False), "schools_noncentred", "eight_schools"),
+        "gp_regr": (gp(), "gaussian_process", "gp_pois_regr"),
+        "low_dim_gauss_mix": (mixture(), "mixture", "low_dim_gauss_mix"),
+    }
+
+
+def models():
+    """Every posterior: NumPyro's model, Stan's program and its data."""
+    made = {}
+    for program, (design, y, scale, sd) in regressions().items():
+        given = {"N": design.shape[0], "D": design.shape[1], "X": design, "y": y}
+        given |= {"scale_prior": scale, "coefficient_sd": sd}
+        made[program] = (regression(design, y, scale, sd), "regression", given)
+    for program, (model, theirs, file) in others().items():
+        made[program] = (model, theirs, json.loads((FOLDER / "data" / f"{file}.json").read_text()))
+    return dict(sorted(made.items()))
 
 
 def worst(reference, read):
@@ -238,27 +256,48 @@ def theirs(model, reference, family):
     return worst(reference, read), seconds
 
 
+def stans(program, given, method, reference):
+    """The median over seeds of the errors and of the seconds, and how many seeds failed."""
+    errors, seconds = [], []
+    for seed in SEEDS:
+        figures, took = stan.fit(program, given, method, seed)
+        seconds.append(took)
+        dotted = lambda name: name.replace("[", ".").rstrip("]")
+        complete = figures is not None and all(dotted(n) in figures for n in reference)
+        errors.append(worst(reference, lambda n: figures[dotted(n)]) if complete else (np.inf, np.inf))
+    failed = sum(not np.isfinite(e[0]) for e in errors)
+    return tuple(np.median(np.array(errors), axis=0)), failed, np.nanmedian(seconds)
+
+
 def pair(figures):
     if figures is None:
         return "not trusted"
+    if not np.isfinite(figures[0]):
+        return "failed"
     return " / ".join(f"{v:.3f}" if v < 100 else f"{v:.2g}" for v in figures)
 
 
 def main():
     references = json.loads((FOLDER / "reference/posteriors.json").read_text())
-    lines = [
-        "| posterior | fe, guide | fe, resampled | AutoMultivariateNormal | AutoNormal | seconds: fe | AutoMultivariateNormal | AutoNormal |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for program, model in models().items():
+    heads = ["posterior", "fe, guide", "fe, resampled", "AutoMultivariateNormal", "AutoNormal"]
+    heads += ["ADVI, full-rank", "ADVI, mean-field", "Pathfinder"]
+    heads += ["seconds: fe", "AutoMultivariateNormal", "AutoNormal", "ADVI, full-rank", "ADVI, mean-field", "Pathfinder"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for program, (model, stan_program, given) in models().items():
         source = (FOLDER / f"{program}.fe").read_text()
         key = next(l for l in source.splitlines() if l.startswith("# reference: "))[len("# reference: ") :]
         reference = references[key]
-        guide, resampled, seconds, _ = ours(program, reference)
-        full, full_seconds = theirs(model, reference, AutoMultivariateNormal)
-        alone, alone_seconds = theirs(model, reference, AutoNormal)
-        cells = [program, pair(guide), pair(resampled), pair(full), pair(alone)]
-        cells += [f"{s:.2f}" for s in (seconds, full_seconds, alone_seconds)]
+        guide, resampled, *took = ours(program, reference)[:3]
+        figures = [pair(guide), pair(resampled)]
+        for family in (AutoMultivariateNormal, AutoNormal):
+            errors, seconds = theirs(model, reference, family)
+            figures.append(pair(errors))
+            took.append(seconds)
+        for method in ("fullrank", "meanfield", "pathfinder"):
+            errors, failed, seconds = stans(stan_program, given, method, reference)
+            figures.append(pair(errors) + (f" ({failed} of 10 failed)" if failed else ""))
+            took.append(seconds)
+        cells = [program, *figures, *(f"{s:.2f}" for s in took)]
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
     print("\n".join(lines))

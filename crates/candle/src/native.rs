@@ -15,7 +15,7 @@ fn aligned(x: Named, axes: &[Axis]) -> Result<Tensor, Fault> {
 }
 
 /// The result by candle alone; `None` for Log1p, Expm1, Step, Sigmoid, Softplus, Atan, the normal distribution
-/// functions, log Γ and its derivatives, gathers, scatters and randomness.
+/// functions, log Γ and its derivatives, quantiles, gathers, scatters and randomness.
 pub fn compute(op: &Op, operands: &[Named], axes: &[Axis], dims: &[usize]) -> Result<Option<Tensor>, Fault> {
     Ok(Some(match (op, operands) {
         (Op::Unary(op), &[Named { tensor: x, .. }]) => match op {
@@ -49,6 +49,10 @@ pub fn compute(op: &Op, operands: &[Named], axes: &[Axis], dims: &[usize]) -> Re
                 Binary::Less => a.broadcast_lt(&b)?.to_dtype(dtype)?,
                 Binary::LessEqual => a.broadcast_le(&b)?.to_dtype(dtype)?,
                 Binary::Equal => a.broadcast_eq(&b)?.to_dtype(dtype)?,
+                Binary::LogGammaQuantile
+                | Binary::LogGammaQuantileSlope
+                | Binary::VonMisesQuantile
+                | Binary::VonMisesQuantileSlope => return Ok(None),
             }
         }
         (Op::Select, &[c, a, b]) => {

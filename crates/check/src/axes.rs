@@ -149,24 +149,33 @@ impl<'a> Checker<'a> {
 
     /// The axes along which a distribution draws one vector.
     fn event_axes(&self) -> Vec<&'a str> {
-        let last = |axes: Option<&'a Vec<Expr>>| match axes?.last()?.kind.as_ref() {
+        // Of a matrix the last is primed, and the one before it counts.
+        let event = |axes: Option<&'a Vec<Expr>>, f: &dyn fe_distribution::Family| match axes?
+            .iter()
+            .rev()
+            .nth(usize::from(f.is_matrix()))?
+            .kind
+            .as_ref()
+        {
             ExprKind::Name(name) => Some(name.as_str()),
             _ => None,
         };
         let vector = |e: &Expr| match crate::scope::bare(e).kind.as_ref() {
-            ExprKind::Call { function, .. } => fe_distribution::family(&function.value).is_some_and(|f| f.is_vector()),
-            _ => false,
+            ExprKind::Call { function, .. } => fe_distribution::family(&function.value).filter(|f| f.is_vector()),
+            _ => None,
         };
         let mut names = vec![];
         for (statement, _) in self.all_statements() {
             match &statement.kind {
-                StatementKind::Latent { target, prior, .. } if vector(prior) => {
-                    names.extend(last(target.axes.as_ref()));
+                StatementKind::Latent { target, prior, .. } => {
+                    names.extend(vector(prior).and_then(|f| event(target.axes.as_ref(), f)));
                 }
-                StatementKind::Observe { target, distribution } if vector(distribution) => {
+                StatementKind::Observe { target, distribution } => {
                     let entry = self.scope.get(&target.name.value);
-                    if let Some(StatementKind::Data(d) | StatementKind::Let(d)) = entry.map(|e| &e.statement.kind) {
-                        names.extend(last(d.target.axes.as_ref()));
+                    if let (Some(f), Some(StatementKind::Data(d) | StatementKind::Let(d))) =
+                        (vector(distribution), entry.map(|e| &e.statement.kind))
+                    {
+                        names.extend(event(d.target.axes.as_ref(), f));
                     }
                 }
                 _ => {}

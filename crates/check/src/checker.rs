@@ -258,6 +258,7 @@ impl<'a> Checker<'a> {
         self.declarations();
         self.latents.sort_by_key(|l| l.span);
         self.guides();
+        self.estimators_fit();
         self.observes();
         self.losses_need_guides();
         self.something_observed();

@@ -1,7 +1,7 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
-use fe_distribution::{Modifier, Support};
-use fe_graph::{Axis, Indicator};
+use fe_distribution::{Distribution, Modifier, Support};
+use fe_graph::{Axis, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
 
@@ -10,24 +10,12 @@ use crate::distributions::{Drawn, Role};
 use crate::messages;
 use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
-use crate::scope::{bare, nearest};
+use crate::scope::bare;
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;
-
-/// Relaxations of counts, by name.
-pub(crate) const INDICATORS: [(&str, Indicator); 5] = [
-    ("cubic", Indicator::Cubic),
-    ("linear", Indicator::Linear),
-    ("quintic", Indicator::Quintic),
-    ("cosine", Indicator::Cosine),
-    ("sigmoid", Indicator::Sigmoid),
-];
-
-/// Estimators that parse but are not lowered in this version.
-const ESTIMATORS_LATER: [&str; 5] = ["score", "gumbel_softmax", "enumeration", "quadrature", "implicit"];
 
 impl<'a> Checker<'a> {
     /// `data x[N, D] : unit = idx("…") / 255`
@@ -70,6 +58,10 @@ impl<'a> Checker<'a> {
             return self.fail(messages::data_reads(&name.value, value.span), name.span);
         }
         let support = ty.map_or(Support::Real, |t| t.support);
+        let place = d.ty.as_ref().map_or(name.span, |t| t.span);
+        if !self.lies_along(&name.value, support, &order, place) {
+            return Value::poison(name.span);
+        }
         let optional = d.ty.as_ref().is_some_and(|t| t.optional);
         let number = self.data.len();
         self.data.push(Data {
@@ -137,10 +129,6 @@ impl<'a> Checker<'a> {
             None => Support::Real,
             Some((_, None)) => return Value::poison(name.span),
             Some((place, Some(ty))) => match ty.support {
-                Support::Simplex | Support::Ordered => {
-                    let word = if ty.support == Support::Simplex { "simplex" } else { "ordered" };
-                    return self.fail(messages::vector_type_later(word, "param", place), name.span);
-                }
                 s if s.is_discrete() => {
                     return self.fail(messages::discrete_param(&name.value, place, s), name.span);
                 }
@@ -152,13 +140,38 @@ impl<'a> Checker<'a> {
         if size.is_none_or(|n| n > MOST_ELEMENTS) {
             return self.fail(messages::param_too_large(&name.value, d.target.span), name.span);
         }
-        if !self.init_within(d, &init, support) {
+        let place = ty.map_or(name.span, |t| t.0);
+        if !self.lies_along(&name.value, support, &order, place) {
             return Value::poison(name.span);
         }
-        let (input, raw) = self.graph.input(&name.value, &order);
-        let node = support.constrain(&mut self.graph, raw).map_or(raw, |c| c.0);
-        self.params.push(Param { name: name.value.clone(), input, axes: order, node, support, init, span: name.span });
-        Value { axes, ..Value::scalar(node, Range::interior(support), Level::Free, name.span) }
+        let row = self.row.map(|r| Axis::plain(r.axis));
+        let tied = order.iter().rev().take(support.rank()).find(|&&a| Some(a) == row);
+        if let Some(&axis) = tied {
+            let axis = self.graph.axis_name(axis);
+            return self.fail(messages::vector_type_over_rows(&name.value, support, place, &axis), name.span);
+        }
+        let fits = match support.rank() {
+            0 => self.init_within(d, &init, support),
+            _ => self.init_is_value(d.value.span, &init, support, &order, place),
+        };
+        if !fits {
+            return Value::poison(name.span);
+        }
+        let free = support.free_axes(&mut self.graph, &order);
+        let (input, raw) = self.graph.input(&name.value, &free);
+        let node = support.constrain_along(&mut self.graph, raw, &free, &order).map_or(raw, |c| c.0);
+        let along = along(support, &order);
+        self.params.push(Param {
+            name: name.value.clone(),
+            input,
+            axes: order,
+            free,
+            node,
+            support,
+            init,
+            span: name.span,
+        });
+        Value { axes, along, ..Value::scalar(node, Range::interior(support), Level::Free, name.span) }
     }
 
     /// How a parameter starts.
@@ -227,6 +240,34 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The start of a vector or a matrix is one of its type.
+    fn init_is_value(&mut self, span: Span, init: &Init, support: Support, axes: &[Axis], ty: Span) -> bool {
+        let n = axes.last().map_or(1, |a| self.graph.extent_of(a.id));
+        let values = match init {
+            Init::Values(values) => values.clone(),
+            Init::Constant(v) => support.of_number(*v, n, axes.iter().map(|a| self.graph.extent_of(a.id)).product()),
+            Init::Uniform { low, .. } if support == Support::Simplex && *low >= 0.0 => return true,
+            Init::Uniform { .. } | Init::Normal { .. } if support == Support::Ordered => return true,
+            Init::Uniform { .. } | Init::Normal { .. } => {
+                self.report(messages::drawn_start(span, support, ty));
+                return false;
+            }
+        };
+        let outside = support.first_outside(&values, n);
+        if support == Support::Simplex
+            && let Some(one) = outside.and_then(|k| values.chunks(n.max(1)).nth(k))
+            && one.iter().all(|v| *v >= 0.0)
+        {
+            self.report(messages::unnormalised_start(span, one.iter().sum(), ty));
+            return false;
+        }
+        let inner = outside.is_none() && support.unconstrain_values(&values, n).is_some();
+        if !inner {
+            self.report(messages::start_of_no_value(span, support, ty));
+        }
+        inner
+    }
+
     /// The start lies inside the type.
     fn init_within(&mut self, d: &Declaration, init: &Init, support: Support) -> bool {
         let (low, high) = support.bounds();
@@ -291,14 +332,15 @@ impl<'a> Checker<'a> {
         }
         if let Some(Some(ty)) = ty {
             let fits = value.range.within(ty.support) || value.level == Level::Data || ty.index.is_some();
-            let vector = matches!(ty.support, Support::Simplex | Support::Ordered);
+            let vector = ty.support.rank() > 0;
             if !fits && !vector {
                 let place = d.ty.as_ref().map_or(d.value.span, |t| t.span);
                 let message = messages::let_type(&name.value, place, ty.support, value.span, value.range);
                 return self.fail(message, name.span);
             }
             value.index = ty.index.or(value.index);
-            if vector && along(ty.support, &value.order()) != value.along && value.level != Level::Data {
+            let known = along(ty.support, &value.order());
+            if vector && (known.is_none() || known != value.along) && value.level != Level::Data {
                 let place = d.ty.as_ref().map_or(d.value.span, |t| t.span);
                 return self.fail(messages::let_vector_type(&name.value, place, ty.support, value.span), name.span);
             }
@@ -344,15 +386,16 @@ impl<'a> Checker<'a> {
         let early = match (&self.chain, &axes) {
             (Some(_), Some(axes)) => {
                 let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-                let (input, node) = self.graph.input(&name.value, &order);
+                let family = family_support(prior);
                 let stated = ty.and_then(|t| t.1).map(|t| t.support);
-                let support = stated.or_else(|| family_support(prior)).unwrap_or(Support::Real);
+                let support = family.filter(|&s| s == Support::OneHot).or(stated).or(family).unwrap_or(Support::Real);
+                let (input, node) = self.graph.input(&name.value, drawn_axes(support, &order));
                 let range = Range::interior(support);
                 let value = Value {
                     axes: axes.clone(),
                     index: categories,
                     along: along(support, &order),
-                    ..Value::scalar(node, range, Level::Random, name.span)
+                    ..Value::scalar(self.unfolded(node, support, &order), range, Level::Random, name.span)
                 };
                 self.values.insert(&name.value, value);
                 Some((input, node))
@@ -373,25 +416,54 @@ impl<'a> Checker<'a> {
         let ty = ty.and_then(|(span, t)| t.map(|t| (span, t)));
         let Some(support) = self.latent_support(&mut drawn, name, &axes, ty) else { return Value::poison(name.span) };
         let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-        let (input, node) = early.unwrap_or_else(|| self.graph.input(&name.value, &order));
-        let indicator = by.and_then(|by| self.indicator(by, support));
+        let own = drawn_axes(support, &order).to_vec();
+        let (input, node) = early.unwrap_or_else(|| self.graph.input(&name.value, &own));
+        let whole = self.unfolded(node, support, &order);
+        let (along, range) = (along(support, &order), Range::interior(support));
+        let support = self.as_index(&mut drawn.distribution, support, &order);
+        let centred = by.filter(|by| by.value == "centred");
+        if let Some(by) = centred.filter(|_| drawn.distribution.family.location_scale().is_none()) {
+            self.report(messages::never_non_centred(drawn.distribution.family.name(), by.span));
+        }
+        let estimator = by.filter(|_| centred.is_none()).and_then(|by| self.estimator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
-        let index = drawn.distribution.event.filter(|_| matches!(support, Support::Index(_))).map(|a| a.id);
+        let index =
+            drawn.distribution.event.filter(|_| matches!(support, Support::Index(_)) && whole == node).map(|a| a.id);
         self.latents.push(Latent {
             name: name.value.clone(),
             input,
             node,
-            axes: order.clone(),
+            axes: own,
             support,
             prior: drawn.distribution,
             guide: Guide::Default,
-            indicator: indicator.unwrap_or(Indicator::Cubic),
+            centred: centred.is_some(),
+            estimator,
             span: name.span,
             guide_span: None,
         });
-        let along = along(support, &order);
-        Value { axes, index, along, ..Value::scalar(node, Range::interior(support), Level::Random, name.span) }
+        Value { axes, index, along, ..Value::scalar(whole, range, Level::Random, name.span) }
+    }
+
+    /// The value of a latent at its input: of a one-hot vector, which is drawn as an index, the vector.
+    fn unfolded(&mut self, node: NodeId, support: Support, axes: &[Axis]) -> NodeId {
+        let Some(&along) = axes.last().filter(|_| support == Support::OneHot) else { return node };
+        let place = self.graph.iota(along);
+        self.graph.equal(place, node)
+    }
+
+    /// A one-hot vector is summed out as the index it stands for.
+    fn as_index(&mut self, d: &mut Distribution, support: Support, axes: &[Axis]) -> Support {
+        let (Some(&along), Some(categorical)) = (axes.last(), fe_distribution::family("Categorical")) else {
+            return support;
+        };
+        if support != Support::OneHot {
+            return support;
+        }
+        let args: Vec<NodeId> = d.args.iter().map(|&a| self.graph.broadcast(a, &[along])).collect();
+        *d = Distribution { event: Some(along), ..Distribution::new(categorical, args) };
+        Support::Index(self.graph.extent_of(along.id))
     }
 
     /// The prior's support after the type, which restricts it.
@@ -457,30 +529,12 @@ impl<'a> Checker<'a> {
             return None;
         }
         if drawn.support != Some(Support::Real) {
-            self.report(messages::vector_type_later("ordered", "latent off the real line", place));
+            self.report(messages::ordered_off_the_line_later(place));
             return None;
         }
         drawn.distribution.restricted = Some(Support::Ordered);
         drawn.distribution.event = Some(along);
         Some(Support::Ordered)
-    }
-
-    /// `by cubic`
-    pub fn indicator(&mut self, by: &Name, support: Support) -> Option<Indicator> {
-        if ESTIMATORS_LATER.contains(&by.value.as_str()) {
-            self.report(messages::estimator_later(&by.value, by.span));
-            return None;
-        }
-        let Some(&(_, indicator)) = INDICATORS.iter().find(|i| i.0 == by.value) else {
-            let near = nearest(&by.value, INDICATORS.iter().map(|i| i.0));
-            self.report(messages::unknown_estimator(&by.value, by.span, near));
-            return None;
-        };
-        if support != Support::Count {
-            self.report(messages::indicator_without_counts(&by.value, by.span));
-            return None;
-        }
-        Some(indicator)
     }
 
     /// No argument of a distribution brings an axis that the left side lacks; its category axis apart.
@@ -507,6 +561,14 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// The axes along which single numbers of a latent are drawn.
+fn drawn_axes(support: Support, axes: &[Axis]) -> &[Axis] {
+    match axes.split_last() {
+        Some((_, rest)) if support == Support::OneHot => rest,
+        _ => axes,
+    }
+}
+
 /// Where the values of a distribution lie, as far as its family says.
 fn family_support(e: &Expr) -> Option<Support> {
     let ExprKind::Call { function, .. } = bare(e).kind.as_ref() else { return None };
@@ -517,7 +579,7 @@ fn family_support(e: &Expr) -> Option<Support> {
 fn along(support: Support, axes: &[Axis]) -> Option<Along> {
     let last = *axes.last()?;
     match support {
-        Support::Simplex => Some(Along::Simplex(last)),
+        Support::Simplex | Support::OneHot => Some(Along::Simplex(last)),
         Support::Ordered => Some(Along::Ordered(last)),
         _ => None,
     }

@@ -12,7 +12,13 @@ use crate::text::written;
 use crate::value::{Along, Level, Value};
 
 /// Families of other languages, and ours.
-pub(crate) const SYNONYMS: [(&str, &str); 42] = [
+pub(crate) const SYNONYMS: [(&str, &str); 48] = [
+    ("one_hot", "OneHot"),
+    ("onehotcategorical", "OneHot"),
+    ("lkjcholesky", "LKJ"),
+    ("lkj_corr_cholesky", "LKJ"),
+    ("inv_wishart", "InverseWishart"),
+    ("inverse_wishart", "InverseWishart"),
     ("n", "Normal"),
     ("gaussian", "Normal"),
     ("gauss", "Normal"),
@@ -71,7 +77,7 @@ const LINKED: [(&str, &str); 9] = [
 ];
 
 /// Families that are planned.
-const LATER: [&str; 5] = ["onehot", "lkjcholesky", "lkj", "wishart", "halfstudentt"];
+const LATER: [&str; 1] = ["halfstudentt"];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
@@ -178,8 +184,14 @@ impl<'a> Checker<'a> {
             Some(_) => categories.map(Axis::plain).into_iter().collect(),
             None => order.clone(),
         };
-        let hint = (!list.is_empty()).then_some(list.as_slice());
-        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint)).collect();
+        let hint = |e: &Expr| match bare(e).kind.as_ref() {
+            // A plain list is along the axis of the vector, whatever axes stand before it.
+            ExprKind::List(items) if family.is_vector() && !family.is_matrix() && flat(items) => {
+                list.last().map(std::slice::from_ref)
+            }
+            _ => (!list.is_empty()).then_some(list.as_slice()),
+        };
+        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint(&a.value))).collect();
         let chosen = self.parameterization(family, &function, arguments, e.span)?;
         let mut args: Vec<(&'static Parameter, Value, Expr)> = vec![];
         let mut good = true;
@@ -206,6 +218,15 @@ impl<'a> Checker<'a> {
                     return None;
                 }
             },
+            None if family.is_matrix() => match order.as_slice() {
+                [.., row, column] if row.primed() == *column => Some(*row),
+                _ if self.axes_unknown => None,
+                _ => {
+                    let have = self.axis_names(&order);
+                    self.report(messages::matrix_without_axes(family.name(), e.span, &have));
+                    return None;
+                }
+            },
             None if family.is_vector() => match order.last() {
                 Some(&axis) => Some(axis),
                 None if self.axes_unknown => None,
@@ -216,6 +237,15 @@ impl<'a> Checker<'a> {
             },
             None => None,
         };
+        if let (true, Some(event)) = (family.is_matrix(), event) {
+            let size = self.graph.extent_of(event.id);
+            let df = args.iter().find(|a| a.0.name == "df");
+            let known = df.and_then(|a| Some((self.graph.constant_value(a.1.node)?, a.1.span)));
+            if let Some((df, place)) = known.filter(|k| k.0 <= size as f64 - 1.0) {
+                self.report(messages::few_degrees_of_freedom(family.name(), place, df, size));
+                return None;
+            }
+        }
         let nodes: Vec<_> = args.iter().map(|a| a.1.node).collect();
         let nodes = match chosen.alternative {
             Some(alternative) => (alternative.canonical)(&mut self.graph, &nodes),
@@ -422,4 +452,9 @@ struct Chosen {
     parameters: &'static [Parameter],
     slots: Vec<Option<usize>>,
     alternative: Option<&'static Alternative>,
+}
+
+/// Whether a list has no lists in it.
+fn flat(items: &[Expr]) -> bool {
+    !items.iter().any(|e| matches!(bare(e).kind.as_ref(), ExprKind::List(_)))
 }

@@ -103,7 +103,10 @@ impl<'a> Checker<'a> {
         let StatementKind::Guide { targets, body, by, .. } = &statement.kind else { return };
         let set = |c: &mut Self, guide: &Guide| {
             for &k in of {
+                let support = c.latents.get(k).map(|l| l.support);
+                let estimator = by.as_ref().zip(support).and_then(|(by, support)| c.estimator(by, support));
                 if let Some(latent) = c.latents.get_mut(k) {
+                    latent.estimator = estimator.or(latent.estimator);
                     latent.guide = guide.clone();
                     latent.guide_span = Some(statement.span);
                 }
@@ -290,9 +293,9 @@ impl<'a> Checker<'a> {
         }
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
-        let indicator = by.and_then(|by| self.indicator(by, latent.support));
+        let estimator = by.and_then(|by| self.estimator(by, latent.support));
         if let Some(latent) = self.latents.get_mut(k) {
-            latent.indicator = indicator.unwrap_or(latent.indicator);
+            latent.estimator = estimator.or(latent.estimator);
             latent.guide = Guide::Stated(drawn.distribution);
             latent.guide_span = Some(statement.span);
         }

@@ -12,6 +12,7 @@ mod constants;
 mod data;
 mod declarations;
 mod distributions;
+mod estimators;
 mod expression;
 mod functions;
 mod guides;

@@ -9,9 +9,9 @@ use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, Statement, StatementK
 use crate::checker::Checker;
 use crate::importance::{IMPORTANCE, importance_call};
 use crate::messages;
-use crate::program::{Functional, Guide, ObjectiveSpec, Schedule};
+use crate::program::{Bound, Functional, Guide, ObjectiveSpec, Schedule};
 use crate::scope::{Kind, bare, nearest};
-use crate::text::written;
+use crate::text::{unit_name, written};
 
 /// A functional with its weight.
 #[derive(Clone, Debug)]
@@ -43,35 +43,34 @@ impl<'a> Checker<'a> {
         }) else {
             return ObjectiveSpec::default();
         };
-        let errors = self.diagnostics.len();
         if let Some((function, arguments)) = importance_call(objective) {
             let importance = self.importance(function, arguments, objective.span);
             if let Some(first) = bounds.first() {
-                self.report(messages::bounds_later(first.span));
+                self.report(messages::importance_in_a_sum(&function.value, first.span));
             }
             let (text, span) = (written(objective), Some(statement.span));
             return ObjectiveSpec { importance, text, span, ..ObjectiveSpec::default() };
         }
         let terms = self.sum(objective);
-        let mut bounded = vec![];
-        for bound in bounds {
-            bounded.extend(self.bound(bound));
-        }
-        if let (Some(first), true) = (bounds.first(), self.diagnostics.len() == errors) {
-            self.report(messages::bounds_later(first.span));
-        }
+        let stated = bounds.len();
+        let bounds: Vec<Bound> = bounds.iter().filter_map(|b| self.bound(b)).collect();
+        let bounded: Vec<Functional> = bounds.iter().flat_map(|b| b.terms.iter().map(|t| t.1.clone())).collect();
         let Some(terms) = terms else { return ObjectiveSpec::default() };
         self.units_agree(&terms);
-        self.rates_named(&terms, &bounded, objective.span);
+        // What a bound that is wrong would have named is not known.
+        if bounds.len() == stated {
+            self.rates_named(&terms, &bounded, objective.span);
+        }
         let distorted = |f: &Functional| matches!(f, Functional::Distortion(_));
         let named = terms.iter().map(|t| &t.functional).chain(&bounded).any(distorted);
         let anything = !self.observes.is_empty() || !self.losses.is_empty();
-        if !named && anything {
+        if !named && anything && bounds.len() == stated {
             self.report(messages::no_distortion(objective.span));
         }
         ObjectiveSpec {
             terms: terms.into_iter().map(|t| (t.weight, t.functional)).collect(),
             importance: None,
+            bounds,
             text: written(objective),
             span: Some(statement.span),
         }
@@ -354,32 +353,48 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `rate <= 20 bits`: its units are checked, although it is not lowered yet.
-    fn bound(&mut self, e: &Expr) -> Option<Functional> {
-        let ExprKind::Binary { operator, left, right } = bare(e).kind.as_ref() else {
-            if !matches!(e.kind.as_ref(), ExprKind::Error) {
-                self.report(messages::not_a_bound(e.span));
+    /// `rate <= 20 bits`
+    fn bound(&mut self, e: &Expr) -> Option<Bound> {
+        let (left, right) = match bare(e).kind.as_ref() {
+            ExprKind::Binary { operator, left, right }
+                if matches!(operator.value, BinaryOperator::LessEqual | BinaryOperator::Less) =>
+            {
+                (left, right)
             }
+            ExprKind::Error => return None,
+            _ => {
+                self.report(messages::not_a_bound(e.span));
+                return None;
+            }
+        };
+        let found = self.sum(left);
+        let number = self.number(right, "a bound");
+        let (found, number) = (found?, number?);
+        self.units_agree(&found);
+        let wanted = found.first()?.unit();
+        let Some(unit) = number.unit else {
+            self.report(messages::bound_without_unit(right.span, number.value, &written(left), &wanted));
             return None;
         };
-        if !matches!(operator.value, BinaryOperator::LessEqual | BinaryOperator::Less) {
-            self.report(messages::not_a_bound(e.span));
+        let fits = match wanted {
+            Unit::Spikes => unit == Unit::Spikes,
+            _ => matches!(unit, Unit::Nats | Unit::Bits),
+        };
+        if !fits {
+            self.report(messages::bound_unit(right.span, &unit, left.span, &written(left), &wanted));
             return None;
         }
-        let terms = self.summand(left)?;
-        let first = terms.first()?.clone();
-        let number = self.number(right, "a bound")?;
-        let wanted = first.unit();
-        match number.unit {
-            None => self.report(messages::bound_without_unit(right.span, number.value, &written(left), &wanted)),
-            Some(unit) => {
-                let nats = |u: &Unit| matches!(u, Unit::Nats | Unit::Bits);
-                if nats(&unit) != nats(&wanted) {
-                    self.report(messages::bound_unit(right.span, &unit, left.span, &written(left), &wanted));
-                }
-            }
+        let mut terms = vec![];
+        for term in found {
+            let Schedule::Constant(weight) = term.weight else {
+                self.report(messages::bound_schedule(term.span));
+                return None;
+            };
+            terms.push((weight, term.functional));
         }
-        Some(first.functional)
+        let scale = if unit == Unit::Bits { std::f64::consts::LN_2 } else { 1.0 };
+        let limit = number.value * scale;
+        Some(Bound { terms, limit, unit: unit_name(&unit).to_owned(), scale, text: written(e), span: e.span })
     }
 
     /// A number, or `ramp(a, b, until = 0.5)`, or `cosine(a, b)`. The inner `None`: something is wrong, and was said.

@@ -78,9 +78,11 @@ pub struct Param {
     pub input: InputId,
     /// Its axes as declared.
     pub axes: Vec<Axis>,
+    /// Axes of the input: [`fe_distribution::Support::free_axes`] of these.
+    pub free: Vec<Axis>,
     /// The value on the program's scale.
     pub node: NodeId,
-    /// Its type; the unconstrained scale is `support.unconstrain`.
+    /// Its type, whose unconstrained scale it is searched on.
     pub support: Support,
     /// How it starts, on the program's scale.
     pub init: Init,
@@ -91,7 +93,7 @@ pub struct Param {
 /// How a parameter starts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// The same number everywhere.
+    /// The same number everywhere; of a matrix' type, on the diagonal.
     Constant(f64),
     /// These numbers, row-major over the declared axes.
     Values(Vec<f64>),
@@ -128,8 +130,10 @@ pub struct Latent {
     pub prior: Distribution,
     /// Its approximate posterior.
     pub guide: Guide,
-    /// The relaxation used where it must be sampled and is a count.
-    pub indicator: Indicator,
+    /// Whether it is fitted as it is written, and never as location + scale · u.
+    pub centred: bool,
+    /// How the gradient through it is estimated, where the program says so, and where it does.
+    pub estimator: Option<(Estimator, Span)>,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.
@@ -141,6 +145,29 @@ impl Latent {
     pub fn is_local(&self, row: Option<Row>) -> bool {
         row.is_some_and(|r| self.axes.contains(&Axis::plain(r.axis)))
     }
+
+    /// What an arrival counts where its counts are relaxed.
+    pub fn indicator(&self) -> Indicator {
+        match self.estimator {
+            Some((Estimator::Relaxed(indicator), _)) => indicator,
+            _ => Indicator::Cubic,
+        }
+    }
+}
+
+/// An estimator of the gradient through a latent, where a choice is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// Poisson arrivals, relaxed by an indicator.
+    Relaxed(Indicator),
+    /// Counts as a softmax over their values.
+    GumbelSoftmax,
+    /// The score function.
+    Score,
+    /// A sum over all values.
+    Enumeration,
+    /// The quantile function and its implicit derivatives.
+    Implicit,
 }
 
 /// An approximate posterior.
@@ -304,10 +331,29 @@ pub struct ObjectiveSpec {
     pub terms: Vec<(Schedule, Functional)>,
     /// `iwae(k = 8)`, `renyi(alpha = 0.5, k = 8)`
     pub importance: Option<Importance>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// As written, or `distortion + rate`.
     pub text: String,
     /// The statement, when there is one.
     pub span: Option<Span>,
+}
+
+/// A bound of the objective: `rate <= 20 bits`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// What is bounded, as weights of functionals, per row.
+    pub terms: Vec<(f64, Functional)>,
+    /// The most that it may be: nats, or spikes.
+    pub limit: f64,
+    /// Its unit as written.
+    pub unit: String,
+    /// Nats in one of that unit; 1 for spikes.
+    pub scale: f64,
+    /// As written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Default for ObjectiveSpec {
@@ -318,6 +364,7 @@ impl Default for ObjectiveSpec {
                 (Schedule::Constant(1.0), Functional::Rate(None)),
             ],
             importance: None,
+            bounds: vec![],
             text: "distortion + rate".into(),
             span: None,
         }
@@ -354,6 +401,8 @@ pub struct TrainSpec {
     pub steps: Option<usize>,
     /// Monte Carlo samples per step.
     pub samples: Option<usize>,
+    /// Starts that are compared.
+    pub starts: Option<usize>,
     /// The seed.
     pub seed: Option<u64>,
     /// Fraction of rows held out.

@@ -8,11 +8,11 @@ use crate::messages;
 use crate::program::{OptimizerKind, Schedule, TrainSpec};
 use crate::scope::{bare, nearest};
 
-const KEYS: [&str; 10] =
-    ["optimizer", "lr", "batch", "epochs", "steps", "samples", "seed", "holdout", "temperature", "clip"];
+const KEYS: [&str; 11] =
+    ["optimizer", "lr", "batch", "epochs", "steps", "samples", "starts", "seed", "holdout", "temperature", "clip"];
 
 /// Keys of other libraries, and ours.
-const KEY_HABITS: [(&str, &str); 15] = [
+const KEY_HABITS: [(&str, &str); 17] = [
     ("batch_size", "batch"),
     ("minibatch", "batch"),
     ("learning_rate", "lr"),
@@ -23,6 +23,8 @@ const KEY_HABITS: [(&str, &str); 15] = [
     ("num_steps", "steps"),
     ("n_samples", "samples"),
     ("num_samples", "samples"),
+    ("restarts", "starts"),
+    ("num_restarts", "starts"),
     ("random_seed", "seed"),
     ("validation", "holdout"),
     ("val_split", "holdout"),
@@ -101,6 +103,7 @@ impl<'a> Checker<'a> {
             "epochs" => spec.epochs = self.whole_number(value, "`epochs`", 1),
             "steps" => spec.steps = self.whole_number(value, "`steps`", 1),
             "samples" => spec.samples = self.whole_number(value, "`samples`", 1),
+            "starts" => spec.starts = self.whole_number(value, "`starts`", 1),
             "seed" => spec.seed = self.whole_number(value, "`seed`", 0).map(|v| v as u64),
             "holdout" => {
                 let Some(v) = self.plain_number(value, "`holdout`") else { return };

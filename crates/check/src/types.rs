@@ -1,17 +1,35 @@
 //! Type annotations.
 
 use fe_distribution::Support;
-use fe_graph::AxisId;
+use fe_graph::{Axis, AxisId};
+use fe_syntax::Span;
 use fe_syntax::ast::Type;
 
 use crate::checker::Checker;
 use crate::messages;
 use crate::scope::nearest;
 
-const TYPES: [&str; 8] = ["real", "positive", "unit", "count", "bool", "simplex", "ordered", "index"];
+const TYPES: [&str; 11] = [
+    "real",
+    "positive",
+    "unit",
+    "count",
+    "bool",
+    "simplex",
+    "ordered",
+    "index",
+    "correlation_factor",
+    "covariance_factor",
+    "covariance",
+];
 
 /// Types of other languages, and ours.
-const TYPE_HABITS: [(&str, &str); 12] = [
+const TYPE_HABITS: [(&str, &str); 17] = [
+    ("cholesky_factor_corr", "correlation_factor"),
+    ("corr_cholesky", "correlation_factor"),
+    ("cholesky_factor_cov", "covariance_factor"),
+    ("lower_cholesky", "covariance_factor"),
+    ("cov_matrix", "covariance"),
     ("int", "count"),
     ("integer", "count"),
     ("nat", "count"),
@@ -79,6 +97,9 @@ impl<'a> Checker<'a> {
             "bool" => plain(Support::Bool),
             "simplex" => plain(Support::Simplex),
             "ordered" => plain(Support::Ordered),
+            "correlation_factor" => plain(Support::CorrelationFactor),
+            "covariance_factor" => plain(Support::CovarianceFactor),
+            "covariance" => plain(Support::Covariance),
             "index" => {
                 let [of] = ty.arguments.as_slice() else {
                     self.report(messages::index_of_what(ty.span));
@@ -105,5 +126,19 @@ impl<'a> Checker<'a> {
                 None
             }
         }
+    }
+
+    /// Whether an array has the axes that a vector's or a matrix' type lies along; says what is missing.
+    pub fn lies_along(&mut self, name: &str, support: Support, axes: &[Axis], place: Span) -> bool {
+        let square = matches!(axes, [.., a, b] if a.primed() == *b);
+        match support.rank() {
+            1 if axes.is_empty() => self.report(messages::vector_type_without_axis(name, support, place)),
+            2 if !square => {
+                let have = self.axis_names(axes);
+                self.report(messages::matrix_type_without_axes(name, support, place, &have));
+            }
+            _ => return true,
+        }
+        false
     }
 }

@@ -102,7 +102,11 @@ pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T]
             Binary::Less => two(out, a, b, |x, y| truth(x < y)),
             Binary::LessEqual => two(out, a, b, |x, y| truth(x <= y)),
             Binary::Equal => two(out, a, b, |x, y| truth(x == y)),
-            Binary::Pow => slow_binary(op, out, a, b),
+            Binary::Pow
+            | Binary::LogGammaQuantile
+            | Binary::LogGammaQuantileSlope
+            | Binary::VonMisesQuantile
+            | Binary::VonMisesQuantileSlope => slow_binary(op, out, a, b),
         },
     }
 }

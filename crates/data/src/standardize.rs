@@ -20,15 +20,20 @@ pub struct Statistic {
 /// The header after all stages, and an error where `standardize` has no meaning.
 pub(crate) fn check_header(header: Header, source: &Source) -> Result<Header, DataError> {
     if source.stages.contains(&Stage::Standardize) {
-        check(&header.shape, header.element)?;
+        scalable(header.element)?;
+        several(&header.shape)?;
     }
     Ok(Header { element: Element::Real, levels: None, ..header })
 }
 
-fn check(shape: &[usize], element: Element) -> Result<(), DataError> {
+fn scalable(element: Element) -> Result<(), DataError> {
     if element == Element::Text {
         return Err(DataError::new(Kind::Stage, "`standardize` has no meaning for indices of text"));
     }
+    Ok(())
+}
+
+fn several(shape: &[usize]) -> Result<(), DataError> {
     if shape.first().is_none_or(|rows| *rows < 2) {
         return Err(DataError::new(
             Kind::Stage,
@@ -42,7 +47,10 @@ fn check(shape: &[usize], element: Element) -> Result<(), DataError> {
 /// the statistics.
 pub(crate) fn standardize(path: Option<&Path>, array: &mut Array, options: &Options) -> Result<(), DataError> {
     let element = if array.levels.is_some() { Element::Text } else { array.element };
-    check(&array.shape, element)?;
+    scalable(element)?;
+    if options.statistics.is_none() {
+        several(&array.shape)?;
+    }
     let rows = array.shape.first().copied().unwrap_or(1).max(1);
     let width = (array.values.len() / rows).max(1);
     let statistics = match &options.statistics {

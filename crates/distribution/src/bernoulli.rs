@@ -1,10 +1,10 @@
 //! Bernoulli(prob).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::{Rng, RngExt};
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
+use crate::family::{Alternative, Family, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
 
 /// A coin. A prob made by sigmoid(l) is worked with through its logit l, so that nothing is lost where the prob rounds to
@@ -92,6 +92,18 @@ impl Family for Bernoulli {
 
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Some(vec![formula(g, args, |[p]| (p * complement(p)).recip())])
+    }
+
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let u = noise(g, NoiseKind::Uniform, site, axes, args);
+        Some(formula(g, &[&[u], args].concat(), |[u, p]| u.less(p)))
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {

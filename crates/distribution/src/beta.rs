@@ -1,13 +1,14 @@
 //! Beta(a, b).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 use rand_distr::Distribution;
 use statrs::function::beta::checked_beta_reg;
 
 use crate::expr::{Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, constant_argument, divergence, exactly};
-use crate::gamma::bisect;
+use crate::family::{
+    Alternative, Family, Parameter, Sampling, Statistic, constant_argument, divergence, exactly, noise, twin,
+};
 use crate::support::Support;
 
 /// The beta distribution.
@@ -102,6 +103,12 @@ impl Family for Beta {
         }
     }
 
+    /// The share of the first of two gamma draws, as a sigmoid, so that log z and log(1 − z) are known at either end.
+    fn sample(&self, g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        let logit = logit_draw(g, args, site, axes);
+        Some(formula(g, &[logit], |[u]| u.sigmoid()))
+    }
+
     fn median(&self, args: &[f64]) -> Option<f64> {
         let [a, b] = exactly(args)?;
         if !(a > 0.0 && b > 0.0 && (a + b).is_finite()) {
@@ -126,4 +133,24 @@ impl Family for Beta {
         let [a, b] = exactly(args)?;
         Some(rand_distr::Beta::new(a, b).ok()?.sample(rng))
     }
+}
+
+/// The logit of a draw: the difference of the logs of two gamma draws.
+pub(crate) fn logit_draw(g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis]) -> NodeId {
+    let e = noise(g, NoiseKind::Normal, site, axes, args);
+    let f = noise(g, NoiseKind::Normal, twin(site), axes, args);
+    formula(g, &[&[e, f], args].concat(), |[e, f, a, b]| a.log_gamma_draw(e) - b.log_gamma_draw(f))
+}
+
+/// Where an increasing distribution function reaches ½.
+fn bisect(mut low: f64, mut high: f64, cdf: impl Fn(f64) -> Option<f64>) -> Option<f64> {
+    for _ in 0..80 {
+        let middle = 0.5 * (low + high);
+        if cdf(middle)? < 0.5 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(0.5 * (low + high))
 }

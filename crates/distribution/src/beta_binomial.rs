@@ -1,12 +1,12 @@
 //! BetaBinomial(trials, a, b).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, Site};
 use rand::Rng;
 
-use crate::beta::Beta;
-use crate::binomial::{Binomial, log_choose};
+use crate::beta::{Beta, logit_draw};
+use crate::binomial::{Binomial, log_choose, successes};
 use crate::expr::{Formula, formula};
-use crate::family::{Family, Parameter, Statistic, exactly};
+use crate::family::{Family, Parameter, Statistic, exactly, twin};
 use crate::support::Support;
 
 /// Successes of trials whose probability varies.
@@ -61,6 +61,21 @@ impl Family for BetaBinomial {
             _ => return None,
         };
         Some(formula(g, args, f))
+    }
+
+    /// Trials with a probability drawn from the beta distribution.
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let &[trials, a, b] = args else { return None };
+        let logit = logit_draw(g, &[a, b], twin(twin(site)), axes);
+        let prob = g.sigmoid(logit);
+        successes(g, trials, prob, site, axes)
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {

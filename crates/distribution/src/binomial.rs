@@ -1,6 +1,6 @@
 //! Binomial(trials, prob).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use rand::Rng;
 
 use crate::bernoulli::{complement, log_complement};
@@ -65,6 +65,19 @@ impl Family for Binomial {
         Some(formula(g, args, f))
     }
 
+    /// Trials one by one, where their number is known beforehand.
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let &[trials, prob] = args else { return None };
+        successes(g, trials, prob, site, axes)
+    }
+
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let [n, p] = exactly(args)?;
         let whole = n >= 0.0 && n.fract() == 0.0 && n < u32::MAX.into();
@@ -76,4 +89,17 @@ impl Family for Binomial {
 /// log of n choose x; −∞ where x > n.
 pub(crate) fn log_choose<'s>(n: Expr<'s>, x: Expr<'s>) -> Expr<'s> {
     (n + 1.0).lgamma() - (x + 1.0).lgamma() - (n - x + 1.0).lgamma()
+}
+
+/// The most trials that are drawn one by one.
+const MOST_TRIALS: f64 = 10_000.0;
+
+/// How many of a constant number of trials succeed, each with its own uniform number.
+pub(crate) fn successes(g: &mut Graph, trials: NodeId, prob: NodeId, site: Site, axes: &[Axis]) -> Option<NodeId> {
+    let count = g.constant_value(trials).filter(|n| (0.0..=MOST_TRIALS).contains(n))?;
+    let each = Axis::plain(g.add_axis("trials", count as usize));
+    let all = axis::union(&axis::union(axes, g.axes_of(trials)), g.axes_of(prob));
+    let uniform = g.noise(NoiseKind::Uniform, site, &axis::union(&all, &[each]));
+    let hits = g.less(uniform, prob);
+    Some(g.sum(hits, &[each]))
 }

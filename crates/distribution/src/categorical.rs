@@ -1,6 +1,6 @@
 //! Categorical(probs) along the category axis.
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use rand::{Rng, RngExt};
 
 use crate::expr::formula;
@@ -49,6 +49,22 @@ impl Family for Categorical {
         g.gather(log_probs, x, axis)
     }
 
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let axis = event?;
+        let log_weights = formula(g, args, |[p]| p.log());
+        let probs = g.softmax(log_weights, &[axis]);
+        let others = axis::difference(g.axes_of(probs), &[axis]);
+        let uniform = g.noise(NoiseKind::Uniform, site, &axis::union(axes, &others));
+        Some(pick(g, probs, axis, uniform))
+    }
+
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let total: f64 = args.iter().sum();
         if !(total > 0.0 && total.is_finite()) || args.iter().any(|&w| w < 0.0) {
@@ -62,4 +78,19 @@ impl Family for Categorical {
         // Rounding may leave a sliver beyond the last weight.
         index.or_else(|| args.iter().rposition(|&w| w > 0.0)).map(|k| k as f64)
     }
+}
+
+/// A value drawn by its probabilities along an axis: how many of the cumulative ones lie below a uniform number.
+pub fn pick(g: &mut Graph, probabilities: NodeId, values: Axis, uniform: NodeId) -> NodeId {
+    let (place, earlier) = (g.iota(values), Axis::private(values.id));
+    let other = g.rename(place, &[(values, earlier)]);
+    let upto = g.less_equal(other, place);
+    let p = g.rename(probabilities, &[(values, earlier)]);
+    let cumulative = g.contract(upto, p, &[earlier]);
+    let below = g.less(cumulative, uniform);
+    // Rounding may leave a sliver beyond the last.
+    let last = g.constant(g.extent_of(values.id) as f64 - 1.0);
+    let inner = g.less(place, last);
+    let counted = g.mul(below, inner);
+    g.sum(counted, &[values])
 }

@@ -1,10 +1,10 @@
 //! ChiSquared(df).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, Site};
 use rand::Rng;
 
 use crate::expr::formula;
-use crate::family::{Family, Parameter, Statistic, divergence, exactly};
+use crate::family::{Family, Parameter, Sampling, Statistic, divergence, exactly};
 use crate::gamma::Gamma;
 use crate::support::Support;
 
@@ -63,6 +63,11 @@ impl Family for ChiSquared {
 
     fn kl(&self, g: &mut Graph, args: &[NodeId], prior: &dyn Family, prior_args: &[NodeId]) -> Option<NodeId> {
         divergence(g, self, args, prior, prior_args)
+    }
+
+    fn sample(&self, g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis], how: &Sampling) -> Option<NodeId> {
+        let args = gamma(g, args);
+        Gamma.sample(g, &args, site, axes, how)
     }
 
     fn median(&self, args: &[f64]) -> Option<f64> {

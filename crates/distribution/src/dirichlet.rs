@@ -1,11 +1,11 @@
 //! Dirichlet(concentration) along the last axis.
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 use rand_distr::Distribution;
 
 use crate::expr::formula;
-use crate::family::{Family, Parameter, Statistic};
+use crate::family::{Family, Parameter, Sampling, Statistic, noise};
 use crate::support::Support;
 
 /// Non-negative numbers that add up to 1; with concentration 1, any of them as likely.
@@ -85,6 +85,23 @@ impl Family for Dirichlet {
                 + b.lgamma()
                 + (a - b) * (a.digamma() - sum.digamma())
         }))
+    }
+
+    /// Shares of gamma draws, as exponentials, so that their logs are known where they underflow.
+    fn vector_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _how: &Sampling,
+        event: Axis,
+    ) -> Option<NodeId> {
+        let (a, _) = total(g, args, event)?;
+        let e = noise(g, NoiseKind::Normal, site, axes, &[a]);
+        let log_gammas = formula(g, &[e, a], |[e, a]| a.log_gamma_draw(e));
+        let log_shares = g.log_softmax(log_gammas, &[event]);
+        Some(g.exp(log_shares))
     }
 
     /// Gammas with these shapes, in shares of their sum.

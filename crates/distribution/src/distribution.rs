@@ -14,8 +14,8 @@ pub struct Distribution {
     pub family: &'static dyn Family,
     /// Its canonical arguments, then those of its modifiers.
     pub args: Vec<NodeId>,
-    /// The axis of categories, where the family has one; the axis of a vector; or the axis along which elements increase,
-    /// where the type says so.
+    /// The axis of categories, where the family has one; the axis of a vector, or of a matrix' rows; or the axis along which
+    /// elements increase, where the type says so.
     pub event: Option<Axis>,
     /// The type of what is drawn; the density is normalised over it.
     pub restricted: Option<Support>,
@@ -99,7 +99,7 @@ impl Distribution {
                 let extent = g.extent_of(self.event?.id) as f64;
                 Some(g.constant(-fe_graph::special::log_gamma(extent + 1.0) / extent))
             }
-            _ if to.is_discrete() || matches!(to, Support::Simplex | Support::Ordered) => None,
+            _ if to.is_discrete() || to.rank() > 0 => None,
             _ => {
                 let (low, high) = to.bounds();
                 self.family.log_mass(g, low, high, self.own_args())
@@ -138,6 +138,17 @@ impl Distribution {
             Some(axis) if self.family.is_vector() => self.family.vector_sample(g, &self.args, site, axes, how, axis),
             _ => self.family.sample(g, &self.args, site, axes, how),
         }
+    }
+
+    /// A draw over `axes` and those of the arguments that counts as constant to differentiation, for the score function;
+    /// `None` where there is none, or where a restriction cuts something off.
+    pub fn stopped_sample(&self, g: &mut Graph, site: Site, axes: &[Axis], how: &Sampling) -> Option<NodeId> {
+        if self.is_cut(g) {
+            return None;
+        }
+        let drawn = self.family.discrete_sample(g, &self.args, site, axes, self.event);
+        let drawn = drawn.or_else(|| self.sample(g, site, axes, how))?;
+        Some(g.stop(drawn))
     }
 
     /// The entropy in nats, where closed: the family's, or for categories the sum over them.

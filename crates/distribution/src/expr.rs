@@ -126,6 +126,11 @@ impl<'s> Expr<'s> {
         if positive { self.log() } else { self.unless_zero(weight, 1.0).log() }
     }
 
+    /// log z of a Gamma(this, 1) draw z, from a standard normal number.
+    pub fn log_gamma_draw(self, normal: Self) -> Self {
+        self.binary(Binary::LogGammaQuantile, normal)
+    }
+
     /// log B(this, other)
     pub fn log_beta(self, other: Self) -> Self {
         self.lgamma() + other.lgamma() - (self + other).lgamma()

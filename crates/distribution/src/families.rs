@@ -7,9 +7,9 @@ use crate::family::{Family, Parameter, Sampling, Statistic};
 use crate::support::Support;
 use crate::{
     bernoulli, beta, beta_binomial, binomial, categorical, cauchy, chi_squared, dirichlet, exponential, flat, gamma,
-    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, laplace, log_normal, logistic, multinomial,
-    multivariate_normal, negative_binomial, normal, pareto, poisson, student_t, uniform, von_mises, weibull,
-    zero_inflated_poisson,
+    geometric, gumbel, half_cauchy, half_normal, inverse_gamma, inverse_wishart, laplace, lkj, log_normal, logistic,
+    multinomial, multivariate_normal, negative_binomial, normal, one_hot, pareto, poisson, student_t, uniform,
+    von_mises, weibull, wishart, zero_inflated_poisson,
 };
 
 const FAMILIES: &[&dyn Family] = &[
@@ -43,6 +43,10 @@ const FAMILIES: &[&dyn Family] = &[
     &dirichlet::Dirichlet,
     &multivariate_normal::MultivariateNormal,
     &multinomial::Multinomial,
+    &one_hot::OneHot,
+    &lkj::Lkj,
+    &wishart::Wishart,
+    &inverse_wishart::InverseWishart,
 ];
 
 /// All families.

@@ -128,6 +128,12 @@ pub trait Family: Debug + Send + Sync {
     /// Whether a value is a vector along the last declared axis, which is then given as `event`. Densities, entropies and
     /// divergences are shared out among its elements: their sums along the axis are meant.
     fn is_vector(&self) -> bool {
+        self.is_matrix()
+    }
+
+    /// Whether a value is a square matrix over the last two declared axes, of which the second is the primed copy of the
+    /// first, which is then given as `event`. Such a family is a vector family too, whose shares lie on the diagonal.
+    fn is_matrix(&self) -> bool {
         false
     }
 
@@ -169,6 +175,25 @@ pub trait Family: Debug + Send + Sync {
 
     /// A draw over `axes` and those of the arguments, differentiable in the arguments. Elements are independent.
     fn sample(&self, _g: &mut Graph, _args: &[NodeId], _site: Site, _axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        None
+    }
+
+    /// A draw over `axes` and those of the arguments, of counts or categories that have no pathwise draw. It is a step function
+    /// of the arguments, so that its derivatives say nothing. Elements are independent.
+    fn discrete_sample(
+        &self,
+        _g: &mut Graph,
+        _args: &[NodeId],
+        _site: Site,
+        _axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        None
+    }
+
+    /// The places of a location and a scale among the arguments, where a value is location + scale · u for a u of this
+    /// family with these at 0 and 1; of `LogNormal` its log is, for a standard Normal u.
+    fn location_scale(&self) -> Option<[usize; 2]> {
         None
     }
 
@@ -259,7 +284,8 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
-    /// A draw of a vector on the host. `args` are the arguments as vectors, or as matrices row by row.
+    /// A draw of a vector, or of a matrix row by row, on the host. `args` are the arguments as vectors of the event's
+    /// length, or as matrices row by row.
     fn draw_vector(&self, _args: &[Vec<f64>], _rng: &mut dyn Rng) -> Option<Vec<f64>> {
         None
     }

@@ -1,12 +1,13 @@
 //! Gamma(shape, rate).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, quantile};
 use rand::Rng;
 use rand_distr::Distribution;
-use statrs::function::gamma::checked_gamma_lr;
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, constant_argument, divergence, exactly};
+use crate::family::{
+    Alternative, Family, Parameter, Sampling, Statistic, constant_argument, divergence, exactly, noise,
+};
 use crate::support::Support;
 
 /// The gamma distribution.
@@ -108,17 +109,16 @@ impl Family for Gamma {
         }
     }
 
+    /// The quantile of a normal number, whose derivatives are implicit ones; as an exponential, so that log z is known where
+    /// z underflows.
+    fn sample(&self, g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        let e = noise(g, NoiseKind::Normal, site, axes, args);
+        Some(formula(g, &[&[e], args].concat(), |[e, a, r]| (a.log_gamma_draw(e) - r.log()).exp()))
+    }
+
     fn median(&self, args: &[f64]) -> Option<f64> {
         let [a, r] = exactly(args)?;
-        if !(a > 0.0 && r > 0.0 && a.is_finite()) {
-            return None;
-        }
-        // Beyond this, shape − 1/3 is exact to 1e-8 (Choi 1994).
-        if a > 1e6 {
-            return Some((a - 1.0 / 3.0) / r);
-        }
-        let log_median = bisect(-700.0, (a + 1.0).ln(), |u| checked_gamma_lr(a, u.exp()).ok())?;
-        Some(log_median.exp() / r)
+        (a > 0.0 && r > 0.0 && a.is_finite()).then(|| quantile::log_gamma_quantile(a, 0.0).exp() / r)
     }
 
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
@@ -133,17 +133,4 @@ impl Family for Gamma {
         let z = rand_distr::Gamma::new(a, 1.0 / r).ok()?.sample(rng);
         z.is_finite().then_some(z)
     }
-}
-
-/// Where an increasing distribution function reaches ½.
-pub(crate) fn bisect(mut low: f64, mut high: f64, cdf: impl Fn(f64) -> Option<f64>) -> Option<f64> {
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if cdf(middle)? < 0.5 {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Some(0.5 * (low + high))
 }

@@ -1,11 +1,11 @@
 //! Geometric(prob).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, Unary};
 use rand::Rng;
 
 use crate::bernoulli::{complement, log_complement};
 use crate::expr::{Formula, formula};
-use crate::family::{Family, Parameter, Statistic, exactly};
+use crate::family::{Family, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
 
 /// Failures before the first success.
@@ -80,6 +80,19 @@ impl Family for Geometric {
 
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Some(vec![formula(g, args, |[p]| (p.square() * complement(p)).recip())])
+    }
+
+    /// An exponential waiting time, rounded down.
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let e = noise(g, NoiseKind::Exponential, site, axes, args);
+        Some(formula(g, &[&[e], args].concat(), |[e, p]| (e / -(-p).log1p()).unary(Unary::Floor)))
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {

@@ -1,10 +1,10 @@
 //! InverseGamma(shape, scale).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::expr::{Formula, formula};
-use crate::family::{Family, Parameter, Statistic, divergence};
+use crate::family::{Family, Parameter, Sampling, Statistic, divergence, noise};
 use crate::gamma::Gamma;
 use crate::support::Support;
 
@@ -80,6 +80,12 @@ impl Family for InverseGamma {
             })),
             _ => divergence(g, self, args, prior, prior_args),
         }
+    }
+
+    /// The inverse of a gamma draw.
+    fn sample(&self, g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        let e = noise(g, NoiseKind::Normal, site, axes, args);
+        Some(formula(g, &[&[e], args].concat(), |[e, a, b]| (b.log() - a.log_gamma_draw(e)).exp()))
     }
 
     fn median(&self, args: &[f64]) -> Option<f64> {

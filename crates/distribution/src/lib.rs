@@ -5,6 +5,7 @@
 //! carry any axes: everything here is element-wise, except along the category axis of `Categorical`. To add a family,
 //! write its file and add its line to the table in `families.rs`.
 
+mod arrays;
 mod dirichlet;
 mod distribution;
 mod expr;
@@ -27,7 +28,9 @@ mod gumbel;
 mod half_cauchy;
 mod half_normal;
 mod inverse_gamma;
+mod inverse_wishart;
 mod laplace;
+mod lkj;
 mod log_normal;
 mod logistic;
 mod modifier;
@@ -35,14 +38,17 @@ mod multinomial;
 mod multivariate_normal;
 mod negative_binomial;
 mod normal;
+mod one_hot;
 mod pareto;
 mod poisson;
 mod student_t;
 mod uniform;
 mod von_mises;
 mod weibull;
+mod wishart;
 mod zero_inflated_poisson;
 
+pub use categorical::pick;
 pub use distribution::Distribution;
 pub use families::{families, family, table};
 pub use family::{Alternative, Family, Parameter, Sampling, Statistic};

@@ -25,6 +25,10 @@ impl Family for LogNormal {
         Normal.parameters()
     }
 
+    fn location_scale(&self) -> Option<[usize; 2]> {
+        Some([0, 1])
+    }
+
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
         Some(Support::Positive)
     }

@@ -1,12 +1,12 @@
 //! NegativeBinomial(mean, shape).
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
+use crate::family::{Alternative, Family, Parameter, Statistic, exactly, noise, twin};
 use crate::gamma::Gamma;
-use crate::poisson::Poisson;
+use crate::poisson::{Poisson, exact_counts};
 use crate::support::Support;
 
 /// Counts with more variance than Poisson.
@@ -67,6 +67,20 @@ impl Family for NegativeBinomial {
             _ => return None,
         };
         Some(formula(g, args, f))
+    }
+
+    /// Poisson counts whose rates are gamma draws.
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let e = noise(g, NoiseKind::Normal, twin(site), axes, args);
+        let log_rate = formula(g, &[&[e], args].concat(), |[e, m, r]| r.log_gamma_draw(e) + m.log() - r.log());
+        Some(exact_counts(g, log_rate, site, axes))
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! Poisson(rate).
 
-use fe_graph::{Axis, Graph, NodeId, Site};
+use fe_graph::{Axis, Graph, Indicator, NodeId, Site};
 use rand::Rng;
 use rand_distr::Distribution;
 use statrs::function::gamma::checked_gamma_ur;
@@ -104,6 +104,18 @@ impl Family for Poisson {
         Some(vec![formula(g, args, |[rate]| rate.recip())])
     }
 
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let log_rate = formula(g, args, |[rate]| rate.log());
+        Some(exact_counts(g, log_rate, site, axes))
+    }
+
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
         let [rate] = exactly(args)?;
         if rate == 0.0 {
@@ -111,4 +123,10 @@ impl Family for Poisson {
         }
         Some(rand_distr::Poisson::new(rate).ok()?.sample(rng))
     }
+}
+
+/// Counts of arrivals as they are, not relaxed, over `axes` and those of the log rate.
+pub(crate) fn exact_counts(g: &mut Graph, log_rate: NodeId, site: Site, axes: &[Axis]) -> NodeId {
+    let zero = g.constant(0.0);
+    g.arrivals(log_rate, zero, 0, Indicator::Cubic, site, axes)
 }

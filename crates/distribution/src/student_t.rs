@@ -32,6 +32,10 @@ impl Family for StudentT {
         ALL
     }
 
+    fn location_scale(&self) -> Option<[usize; 2]> {
+        Some([1, 2])
+    }
+
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
         Some(Support::Real)
     }

@@ -29,6 +29,14 @@ pub enum Support {
     Simplex,
     /// Elements that increase along the last axis.
     Ordered,
+    /// One 1 among zeros along the last axis.
+    OneHot,
+    /// Lower factors L of correlation matrices L Lᵀ, over the last two axes: rows of length 1, a positive diagonal.
+    CorrelationFactor,
+    /// Lower factors L of covariance matrices L Lᵀ, over the last two axes: a positive diagonal.
+    CovarianceFactor,
+    /// Symmetric positive definite matrices, over the last two axes.
+    Covariance,
 }
 
 impl Support {
@@ -45,9 +53,12 @@ impl Support {
     /// The least and the greatest value of an element.
     pub fn bounds(self) -> (f64, f64) {
         match self {
-            Support::Real | Support::Ordered => (f64::NEG_INFINITY, f64::INFINITY),
+            Support::Real | Support::Ordered | Support::CovarianceFactor | Support::Covariance => {
+                (f64::NEG_INFINITY, f64::INFINITY)
+            }
+            Support::CorrelationFactor => (-1.0, 1.0),
             Support::Positive | Support::Count => (0.0, f64::INFINITY),
-            Support::Unit | Support::Bool | Support::Simplex => (0.0, 1.0),
+            Support::Unit | Support::Bool | Support::Simplex | Support::OneHot => (0.0, 1.0),
             Support::Interval { low, high } => (low, high),
             Support::Index(n) => (0.0, n as f64 - 1.0),
         }
@@ -56,13 +67,11 @@ impl Support {
     /// Whether every value of `inner` is one of this set, as sets of numbers: counts are positive reals. Whether both
     /// are discrete is a question of its own, see [`Support::is_discrete`].
     pub fn contains(self, inner: Support) -> bool {
-        match (self, inner) {
-            (Support::Simplex | Support::Ordered, _) => self == inner,
-            _ => {
-                let ((low, high), (inner_low, inner_high)) = (self.bounds(), inner.bounds());
-                low <= inner_low && inner_high <= high && (!self.is_discrete() || inner.is_discrete())
-            }
+        if self.rank() > 0 {
+            return self == inner;
         }
+        let ((low, high), (inner_low, inner_high)) = (self.bounds(), inner.bounds());
+        low <= inner_low && inner_high <= high && (!self.is_discrete() || inner.is_discrete())
     }
 
     /// What lies in both; `None` where that is no [`Support`].
@@ -73,13 +82,13 @@ impl Support {
         if self.contains(other) {
             return Some(other);
         }
-        let plain = |s: Support| !s.is_discrete() && !matches!(s, Support::Simplex | Support::Ordered);
+        let plain = |s: Support| !s.is_discrete() && s.rank() == 0;
         let (low, high) = (self.bounds().0.max(other.bounds().0), self.bounds().1.min(other.bounds().1));
         (plain(self) && plain(other) && low < high).then(|| Support::between(low, high))
     }
 
-    /// Whether a number may be an element, ends included; NaN and infinities never may. For `Simplex` and `Ordered` this
-    /// judges each element alone.
+    /// Whether a number may be an element, ends included; NaN and infinities never may. Of vectors and matrices this
+    /// judges each element alone, see [`Support::first_outside`].
     pub fn contains_value(self, x: f64) -> bool {
         let (low, high) = self.bounds();
         x.is_finite() && low <= x && x <= high && (!self.is_discrete() || x.fract() == 0.0)
@@ -87,12 +96,12 @@ impl Support {
 
     /// Whether the values are whole numbers.
     pub fn is_discrete(self) -> bool {
-        matches!(self, Support::Count | Support::Bool | Support::Index(_))
+        matches!(self, Support::Count | Support::Bool | Support::Index(_) | Support::OneHot)
     }
 
     /// Which of the maps onto this set is used.
     fn map(self) -> Option<Map> {
-        if self.is_discrete() || matches!(self, Support::Simplex | Support::Ordered) {
+        if self.is_discrete() || self.rank() > 0 {
             return None;
         }
         let (low, high) = self.bounds();
@@ -105,7 +114,7 @@ impl Support {
     }
 
     /// The value z at an unconstrained u, and log |dz/du|, both over the axes of u: the identity, exp, sigmoid and the
-    /// shifted and scaled ones of Stan. `None` for discrete supports, `Simplex` and `Ordered`.
+    /// shifted and scaled ones of Stan. `None` for discrete supports, vectors and matrices.
     pub fn constrain(self, g: &mut Graph, u: NodeId) -> Option<(NodeId, NodeId)> {
         let axes = g.axes_of(u).to_vec();
         Some(match self.map()? {
@@ -204,6 +213,10 @@ impl Support {
             Support::Index(n) => format!("indices 0 to {}", n.saturating_sub(1)),
             Support::Simplex => "non-negative numbers that add up to 1".into(),
             Support::Ordered => "increasing numbers".into(),
+            Support::OneHot => "vectors of one 1 among zeros".into(),
+            Support::CorrelationFactor => "lower factors of correlation matrices".into(),
+            Support::CovarianceFactor => "lower factors of covariance matrices".into(),
+            Support::Covariance => "covariance matrices".into(),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::f64::consts::PI;
 
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Site, Unary};
 use rand::{Rng, RngExt};
 
 use crate::expr::{Expr, formula};
-use crate::family::{Family, Parameter, exactly};
+use crate::family::{Family, Parameter, Sampling, exactly, noise};
 use crate::support::Support;
 
 /// The normal distribution's like on the circle.
@@ -61,6 +61,16 @@ impl Family for VonMises {
         }
         Some(formula(g, &[args, prior_args].concat(), |[m, k, m0, k0]| {
             resultant(k) * (k - k0 * (m - m0).cos()) - k.log_bessel_i0() + k0.log_bessel_i0()
+        }))
+    }
+
+    /// The quantile of a normal number, whose derivatives are implicit ones, around the location and back into (−π, π).
+    fn sample(&self, g: &mut Graph, args: &[NodeId], site: Site, axes: &[Axis], _how: &Sampling) -> Option<NodeId> {
+        let e = noise(g, NoiseKind::Normal, site, axes, args);
+        Some(formula(g, &[&[e], args].concat(), |[e, m, k]| {
+            let z = m + k.binary(Binary::VonMisesQuantile, e);
+            let turns = ((z + PI) * (0.5 / PI)).unary(Unary::Floor);
+            z - 2.0 * PI * turns
         }))
     }
 

@@ -1,12 +1,12 @@
 //! ZeroInflatedPoisson(rate, zeros).
 
-use fe_graph::{Axis, Binary, Graph, NodeId};
+use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::bernoulli::{Bernoulli, complement, log_complement};
 use crate::expr::{Formula, formula};
-use crate::family::{Family, Parameter, Statistic, exactly};
-use crate::poisson::Poisson;
+use crate::family::{Family, Parameter, Statistic, exactly, noise, twin};
+use crate::poisson::{Poisson, exact_counts};
 use crate::support::Support;
 
 /// Poisson counts with more zeros.
@@ -54,6 +54,21 @@ impl Family for ZeroInflatedPoisson {
             _ => return None,
         };
         Some(formula(g, args, f))
+    }
+
+    /// Poisson counts, and zeros in their place.
+    fn discrete_sample(
+        &self,
+        g: &mut Graph,
+        args: &[NodeId],
+        site: Site,
+        axes: &[Axis],
+        _event: Option<Axis>,
+    ) -> Option<NodeId> {
+        let u = noise(g, NoiseKind::Uniform, twin(site), axes, args);
+        let log_rate = formula(g, args, |[rate, _]| rate.log());
+        let counts = exact_counts(g, log_rate, site, axes);
+        Some(formula(g, &[&[u, counts], args].concat(), |[u, z, _, w]| u.less(w).select(z.number(0.0), z)))
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {

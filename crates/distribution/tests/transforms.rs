@@ -78,7 +78,7 @@ fn maps_are_inverse_and_their_jacobians_are_slopes() {
         assert_eq!(support.unconstrain(high), None);
         assert_eq!(support.unconstrain(f64::NAN), None);
     }
-    for support in [Support::Count, Support::Bool, Support::Index(3), Support::Simplex, Support::Ordered] {
+    for support in [Support::Count, Support::Bool, Support::Index(3), Support::Simplex, Support::Covariance] {
         let mut g = Graph::new();
         let zero = g.constant(0.0);
         assert!(support.constrain(&mut g, zero).is_none());

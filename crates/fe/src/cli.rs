@@ -25,6 +25,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Draws from a program's priors, or new data from a finished run.
     Sample(SampleArgs),
+    /// A finished run on new rows: free energy, distortion, rate and energy of each.
+    Eval(EvalArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
 }
@@ -133,6 +135,22 @@ pub struct SampleArgs {
     /// Set a `const` or `dim`; of a program.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+/// `fe eval`
+#[derive(Args, Clone, Debug)]
+pub struct EvalArgs {
+    /// A run directory.
+    pub run: PathBuf,
+    /// New rows: the file for the reader in a data declaration.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// A table of the rows, .csv: row, free energy, distortion, rate, energy.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print the figures as JSON on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `fe fmt`

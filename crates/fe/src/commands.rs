@@ -43,6 +43,10 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     let rows = loaded.program.row.map_or(1, |r| r.rows);
     match fe_train::method(&objective, &loaded.program.train, rows) {
         Ok((method, notes)) => {
+            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
+                let names = objective.non_centred.join(", ");
+                page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
+            }
             page += &format!("fitted by {}\n", method.describe(&objective));
             page.extend(notes.iter().map(|note| format!("note: {note}\n")));
             if args.plan {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fe_check::{Data, Observe, Program, SourceCall};
+use fe_data::Statistic;
 use fe_distribution::Support;
 use fe_graph::{InputId, Tensor};
 use fe_syntax::Diagnostic;
@@ -26,6 +27,17 @@ pub struct Arrays {
     pub numbers: usize,
     /// Whether any was taken from the cache.
     pub cached: bool,
+    /// What `standardize` subtracted and divided by, by name, for each column.
+    pub statistics: Vec<(String, Vec<Statistic>)>,
+}
+
+/// What a finished fit knows of its data that new ones are to be seen with, by name.
+#[derive(Default)]
+pub struct Remembered {
+    /// Of `standardize`.
+    pub statistics: HashMap<String, Vec<Statistic>>,
+    /// Levels of text columns, in the order of their indices.
+    pub levels: HashMap<String, Vec<String>>,
 }
 
 /// Reads every array of a program; statistics are taken from the training rows.
@@ -34,8 +46,25 @@ pub fn load(
     sources: &[(SourceCall, Option<fe_data::Source>)],
     train: &[u64],
 ) -> Result<Arrays, Failure> {
-    let mut arrays =
-        Arrays { tensors: HashMap::new(), hashes: vec![], levels: vec![], notes: vec![], numbers: 0, cached: false };
+    load_as(program, sources, train, &Remembered::default())
+}
+
+/// As [`load`], with what a finished fit remembers in the place of new statistics and levels.
+pub fn load_as(
+    program: &Program,
+    sources: &[(SourceCall, Option<fe_data::Source>)],
+    train: &[u64],
+    remembered: &Remembered,
+) -> Result<Arrays, Failure> {
+    let mut arrays = Arrays {
+        tensors: HashMap::new(),
+        hashes: vec![],
+        levels: vec![],
+        notes: vec![],
+        numbers: 0,
+        cached: false,
+        statistics: vec![],
+    };
     let mut wrong = vec![];
     for data in &program.data {
         let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else {
@@ -48,9 +77,16 @@ pub fn load(
                     program.row.is_some_and(|r| data.axes.first().is_some_and(|a| a.id == r.axis && a.primes == 0));
                 let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
                 let allow_missing = data.optional;
-                let options = fe_data::Options { rows, cache: cache(), allow_missing, ..fe_data::Options::default() };
+                let statistics = remembered.statistics.get(&data.name).cloned();
+                let options = fe_data::Options { rows, cache: cache(), allow_missing, statistics };
                 match fe_data::load_with(source, &options) {
-                    Ok(array) => read(data, array, &mut arrays),
+                    Ok(array) => match relevelled(data, call, array, remembered) {
+                        Ok(array) => read(data, array, &mut arrays),
+                        Err(d) => {
+                            wrong.push(*d);
+                            continue;
+                        }
+                    },
                     Err(e) => {
                         wrong.push(data_diagnostic(&e, call));
                         continue;
@@ -94,10 +130,37 @@ fn numbers(call: &SourceCall) -> Vec<f64> {
     }
 }
 
+/// Text of new data as the indices that its levels had in the fit.
+fn relevelled(
+    data: &Data,
+    call: &SourceCall,
+    mut array: fe_data::Array,
+    remembered: &Remembered,
+) -> Result<fe_data::Array, Box<Diagnostic>> {
+    let Some(known) = remembered.levels.get(&data.name) else { return Ok(array) };
+    let mut places = vec![];
+    for level in array.levels.iter().flatten() {
+        let Some(place) = known.iter().position(|k| k == level) else {
+            let message = format!("the new `{}` holds the level `{level}`, which the fit has not seen", data.name);
+            let d = Diagnostic::error("R0012", message, call.span, format!("read from {}", described(call)));
+            return Err(Box::new(d.help(format!("the levels of the fit are {}", known.join(", ")))));
+        };
+        places.push(place as f64);
+    }
+    for value in array.values.iter_mut().filter(|v| !v.is_nan()) {
+        *value = places.get(*value as usize).copied().unwrap_or(f64::NAN);
+    }
+    array.levels = Some(known.clone());
+    Ok(array)
+}
+
 /// Keeps what is to be known of an array besides its values.
 fn read(data: &Data, array: fe_data::Array, arrays: &mut Arrays) -> Vec<f64> {
     arrays.hashes.push((data.name.clone(), array.sha256));
     arrays.cached |= array.cached;
+    if !array.statistics.is_empty() {
+        arrays.statistics.push((data.name.clone(), array.statistics));
+    }
     if let Some(levels) = array.levels {
         arrays.levels.push((data.name.clone(), levels));
     }
@@ -118,6 +181,7 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         let support = if support == Support::Bool { Support::Unit } else { support };
         Some((support, format!("the support of {}", o.distribution.family.name())))
     });
+    let last = extents.last().copied().unwrap_or(1);
     for (support, whose) in by_type.into_iter().chain(by_likelihood) {
         if let Some(k) = values.iter().position(|&v| !(support.contains_value(v) || data.optional && v.is_nan())) {
             let value = values.get(k).copied().unwrap_or(f64::NAN);
@@ -132,6 +196,17 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
             return Some(
                 Diagnostic::error("D0031", message, call.span, format!("read from {}", described(call))).help(help),
             );
+        }
+        // Each element may be one, and the vector or matrix they make is none.
+        if support.rank() > 0
+            && let Some(k) = support.first_outside(values, last)
+        {
+            let start = k * last.saturating_pow(support.rank() as u32);
+            let place = place(program, data, start, extents);
+            let message = format!("what `{}` holds from {place} on is not one of {}", data.name, support.describe());
+            let read = format!("read from {}", described(call));
+            let help = "correct the file, or declare another type or likelihood";
+            return Some(Diagnostic::error("D0031", message, call.span, read).help(help));
         }
     }
     None

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use fe_data::Statistic;
 use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, write_atomically};
 use fe_train::{Fit, Problem};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::failure::Failure;
+use crate::finished;
 
 /// What is written.
 pub struct Run<'a> {
@@ -21,6 +23,8 @@ pub struct Run<'a> {
     pub document: &'a Document,
     /// What was fitted.
     pub problem: &'a Problem<'a>,
+    /// What `standardize` subtracted and divided by, by name of the data.
+    pub statistics: &'a [(String, Vec<Statistic>)],
 }
 
 /// Makes the folder, before anything is fitted for it.
@@ -99,7 +103,7 @@ fn trace(fit: &Fit) -> String {
     trace_csv(&rows)
 }
 
-/// Every parameter on the program's scale, and the fixed parts of joint Gaussians, in 64 bits.
+/// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.
 fn parameters(run: &Run) -> Result<Vec<u8>, Failure> {
     let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
     let bytes = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
@@ -109,6 +113,17 @@ fn parameters(run: &Run) -> Result<Vec<u8>, Failure> {
     }
     for (name, tensor) in &run.fit.anchors {
         arrays.push((name.clone(), tensor.shape.clone(), bytes(&tensor.values)));
+    }
+    for (name, tensor) in run.problem.statistics() {
+        arrays.push((name, tensor.shape, bytes(&tensor.values)));
+    }
+    for (data, columns) in run.statistics {
+        let (mean, sd) = finished::statistic_names(data);
+        for (name, of) in
+            [(mean, columns.iter().map(|c| c.mean).collect()), (sd, columns.iter().map(|c| c.sd).collect::<Vec<_>>())]
+        {
+            arrays.push((name, vec![columns.len()], bytes(&of)));
+        }
     }
     let internal = |e: &dyn std::fmt::Display| Failure::Internal(format!("parameters cannot be saved: {e}"));
     let mut views = vec![];

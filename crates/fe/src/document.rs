@@ -3,7 +3,7 @@
 use fe_check::Program;
 use fe_objective::{Objective, TermKind};
 use fe_report as report;
-use fe_train::{Fit, Posterior, Summary};
+use fe_train::{Fit, Posterior, Response, Summary};
 
 /// What the document says besides the fit's own figures.
 pub struct Setting {
@@ -15,6 +15,8 @@ pub struct Setting {
     pub threads: usize,
     /// Notes from loading.
     pub notes: Vec<String>,
+    /// Draws held fixed in the fit; 0 without.
+    pub draws: usize,
 }
 
 /// The document of a fit.
@@ -88,11 +90,22 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
                 (m.name.clone(), meter)
             })
             .collect(),
-        constraints: vec![],
+        constraints: objective.bounds.iter().zip(&fit.bounds).map(|(b, reached)| constraint(b, reached)).collect(),
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         loo: fit.draws.loo().map(leave_one_out),
-        verdict: verdict(fit, notes),
+        verdict: verdict(fit, setting.draws, notes),
+    }
+}
+
+fn constraint(bound: &fe_objective::Bound, reached: &fe_train::Bounded) -> report::Constraint {
+    let stated = &bound.stated;
+    report::Constraint {
+        expr: stated.text.clone(),
+        value: reached.value / stated.scale,
+        unit: stated.unit.clone(),
+        multiplier: reached.multiplier * stated.scale,
+        met: reached.met,
     }
 }
 
@@ -109,30 +122,56 @@ fn leave_one_out(loo: fe_train::Loo) -> report::LeaveOneOut {
     }
 }
 
-fn verdict(fit: &Fit, notes: Vec<String>) -> report::Verdict {
+fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
     let Posterior { khat, khat_wide, effective, effective_wide, .. } = fit.posterior;
-    let test = Some(fit.test.clone());
+    let mean_field = match &fit.checks.response {
+        Some(Response::Worst(worst)) => Some(understated(worst)),
+        Some(Response::NotComputed(why)) => {
+            notes.push(format!(
+                "by how much the mean-field guide understates standard deviations was not computed: {why}"
+            ));
+            None
+        }
+        None => None,
+    };
     let mut verdict = report::Verdict {
         converged: fit.converged,
         trusted: false,
-        test,
+        test: Some(fit.test.clone()),
         khat,
         khat_wide,
         effective,
         effective_wide,
+        starts: fit.checks.starts.as_ref().map(starts),
+        draws: fit.checks.draws.map(|c| report::Redraws { count: draws as u64, means: c.means, sds: c.sds }),
+        mean_field,
         notes,
     };
-    verdict.trusted = verdict.converged && !verdict.misses();
-    if verdict.misses() {
-        verdict.notes.push(
-            "the guide misses part of the posterior (k̂ > 0.7, or less than a tenth of its draws effective): do not rely on its table; try another parameterization"
-                .into(),
-        );
-    }
+    verdict.trusted = verdict.holds();
+    let faults = verdict.faults();
+    verdict.notes.extend(faults);
     verdict
 }
 
-fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
+fn starts(s: &fe_train::Starts) -> report::Starts {
+    report::Starts {
+        count: s.count as u64,
+        agreeing: s.agreeing as u64,
+        unfinished: s.unfinished as u64,
+        spread: s.spread,
+        higher: s.higher,
+        apart: s.apart,
+    }
+}
+
+fn understated(worst: &fe_train::Understated) -> report::MeanField {
+    let index: Vec<String> = worst.index.iter().map(usize::to_string).collect();
+    let index = if index.is_empty() { String::new() } else { format!("[{}]", index.join(", ")) };
+    report::MeanField { worst: format!("{}{index}", worst.name), factor: worst.factor }
+}
+
+/// A term and its figure.
+pub fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
     let kind = match t.kind {
         TermKind::Rate if t.penalty => report::TermKind::Penalty,
         TermKind::Rate => report::TermKind::Rate,

@@ -6,8 +6,10 @@ mod commands;
 mod data;
 mod directory;
 mod document;
+mod eval;
 mod executor;
 mod failure;
+mod finished;
 mod output;
 mod program;
 mod progress;
@@ -21,6 +23,7 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use failure::Failure;
+use finished::Finished;
 use program::Text;
 
 /// The environment variable that sets the number of threads everywhere.
@@ -47,6 +50,12 @@ fn dispatch(cli: &Cli) -> ExitCode {
     let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
         Command::Sample(args) => return finish(sample::sample(args), None),
+        Command::Eval(args) => {
+            return match Finished::read(&args.run) {
+                Ok(run) => finish(eval::eval(&run, args), Some(&run.text)),
+                Err(failure) => finish(Err(failure), None),
+            };
+        }
         Command::Run(args) => (&args.program.model, args.threads),
         Command::Check(args) => (&args.program.model, None),
         Command::Explain(args) => (&args.program.model, None),
@@ -60,7 +69,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
         Command::Run(args) => run::run(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
-        Command::Fmt(_) | Command::Sample(_) => Ok(()),
+        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) => Ok(()),
     };
     finish(outcome, Some(&text))
 }

@@ -54,9 +54,12 @@ pub struct Loaded {
     /// The data it reads: the call in the text, and the source with its path resolved; none for numbers written in the
     /// program.
     pub sources: Vec<(SourceCall, Option<fe_data::Source>)>,
+    /// The headers of the data, by name.
+    pub headers: HashMap<String, fe_check::Header>,
 }
 
-fn pairs(given: &[String], what: &str, form: &str) -> Result<Vec<(String, String)>, Failure> {
+/// `NAME=VALUE` of an option, taken apart.
+pub fn pairs(given: &[String], what: &str, form: &str) -> Result<Vec<(String, String)>, Failure> {
     given
         .iter()
         .map(|s| {
@@ -69,6 +72,15 @@ fn pairs(given: &[String], what: &str, form: &str) -> Result<Vec<(String, String
 
 /// Parses, reads the headers of the data, and checks.
 pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
+    load_with(text, args, &HashMap::new())
+}
+
+/// As [`load`], with the headers of some data known: their files are not looked at.
+pub fn load_with(
+    text: &Text,
+    args: &ProgramArgs,
+    known: &HashMap<String, fe_check::Header>,
+) -> Result<Loaded, Failure> {
     let set = pairs(&args.set, "set", "VALUE")?;
     let replaced: HashMap<String, String> = pairs(&args.data, "data", "FILE")?.into_iter().collect();
     let overrides = Overrides { set };
@@ -81,7 +93,7 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
             if known.is_empty() { "none".into() } else { known.join(", ") }
         )));
     }
-    let mut headers = HashMap::new();
+    let mut headers = known.clone();
     let mut sources = vec![];
     let mut broken = vec![];
     for call in calls {
@@ -93,6 +105,10 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
             sources.push((call, None));
             continue;
         };
+        if known.contains_key(&call.data) {
+            sources.push((call, Some(source)));
+            continue;
+        }
         match fe_data::header(&source) {
             Ok(h) => {
                 let integer = !matches!(h.element, fe_data::Element::Real);
@@ -124,7 +140,7 @@ pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
         return Err(Failure::Data(broken));
     }
     match checked.program {
-        Some(program) => Ok(Loaded { program, warnings: all, sources }),
+        Some(program) => Ok(Loaded { program, warnings: all, sources, headers }),
         None => Err(Failure::Internal("a program without errors was not compiled".into())),
     }
 }
@@ -184,4 +200,23 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe
 pub fn underivable(e: fe_objective::Underivable) -> Diagnostic {
     let span = if e.span == Span::default() { Span::new(0, 0) } else { e.span };
     Diagnostic::error("E0800", e.message, span, "this").help(e.help)
+}
+
+/// Has some latents fitted as they are written, and never as location + scale · u.
+pub fn centre(program: &mut Program, names: &[String]) {
+    for latent in program.latents.iter_mut().filter(|l| names.contains(&l.name)) {
+        latent.centred = true;
+    }
+}
+
+/// Which of two fits was kept, that with latents as location + scale · u or as written, by what was minimised.
+pub fn choice(names: &[String], non_centred: f64, centred: f64) -> String {
+    let names = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let (kept, low, high) = match centred < non_centred {
+        true => ("as written", centred, non_centred),
+        false => ("as location + scale · u", non_centred, centred),
+    };
+    format!(
+        "{names}: fitted both as written and as location + scale · u; kept {kept}, {low:.4} against {high:.4} a row"
+    )
 }

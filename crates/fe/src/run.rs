@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::{PrecisionArg, RunArgs};
 use crate::failure::Failure;
 use crate::program::{self, Text};
-use crate::{data, directory, document, executor, output, progress, render};
+use crate::{data, directory, document, executor, finished, output, progress, render};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -34,12 +34,12 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
     let derived = started.elapsed();
-    let arrays = data::load(&program, &loaded.sources, &split.0)?;
+    let mut arrays = data::load(&program, &loaded.sources, &split.0)?;
     let read = started.elapsed();
     let parameters: usize = objective
         .parameters
         .iter()
-        .map(|p| p.axes.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
+        .map(|p| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>())
         .sum();
     let precision = match args.precision {
         Some(p) => p,
@@ -52,7 +52,9 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     directory::create(&folder)?;
     let executor = executor::open(args.executor, precision, &args.device)?;
     let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
-    let problem = Problem::new(&objective, executor.as_ref(), arrays.tensors, split, seed).map_err(internal)?;
+    let tensors = std::mem::take(&mut arrays.tensors);
+    let bind = |objective| Problem::new(objective, executor.as_ref(), tensors.clone(), split.clone(), seed);
+    let problem = bind(&objective).map_err(internal)?;
 
     let bound = started.elapsed();
     let mut display = progress::Progress::new(args.quiet);
@@ -60,17 +62,51 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     display.finish();
     let fit = result.map_err(|e| failed(e, &program, &objective))?;
 
+    // As location + scale · u or as written: a small fit is made both ways, and the lower of the two is kept.
+    let mut notes = std::mem::take(&mut arrays.notes);
+    let non_centred = objective.non_centred.clone();
+    let small = fe_train::uses_lbfgs(&objective, &program.train, rows) && !fit.interrupted;
+    let other = match small && !non_centred.is_empty() {
+        true => {
+            program::centre(&mut program, &non_centred);
+            Some(
+                fe_objective::derive(&program, &text.source)
+                    .map_err(|e| Failure::Program(vec![program::underivable(e)]))?,
+            )
+        }
+        false => None,
+    };
+    let mut centred = vec![];
+    let (mut kept, mut problem) = (fit, problem);
+    if let Some(other) = &other {
+        let as_written = bind(other).map_err(internal)?;
+        let mut display = progress::Progress::new(args.quiet);
+        let result = fe_train::fit(&as_written, &program.train, &mut display);
+        display.finish();
+        // Where it cannot be fitted as written there is nothing to choose.
+        if let Ok(fit) = result {
+            let (first, second) = (kept.figures.objective, fit.figures.objective);
+            let written = second < first;
+            notes.push(program::choice(&non_centred, first, second));
+            if written {
+                (kept, problem, centred) = (fit, as_written, non_centred);
+            }
+        }
+    }
+    let (fit, objective) = (kept, problem.objective);
+
     let setting = document::Setting {
         seed,
         executor: executor.name(),
         threads: rayon::current_num_threads(),
-        notes: arrays.notes,
+        notes,
+        draws: fit.fixed_draws,
     };
     // Reading apart, the time to the first step that is known to be made.
     let before = derived + (bound - read);
     let first_step = fit.trace.iter().find(|p| p.step > 0).map(|p| before.as_secs_f64() + p.seconds);
     let executor_name = setting.executor.clone();
-    let document = document::document(&program, &objective, &fit, setting);
+    let document = document::document(&program, objective, &fit, setting);
     let run_json = json!({
         "fe_version": env!("CARGO_PKG_VERSION"),
         "program": text.file,
@@ -78,6 +114,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         "executor": executor_name,
         "threads": rayon::current_num_threads(),
         "method": fit.method,
+        "centred": centred,
         "options": {
             "data": args.program.data, "set": args.program.set, "steps": args.steps, "epochs": args.epochs,
             "precision": format!("{precision:?}").to_lowercase(), "device": args.device,
@@ -85,10 +122,18 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         "seconds": {
             "data": (read - derived).as_secs_f64(), "data_cached": arrays.cached, "first_step_without_data": first_step,
         },
-        "data": arrays.hashes.iter().map(|(n, h)| json!({ "name": n, "sha256": h })).collect::<Vec<_>>(),
+        "rows": fit.figures.rows,
+        "data": finished::about_data(&arrays, &loaded.headers),
         "levels": arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l })).collect::<Vec<_>>(),
     });
-    let run = directory::Run { source: &text.source, run_json, fit: &fit, document: &document, problem: &problem };
+    let run = directory::Run {
+        source: &text.source,
+        run_json,
+        fit: &fit,
+        document: &document,
+        problem: &problem,
+        statistics: &arrays.statistics,
+    };
     directory::write(&folder, &run)?;
     if args.json {
         output::out(&fe_report::json(&document))?;
@@ -100,8 +145,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::Unconverged(format!("not converged: {}", fit.test)));
     }
     if args.strict && !document.verdict.trusted {
-        let khat = document.verdict.khat.unwrap_or(f64::NAN);
-        return Err(Failure::Unconverged(format!("the guide misses part of the posterior: k̂ = {khat:.2} > 0.7")));
+        return Err(Failure::Unconverged(document.verdict.faults().join("; ")));
     }
     Ok(())
 }
@@ -123,7 +167,7 @@ fn overridden(mut train: TrainSpec, args: &RunArgs) -> TrainSpec {
 }
 
 /// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
-fn width() -> usize {
+pub fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
     columns
         .or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w)))
@@ -131,7 +175,8 @@ fn width() -> usize {
         .clamp(60, 200)
 }
 
-fn failed(e: FitError, program: &Program, objective: &Objective) -> Failure {
+/// Why a fit failed, at its place in the program.
+pub fn failed(e: FitError, program: &Program, objective: &Objective) -> Failure {
     match e {
         FitError::Execution(fe_graph::ExecutionError::Index { origin, value, extent }) => {
             let message = format!("an index is {value}, outside the {extent} places of its axis");

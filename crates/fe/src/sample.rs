@@ -1,16 +1,13 @@
 //! `fe sample`: draws from a program's priors, or new data from a finished fit.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use fe_graph::{InputId, Tensor};
 use fe_report::{Array, Group, csv, inference_data, npz, write_atomically};
 use fe_train::{Drawn, Problem};
-use serde_json::Value;
 
 use crate::cli::{ExecutorArg, PrecisionArg, ProgramArgs, SampleArgs};
 use crate::failure::Failure;
+use crate::finished::Finished;
 use crate::program::{self, Text};
 use crate::{data, executor, output};
 
@@ -76,9 +73,8 @@ fn prior(args: &SampleArgs) -> Result<(Vec<Group>, PathBuf), Failure> {
 fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let run = Finished::read(folder)?;
     let loaded = program::load(&run.text, &run.options)?;
-    let program = loaded.program;
-    let objective = fe_objective::derive(&program, &run.text.source)
-        .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+    let mut program = loaded.program;
+    let objective = run.derive(&mut program)?;
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, run.seed).map_err(Failure::Usage)?;
     let arrays = data::load(&program, &loaded.sources, &split.0)?;
@@ -88,16 +84,9 @@ fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let problem = Problem::new(&objective, executor.as_ref(), arrays.tensors, split, seed).map_err(internal)?;
     let mut values = vec![];
     for parameter in &objective.parameters {
-        let saved = run.array(&parameter.name)?;
-        values.push(problem.unconstrained_value(parameter, &saved.values));
+        values.push(run.parameter(&problem, parameter)?);
     }
-    let mut extra: HashMap<InputId, Arc<Tensor>> = HashMap::new();
-    for joint in &objective.joints {
-        for input in [joint.base, joint.curvature] {
-            let name = objective.graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
-            extra.insert(input, Arc::new(run.array(&name)?));
-        }
-    }
+    let extra = run.anchors(&objective)?;
     let drawn = fe_train::posterior_predictive(&problem, &values, &extra, args.count).map_err(undrawn)?;
     if drawn.is_empty() {
         return Err(Failure::Usage(format!(
@@ -106,54 +95,4 @@ fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
         )));
     }
     Ok(vec![group("posterior_predictive", args.count, drawn)])
-}
-
-/// What a run directory says of its fit.
-struct Finished {
-    text: Text,
-    options: ProgramArgs,
-    seed: u64,
-    folder: PathBuf,
-    parameters: Vec<u8>,
-}
-
-impl Finished {
-    fn read(folder: &Path) -> Result<Self, Failure> {
-        let bytes = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path)
-                .map_err(|e| Failure::Io(format!("{} cannot be read: {e}; is it a finished run?", path.display())))
-        };
-        let damaged = |what: &str| Failure::Io(format!("{} is damaged", folder.join(what).display()));
-        let source = String::from_utf8(bytes("model.fe")?).map_err(|_| damaged("model.fe"))?;
-        let about: Value = serde_json::from_slice(&bytes("run.json")?).map_err(|_| damaged("run.json"))?;
-        let file = about.get("program").and_then(Value::as_str).ok_or_else(|| damaged("run.json"))?.to_owned();
-        let path = Path::new(&file);
-        // Paths in a program are relative to where it was when it was run.
-        let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
-        let strings = |key: &str| -> Vec<String> {
-            let list = about.get("options").and_then(|o| o.get(key)).and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-        };
-        let options = ProgramArgs { model: file.clone(), data: strings("data"), set: strings("set") };
-        Ok(Self {
-            text: Text { file, source, folder: base, stem },
-            options,
-            seed: about.get("seed").and_then(Value::as_u64).unwrap_or(0),
-            folder: folder.to_owned(),
-            parameters: bytes("params.safetensors")?,
-        })
-    }
-
-    /// A saved array, in its declared order.
-    fn array(&self, name: &str) -> Result<Tensor, Failure> {
-        let path = self.folder.join("params.safetensors");
-        let unread = |e: &dyn std::fmt::Display| Failure::Io(format!("{}: `{name}`: {e}", path.display()));
-        let saved = safetensors::SafeTensors::deserialize(&self.parameters).map_err(|e| unread(&e))?;
-        let view = saved.tensor(name).map_err(|e| unread(&e))?;
-        let values: Vec<f64> =
-            view.data().chunks_exact(8).filter_map(|b| Some(f64::from_le_bytes(b.try_into().ok()?))).collect();
-        Ok(Tensor { shape: view.shape().to_vec(), values })
-    }
 }

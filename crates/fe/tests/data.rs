@@ -101,6 +101,22 @@ fn a_datum_that_its_likelihood_cannot_give() {
 }
 
 #[test]
+fn a_row_that_its_vectors_type_cannot_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = |data: &str| {
+        format!("dim K = 3\ndata x[N, K] = {data}\nparam p[K] : simplex = uniform(0, 1)\nobserve x ~ OneHot(p)\n")
+    };
+    for (data, right) in [("[[0, 1, 0], [1, 0, 0]]", true), ("[[0, 1, 0], [1, 1, 0]]", false)] {
+        std::fs::write(folder.path().join("p.fe"), program(data)).unwrap();
+        let output = run(folder.path(), &["run", "p.fe", "--quiet", "--json"]);
+        assert_eq!(code(&output), if right { 0 } else { 3 }, "{data}: {}", stderr(&output));
+        let named =
+            stderr(&output).contains("what `x` holds from N = 1, K = 0 on is not one of vectors of one 1 among zeros");
+        assert_eq!(named, !right, "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn every_wrong_file_of_a_program_is_named_at_once() {
     let program = "data x[N] = csv(\"x.csv\", \"x\")\ndata y[N] = csv(\"y.csv\", \"y\")\n\
                    latent m ~ Normal(0, 1)\nobserve x ~ Normal(m, 1)\nobserve y ~ Normal(m, 1)\n";

@@ -14,13 +14,16 @@ pub enum DerivativeError {
     /// The Poisson sampler has derivatives up to a fixed order.
     #[error("the Poisson sampler has derivatives up to order {MAX_ORDER} only")]
     ArrivalOrder,
+    /// Quantile functions have first derivatives.
+    #[error("draws by implicit gradients have first derivatives only")]
+    QuantileOrder,
 }
 
 impl Graph {
     /// The gradient of the sum of all elements of `output`, one node for each of `with_respect_to`, with its axes.
     ///
     /// # Errors
-    /// Where the sampler's highest order of derivative is exceeded.
+    /// Where the highest order of derivative of a sampler is exceeded.
     pub fn gradient(&mut self, output: NodeId, with_respect_to: &[NodeId]) -> Result<Vec<NodeId>, DerivativeError> {
         let axes = self.axes_of(output).to_vec();
         let one = self.full(1.0, &axes);
@@ -97,7 +100,7 @@ impl Graph {
                         continue;
                     }
                     let to = axes(self, side);
-                    let c = match self.binary_derivative(*op, at(0), at(1), y, side) {
+                    let c = match self.binary_derivative(*op, at(0), at(1), y, side)? {
                         Slope::Zero => continue,
                         Slope::One => self.sum_to(g, &to),
                         Slope::MinusOne => {
@@ -283,8 +286,22 @@ impl Graph {
         self.shift(h, -0.5 * (2.0 * std::f64::consts::PI).ln())
     }
 
-    fn binary_derivative(&mut self, op: Binary, a: NodeId, b: NodeId, y: NodeId, side: usize) -> Slope {
-        match (op, side) {
+    /// φ(ε)/p, from the log of p.
+    fn ratio_to_normal(&mut self, e: NodeId, log_density: NodeId) -> NodeId {
+        let normal = self.log_normal_pdf(e);
+        let ratio = self.sub(normal, log_density);
+        self.exp(ratio)
+    }
+
+    fn binary_derivative(
+        &mut self,
+        op: Binary,
+        a: NodeId,
+        b: NodeId,
+        y: NodeId,
+        side: usize,
+    ) -> Result<Slope, DerivativeError> {
+        Ok(match (op, side) {
             (Binary::Add, _) | (Binary::Sub, 0) => Slope::One,
             (Binary::Sub, _) => Slope::MinusOne,
             (Binary::Mul, 0) => Slope::Node(b),
@@ -317,7 +334,26 @@ impl Graph {
                 Slope::Node(self.add(strict, half))
             }
             (Binary::Less | Binary::LessEqual | Binary::Equal, _) => Slope::Zero,
-        }
+            (Binary::LogGammaQuantile, 0) => Slope::Node(self.binary(Binary::LogGammaQuantileSlope, a, b)),
+            (Binary::LogGammaQuantile, _) => {
+                // φ(ε) over the density of log z, exp(a y − eʸ)/Γ(a).
+                let (product, power, constant) = (self.mul(a, y), self.exp(y), self.unary(Unary::LogGamma, a));
+                let density = self.sub(product, power);
+                let density = self.sub(density, constant);
+                Slope::Node(self.ratio_to_normal(b, density))
+            }
+            (Binary::VonMisesQuantile, 0) => Slope::Node(self.binary(Binary::VonMisesQuantileSlope, a, b)),
+            (Binary::VonMisesQuantile, _) => {
+                let (cosine, constant) = (self.unary(Unary::Cos, y), self.unary(Unary::LogBesselI(0), a));
+                let density = self.mul(a, cosine);
+                let density = self.sub(density, constant);
+                let density = self.shift(density, -(2.0 * std::f64::consts::PI).ln());
+                Slope::Node(self.ratio_to_normal(b, density))
+            }
+            (Binary::LogGammaQuantileSlope | Binary::VonMisesQuantileSlope, _) => {
+                return Err(DerivativeError::QuantileOrder);
+            }
+        })
     }
 
     /// The derivative of a scan is a scan the other way: it reads the carries before each step, steps the cotangents of

@@ -14,6 +14,7 @@ pub mod matrix;
 pub mod noise;
 mod op;
 pub mod plan;
+pub mod quantile;
 mod recur;
 mod scan;
 pub mod special;

@@ -116,6 +116,27 @@ pub enum Binary {
     Less,
     LessEqual,
     Equal,
+    /// log z where P(a, z) = Φ(ε): a Gamma(a, 1) draw from the shape a and a standard normal number ε
+    LogGammaQuantile,
+    /// Its derivative in a at fixed ε
+    LogGammaQuantileSlope,
+    /// The angle x where F(x) = Φ(ε): a von Mises draw around 0 from the concentration κ and ε
+    VonMisesQuantile,
+    /// Its derivative in κ at fixed ε
+    VonMisesQuantileSlope,
+}
+
+impl Binary {
+    /// Whether it is a quantile function or the slope of one.
+    pub fn is_quantile(self) -> bool {
+        matches!(
+            self,
+            Binary::LogGammaQuantile
+                | Binary::LogGammaQuantileSlope
+                | Binary::VonMisesQuantile
+                | Binary::VonMisesQuantileSlope
+        )
+    }
 }
 
 /// One operation. A node's axes are those of the result. Element-wise operations match their operands by axis and

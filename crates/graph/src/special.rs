@@ -1,6 +1,7 @@
 //! The element-wise functions on one `f64`, as the constant folder and the executors use them.
 
 use crate::op::{Binary, Unary};
+use crate::quantile;
 
 /// The value of an element-wise function.
 pub fn unary(op: Unary, x: f64) -> f64 {
@@ -63,6 +64,10 @@ pub fn binary(op: Binary, a: f64, b: f64) -> f64 {
         Binary::Less => truth(a < b),
         Binary::LessEqual => truth(a <= b),
         Binary::Equal => truth(a == b),
+        Binary::LogGammaQuantile => quantile::log_gamma_quantile(a, b),
+        Binary::LogGammaQuantileSlope => quantile::log_gamma_quantile_slope(a, b),
+        Binary::VonMisesQuantile => quantile::von_mises_quantile(a, b),
+        Binary::VonMisesQuantileSlope => quantile::von_mises_quantile_slope(a, b),
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod naive;
 
-use fe_graph::{Binary, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
+use fe_graph::{Binary, DerivativeError, Indicator, NodeId, NoiseKind, Site, Tensor, Unary};
 use naive::{Case, expression};
 
 const TOLERANCE: f64 = 1e-7;
@@ -87,6 +87,24 @@ fn functions_of_two_arguments() {
             let z = case.graph.binary(op, x.1, if shape == 4 { x.1 } else { y.1 });
             case.check_gradient(z, &[x, y], TOLERANCE);
             case.check_second(z, &[x, y], TOLERANCE);
+        }
+    }
+}
+
+/// Quantile functions of a normal number: first derivatives by both operands, and none beyond.
+#[test]
+fn quantiles_of_a_normal_number() {
+    for (k, op) in [Binary::LogGammaQuantile, Binary::VonMisesQuantile].into_iter().enumerate() {
+        for (low, high) in [(0.05, 0.9), (1.5, 9.0), (250.0, 260.0)] {
+            let mut case = Case::new(k as u64);
+            let (a, b) = (case.axis("A", 3), case.axis("B", 4));
+            let shape = case.input("shape", &[a], low, high);
+            let normal = case.input("normal", &[b], -2.0, 2.0);
+            let z = case.graph.binary(op, shape.1, normal.1);
+            case.check_gradient(z, &[shape, normal], TOLERANCE);
+            let slope = case.graph.gradient(z, &[shape.1]).unwrap();
+            assert_eq!(case.graph.gradient(slope[0], &[shape.1]), Err(DerivativeError::QuantileOrder));
+            assert_eq!(case.graph.gradient(slope[0], &[normal.1]), Err(DerivativeError::QuantileOrder));
         }
     }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Density {
 }
 
 impl Deriver<'_> {
-    /// log p(x, z) with finite latents summed out, every other latent at its value; of each row by itself where `row` is
-    /// given. `None` where a density is not known, which the terms have reported.
+    /// log p(x, z) with finite latents summed out, every other latent at its value, those of joint guides as densities of u;
+    /// of each row by itself where `row` is given. `None` where a density is not known, which the terms have reported.
     pub(crate) fn log_joint(&mut self, row: Option<Axis>) -> Option<Density> {
         let zero = self.g.constant(0.0);
         let mut total = Density { by_row: zero, whole: zero };
@@ -28,6 +28,14 @@ impl Deriver<'_> {
         }
         let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
         for (k, latent) in self.program.latents.iter().enumerate() {
+            match self.realised.posteriors.get(k) {
+                Some(&Posterior::Joint { log_prior: Some(density), .. }) => {
+                    self.add_to(&mut total, density, row);
+                    continue;
+                }
+                Some(&Posterior::Joint { log_jacobian, .. }) => self.add_to(&mut total, log_jacobian, row),
+                _ => {}
+            }
             if summed(self, Source::Prior(k)) {
                 continue;
             }
@@ -68,9 +76,9 @@ impl Deriver<'_> {
                     let part = self.g.neg(q);
                     self.add_to(&mut total, part, row);
                 }
-                Posterior::Joint { log_jacobian, log_density, .. } => {
-                    let volume = self.g.sum_all_but(log_jacobian, &[]);
-                    let part = self.g.sub(volume, log_density);
+                // The joint density is one of u, and so is this.
+                Posterior::Joint { log_density, .. } => {
+                    let part = self.g.neg(log_density);
                     self.add_to(&mut total, part, row);
                 }
             }

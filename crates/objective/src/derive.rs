@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, Graph, NodeId, Op};
+use fe_graph::{Axis, Binary, Graph, NodeId, Op};
 
 use crate::drawing;
 use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
-use crate::guides::{self, Realised};
-use crate::objective::{Bound, Energy, Objective, Term, TermKind, Underivable};
+use crate::guides::{self, Posterior, Realised};
+use crate::objective::{Bound, Energy, ImportanceBound, Objective, Term, TermKind, Underivable};
 use crate::prepare;
+use crate::score::{Part, Scored};
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
 /// (arXiv 2602.03896; theory of the estimators in the docs).
@@ -28,14 +29,30 @@ pub(crate) struct Deriver<'a> {
     pub(crate) replaced: HashMap<NodeId, NodeId>,
     pub(crate) expectation: Expectation,
     pub(crate) draws: HashMap<NodeId, NodeId>,
+    /// Latents whose draws have no pathwise derivative.
+    pub(crate) scored: Vec<Scored>,
+    /// Draws of counts that are relaxed by a softmax.
+    pub(crate) softened: Vec<NodeId>,
+    /// Elements of what was sampled for the term in the making.
+    pub(crate) sampled: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
+}
+
+/// What functionals are made of, and what of each is sampled, element by element.
+struct Scopes<'b> {
+    terms: &'b [Term],
+    energies: &'b [Energy],
+    of_terms: &'b [Vec<NodeId>],
+    of_energies: &'b [Vec<NodeId>],
 }
 
 /// A term's expectation and how it was had.
 pub(crate) struct Expected {
     pub(crate) node: NodeId,
     pub(crate) sampled: bool,
+    /// Whether finite latents were summed over under their stated guides.
+    pub(crate) summed: bool,
     pub(crate) reason: String,
 }
 
@@ -59,7 +76,20 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
     let expectation = Expectation::new(laws, whole);
     let enumeration = Enumeration::default();
-    let mut d = Deriver { g, program, source, realised, replaced, expectation, draws, random, enumeration };
+    let mut d = Deriver {
+        g,
+        program,
+        source,
+        realised,
+        replaced,
+        expectation,
+        draws: draws.of,
+        scored: draws.scored,
+        softened: draws.softened,
+        sampled: vec![],
+        random,
+        enumeration,
+    };
     d.enumeration = d.enumerate()?;
     d.random.extend(d.enumerated_nodes());
     for (k, summed) in &d.enumeration.latents {
@@ -69,26 +99,38 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     }
 
     let mut terms = vec![];
+    // Of each term, then of each energy, the elements that were sampled.
+    let mut sampled = vec![];
     for (k, latent) in program.latents.iter().enumerate() {
         terms.push(d.rate(k, latent)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, observe) in program.observes.iter().enumerate() {
         terms.push(d.distortion(k, observe)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     for (k, loss) in program.losses.iter().enumerate() {
         terms.push(d.loss(k, loss)?);
+        sampled.push(std::mem::take(&mut d.sampled));
     }
     let mut energies = vec![];
     for latent in &program.latents {
         if latent.support == fe_distribution::Support::Count {
             energies.push(d.energy(latent)?);
+            sampled.push(std::mem::take(&mut d.sampled));
         }
     }
-    let bound = program.objective.importance.map(|spec| d.importance(spec)).transpose()?;
-    let (value, controls) = match bound {
-        Some(bound) => (d.bound_value(&bound, per_row.1), vec![]),
-        None => d.value(&terms, &energies, per_row.1)?,
+    let importance = program.objective.importance.map(|spec| d.importance(spec)).transpose()?;
+    let (value, controls, bounds) = match importance {
+        Some(bound) => (d.importance_value(&bound, per_row.1), vec![], vec![]),
+        None => d.value(&terms, &energies, &sampled, per_row.1),
     };
+    let scored = importance.is_none()
+        && terms
+            .iter()
+            .map(|t| t.sum)
+            .chain(energies.iter().map(|e| e.sum))
+            .any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -104,10 +146,18 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if up_to_constant {
         notes.push("a Flat prior is not normalised: the free energy is known up to a constant".into());
     }
+    let non_centred: Vec<String> = program
+        .latents
+        .iter()
+        .zip(&d.realised.posteriors)
+        .filter(|(_, p)| matches!(p, Posterior::Joint { log_prior: Some(_), .. }))
+        .map(|(l, _)| l.name.clone())
+        .collect();
     let mut parameters = guides::declared(program);
     parameters.append(&mut d.realised.parameters);
     let mut objective = Objective {
         deterministic: false,
+        scored,
         graph: d.g,
         row: program.row,
         parameters,
@@ -116,10 +166,11 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         energies,
         spec: program.objective.terms.clone(),
         controls,
+        bounds,
         temperature: temperature.0,
         temperature_schedule: program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
         per_row: per_row.0,
-        bound,
+        importance,
         value,
         gradient: vec![],
         joints,
@@ -132,8 +183,15 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         observed,
         predictive,
         up_to_constant,
+        non_centred,
         notes,
     };
+    if objective.log_weight.is_some() && !objective.is_free_energy() {
+        objective.log_weight = None;
+        objective.notes.push(
+            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+        );
+    }
     differentiate(&mut objective, program)?;
     let mut roots = objective.roots();
     prepare::hoist(&mut objective.graph, program, &mut prepared, &mut roots);
@@ -205,19 +263,32 @@ impl Deriver<'_> {
         self.program.row.is_some_and(|r| self.g.has_axis(node, Axis::plain(r.axis)))
     }
 
-    /// The expectation of a node, exact where it is known, else by the draws.
-    pub(crate) fn expect(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
+    /// The expectation of a node where it is known.
+    pub(crate) fn exactly(&mut self, node: NodeId) -> Option<Expected> {
         self.expectation.blocked = None;
-        if let Some(exact) = self.expectation.mean(&mut self.g, node) {
-            return Ok(Expected { node: exact, sampled: false, reason: String::new() });
-        }
+        let node = self.expectation.mean(&mut self.g, node)?;
+        Some(Expected { node, sampled: false, summed: false, reason: String::new() })
+    }
+
+    /// The expectation of a node by the draws, after [`Deriver::exactly`] found none.
+    pub(crate) fn by_draws(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
         let blocked = self.expectation.blocked.unwrap_or(node);
         let reason = formula::blocked(&self.g, blocked, self.program, self.source);
         let sampled = self.sample(node, span)?;
-        Ok(Expected { node: sampled, sampled: true, reason })
+        Ok(Expected { node: sampled, sampled: true, summed: false, reason })
     }
 
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
+        if let Some(latent) = self.left_over(node) {
+            return Err(Underivable {
+                message: format!(
+                    "this term mixes several elements of `{}`, which cannot be summed over then",
+                    latent.name
+                ),
+                span,
+                help: "leave `by enumeration` away: the score function is taken".into(),
+            });
+        }
         let sampled = self.g.substitute(&[node], &self.draws).first().copied().unwrap_or(node);
         let stuck: Option<&Latent> = self
             .program
@@ -229,11 +300,12 @@ impl Deriver<'_> {
             let guide = index.and_then(|k| self.realised.names.get(k)).cloned().unwrap_or_default();
             return Err(Underivable {
                 message: format!(
-                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no pathwise sample yet",
+                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no draws in a graph",
                     latent.name
                 ),
                 span,
-                help: "use a Normal, LogNormal, Laplace or Poisson guide, or leave the guide out".into(),
+                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand"
+                    .into(),
             });
         }
         Ok(sampled)
@@ -253,19 +325,24 @@ impl Deriver<'_> {
     }
 
     /// A bound from importance weights, per row.
-    fn bound_value(&mut self, bound: &Bound, per_row: NodeId) -> NodeId {
+    fn importance_value(&mut self, bound: &ImportanceBound, per_row: NodeId) -> NodeId {
         let value = self.per_row(bound.sum, bound.local, per_row);
         let rest = self.g.mul(per_row, bound.rest);
         self.g.add(value, rest)
     }
 
-    pub(crate) fn value(
+    /// What is minimised, per row, with its bounds.
+    fn value(
         &mut self,
         terms: &[Term],
         energies: &[Energy],
+        sampled: &[Vec<NodeId>],
         per_row: NodeId,
-    ) -> Result<(NodeId, Vec<(fe_graph::InputId, Schedule)>), Underivable> {
+    ) -> (NodeId, Vec<(fe_graph::InputId, Schedule)>, Vec<Bound>) {
         let mut controls = vec![];
+        let mut scored = vec![];
+        let (of_terms, of_energies) = sampled.split_at(terms.len().min(sampled.len()));
+        let scopes = Scopes { terms, energies, of_terms, of_energies };
         let mut value = self.g.constant(0.0);
         for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
             let weight = match weight {
@@ -276,37 +353,82 @@ impl Deriver<'_> {
                     node
                 }
             };
-            let mut parts = vec![];
-            match functional {
-                Functional::Rate(name) => {
-                    for t in terms.iter().filter(|t| t.kind == TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
-                        }
-                    }
-                }
-                Functional::Distortion(name) => {
-                    for t in terms.iter().filter(|t| t.kind != TermKind::Rate) {
-                        if name.as_ref().is_none_or(|n| *n == t.name) {
-                            parts.push((t.sum, t.local));
-                        }
-                    }
-                }
-                Functional::Energy(name) => {
-                    for e in energies {
-                        if name.as_ref().is_none_or(|n| *n == e.name) {
-                            parts.push((e.sum, e.local));
-                        }
-                    }
-                }
-            }
-            for (sum, local) in parts {
-                let part = self.per_row(sum, local, per_row);
-                let part = self.g.mul(weight, part);
-                value = self.g.add(value, part);
-            }
+            value = self.weighed(functional, weight, &scopes, per_row, &mut scored, value);
         }
-        Ok((value, controls))
+        let mut bounds = vec![];
+        for stated in &self.program.objective.bounds {
+            let (multiplier, m) = self.g.input(&format!("multiplier of {}", stated.text), &[]);
+            let (penalty, p) = self.g.input(&format!("penalty of {}", stated.text), &[]);
+            let mut bounded = self.g.constant(0.0);
+            let mut own = vec![];
+            for (weight, functional) in &stated.terms {
+                let weight = self.g.constant(*weight);
+                bounded = self.weighed(functional, weight, &scopes, per_row, &mut own, bounded);
+            }
+            let excess = self.g.shift(bounded, -stated.limit);
+            let (price, slope) = self.augmented(excess, m, p);
+            value = self.g.add(value, price);
+            for part in own {
+                scored.push(Part { factor: self.g.mul(slope, part.factor), ..part });
+            }
+            bounds.push(Bound { stated: stated.clone(), value: bounded, multiplier, penalty });
+        }
+        let scores = self.scores(&scored);
+        (self.g.add(value, scores), controls, bounds)
+    }
+
+    /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0; and its slope in g
+    /// (Nocedal and Wright 2006, section 17.4).
+    fn augmented(&mut self, excess: NodeId, multiplier: NodeId, penalty: NodeId) -> (NodeId, NodeId) {
+        let zero = self.g.constant(0.0);
+        let least = self.g.constant(1e-30);
+        let step = self.g.mul(penalty, excess);
+        let raised = self.g.add(multiplier, step);
+        let raised = self.g.relu(raised);
+        let (squared, before) = (self.g.square(raised), self.g.square(multiplier));
+        let gained = self.g.sub(squared, before);
+        let twice = self.g.scale(penalty, 2.0);
+        let twice = self.g.binary(Binary::Max, twice, least);
+        let bent = self.g.div(gained, twice);
+        let straight = self.g.mul(multiplier, excess);
+        let penalised = self.g.less(zero, penalty);
+        let slope = self.g.select(penalised, raised, multiplier);
+        (self.g.select(penalised, bent, straight), self.g.stop(slope))
+    }
+
+    /// A functional per row, weighed and added to a total; what of it is sampled goes to the scores.
+    fn weighed(
+        &mut self,
+        of: &Functional,
+        weight: NodeId,
+        scopes: &Scopes,
+        per_row: NodeId,
+        scored: &mut Vec<Part>,
+        mut total: NodeId,
+    ) -> NodeId {
+        let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
+        let parts: Vec<(NodeId, bool, &[NodeId])> = match of {
+            Functional::Energy(name) => {
+                let own = scopes.energies.iter().zip(scopes.of_energies).filter(|(e, _)| named(name, &e.name));
+                own.map(|(e, elements)| (e.sum, e.local, elements.as_slice())).collect()
+            }
+            Functional::Rate(name) | Functional::Distortion(name) => {
+                let rate = matches!(of, Functional::Rate(_));
+                let own = scopes.terms.iter().zip(scopes.of_terms);
+                let own = own.filter(|(t, _)| (t.kind == TermKind::Rate) == rate && named(name, &t.name));
+                own.map(|(t, elements)| (t.sum, t.local, elements.as_slice())).collect()
+            }
+        };
+        for (sum, local, elements) in parts {
+            let part = self.per_row(sum, local, per_row);
+            let part = self.g.mul(weight, part);
+            total = self.g.add(total, part);
+            let one = self.g.constant(1.0);
+            let share = self.per_row(one, local, per_row);
+            let factor = self.g.mul(weight, share);
+            scored.extend(elements.iter().map(|&elements| Part { elements, factor }));
+        }
+        total
     }
 }
 
@@ -317,7 +439,8 @@ impl Objective {
         roots.extend(&self.gradient);
         roots.extend(self.terms.iter().map(|t| t.sum));
         roots.extend(self.energies.iter().map(|e| e.sum));
-        roots.extend(self.bound.iter().flat_map(|b| [b.sum, b.rest]));
+        roots.extend(self.bounds.iter().map(|b| b.value));
+        roots.extend(self.importance.iter().flat_map(|b| [b.sum, b.rest]));
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
@@ -347,7 +470,8 @@ impl Objective {
         self.gradient.iter_mut().for_each(&mut put);
         self.terms.iter_mut().for_each(|t| put(&mut t.sum));
         self.energies.iter_mut().for_each(|e| put(&mut e.sum));
-        if let Some(b) = &mut self.bound {
+        self.bounds.iter_mut().for_each(|b| put(&mut b.value));
+        if let Some(b) = &mut self.importance {
             put(&mut b.sum);
             put(&mut b.rest);
         }

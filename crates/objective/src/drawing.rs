@@ -1,24 +1,38 @@
-//! Pathwise draws of every random node, in terms of noise.
+//! Draws of every random node, in terms of noise.
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::Program;
-use fe_distribution::Distribution;
+use fe_check::{Estimator, Program};
+use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
 use crate::guides::{Posterior, Realised};
 use crate::objective::Underivable;
+use crate::relaxation::gumbel_softmax;
+use crate::score::Scored;
 
-/// A pathwise draw of every random node, in terms of noise: what replaces the nodes where a term is sampled. With `among`
-/// each sample holds that many draws, along this axis, from noise of their own.
+/// What replaces the random nodes where a term is sampled.
+#[derive(Debug, Default)]
+pub(crate) struct Draws {
+    /// A draw of every random node, in terms of noise.
+    pub of: HashMap<NodeId, NodeId>,
+    /// Those whose derivative is not that of a path.
+    pub scored: Vec<Scored>,
+    /// Draws of counts that are relaxed by a softmax.
+    pub softened: Vec<NodeId>,
+}
+
+/// A draw of every random node, in terms of noise. With `among` each sample holds that many draws, along this axis, from
+/// noise of their own.
 pub(crate) fn draws(
     g: &mut Graph,
     program: &Program,
     realised: &Realised,
     temperature: NodeId,
     among: Option<Axis>,
-) -> Result<HashMap<NodeId, NodeId>, Underivable> {
-    let mut map: HashMap<NodeId, NodeId> = HashMap::new();
+) -> Result<Draws, Underivable> {
+    let mut draws = Draws::default();
+    let map = &mut draws.of;
     let outer: Vec<Axis> = std::iter::once(Axis::SAMPLE).chain(among).collect();
     let of = |site: Site| if among.is_some() { Site(site.0 ^ Site::named("importance").0) } else { site };
     for group in &realised.groups {
@@ -54,14 +68,31 @@ pub(crate) fn draws(
                 postponed.push(k);
                 continue;
             }
-            let args = g.substitute(&d.args, &map);
+            let args = g.substitute(&d.args, map);
             let before = g.set_origin(g.origin_of(latent.node));
-            let how = fe_distribution::Sampling { temperature, indicator: latent.indicator };
+            let how = Sampling { temperature, indicator: latent.indicator() };
             let axes = axis::union(&outer, &axis::sorted(&latent.axes));
             let site = of(Site::named(&latent.name));
-            let drawn = Distribution { args, ..d.clone() }.sample(g, site, &axes, &how);
+            let q = Distribution { args, ..d.clone() };
+            let estimator = latent.estimator.map(|e| e.0);
+            let mut drawn = match estimator {
+                Some(Estimator::Score) => None,
+                Some(Estimator::GumbelSoftmax) => {
+                    let soft = gumbel_softmax(g, &q, &latent.name, &axes, &how);
+                    draws.softened.extend(soft);
+                    soft
+                }
+                _ => q.sample(g, site, &axes, &how),
+            };
+            if drawn.is_none() && estimator != Some(Estimator::GumbelSoftmax) {
+                // Figures are of exact counts, whatever the temperature.
+                let exact = Sampling { temperature: g.constant(0.0), ..how };
+                drawn = q.stopped_sample(g, site, &axes, &exact);
+                let asked = estimator == Some(Estimator::Score);
+                draws.scored.extend(drawn.map(|draw| Scored { number: k, draw, asked }));
+            }
             g.set_origin(before);
-            // Without a pathwise draw the node stays as it is; only a term that needs it is then in error.
+            // Without a draw the node stays as it is; only a term that needs it is then in error.
             if let Some(z) = drawn {
                 map.insert(latent.node, z);
             }
@@ -76,5 +107,5 @@ pub(crate) fn draws(
         }
         waiting = postponed;
     }
-    Ok(map)
+    Ok(draws)
 }

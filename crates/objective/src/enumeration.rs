@@ -19,7 +19,7 @@ use crate::guides::Posterior;
 use crate::objective::Underivable;
 
 /// The most numbers in one table of joint values.
-const TABLE_LIMIT: usize = 1 << 24;
+pub(crate) const TABLE_LIMIT: usize = 1 << 24;
 
 /// Log probabilities are cut off here, below which nothing is ever met: so that impossible values stay finite.
 const LEAST: f64 = -1e30;
@@ -526,20 +526,11 @@ impl<'a> Deriver<'a> {
         Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
     }
 
-    /// A value drawn by its probabilities: how many of the cumulative ones lie below a uniform number.
+    /// A value drawn by its probabilities.
     fn pick_by(&mut self, probabilities: NodeId, values: Axis, own: &[Axis], site: Site) -> NodeId {
         let p = self.g.substitute(&[probabilities], &self.draws).first().copied().unwrap_or(probabilities);
-        let (place, earlier) = (self.g.iota(values), Axis::private(values.id));
-        let other = self.g.rename(place, &[(values, earlier)]);
-        let upto = self.g.less_equal(other, place);
-        let p = self.g.rename(p, &[(values, earlier)]);
-        let cumulative = self.g.contract(upto, p, &[earlier]);
         let uniform = self.g.noise(NoiseKind::Uniform, site, &axis::union(&[Axis::SAMPLE], own));
-        let below = self.g.less(cumulative, uniform);
-        let last = self.g.constant(self.g.extent_of(values.id) as f64 - 1.0);
-        let inner = self.g.less(place, last);
-        let counted = self.g.mul(below, inner);
-        self.g.sum(counted, &[values])
+        fe_distribution::pick(&mut self.g, p, values, uniform)
     }
 }
 

@@ -42,10 +42,13 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     let symbols: Vec<String> = o.terms.iter().map(symbol).collect();
     writeln!(out, "F = {}", if symbols.is_empty() { "0".into() } else { symbols.join(" + ") })?;
     writeln!(out, "minimised: {}", program.objective.text)?;
-    if let (Some(spec), Some(bound)) = (program.objective.importance, o.bound) {
+    if let (Some(spec), Some(bound)) = (program.objective.importance, o.importance) {
         for line in formula::importance(spec, bound.local) {
             writeln!(out, "  {line}")?;
         }
+    }
+    for bound in &program.objective.bounds {
+        writeln!(out, "subject to: {}, priced by a multiplier that the fit finds", bound.text)?;
     }
     if o.up_to_constant {
         writeln!(out, "F is known up to a constant: a Flat prior is not normalised")?;
@@ -115,5 +118,5 @@ fn symbol(term: &Term) -> String {
 }
 
 fn count(o: &Objective) -> usize {
-    o.parameters.iter().map(|p| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
+    o.parameters.iter().map(|p| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>()).sum()
 }

@@ -80,8 +80,12 @@ pub(crate) fn kl(latent: &Latent, q: &str, p: &str) -> String {
 }
 
 /// The rate of a latent of a joint guide.
-pub(crate) fn joint_rate(latent: &Latent, shape: Option<Shape>) -> String {
+pub(crate) fn joint_rate(latent: &Latent, shape: Option<Shape>, non_centred: bool) -> String {
     let z = &latent.name;
+    let sum = indices(latent);
+    if non_centred {
+        return format!("E_q[log q({z}) − log p({z})] = E_q[−log p(u)] − {sum}(log L_ii + ½ log 2πe)");
+    }
     let jacobian = match latent.support {
         fe_distribution::Support::Real => String::new(),
         _ => format!(" − log|d{z}/du|"),
@@ -147,6 +151,16 @@ pub(crate) fn distortion(observe: &Observe, closed: bool, expectations: bool, so
         text = format!("{text}\nvalues of {x} between 0 and 1 are taken as expectations of binary data");
     }
     text
+}
+
+/// The bias of counts relaxed by a softmax, which has no closed form.
+pub(crate) fn softmax_bias(temperature: Schedule) -> String {
+    format!(
+        "training relaxes counts (Gumbel–softmax over 0 to {}, τ = {}): mean and variance are those of no count, and nearer to \
+         the exact ones the smaller τ is; larger counts are left out; figures are taken at τ = 0",
+        crate::relaxation::VALUES - 1,
+        temperature.last()
+    )
 }
 
 /// The bias that relaxed counts bring to the gradient, in closed form (Campbell's theorem; arXiv 2602.03896). Figures

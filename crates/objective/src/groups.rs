@@ -1,13 +1,14 @@
 //! Joint guides: one distribution over several latents on the unconstrained scale.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::f64::consts::{E, PI};
 
 use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
+use crate::centring;
 use crate::flow;
-use crate::guides::{Posterior, Realised, constrained, free, free_axes, free_elements, prior_median};
+use crate::guides::{Posterior, Realised, free, prior_median};
 use crate::low_rank::LowRank;
 use crate::objective::{Block, Underivable};
 
@@ -89,7 +90,7 @@ pub(crate) fn build_group(
     let mut total = 0usize;
     for &k in members {
         let Some(latent) = program.latents.get(k) else { continue };
-        let length = free_elements(g, latent);
+        let length = latent.support.free_elements(g, &latent.axes);
         let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
         blocks.push(Block { name: latent.name.clone(), start: total, length, median });
         total = total.saturating_add(length);
@@ -122,33 +123,60 @@ pub(crate) fn build_group(
         None => triangular(g, &frame, &blocks, noise, log_scale),
     };
     let group = done.groups.len();
-    for ((block, &k), given) in blocks.iter().zip(members).zip(conditionals) {
-        let Some(latent) = program.latents.get(k) else { continue };
-        let before = g.set_origin(g.origin_of(latent.node));
-        let own = free_axes(g, latent);
-        let unconstrained = if own.is_empty() {
-            g.pick(u, along, block.start)
-        } else {
-            let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
-            let s = g.slice(u, along, block.start, flat);
-            g.reshape(s, &[flat], &own)
-        };
-        let Some((z, log_jacobian)) = constrained(g, latent, unconstrained, &own) else {
-            return Err(Underivable {
-                message: format!("`{}` cannot be part of a joint guide", latent.name),
-                span: latent.guide_span.unwrap_or(latent.span),
-                help: "a joint guide holds real, positive, unit and bounded latents; state another guide".into(),
-            });
-        };
-        replaced.insert(latent.node, z);
-        let size = block.length as f64;
-        let entropy = g.shift(given.log_scale, 0.5 * size * (2.0 * PI * E).ln());
-        let half = g.scale(given.square, 0.5);
-        let surprise = g.add(half, given.log_scale);
-        let surprise = g.shift(surprise, 0.5 * size * (2.0 * PI).ln());
-        let log_density = g.neg(surprise);
-        in_group.insert(k, Posterior::Joint { group, log_jacobian, entropy, log_density });
-        g.set_origin(before);
+    let mut waiting: Vec<((&Block, Conditional), usize)> =
+        blocks.iter().zip(conditionals).zip(members.iter().copied()).collect();
+    let mut standard = centring::candidates(g, program, members);
+    while !waiting.is_empty() {
+        // A non-centred latent follows its parents; where these follow each other in a circle, they stay as they are.
+        let before = waiting.len();
+        let mut later = vec![];
+        for ((block, given), k) in waiting {
+            let Some(latent) = program.latents.get(k) else { continue };
+            let pending = |j: &usize| program.latents.get(*j).map(|l| l.node).filter(|n| !replaced.contains_key(n));
+            let parents: HashSet<NodeId> = members.iter().filter_map(pending).collect();
+            if standard.contains(&k) && latent.prior.args.iter().any(|&a| g.depends_on(a, &parents)) {
+                later.push(((block, given), k));
+                continue;
+            }
+            let outside = g.set_origin(g.origin_of(latent.node));
+            let own = latent.support.free_axes(g, &latent.axes);
+            let unconstrained = if own.is_empty() {
+                g.pick(u, along, block.start)
+            } else {
+                let flat = Axis::plain(g.add_axis(&format!("{} elements", latent.name), block.length));
+                let s = g.slice(u, along, block.start, flat);
+                g.reshape(s, &[flat], &own)
+            };
+            let standardised = match standard.contains(&k) {
+                true => centring::standardised(g, latent, unconstrained, replaced),
+                false => None,
+            };
+            let plain = match &standardised {
+                Some(s) => Some((s.value, s.log_jacobian)),
+                None => latent.support.constrain_along(g, unconstrained, &own, &latent.axes),
+            };
+            let Some((z, log_jacobian)) = plain else {
+                return Err(Underivable {
+                    message: format!("`{}` cannot be part of a joint guide", latent.name),
+                    span: latent.guide_span.unwrap_or(latent.span),
+                    help: "a joint guide holds continuous latents; state another guide".into(),
+                });
+            };
+            replaced.insert(latent.node, z);
+            let log_prior = standardised.map(|s| s.log_prior);
+            let size = block.length as f64;
+            let entropy = g.shift(given.log_scale, 0.5 * size * (2.0 * PI * E).ln());
+            let half = g.scale(given.square, 0.5);
+            let surprise = g.add(half, given.log_scale);
+            let surprise = g.shift(surprise, 0.5 * size * (2.0 * PI).ln());
+            let log_density = g.neg(surprise);
+            in_group.insert(k, Posterior::Joint { group, log_jacobian, entropy, log_density, log_prior });
+            g.set_origin(outside);
+        }
+        if later.len() == before {
+            standard.clear();
+        }
+        waiting = later;
     }
     done.groups.push(Group { axis: along, dimension: total, shape, blocks, base, curvature, noise, value: u, site });
     g.set_origin(outside);

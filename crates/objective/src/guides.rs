@@ -33,6 +33,8 @@ pub(crate) enum Posterior {
         entropy: NodeId,
         /// log q(u | earlier latents of the group).
         log_density: NodeId,
+        /// log p(z) + log |dz/du| per element, of a latent that is fitted as location + scale · u: the density of u.
+        log_prior: Option<NodeId>,
     },
     /// A free value.
     Point,
@@ -69,18 +71,6 @@ fn elements(g: &Graph, axes: &[Axis]) -> usize {
     axes.iter().map(|a| g.extent_of(a.id)).fold(1, usize::saturating_mul)
 }
 
-/// How many unconstrained numbers a latent takes: one of a simplex's elements follows from the others.
-pub(crate) fn free_elements(g: &Graph, latent: &Latent) -> usize {
-    let all = elements(g, &latent.axes);
-    match (latent.support, latent.axes.last()) {
-        (Support::Simplex, Some(along)) => {
-            let k = g.extent_of(along.id).max(1);
-            all / k * (k - 1)
-        }
-        _ => all,
-    }
-}
-
 /// Chooses and builds the guide of every latent.
 pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
     let row = program.row;
@@ -104,7 +94,10 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!apart || !l.is_local(row))))
         .collect();
     let size = |ks: &[usize]| -> usize {
-        ks.iter().filter_map(|&k| program.latents.get(k)).map(|l| free_elements(g, l)).fold(0, usize::saturating_add)
+        ks.iter()
+            .filter_map(|&k| program.latents.get(k))
+            .map(|l| l.support.free_elements(g, &l.axes))
+            .fold(0, usize::saturating_add)
     };
     let mut default_group = vec![];
     if size(&joinable) <= FULL_RANK_LIMIT {
@@ -210,7 +203,7 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         Posterior::Family(d) => {
             format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
         }
-        Posterior::Joint { group, .. } => {
+        Posterior::Joint { group, log_prior, .. } => {
             let d = groups.get(*group).map_or(0, |x| x.dimension);
             let kind = match groups.get(*group).map(|x| x.shape) {
                 Some(Shape::Diagonal) => "mean-field Gaussian".to_owned(),
@@ -221,7 +214,8 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
                 Some(Shape::Flow(layers)) => format!("flow of {}", formula::plural(layers, "layer")),
                 _ => "full-rank Gaussian".to_owned(),
             };
-            format!("{kind}, {}", formula::plural(d, "dimension"))
+            let form = if log_prior.is_some() { "; non-centred, as location + scale · u" } else { "" };
+            format!("{kind}, {}{form}", formula::plural(d, "dimension"))
         }
         Posterior::Point => "point".to_owned(),
         Posterior::Enumerated => "the exact conditional, by enumeration".to_owned(),
@@ -243,32 +237,12 @@ pub(crate) fn free(
         name,
         input,
         axes: axes.to_vec(),
+        free: axes.to_vec(),
         support: Support::Real,
         start: Start::Constant(start),
         local,
     });
     node
-}
-
-/// The axes of a latent on its unconstrained scale: those of a simplex end in one that is shorter by one.
-pub(crate) fn free_axes(g: &mut Graph, latent: &Latent) -> Vec<Axis> {
-    match (latent.support, latent.axes.split_last()) {
-        (Support::Simplex, Some((along, rest))) => {
-            let short = g.extent_of(along.id).saturating_sub(1);
-            let free = Axis::plain(g.add_axis(&format!("{} less one", g.axis_name(*along)), short));
-            [rest, &[free]].concat()
-        }
-        _ => latent.axes.clone(),
-    }
-}
-
-/// A latent's value at an unconstrained u over `free`, and log |dz/du| element by element of u.
-pub(crate) fn constrained(g: &mut Graph, latent: &Latent, u: NodeId, free: &[Axis]) -> Option<(NodeId, NodeId)> {
-    match (latent.support, latent.axes.last()) {
-        (Support::Ordered, Some(&along)) => Some(Support::increase(g, u, along)),
-        (Support::Simplex, Some(&along)) => Some(Support::break_stick(g, u, *free.last()?, along)),
-        (support, _) => support.constrain(g, u),
-    }
 }
 
 /// The median of a latent's prior as a number, where its arguments are numbers.
@@ -306,9 +280,9 @@ fn build_single(
         Guide::Prior => Posterior::Prior(latent.prior.clone()),
         Guide::Point => {
             let start = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
-            let own = free_axes(g, latent);
+            let own = latent.support.free_axes(g, &latent.axes);
             let u = free(g, done, program, format!("{}.point", latent.name), &own, start);
-            let Some((z, _)) = constrained(g, latent, u, &own) else {
+            let Some((z, _)) = latent.support.constrain_along(g, u, &own, &latent.axes) else {
                 return Err(unlowered(
                     format!("`{}` has no unconstrained scale to search on", latent.name),
                     "a point guide needs a continuous latent",
@@ -449,6 +423,7 @@ pub(crate) fn declared(program: &Program) -> Vec<Parameter> {
             name: p.name.clone(),
             input: p.input,
             axes: p.axes.clone(),
+            free: p.free.clone(),
             support: p.support,
             start: Start::Declared(Init::clone(&p.init)),
             local: row.is_some_and(|r| p.axes.contains(&Axis::plain(r.axis))),

@@ -9,11 +9,11 @@ use fe_graph::Axis;
 use crate::derive::Deriver;
 use crate::drawing;
 use crate::guides::Posterior;
-use crate::objective::{Bound, Underivable};
+use crate::objective::{ImportanceBound, Underivable};
 
 impl Deriver<'_> {
     /// The bound: of each row where every latent that is drawn belongs to one, else of the whole.
-    pub(crate) fn importance(&mut self, spec: Importance) -> Result<Bound, Underivable> {
+    pub(crate) fn importance(&mut self, spec: Importance) -> Result<ImportanceBound, Underivable> {
         let row = self.program.row.map(|r| Axis::plain(r.axis));
         let drawn = self.program.latents.iter().zip(&self.realised.posteriors);
         let global = drawn
@@ -28,7 +28,7 @@ impl Deriver<'_> {
         let unknown = stuck("importance weights need the density of every latent, and one is not known");
         let shared =
             stuck("importance weights of single rows need what is random to belong to one, and a term has no rows");
-        let undrawn = stuck("importance weights need draws of every latent, and one has none");
+        let undrawn = stuck("importance weights need pathwise draws of every latent, and one has none");
         let ratio = self.log_ratio(row).ok_or(unknown)?;
         if row.is_some() && self.g.depends_on(ratio.whole, &self.random) {
             return Err(shared);
@@ -37,8 +37,8 @@ impl Deriver<'_> {
         let temperature = self.g.constant(0.0);
         let draws = drawing::draws(&mut self.g, self.program, &self.realised, temperature, Some(axis))?;
         let weighed = if row.is_some() { ratio.by_row } else { ratio.whole };
-        let log_w = self.g.substitute(&[weighed], &draws).first().copied().unwrap_or(weighed);
-        if self.g.depends_on(log_w, &self.random) {
+        let log_w = self.g.substitute(&[weighed], &draws.of).first().copied().unwrap_or(weighed);
+        if !draws.scored.is_empty() || self.g.depends_on(log_w, &self.random) {
             return Err(undrawn);
         }
         let order = 1.0 - spec.alpha;
@@ -49,6 +49,6 @@ impl Deriver<'_> {
         let bound = self.g.scale(mean, -1.0 / order);
         let sum = self.g.sum_all_but(bound, &[Axis::SAMPLE]);
         let rest = if row.is_some() { self.g.neg(ratio.whole) } else { self.g.constant(0.0) };
-        Ok(Bound { sum, local: row.is_some(), rest, draws: spec.draws })
+        Ok(ImportanceBound { sum, local: row.is_some(), rest, draws: spec.draws })
     }
 }

@@ -7,7 +7,6 @@ use fe_graph::Axis;
 use crate::density::Density;
 use crate::derive::Deriver;
 use crate::groups::Shape;
-use crate::guides::Posterior;
 use crate::objective::{Joint, Underivable};
 
 impl Deriver<'_> {
@@ -16,13 +15,7 @@ impl Deriver<'_> {
         for group in std::mem::take(&mut self.realised.groups) {
             let (point, at) = self.g.input("point", &[group.axis]);
             let (direction, along) = self.g.input("direction", &[group.axis]);
-            let Some(Density { whole: mut density, .. }) = self.log_joint(None) else { continue };
-            for posterior in self.realised.posteriors.clone() {
-                if let Posterior::Joint { log_jacobian, .. } = posterior {
-                    let volume = self.g.sum_all_but(log_jacobian, &[]);
-                    density = self.g.add(density, volume);
-                }
-            }
+            let Some(Density { whole: density, .. }) = self.log_joint(None) else { continue };
             let energy = self.g.neg(density);
             let energy = self.g.substitute(&[energy], &HashMap::from([(group.value, at)]));
             let mut energy = energy.first().copied().unwrap_or(at);
@@ -40,7 +33,11 @@ impl Deriver<'_> {
             let gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
             let slope = self.g.mul(gradient, along);
             let slope = self.g.sum_all_but(slope, &[]);
-            let product = self.g.gradient(slope, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
+            // Draws by implicit gradients whose shapes depend on the point have no second derivative.
+            let product = match self.g.gradient(slope, &[at]) {
+                Err(fe_graph::DerivativeError::QuantileOrder) => None,
+                found => found.map_err(failed)?.first().copied(),
+            };
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
@@ -55,8 +52,8 @@ impl Deriver<'_> {
                 energy,
                 energy_gradient: gradient,
                 direction,
-                energy_product: product,
-                curvature_known: !self.g.depends_on(energy, &self.random),
+                energy_product: product.unwrap_or(along),
+                curvature_known: product.is_some() && !self.g.depends_on(energy, &self.random),
                 alone,
             });
         }

@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod centring;
 mod density;
 mod derive;
 mod drawing;
@@ -11,18 +12,24 @@ mod formula;
 mod groups;
 mod guides;
 mod importance;
+mod independent;
+mod influence;
 mod joints;
 mod ledger;
 mod low_rank;
 mod objective;
 mod prepare;
 mod quadrature;
+mod relaxation;
+mod score;
 mod terms;
+mod values;
 
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
+pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Energy, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported, Start, Term,
-    TermKind, Underivable,
+    Block, Bound, Energy, ImportanceBound, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported,
+    Start, Term, TermKind, Underivable,
 };

@@ -33,6 +33,7 @@ impl LowRank {
         done.parameters.push(Parameter {
             name: format!("{name}.loadings"),
             input,
+            free: axes.clone(),
             axes,
             support: Support::Real,
             start: Start::Declared(Init::Normal { mean: 0.0, sd: START / (rank as f64).sqrt() }),

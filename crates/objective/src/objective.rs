@@ -24,6 +24,8 @@ pub struct Objective {
     pub spec: Vec<(Schedule, Functional)>,
     /// Scalars that change in the course of the fit.
     pub controls: Vec<(InputId, Schedule)>,
+    /// What it is subject to.
+    pub bounds: Vec<Bound>,
     /// The temperature of relaxed counts; 0 whenever figures are reported.
     pub temperature: InputId,
     /// How the temperature goes in training.
@@ -31,13 +33,15 @@ pub struct Objective {
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
     /// What is minimised in place of that sum, where it is a bound from importance weights.
-    pub bound: Option<Bound>,
+    pub importance: Option<ImportanceBound>,
     /// What is minimised, per row.
     pub value: NodeId,
     /// Its gradient, one node for each parameter.
     pub gradient: Vec<NodeId>,
     /// Whether the objective has no noise in it.
     pub deterministic: bool,
+    /// Whether part of the gradient is the score function's: then it is not the slope of the value along fixed noise.
+    pub scored: bool,
     /// Joint guides over latents.
     pub joints: Vec<Joint>,
     /// What the ledger is computed from, one entry for each latent.
@@ -58,6 +62,8 @@ pub struct Objective {
     pub predictive: Vec<Predicted>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
+    /// Latents fitted as location + scale · u, which could be fitted as they are written.
+    pub non_centred: Vec<String>,
     /// What the compiler decided, in sentences.
     pub notes: Vec<String>,
 }
@@ -69,8 +75,11 @@ pub struct Parameter {
     pub name: String,
     /// The input that receives it, on the unconstrained scale.
     pub input: InputId,
-    /// Axes in the order it is saved in.
+    /// Axes in the order it is saved in, on the program's scale.
     pub axes: Vec<Axis>,
+    /// Axes of the input, in the order that goes with `axes`: others where a vector or a matrix takes another count of
+    /// numbers than it has elements.
+    pub free: Vec<Axis>,
     /// Its scale in the program.
     pub support: Support,
     /// How it starts.
@@ -139,7 +148,7 @@ pub struct Term {
 
 /// A bound from importance weights.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound {
+pub struct ImportanceBound {
     /// Nats, summed over the rows of the batch; has the sample axis.
     pub sum: NodeId,
     /// Whether it is a sum over rows, each with its own weights.
@@ -159,6 +168,19 @@ pub struct Energy {
     pub sum: NodeId,
     /// Whether it is a sum over rows.
     pub local: bool,
+}
+
+/// A bound on functionals, priced in the objective by a multiplier that the fit finds.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// As the program states it.
+    pub stated: fe_check::Bound,
+    /// What is bounded, per row: nats, or spikes.
+    pub value: NodeId,
+    /// Input: the multiplier μ, nats for each unit of `value`.
+    pub multiplier: InputId,
+    /// Input: the weight ρ of the squared excess; 0 leaves the plain price μ (value − limit).
+    pub penalty: InputId,
 }
 
 /// A joint guide over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I), or with factors or a

@@ -51,21 +51,33 @@ pub(crate) fn statistics(
     let Some(row) = program.row.map(|r| Axis::plain(r.axis)) else { return (HashMap::new(), vec![]) };
     let data: HashSet<InputId> = program.data.iter().map(|d| d.input).collect();
     let found = data_nodes(g, roots, &data, Some(row));
-    let mut map = HashMap::new();
-    let mut prepared = vec![];
-    for id in g.reachable(roots) {
-        let collapses = match &g.node(id).op {
+    let order = g.reachable(roots);
+    // What collapses rows, and what follows from that alone: a mean is one with its division by the number of rows.
+    let mut taken: HashSet<NodeId> = HashSet::new();
+    for &id in &order {
+        let node = g.node(id);
+        let collapses = match &node.op {
             Op::Sum(over) | Op::Max(over) | Op::Contract(over) => over.contains(&row),
-            _ => false,
+            _ => !node.axes.contains(&row) && node.inputs.iter().any(|i| taken.contains(i)),
         };
         if collapses && found.pure.contains(&id) && found.with_rows.contains(&id) {
-            // Statistics of statistics see the earlier ones as given.
-            let node = g.substitute(&[id], &map).first().copied().unwrap_or(id);
-            let axes = g.axes_of(id).to_vec();
-            let (input, value) = g.input(&format!("statistic {}", prepared.len() + 1), &axes);
-            prepared.push(Prepared { input, node, statistic: true });
-            map.insert(id, value);
+            taken.insert(id);
         }
+    }
+    // Of these, what anything else reads.
+    let mut read: HashSet<NodeId> = roots.iter().copied().filter(|r| taken.contains(r)).collect();
+    for &id in order.iter().filter(|id| !taken.contains(id)) {
+        read.extend(g.node(id).inputs.iter().copied().filter(|i| taken.contains(i)));
+    }
+    let mut map = HashMap::new();
+    let mut prepared = vec![];
+    for id in order.into_iter().filter(|id| read.contains(id)) {
+        // Statistics of statistics see the earlier ones as given.
+        let node = g.substitute(&[id], &map).first().copied().unwrap_or(id);
+        let axes = g.axes_of(id).to_vec();
+        let (input, value) = g.input(&format!("statistic {}", prepared.len() + 1), &axes);
+        prepared.push(Prepared { input, node, statistic: true });
+        map.insert(id, value);
     }
     (map, prepared)
 }

@@ -10,8 +10,10 @@ use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
 use crate::formula;
 use crate::guides::Posterior;
+use crate::influence::is_periodic;
 use crate::objective::{Energy, Term, TermKind, Underivable};
 use crate::quadrature;
+use crate::score::Scored;
 
 impl Deriver<'_> {
     pub(crate) fn rate(&mut self, k: usize, latent: &Latent) -> Result<Term, Underivable> {
@@ -111,13 +113,18 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Joint { group, log_jacobian, entropy, .. } => {
-                // On the unconstrained scale a vector may have fewer elements.
-                let density = self.prior_density(k, &prior, latent)?;
-                let density = self.g.broadcast(density, &axes);
-                let density = self.g.sum_all_but(density, &[]);
-                let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
-                let target = self.g.add(density, log_jacobian);
+            Posterior::Joint { group, log_jacobian, entropy, log_prior, .. } => {
+                let target = match log_prior {
+                    Some(density) => self.g.sum_all_but(*density, &[]),
+                    None => {
+                        // On the unconstrained scale a vector may have fewer elements.
+                        let density = self.prior_density(k, &prior, latent)?;
+                        let density = self.g.broadcast(density, &axes);
+                        let density = self.g.sum_all_but(density, &[]);
+                        let log_jacobian = self.g.sum_all_but(*log_jacobian, &[]);
+                        self.g.add(density, log_jacobian)
+                    }
+                };
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
                 let shape = self.realised.groups.get(*group).map(|x| x.shape);
@@ -133,7 +140,7 @@ impl Deriver<'_> {
                     term.estimator = "pathwise";
                     term.reason = "a flow bends the noise: its volume is exact, and averaged over draws".into();
                 }
-                term.formula = formula::joint_rate(latent, shape);
+                term.formula = formula::joint_rate(latent, shape, log_prior.is_some());
             }
         }
         self.note_bias(&mut term);
@@ -190,10 +197,25 @@ impl Deriver<'_> {
         axes: &[Axis],
         span: fe_syntax::Span,
     ) -> Result<Expected, Underivable> {
-        let element = self.g.broadcast(element, axes);
-        let sum = self.g.sum_all_but(element, &[]);
-        let mut e = self.expect(sum, span)?;
+        let mut element = self.g.broadcast(element, axes);
+        let mut sum = self.g.sum_all_but(element, &[]);
+        let mut exact = self.exactly(sum);
+        let over = if exact.is_none() { self.over_values(element) } else { None };
+        if let Some(over) = over {
+            element = over;
+            sum = self.g.sum_all_but(element, &[]);
+            exact = self.exactly(sum);
+        }
+        let mut e = match exact {
+            Some(exact) => exact,
+            None => self.by_draws(sum, span)?,
+        };
+        e.summed = over.is_some();
         e.node = self.g.sum_all_but(e.node, &[Axis::SAMPLE]);
+        if e.sampled {
+            let drawn = self.g.substitute(&[element], &self.draws);
+            self.sampled.extend(drawn);
+        }
         Ok(e)
     }
 
@@ -244,7 +266,7 @@ impl Deriver<'_> {
             term.estimator = "exact";
             term.reason = "nothing in it is random".into();
         }
-        if summed_out.is_some() {
+        if summed_out.is_some() || e.summed {
             say_enumerated(&mut term);
         }
         self.note_bias(&mut term);
@@ -283,7 +305,7 @@ impl Deriver<'_> {
             formula: format!("E_q[{}]", formula::right_hand_side(self.source, loss.span)),
             bias: None,
         };
-        if summed_out.is_some() {
+        if summed_out.is_some() || e.summed {
             say_enumerated(&mut term);
         }
         self.note_bias(&mut term);
@@ -304,14 +326,55 @@ impl Deriver<'_> {
                 "smooth functions of one Gaussian number for each element, by Gauss–Hermite at {points} points"
             );
         }
-        let relaxed = self.g.reachable(&[term.sum]).iter().find_map(|&n| match self.g.node(n).op {
-            Op::Arrivals { indicator, .. } => Some(indicator),
+        let reached = self.g.reachable(&[term.sum]);
+        let relaxed = reached.iter().find_map(|&n| match (&self.g.node(n).op, self.g.node(n).inputs.as_slice()) {
+            (Op::Arrivals { indicator, .. }, &[_, at]) if self.g.constant_value(at) != Some(0.0) => Some(*indicator),
             _ => None,
         });
         if let Some(indicator) = relaxed {
             let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
             term.bias = Some(formula::relaxation_bias(indicator, schedule));
         }
+        if reached.iter().any(|n| self.softened.contains(n)) {
+            let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
+            term.bias = Some(formula::softmax_bias(schedule));
+        }
+        let turning = self.program.latents.iter().zip(&self.realised.posteriors).find_map(|(latent, posterior)| {
+            let Posterior::Family(q) = posterior else { return None };
+            let draw = self.draws.get(&latent.node).filter(|_| q.family.name() == "VonMises")?;
+            (!is_periodic(&self.g, term.sum, *draw)).then_some(&latent.name)
+        });
+        if let Some(name) = turning {
+            term.bias = Some(format!(
+                "the term is not periodic in `{name}`: its gradient misses the jump from π to −π, which counts where the guide \
+                 has mass there"
+            ));
+        }
+        self.name_draws(term, &reached);
+    }
+
+    /// Latents without a pathwise draw whose draws a node depends on.
+    pub(crate) fn scored_in(&self, node: NodeId) -> impl Iterator<Item = &Scored> {
+        self.scored.iter().filter(move |s| self.g.depends_on(node, &HashSet::from([s.draw])))
+    }
+
+    /// Says of a sampled term by which derivative of its draws.
+    fn name_draws(&self, term: &mut Term, reached: &[NodeId]) {
+        let mut scored = false;
+        for s in self.scored_in(term.sum) {
+            let name = self.program.latents.get(s.number).map_or("", |l| l.name.as_str());
+            let why = if s.asked { "asked for" } else { "its draws have no slope" };
+            term.reason.push_str(&format!("; of `{name}` by the score function, against the other samples: {why}"));
+            scored = true;
+        }
+        let implicit = |n: &NodeId| matches!(self.g.node(*n).op, Op::Binary(b) if b.is_quantile());
+        term.estimator = match term.estimator {
+            "pathwise" if scored => "score function",
+            "pathwise, entropy exact" if scored => "score function, entropy exact",
+            "pathwise" if reached.iter().any(implicit) => "pathwise, implicit",
+            "pathwise, entropy exact" if reached.iter().any(implicit) => "pathwise, implicit; entropy exact",
+            other => other,
+        };
     }
 
     pub(crate) fn energy(&mut self, latent: &Latent) -> Result<Energy, Underivable> {

@@ -1,15 +1,13 @@
-//! The text of `fit.json`.
+//! The text of `fit.json` and of an evaluation.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-use crate::document::Document;
-
-/// The text of `fit.json`: indented, a list of numbers on one line, ending in a newline, keys in the order of the
-/// fields of [`Document`].
-pub fn json(document: &Document) -> String {
+/// The text of a [`Document`](crate::Document), `fit.json`, or of an [`Evaluation`](crate::Evaluation): indented, a list of
+/// numbers on one line, ending in a newline, keys in the order of the fields.
+pub fn json(document: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let written = document.serialize(&mut Serializer::with_formatter(&mut bytes, Layout::default()));
     // Keys are strings, numbers are finite or null, and a Vec takes any byte: there is nothing here to fail.

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod document;
+mod evaluation;
 mod figures;
 mod file;
 mod inference_data;
@@ -17,8 +18,10 @@ mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, SCHEMA, Summary, Term, TermKind, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
+    TermKind, Verdict,
 };
+pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;

@@ -1,6 +1,6 @@
 //! The ledger of a fit, as text for a terminal.
 
-use crate::document::{Document, Latent, Term, TermKind};
+use crate::document::{Document, Latent, MeanField, Starts, Term, TermKind, Verdict};
 use crate::figures::{adding_decimals, bits, count, duration, fixed, maybe, percent, plural, significant};
 use crate::layout::{Align, NO_BREAK, Page, Span, Table, Tone, elide};
 use crate::posterior;
@@ -9,7 +9,7 @@ use crate::posterior;
 const DEFAULT_OBJECTIVE: &str = "distortion + rate";
 
 /// Narrowest and widest page.
-const WIDTH: (usize, usize) = (60, 120);
+pub(crate) const WIDTH: (usize, usize) = (60, 120);
 
 /// From this width on, there is room for longer headings, and for the reason beside each estimator.
 const ROOMY: usize = 110;
@@ -21,7 +21,7 @@ pub(crate) const NAME: usize = 24;
 const INDENT: usize = 2;
 
 /// Where the text of the closing paragraphs begins.
-const LABEL: usize = 11;
+pub(crate) const LABEL: usize = 11;
 
 /// The whole report of a fit, within `width` columns (taken as 60 to 120), with ANSI colour if asked for.
 pub fn terminal(document: &Document, width: usize, colour: bool) -> String {
@@ -60,6 +60,24 @@ fn heading(page: &mut Page, document: &Document) {
 }
 
 fn free_energy(page: &mut Page, document: &Document) {
+    let decimals = terms(page, document);
+    evidence(page, document, decimals);
+    if document.objective.trim() != DEFAULT_OBJECTIVE {
+        let per_row = if document.rows > 1 { " nats per row" } else { " nats" };
+        let text = format!("{} = {}{per_row}", document.objective.trim(), fixed(document.objective_value, decimals));
+        page.paragraph(Span::plain("  minimised:"), 13, &[Span::plain(text)]);
+    }
+    for term in document.terms.iter().filter(|term| term.biased) {
+        let text = match &term.bias {
+            Some(bias) => format!("{}, in training: {bias}", term.name),
+            None => format!("{}, in training, by an unknown amount", term.name),
+        };
+        page.paragraph(Span::new("  biased:", Tone::Doubtful), 13, &[Span::plain(text)]);
+    }
+}
+
+/// The table of the terms and their sums; gives the decimals of its figures.
+pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
     let part = |rate: bool| -> Vec<f64> {
         let terms = document.terms.iter().filter(|term| (term.kind != TermKind::Distortion) == rate);
         terms.map(|term| term.nats).collect()
@@ -108,19 +126,7 @@ fn free_energy(page: &mut Page, document: &Document) {
 
     page.blank();
     page.table(&table);
-    evidence(page, document, decimals);
-    if document.objective.trim() != DEFAULT_OBJECTIVE {
-        let per_row = if document.rows > 1 { " nats per row" } else { " nats" };
-        let text = format!("{} = {}{per_row}", document.objective.trim(), nats(document.objective_value));
-        page.paragraph(Span::plain("  minimised:"), 13, &[Span::plain(text)]);
-    }
-    for term in document.terms.iter().filter(|term| term.biased) {
-        let text = match &term.bias {
-            Some(bias) => format!("{}, in training: {bias}", term.name),
-            None => format!("{}, in training, by an unknown amount", term.name),
-        };
-        page.paragraph(Span::new("  biased:", Tone::Doubtful), 13, &[Span::plain(text)]);
-    }
+    decimals
 }
 
 fn kind(kind: TermKind) -> &'static str {
@@ -213,7 +219,7 @@ fn code(page: &mut Page, document: &Document) {
 }
 
 /// The cell of a figure; empty where it has no meaning.
-fn filled(value: Option<f64>, write: impl Fn(f64) -> String) -> Span {
+pub(crate) fn filled(value: Option<f64>, write: impl Fn(f64) -> String) -> Span {
     Span::plain(value.map_or_else(String::new, write))
 }
 
@@ -319,7 +325,69 @@ fn verdict(page: &mut Page, document: &Document) {
     }
     page.blank();
     page.paragraph(Span::strong("verdict"), LABEL, &spans);
+    for (label, text, tone) in checks(verdict) {
+        page.paragraph(Span::strong(label), LABEL, &[Span::new(text, tone)]);
+    }
     for note in &verdict.notes {
         page.paragraph(Span::strong("note"), LABEL, &[Span::plain(note)]);
     }
+}
+
+/// What was checked beside convergence and k̂: a line each.
+fn checks(verdict: &Verdict) -> Vec<(&'static str, String, Tone)> {
+    let mut lines = vec![];
+    if let Some(starts) = &verdict.starts {
+        let tone = if starts.alone() { Tone::Bad } else { Tone::Plain };
+        lines.push(("starts", agreement(starts), tone));
+    }
+    if let Some(draws) = &verdict.draws {
+        let text = format!(
+            "another set of {} draws moves means by at most {} sd and sds by at most {}",
+            count(draws.count),
+            // What is smaller is of no account.
+            significant(draws.means.max(0.001), 2),
+            significant(100.0 * draws.sds.max(0.001), 2) + NO_BREAK + "%",
+        );
+        lines.push(("draws", text, if draws.too_few() { Tone::Bad } else { Tone::Plain }));
+    }
+    if let Some(mean_field) = &verdict.mean_field {
+        let MeanField { worst, factor } = mean_field;
+        let text = if *factor < 1.05 {
+            "by linear response, the mean-field guide understates no standard deviation by more than 5 %".into()
+        } else {
+            let factor = significant(*factor, 3);
+            format!(
+                "the mean-field guide understates the worst standard deviation, of {worst}, by a factor of {factor}, by linear response"
+            )
+        };
+        lines.push(("spread", text, Tone::Plain));
+    }
+    lines
+}
+
+fn agreement(starts: &Starts) -> String {
+    let Starts { count: all, agreeing, unfinished, spread, higher, apart } = *starts;
+    let finished = all.saturating_sub(unfinished);
+    let mut text = match higher {
+        Some(gap) => {
+            let others = finished.saturating_sub(agreeing);
+            format!(
+                "{others} of {all} starts ended up to {} nats higher: there is more than one optimum, and {agreeing} found the \
+                 lowest",
+                significant(gap, 2)
+            )
+        }
+        // What is within rounding is not told apart.
+        None => format!("{agreeing} of {all} starts agree within {} nats", significant(spread.max(0.001), 1)),
+    };
+    if unfinished > 0 {
+        text.push_str(&format!("; {unfinished} had not converged when ended"));
+    }
+    if apart {
+        text.push_str(
+            "; those that agree lie more than a standard deviation apart: optima of equal depth, as where labels can be \
+             exchanged, of which the guide holds one",
+        );
+    }
+    text
 }

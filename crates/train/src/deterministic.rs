@@ -11,11 +11,14 @@ use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Joint, Objective, TermKind};
 
+use crate::bounds::Multipliers;
 use crate::curvature::{self, Anchor};
 use crate::draws::normal_draws;
-use crate::fit::{FitError, Fitted, Monitor, TracePoint, locate};
+use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
 use crate::lbfgs::{self, Outcome, Reason};
 use crate::problem::{Problem, Setting, Values};
+use crate::repeating::Repeating;
+use crate::{redraws, response, starts};
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
@@ -77,7 +80,7 @@ fn extent(problem: &Problem, axis: Axis) -> usize {
 
 /// One fixed set of draws for all sites together: quasi-random normals whose mean and covariance are exact, mapped to the
 /// kind of each site. Relaxed counts keep the noise of step 0.
-fn fixed_draws(
+pub(crate) fn fixed_draws(
     problem: &Problem,
     sites: Vec<NoiseSite>,
     count: usize,
@@ -178,26 +181,13 @@ impl EvenDraws {
     }
 }
 
-fn flatten(values: &Values) -> Vec<f64> {
-    values.iter().flatten().copied().collect()
-}
-
-fn unflatten(flat: &[f64], like: &Values) -> Values {
-    let mut rest = flat;
-    like.iter()
-        .map(|v| {
-            let (head, tail) = rest.split_at(v.len().min(rest.len()));
-            rest = tail;
-            head.to_vec()
-        })
-        .collect()
-}
-
-/// Minimises; gives the values, and the anchors of joint guides in its setting.
+/// Minimises; gives the values, the anchors of joint guides in its setting, and what checks made of them. `stated` is
+/// the number of starts that the program asks for.
 pub(crate) fn run(
     problem: &Problem,
     iterations: u64,
     count: usize,
+    stated: Option<usize>,
     monitor: &mut dyn Monitor,
     started: Instant,
 ) -> Result<Fitted, FitError> {
@@ -209,15 +199,9 @@ pub(crate) fn run(
         setting.draws = fixed_draws(problem, noise_sites(o), count, problem.seed)
             .ok_or_else(|| FitError::Unsuited(format!("{count} draws are too few for this guide; raise `samples`")))?;
     }
-    let mut outputs = vec![o.value];
-    outputs.extend(&o.gradient);
-    let terms = outputs.len();
-    outputs.extend(o.terms.iter().map(|t| t.sum));
-    outputs.extend(o.energies.iter().map(|e| e.sum));
-    let mut compiled = problem.compile(&outputs)?;
-    let mut value_at = |values: &Values, setting: &Setting| -> Result<Vec<Tensor>, ExecutionError> {
-        compiled.run(&problem.feed(values, &problem.train, setting))
-    };
+    let mut multipliers = Multipliers::new(o);
+    multipliers.feed(o, &mut setting.extra);
+    let mut repeating = Repeating::new(problem)?;
 
     // The start: parameters, then the best of the candidate anchors.
     let mut attempt = 0;
@@ -234,9 +218,7 @@ pub(crate) fn run(
             mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
             candidates.push(anchors);
         }
-        let mut try_at = |s: &Setting| -> Result<f64, ExecutionError> {
-            Ok(value_at(&values, s)?.first().map_or(f64::NAN, Tensor::item))
-        };
+        let mut try_at = |s: &Setting| repeating.value(&values, s);
         match best_anchors(&o.joints, &candidates, &setting, &mut try_at)? {
             Some((s, from)) => {
                 setting = s;
@@ -264,7 +246,7 @@ pub(crate) fn run(
         notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
     }
     if let (true, Some((gradient, iterations))) = (o.parameters.is_empty(), mode) {
-        let limit = ROUNDING * value_at(&values, &setting)?.first().map_or(1.0, Tensor::item).abs().max(1.0);
+        let limit = ROUNDING * repeating.value(&values, &setting)?.abs().max(1.0);
         let test = format!("largest gradient {gradient:.1e} at the mode after {iterations} iterations");
         return Ok(finished(values, iterations as u64, gradient <= limit, test, false, notes, vec![], setting));
     }
@@ -273,47 +255,65 @@ pub(crate) fn run(
     }
 
     let mut trace: Vec<TracePoint> = vec![];
-    let mut values_so_far = vec![];
-    let (mut interrupted, mut level) = (false, false);
+    let mut interrupted = false;
+    let level = std::cell::Cell::new(false);
     let flow = o.joints.iter().any(|j| j.flow);
-    let last = std::cell::RefCell::new(vec![]);
     let options =
         lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
-    let outcome = lbfgs::minimize(
-        |x: &[f64]| -> Result<(f64, Vec<f64>), ExecutionError> {
-            let values = unflatten(x, &values);
-            let results = value_at(&values, &setting)?;
-            let value = results.first().map_or(f64::NAN, Tensor::item);
-            let gradients = results.iter().skip(1).take(terms - 1);
-            let gradient = o.parameters.iter().zip(gradients).flat_map(|(p, t)| problem.whole_gradient(p, t)).collect();
-            *last.borrow_mut() = results.into_iter().skip(terms).collect();
-            Ok((value, gradient))
-        },
-        flatten(&values),
-        &options,
-        |now| {
+    let (first, mut done) = (values.clone(), 0);
+    let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
+        let before = done;
+        let options = lbfgs::Options { iterations: options.iterations.saturating_sub(before as usize), ..options };
+        let mut so_far = vec![];
+        repeating.minimize(start, setting, &options, |now, sums| {
+            done = before + now.iteration as u64;
             let seconds = started.elapsed().as_secs_f64();
-            trace.push(trace_point(problem, now.iteration as u64, seconds, &last.borrow()));
-            interrupted = !monitor.step(now.iteration as u64, None, now.value);
-            values_so_far.push(now.value);
-            level = flow && is_level(&values_so_far);
-            if interrupted || level { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )?;
-    let values = unflatten(&outcome.x, &values);
-    let (converged, test) = if level {
-        let limit = LEVEL * outcome.value.abs().max(1.0);
-        (
-            true,
-            format!(
-                "the objective fell by less than {limit:.1e} in the last {SPAN} of {} iterations",
-                outcome.iterations
-            ),
-        )
-    } else {
-        verdict(&outcome, options.tolerance)
+            trace.push(trace_point(problem, done, seconds, sums));
+            interrupted = !monitor.step(done, None, now.value);
+            so_far.push(now.value);
+            level.set(flow && is_level(&so_far));
+            if interrupted || level.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
     };
-    Ok(finished(values, outcome.iterations as u64, converged, test, interrupted, notes, trace, setting))
+    let (mut values, mut outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+    // With bounds, one minimum for each set of multipliers.
+    let mut bounded = o.bounds.is_empty();
+    let ended = |outcome: &Outcome| !level.get() && matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations);
+    while !bounded && !ended(&outcome) {
+        repeating.at(&values, &setting)?;
+        bounded = !multipliers.update(&repeating.bounded());
+        multipliers.feed(o, &mut setting.extra);
+        if !bounded {
+            (values, outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
+        }
+    }
+    let mut checks = Checks::default();
+    if verdict(&outcome, options.tolerance).0 {
+        let size = starts::evaluation(problem, count);
+        let going = |value: f64| monitor.step(outcome.iterations as u64, None, value);
+        let number = starts::count(problem, stated, size);
+        if number > 1
+            && let Some((found, lower)) =
+                starts::compare(&mut repeating, problem, (&first, &values), &setting, number, going)?
+        {
+            checks.starts = Some(found);
+            if let Some(lower) = lower {
+                (values, outcome) = minimize(&mut repeating, &lower, &setting, monitor)?;
+                notes.push("another start ended lower than the first, and was kept".into());
+            }
+        }
+        let going = |value: f64| monitor.step(outcome.iterations as u64, None, value);
+        checks.draws = redraws::change_of_draws(&mut repeating, problem, &values, &setting, count, going)?;
+        checks.response = response::response(&mut repeating, problem, &values, &setting, size)?;
+    }
+    let (converged, test) = if level.get() {
+        let limit = LEVEL * outcome.value.abs().max(1.0);
+        (true, format!("the objective fell by less than {limit:.1e} in the last {SPAN} of {done} iterations"))
+    } else {
+        verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance)
+    };
+    let fitted = finished(values, done, converged && bounded, test, interrupted, notes, trace, setting);
+    Ok(Fitted { checks, ..fitted })
 }
 
 /// The start of each joint guide that has the lowest objective, one guide after another, the others staying where they are:
@@ -376,7 +376,18 @@ fn finished(
     setting: Setting,
 ) -> Fitted {
     let extra = Setting { extra: setting.extra, ..Setting::default() };
-    Fitted { values, steps, converged, test, interrupted, notes, trace, density: None, extra }
+    Fitted {
+        values,
+        steps,
+        converged,
+        test,
+        interrupted,
+        notes,
+        trace,
+        density: None,
+        extra,
+        checks: Checks::default(),
+    }
 }
 
 /// The sums of terms and energies of one evaluation, per row.

@@ -42,11 +42,11 @@ pub enum Engine {
     Hosted(Box<Hosted>),
 }
 
-/// The objective, then each term's and each energy's sum: what is watched in a fit.
+/// The objective, then each term's and each energy's sum, and what is bounded: what is watched in a fit.
 fn watched(problem: &Problem) -> Vec<NodeId> {
     let o = problem.objective;
     let sums = o.terms.iter().map(|t| t.sum).chain(o.energies.iter().map(|e| e.sum));
-    std::iter::once(o.value).chain(sums).collect()
+    std::iter::once(o.value).chain(sums).chain(o.bounds.iter().map(|b| b.value)).collect()
 }
 
 impl Engine {
@@ -68,7 +68,8 @@ impl Engine {
             let outputs = watched(problem);
             let width = outputs.iter().map(|&id| elements(problem, id, base, batch)).sum();
             let parameters = o.parameters.iter().zip(&o.gradient).zip(values);
-            let scalars = o.controls.iter().map(|c| c.0).chain([o.temperature]).collect();
+            let multipliers = o.bounds.iter().map(|b| b.multiplier);
+            let scalars = o.controls.iter().map(|c| c.0).chain([o.temperature]).chain(multipliers).collect();
             let descent = Descent {
                 outputs,
                 parameters: parameters.map(|((p, &g), v)| (p.input, g, v.clone())).collect(),
@@ -103,6 +104,7 @@ impl Engine {
                             .iter()
                             .map(|c| c.1.at(s.setting.progress))
                             .chain([s.setting.temperature])
+                            .chain(o.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
                             .collect(),
                         rows: (!s.whole).then(|| s.rows.clone()),
                     })

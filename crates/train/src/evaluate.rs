@@ -85,6 +85,8 @@ pub struct Figures {
     pub energy: Option<f64>,
     /// What was minimised, at its final weights.
     pub objective: f64,
+    /// What is bounded, in the objective's order of bounds.
+    pub bounds: Vec<f64>,
     /// By latent.
     pub latents: Vec<LatentFigure>,
     /// By meter.
@@ -131,14 +133,14 @@ pub fn figures(
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
     let parts: Vec<bool> = o.terms.iter().map(|t| t.local).chain(o.energies.iter().map(|e| e.local)).collect();
-    let bound = o.bound.map(|b| [(b.sum, b.local), (b.rest, false)]);
-    let parts: Vec<bool> = parts.into_iter().chain(bound.iter().flatten().map(|b| b.1)).collect();
-    outputs.extend(bound.iter().flatten().map(|b| b.0));
+    let weighed = o.importance.map(|b| [(b.sum, b.local), (b.rest, false)]);
+    let parts: Vec<bool> = parts.into_iter().chain(weighed.iter().flatten().map(|b| b.1)).collect();
+    outputs.extend(weighed.iter().flatten().map(|b| b.0));
     let mut sums = problem.compile(&outputs)?;
     // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
-    let whole_rows = o.bound.is_some_and(|b| !b.local);
+    let whole_rows = o.importance.is_some_and(|b| !b.local);
     let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, 1000) };
-    let draws = o.bound.map_or(1, |b| b.draws);
+    let draws = o.importance.map_or(1, |b| b.draws);
     let width = (65_536 / block.saturating_mul(draws)).clamp(1, samples);
     let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {
         rows.chunks(block).map(|c| Arc::new(c.to_vec())).collect()
@@ -192,15 +194,65 @@ pub fn figures(
         .map(|(e, t)| mean_and_error(t).0 * scale(e.local))
         .collect();
     f.energy = (!energies.is_empty()).then(|| energies.iter().sum());
-    f.objective = match bound {
-        Some(bound) => {
+    f.objective = match weighed {
+        Some(parts) => {
             let totals = totals.iter().skip(o.terms.len() + o.energies.len());
-            bound.iter().zip(totals).map(|(b, t)| mean_and_error(t).0 * scale(b.1)).sum()
+            parts.iter().zip(totals).map(|(b, t)| mean_and_error(t).0 * scale(b.1)).sum()
         }
-        None => objective_value(problem, &f, &energies),
+        // At its final weights.
+        None => o.spec.iter().map(|(w, of)| w.last() * functional(problem, of, &f, &energies)).sum(),
     };
+    let bound =
+        |b: &fe_objective::Bound| b.stated.terms.iter().map(|(w, of)| w * functional(problem, of, &f, &energies)).sum();
+    f.bounds = o.bounds.iter().map(bound).collect();
     activities(problem, values, &blocks, fitted, &energies, &mut f)?;
     Ok(f)
+}
+
+/// The figures of each row by itself, in nats and spikes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ByRow {
+    /// Distortion + rate.
+    pub free_energy: Vec<f64>,
+    /// Likelihoods and losses.
+    pub distortion: Vec<f64>,
+    /// Rates; of latents that all rows share, each row's part.
+    pub rate: Vec<f64>,
+    /// Expected spikes, with counts.
+    pub energy: Option<Vec<f64>>,
+}
+
+/// The figures of each of some rows: every row is run alone, with the samples that it has among the others.
+///
+/// # Errors
+/// When a run fails.
+pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting) -> Result<ByRow, ExecutionError> {
+    let o = problem.objective;
+    let samples = if o.deterministic { 1 } else { sample_count(rows.len()) };
+    let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
+    outputs.extend(o.energies.iter().map(|e| e.sum));
+    let mut sums = problem.compile(&outputs)?;
+    let mut all = ByRow { energy: (!o.energies.is_empty()).then(Vec::new), ..ByRow::default() };
+    for &row in rows {
+        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, samples) };
+        let result = sums.run(&problem.feed(values, &Arc::new(vec![row]), &setting))?;
+        let part = |local: bool, t: &Tensor| {
+            let share = if local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
+            share * mean_and_error(&t.values).0
+        };
+        let (mut distortion, mut rate) = (0.0, 0.0);
+        for (term, sum) in o.terms.iter().zip(&result) {
+            let of = if term.kind == TermKind::Rate { &mut rate } else { &mut distortion };
+            *of += part(term.local, sum);
+        }
+        all.free_energy.push(distortion + rate);
+        all.distortion.push(distortion);
+        all.rate.push(rate);
+        if let Some(energy) = &mut all.energy {
+            energy.push(o.energies.iter().zip(result.iter().skip(o.terms.len())).map(|(e, t)| part(e.local, t)).sum());
+        }
+    }
+    Ok(all)
 }
 
 /// The free energy of some rows, per row, from one sample: a look in the course of a fit.
@@ -221,33 +273,21 @@ pub fn quick_free_energy(
     Ok(o.terms.iter().zip(&sums).map(|(t, s)| s.item() / per_row(t.local)).sum())
 }
 
-/// The objective at its final weights, from the figures.
-fn objective_value(problem: &Problem, f: &Figures, energies: &[f64]) -> f64 {
+/// A functional per row, from the figures.
+fn functional(problem: &Problem, of: &Functional, f: &Figures, energies: &[f64]) -> f64 {
     let o = problem.objective;
-    let mut value = 0.0;
-    for (weight, functional) in &o.spec {
-        let part: f64 = match functional {
-            Functional::Energy(name) => o
-                .energies
-                .iter()
-                .zip(energies)
-                .filter(|(e, _)| name.as_ref().is_none_or(|n| *n == e.name))
-                .map(|(_, v)| v)
-                .sum(),
-            Functional::Rate(name) | Functional::Distortion(name) => {
-                let rate = matches!(functional, Functional::Rate(_));
-                o.terms
-                    .iter()
-                    .zip(&f.terms)
-                    .filter(|(t, _)| (t.kind == TermKind::Rate) == rate)
-                    .filter(|(t, _)| name.as_ref().is_none_or(|n| *n == t.name))
-                    .map(|(_, v)| v.nats)
-                    .sum()
-            }
-        };
-        value += weight.last() * part;
+    let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
+    match of {
+        Functional::Energy(name) => {
+            let own = o.energies.iter().zip(energies).filter(|(e, _)| named(name, &e.name));
+            own.map(|(_, v)| v).sum()
+        }
+        Functional::Rate(name) | Functional::Distortion(name) => {
+            let rate = matches!(of, Functional::Rate(_));
+            let own = o.terms.iter().zip(&f.terms).filter(|(t, _)| (t.kind == TermKind::Rate) == rate);
+            own.filter(|(t, _)| named(name, &t.name)).map(|(_, v)| v.nats).sum()
+        }
     }
-    value
 }
 
 fn mean_and_error(samples: &[f64]) -> (f64, f64) {

@@ -7,12 +7,16 @@ use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
 use fe_objective::Objective;
 
 use crate::batches;
+use crate::bounds::{self, Bounded};
 use crate::deterministic;
 use crate::evaluate::{self, Figures};
 use crate::heldout;
+use crate::moments::Change;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
+use crate::response::Response;
 use crate::sampled::{self, Draws};
+use crate::starts::Starts;
 use crate::stochastic;
 
 /// Programs with at most this many parameters are fitted by L-BFGS where nothing is said.
@@ -23,6 +27,8 @@ const FIXED_DRAWS: usize = 256;
 
 /// Fixed draws for a flow.
 const FLOW_DRAWS: usize = 8192;
+/// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
+pub(crate) const SCORE_SAMPLES: usize = 8;
 
 /// Rows per batch where nothing is said and the data are long.
 const DEFAULT_BATCH: usize = 256;
@@ -122,6 +128,8 @@ pub struct Fit {
     pub seconds: f64,
     /// The method, in words.
     pub method: String,
+    /// Draws held fixed; 0 where there is no noise, or new noise at each step.
+    pub fixed_draws: usize,
     /// Whether it converged.
     pub converged: bool,
     /// By which test, with its figures.
@@ -136,12 +144,27 @@ pub struct Fit {
     pub trace: Vec<TracePoint>,
     /// Over training rows.
     pub figures: Figures,
+    /// How each bound ended.
+    pub bounds: Vec<Bounded>,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
     /// The posterior table.
     pub posterior: Posterior,
     /// Draws of the guide.
     pub draws: Draws,
+    /// What checks made of it.
+    pub checks: Checks,
+}
+
+/// What is checked of a minimum after it was found; each is left out where it does not apply.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Checks {
+    /// Whether other starts end there too.
+    pub starts: Option<Starts>,
+    /// How far other draws move it.
+    pub draws: Option<Change>,
+    /// By how much a mean-field guide understates standard deviations.
+    pub response: Option<Response>,
 }
 
 /// What a method leaves.
@@ -156,6 +179,7 @@ pub(crate) struct Fitted {
     pub density: Option<f64>,
     /// Inputs that belong to the fit: the anchors of joint guides.
     pub extra: Setting,
+    pub checks: Checks,
 }
 
 /// Splits rows into those trained on and those held out.
@@ -172,7 +196,7 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
 }
 
 fn parameter_count(o: &Objective) -> usize {
-    let size = |p: &fe_objective::Parameter| p.axes.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
+    let size = |p: &fe_objective::Parameter| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
     o.parameters.iter().map(size).fold(0, usize::saturating_add)
 }
 
@@ -189,7 +213,7 @@ fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.deterministic || noise_dimensions(o) <= FIXED_DRAWS
+    o.deterministic || !o.scored && noise_dimensions(o) <= FIXED_DRAWS
 }
 
 fn noise_dimensions(o: &Objective) -> usize {
@@ -218,7 +242,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
         }
         if !repeats(o) {
             return Err(FitError::Unsuited(
-                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed: use adam".into(),
+                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed, or a score function: use adam".into(),
             ));
         }
         let dimensions = noise_dimensions(o);
@@ -229,11 +253,23 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
             None if o.joints.iter().any(|j| j.flow) => FLOW_DRAWS,
             None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
         };
+        if !o.controls.is_empty() {
+            notes.push("L-BFGS takes a schedule at its end value throughout".into());
+        }
         let iterations = train.steps.or(train.epochs).unwrap_or(2000) as u64;
         return Ok((Method::Lbfgs { iterations, draws }, notes));
     }
+    if train.starts.is_some_and(|n| n > 1) {
+        return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
+    }
+    let samples = train.samples.unwrap_or(if o.scored { SCORE_SAMPLES } else { 1 });
+    if o.scored && samples < 2 {
+        return Err(FitError::Unsuited(
+            "the score function compares each sample with the others: `samples` has to be 2 or more".into(),
+        ));
+    }
     let batch = train.batch.unwrap_or_else(|| {
-        if rows > WHOLE && o.bound.is_none_or(|b| b.local) {
+        if rows > WHOLE && o.importance.is_none_or(|b| b.local) {
             notes.push(format!("no batch was stated: {DEFAULT_BATCH} rows a step"));
             DEFAULT_BATCH
         } else {
@@ -260,7 +296,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
             momentum: train.momentum.unwrap_or(0.0),
             batch,
             steps,
-            samples: train.samples.unwrap_or(1),
+            samples,
             clip: train.clip,
         },
         notes,
@@ -275,16 +311,27 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let started = Instant::now();
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
-        Method::Lbfgs { iterations, draws } => deterministic::run(problem, *iterations, *draws, monitor, started)?,
+        Method::Lbfgs { iterations, draws } => {
+            deterministic::run(problem, *iterations, *draws, train.starts, monitor, started)?
+        }
         Method::Steps { .. } => stochastic::run(problem, &method, monitor, started)?,
     };
     let seconds = started.elapsed().as_secs_f64();
     notes.extend(fitted.notes);
     let extra = fitted.extra;
+    let mut checks = fitted.checks;
+    if checks.response.is_none() && !problem.objective.independent().is_empty() {
+        let why =
+            if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };
+        checks.response = Some(Response::NotComputed(why.into()));
+    }
     let figures = evaluate::figures(problem, &fitted.values, &problem.train, &extra)?;
     if !figures.free_energy.is_finite() {
         return Err(locate(problem, &fitted.values, &Setting { samples: 64, progress: 1.0, ..extra }, fitted.steps));
     }
+    let deterministic = matches!(method, Method::Lbfgs { draws: 0, .. });
+    let bounds = bounds::bounded(problem.objective, &figures.bounds, &extra.extra, bounds::tolerance(deterministic));
+    notes.extend(bounds::unmet(problem.objective, &bounds));
     let mut heldout = None;
     if !problem.heldout.is_empty() {
         let mut values = fitted.values.clone();
@@ -302,6 +349,7 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
     let mut anchors: Vec<(String, Tensor)> = extra
         .extra
         .iter()
+        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
@@ -313,16 +361,19 @@ pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> R
         steps: fitted.steps,
         seconds,
         method: method.describe(problem.objective),
-        converged: fitted.converged,
+        fixed_draws: if let Method::Lbfgs { draws, .. } = method { draws } else { 0 },
+        converged: fitted.converged && bounds.iter().all(|b| b.met),
         test: fitted.test,
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
         density: fitted.density,
         figures,
+        bounds,
         heldout,
         posterior,
         draws,
+        checks,
     })
 }
 

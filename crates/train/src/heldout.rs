@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fe_graph::{ExecutionError, Tensor};
 
-use crate::fit::FitError;
+use crate::fit::{self, FitError};
 use crate::optimizer::{Optimizer, Rule};
 use crate::problem::{Problem, Setting, Values};
 
@@ -32,7 +32,7 @@ pub(crate) fn refit(problem: &Problem, values: &Values, fitted: &Setting) -> Res
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
         let setting = Setting {
-            samples: 1,
+            samples: if o.scored { fit::SCORE_SAMPLES } else { 1 },
             step: REFIT + step,
             progress: 1.0,
             temperature: problem.temperature(1.0),

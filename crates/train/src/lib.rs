@@ -1,6 +1,7 @@
 //! Optimizers, schedules, minibatches, convergence, evaluation.
 
 pub mod batches;
+mod bounds;
 pub mod convergence;
 mod curvature;
 mod deterministic;
@@ -11,20 +12,32 @@ mod fit;
 mod heldout;
 pub mod lbfgs;
 pub mod linear_algebra;
+mod moments;
+mod new_rows;
 pub mod optimizer;
 mod plan;
 mod posterior;
 mod predictive;
 mod problem;
 pub mod psis;
+mod redraws;
+mod repeating;
+mod response;
 mod sampled;
+mod scales;
+mod starts;
 pub mod statistics;
 mod stochastic;
 
-pub use evaluate::{Figures, LatentFigure, MeterFigure, TermFigure};
-pub use fit::{Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
+pub use bounds::Bounded;
+pub use evaluate::{ByRow, Figures, LatentFigure, MeterFigure, TermFigure};
+pub use fit::{Checks, Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
+pub use moments::Change;
+pub use new_rows::{NewRows, new_rows};
 pub use plan::plan;
 pub use posterior::{Posterior, Summary};
 pub use predictive::{PredictiveError, Prior, posterior_predictive, prior_predictive};
-pub use problem::{Problem, Setting, Values, from_sorted, to_sorted};
+pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted};
+pub use response::{Response, Understated};
 pub use sampled::{Drawn, Draws, Loo};
+pub use starts::Starts;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fe_check::{Init, Latent, Program};
+use fe_check::{Latent, Program};
 use fe_distribution::{Distribution, Modifier, Support, family};
 use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::{Axis, AxisId, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Op, Site, Tensor};
@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::problem::{Problem, Setting, Values};
 use crate::sampled::Drawn;
+use crate::scales::Scales;
 
 /// Tries before a draw inside a restriction is given up.
 const TRIES: usize = 100_000;
@@ -74,27 +75,32 @@ fn draw(
         |why: &str| PredictiveError::Undrawable { name: name.to_owned(), family: d.family.name(), why: why.to_owned() };
     let mixture = d.modifiers.iter().find_map(|m| if let Modifier::Mixture(axis) = m { Some(*axis) } else { None });
     let vector = d.event.filter(|_| d.family.is_vector());
+    // A matrix is drawn along its rows and columns at once.
+    let column = vector.filter(|_| d.family.is_matrix()).map(Axis::primed);
+    let within = |a: &Axis| Some(*a) == vector || Some(*a) == column;
     let inner = mixture.or(d.event);
     let bound: Vec<Argument> = args
         .iter()
         .map(|(own, tensor)| Argument {
             values: &tensor.values,
-            strides: axes.iter().map(|&a| if Some(a) == vector { 0 } else { stride(own, extent, a) }).collect(),
+            strides: axes.iter().map(|&a| if within(&a) { 0 } else { stride(own, extent, a) }).collect(),
             along: inner.map_or(0, |a| stride(own, extent, a)),
             across: inner.map_or(0, |a| stride(own, extent, a.primed())),
         })
         .collect();
-    let outer: Vec<Axis> = axes.iter().copied().filter(|a| Some(*a) != vector).collect();
+    let outer: Vec<Axis> = axes.iter().copied().filter(|a| !within(a)).collect();
     let count = inner.map_or(1, extent);
     let own = d.own_args().len();
     let mut result = vec![0.0; axes.iter().map(|&a| extent(a)).product()];
     let steps: Vec<usize> = outer.iter().map(|&a| stride(axes, extent, a)).collect();
-    let vector_step = vector.map_or(0, |a| stride(axes, extent, a));
+    let step_along = |a: Option<Axis>| a.map_or(0, |a| stride(axes, extent, a));
+    let (vector_step, column_step) = (step_along(vector), step_along(column));
+    let columns = column.map_or(1, extent).max(1);
     let mut place = vec![0usize; outer.len()];
     let total: usize = outer.iter().map(|&a| extent(a)).product();
     for _ in 0..total {
         let at = |a: &Argument| -> usize {
-            let strides = axes.iter().zip(&a.strides).filter(|(x, _)| Some(**x) != vector).map(|(_, s)| s);
+            let strides = axes.iter().zip(&a.strides).filter(|(x, _)| !within(x)).map(|(_, s)| s);
             strides.zip(&place).map(|(s, p)| s * p).sum()
         };
         let element = |a: &Argument, k: usize| a.values.get(at(a) + k * a.along).copied().unwrap_or(f64::NAN);
@@ -112,7 +118,7 @@ fn draw(
                 .collect();
             let drawn = d.family.draw_vector(&whole, rng).ok_or_else(|| undrawable("it has no draws here"))?;
             for (k, v) in drawn.into_iter().enumerate() {
-                if let Some(slot) = result.get_mut(to + k * vector_step) {
+                if let Some(slot) = result.get_mut(to + k / columns * vector_step + k % columns * column_step) {
                     *slot = v;
                 }
             }
@@ -278,20 +284,9 @@ pub fn prior_predictive(
     let mut feed = Feed { inputs: data.clone(), seed, step: STEP, ..Feed::default() };
     feed.extents.insert(AxisId::SAMPLE, count);
     for param in &program.params {
-        let shape: Vec<usize> = fe_graph::axis::sorted(&param.axes).iter().map(|a| g.extent_of(a.id)).collect();
-        let size = shape.iter().product();
-        let key = NoiseKey { seed, site: Site::named(&format!("start of {}", param.name)), step: 0 };
-        let draws = |f: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
-            (0..size as u64).map(|row| f(&mut Stream::new(key, Element { row, rest: 0 }))).collect()
-        };
-        let values = match &param.init {
-            Init::Constant(v) => vec![*v; size],
-            Init::Values(v) => v.clone(),
-            Init::Normal { mean, sd } => draws(&|s| mean + sd * s.normal()),
-            Init::Uniform { low, high } => draws(&|s| low + (high - low) * s.uniform()),
-        };
-        let values = values.into_iter().map(|v| param.support.unconstrain(v).unwrap_or(v)).collect();
-        let values = crate::problem::to_sorted(&g, &param.axes, values);
+        let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
+        let scales = Scales { support: param.support, axes: &param.axes, free: &param.free };
+        let values = scales.start(&g, &param.init, &param.name, seed, 0);
         feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
     }
     let (mut inputs, mut replaced) = (vec![], HashMap::new());
@@ -423,13 +418,5 @@ impl Simulation<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Problem<'_> {
-    /// The unconstrained values of a parameter saved on the program's scale, in its declared order.
-    pub fn unconstrained_value(&self, parameter: &fe_objective::Parameter, saved: &[f64]) -> Vec<f64> {
-        let values = saved.iter().map(|&v| parameter.support.unconstrain(v).unwrap_or(v)).collect();
-        crate::problem::to_sorted(&self.objective.graph, &parameter.axes, values)
     }
 }

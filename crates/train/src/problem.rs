@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_check::{Init, Schedule};
-use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_check::Schedule;
 use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Site, Tensor};
 use fe_objective::{Objective, Parameter, Start};
+
+use crate::scales::Scales;
 
 /// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
 pub type Values = Vec<Vec<f64>>;
@@ -23,8 +24,18 @@ pub struct Problem<'a> {
     pub heldout: Arc<Vec<u64>>,
     /// The seed of every draw.
     pub seed: u64,
+    /// How many rows an earlier fit was trained on, of which none are here.
+    trained: Option<usize>,
     data: HashMap<InputId, Arc<Tensor>>,
     training_data: HashMap<InputId, Arc<Tensor>>,
+}
+
+/// What is kept of a finished fit for rows that it has not seen.
+pub struct Kept {
+    /// How many rows it was trained on.
+    pub trained: usize,
+    /// Statistics of those rows, by name; see [`Problem::statistics`].
+    pub statistics: HashMap<String, Tensor>,
 }
 
 /// What a run needs besides parameters and data.
@@ -49,6 +60,11 @@ impl Setting {
     pub fn reporting(step: u64, samples: usize) -> Self {
         Self { step, samples, progress: 1.0, ..Self::default() }
     }
+
+    /// A further input that is a number; NaN where it is not there.
+    pub(crate) fn scalar(&self, input: InputId) -> f64 {
+        self.extra.get(&input).map_or(f64::NAN, |t| t.item())
+    }
 }
 
 impl<'a> Problem<'a> {
@@ -60,8 +76,34 @@ impl<'a> Problem<'a> {
         objective: &'a Objective,
         executor: &'a dyn Executor,
         data: HashMap<InputId, Arc<Tensor>>,
+        split: (Vec<u64>, Vec<u64>),
+        seed: u64,
+    ) -> Result<Self, ExecutionError> {
+        Self::bound(objective, executor, data, split, seed, None)
+    }
+
+    /// Binds rows that a finished fit has not seen, all of them held out; statistics are those of its own rows.
+    ///
+    /// # Errors
+    /// When a value of data alone cannot be computed.
+    pub fn of_new_rows(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
+        kept: &Kept,
+        seed: u64,
+    ) -> Result<Self, ExecutionError> {
+        let rows = objective.row.map_or(0, |r| r.rows) as u64;
+        Self::bound(objective, executor, data, (vec![], (0..rows).collect()), seed, Some(kept))
+    }
+
+    fn bound(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
         (train, heldout): (Vec<u64>, Vec<u64>),
         seed: u64,
+        kept: Option<&Kept>,
     ) -> Result<Self, ExecutionError> {
         let mut problem = Self {
             objective,
@@ -69,12 +111,20 @@ impl<'a> Problem<'a> {
             train: Arc::new(train),
             heldout: Arc::new(heldout),
             seed,
+            trained: kept.map(|k| k.trained),
             data,
             training_data: HashMap::new(),
         };
         problem.select_training_rows();
         // Statistics see the training rows, everything else all rows; each may read the ones before it.
         for prepared in &objective.prepared {
+            let known =
+                kept.filter(|_| prepared.statistic).and_then(|k| k.statistics.get(problem.name_of(prepared.input)));
+            if let Some(value) = known {
+                problem.data.insert(prepared.input, Arc::new(value.clone()));
+                problem.select_training_rows();
+                continue;
+            }
             let mut compiled = executor.compile(&objective.graph, &[prepared.node])?;
             let feed = if prepared.statistic {
                 problem.feed(&[], &problem.train.clone(), &Setting::default())
@@ -87,6 +137,19 @@ impl<'a> Problem<'a> {
             }
         }
         Ok(problem)
+    }
+
+    fn name_of(&self, input: InputId) -> &str {
+        self.objective.graph.input_info(input).map_or("", |i| i.name.as_str())
+    }
+
+    /// The statistics of the training rows that the program takes, by name, each over its sorted axes: what new rows are
+    /// to be seen with.
+    pub fn statistics(&self) -> Vec<(String, Tensor)> {
+        let taken = self.objective.prepared.iter().filter(|p| p.statistic);
+        taken
+            .filter_map(|p| Some((self.name_of(p.input).to_owned(), self.data.get(&p.input)?.as_ref().clone())))
+            .collect()
     }
 
     fn row_axis(&self) -> Option<AxisId> {
@@ -130,9 +193,9 @@ impl<'a> Problem<'a> {
         self.executor.compile(&self.objective.graph, outputs)
     }
 
-    /// How many rows are trained on; 1 without rows.
+    /// How many rows are trained on, or were; 1 without rows.
     pub fn training_rows(&self) -> usize {
-        self.train.len().max(1)
+        self.trained.unwrap_or(self.train.len()).max(1)
     }
 
     /// Everything a run needs for some rows.
@@ -188,9 +251,9 @@ impl<'a> Problem<'a> {
         feed
     }
 
-    /// The extents of a parameter over its sorted axes.
+    /// The extents of a parameter's input over its sorted axes.
     pub fn shape(&self, parameter: &Parameter) -> Vec<usize> {
-        let axes = fe_graph::axis::sorted(&parameter.axes);
+        let axes = fe_graph::axis::sorted(&parameter.free);
         axes.iter().map(|a| self.objective.graph.extent_of(a.id)).collect()
     }
 
@@ -223,34 +286,25 @@ impl<'a> Problem<'a> {
 
     fn start_of(&self, parameter: &Parameter, attempt: u64) -> Vec<f64> {
         let g = &self.objective.graph;
-        let declared: Vec<usize> = parameter.axes.iter().map(|a| g.extent_of(a.id)).collect();
-        let size = declared.iter().product();
-        let init = match &parameter.start {
-            Start::Constant(v) => return vec![*v; size],
-            Start::Declared(init) => init,
-        };
-        let key =
-            NoiseKey { seed: self.seed, site: Site::named(&format!("start of {}", parameter.name)), step: attempt };
-        // Drawn in the order declared, so that the file of parameters is filled in its own order.
-        let draw = |sample: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
-            (0..size as u64).map(|row| sample(&mut Stream::new(key, Element { row, rest: 0 }))).collect()
-        };
-        let values = match init {
-            Init::Constant(v) => vec![*v; size],
-            Init::Values(v) => v.clone(),
-            Init::Normal { mean, sd } => draw(&|s| mean + sd * s.normal()),
-            Init::Uniform { low, high } => draw(&|s| low + (high - low) * s.uniform()),
-        };
-        let values = values.into_iter().map(|v| parameter.support.unconstrain(v).unwrap_or(v)).collect();
-        to_sorted(g, &parameter.axes, values)
+        match &parameter.start {
+            Start::Constant(v) => vec![*v; parameter.free.iter().map(|a| g.extent_of(a.id)).product()],
+            Start::Declared(init) => scales(parameter).start(g, init, &parameter.name, self.seed, attempt),
+        }
     }
 
     /// A parameter on the program's scale, in its declared order: what is saved.
     pub fn declared_value(&self, parameter: &Parameter, value: &[f64]) -> Tensor {
-        let g = &self.objective.graph;
-        let values = value.iter().map(|&u| parameter.support.constrain_value(u).unwrap_or(u)).collect();
-        from_sorted(g, &parameter.axes, values)
+        scales(parameter).constrain(&self.objective.graph, value)
     }
+
+    /// The unconstrained values of a parameter saved on the program's scale, in its declared order.
+    pub fn unconstrained_value(&self, parameter: &Parameter, saved: &[f64]) -> Vec<f64> {
+        scales(parameter).unconstrain(&self.objective.graph, saved)
+    }
+}
+
+fn scales(parameter: &Parameter) -> Scales<'_> {
+    Scales { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
 }
 
 fn take_rows(tensor: &Tensor, rows: &[u64]) -> Tensor {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::batches::Batches;
+use crate::bounds::DualAscent;
 use crate::convergence;
 use crate::curvature;
 use crate::engine::{Engine, Step, Summary};
 use crate::evaluate;
-use crate::fit::{FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
+use crate::fit::{Checks, FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
 use crate::optimizer::Rule;
 use crate::problem::{Problem, Setting};
 use fe_check::OptimizerKind;
@@ -34,6 +35,12 @@ const A_MOMENT: f64 = 0.05;
 /// Steps in one call, at most.
 const LARGEST_CHUNK: u64 = 4096;
 
+/// Steps in one call where bounds are to be met, whose multipliers move between calls.
+const BOUNDED_CHUNK: u64 = 8;
+
+/// Steps after which a fit of open length has found its multipliers.
+const BOUNDED_STEPS: u64 = 5000;
+
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
 
@@ -57,6 +64,8 @@ pub(crate) fn run(
             notes.push(curvature::started(joint, anchor.from));
         }
     }
+    let mut duals = DualAscent::new(o, steps.unwrap_or(BOUNDED_STEPS));
+    duals.feed(o, &mut base.extra);
     let summary = Summary::new(problem, *samples);
     let whole = *batch >= problem.training_rows();
     let mut batches = Batches::new(problem.training_rows(), *batch, problem.seed);
@@ -77,11 +86,13 @@ pub(crate) fn run(
     let mut window = Window::default();
     let mut history: Vec<f64> = vec![];
     let (mut converged, mut test, mut interrupted) = (false, String::new(), false);
+    let largest = if o.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
     let mut attempt = 0;
     let mut done = 0u64;
     // Steps made in one call: as many as take a moment, and never past a point of the trace.
     let mut chunk = 1u64;
     'fit: while done < longest {
+        duals.feed(o, &mut base.extra);
         let until = (done + chunk).min((done / every + 1) * every).min(longest);
         let steps: Vec<Step> = (done..until)
             .map(|step| {
@@ -95,13 +106,14 @@ pub(crate) fn run(
         let clock = Instant::now();
         let made = engine.advance(problem, &steps)?;
         if clock.elapsed().as_secs_f64() < A_MOMENT {
-            chunk = (chunk * 2).min(LARGEST_CHUNK);
+            chunk = (chunk * 2).min(largest);
         }
         for (outputs, step) in made.outputs.chunks(made.width.max(1)).take(made.steps).zip(&steps) {
             done += 1;
             let value = outputs.first().copied().unwrap_or(f64::NAN);
             window.add(&summary.point(problem, done, started.elapsed().as_secs_f64(), outputs, step.rows.len()));
             history.push(value);
+            duals.update(outputs.get(outputs.len() - o.bounds.len().min(outputs.len())..).unwrap_or_default());
         }
         if !made.finite {
             if done == 0 && attempt < ATTEMPTS {
@@ -144,7 +156,18 @@ pub(crate) fn run(
     let extra = Setting { extra: base.extra, ..Setting::default() };
     let density = engine.density();
     let converged = converged && !interrupted;
-    Ok(Fitted { values, steps: done, converged, test, interrupted, notes, trace, density, extra })
+    Ok(Fitted {
+        values,
+        steps: done,
+        converged,
+        test,
+        interrupted,
+        notes,
+        trace,
+        density,
+        extra,
+        checks: Checks::default(),
+    })
 }
 
 fn chosen(train: &[u64], places: &[usize]) -> Vec<u64> {

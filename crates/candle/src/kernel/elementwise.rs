@@ -61,7 +61,7 @@ pub fn binary<T: Element>(op: Binary, a: Named, b: Named, axes: &[Axis], dims: &
     let truth = |t: bool| if t { T::of(1.0) } else { <T as Zero>::zero() };
     macro_rules! map {
         ($f:expr) => {
-            map2::<T>(a, b, axes, dims, $f)
+            map2::<T>(a, b, axes, dims, PIECE, $f)
         };
     }
     match op {
@@ -76,6 +76,12 @@ pub fn binary<T: Element>(op: Binary, a: Named, b: Named, axes: &[Axis], dims: &
         Binary::Less => map!(|x: T, y: T| truth(x < y)),
         Binary::LessEqual => map!(|x: T, y: T| truth(x <= y)),
         Binary::Equal => map!(|x: T, y: T| truth(x == y)),
+        Binary::LogGammaQuantile
+        | Binary::LogGammaQuantileSlope
+        | Binary::VonMisesQuantile
+        | Binary::VonMisesQuantileSlope => {
+            map2::<T>(a, b, axes, dims, COSTLY_PIECE, |x: T, y: T| T::of(special::binary(op, x.wide(), y.wide())))
+        }
     }
 }
 
@@ -105,12 +111,13 @@ fn map2<T: Element>(
     b: Named,
     axes: &[Axis],
     dims: &[usize],
+    piece: usize,
     f: impl Fn(T, T) -> T + Sync,
 ) -> Result<Vec<T>, Fault> {
     let walk = walk([a, b], axes, dims);
     let ((sa, la), (sb, lb)) = (a.tensor.storage_and_layout(), b.tensor.storage_and_layout());
     let (xs, ys) = (slice::<T>(&sa, la)?, slice::<T>(&sb, lb)?);
-    fill(size(dims)?, PIECE, |start, out| {
+    fill(size(dims)?, piece, |start, out| {
         walk.runs(start, out.len(), |Run { at, len, offsets: [i, j], steps: [s, t] }| {
             let Some(out) = out.get_mut(at..at + len) else { return };
             match (s, t, xs.get(i..i + len), ys.get(j..j + len), xs.get(i), ys.get(j)) {

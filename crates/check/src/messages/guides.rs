@@ -132,12 +132,30 @@ pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diag
 
 pub fn unknown_estimator(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0411", format!("there is no estimator `{name}`"), span, "not known");
-    did_you_mean(found, near, "counts are relaxed by cubic, linear, quintic, cosine or sigmoid")
+    did_you_mean(
+        found,
+        near,
+        "counts are relaxed by cubic, linear, quintic, cosine, sigmoid or gumbel_softmax; others are score, enumeration and implicit",
+    )
+}
+
+pub fn estimator_of_other_guide(name: &str, span: Span, wants: &str, help: &str, guide: Option<Span>) -> Diagnostic {
+    let found = error("E0440", format!("this estimator of `{name}` {wants}"), span, "does not fit");
+    let found = match guide {
+        Some(guide) => found.and(guide, "the guide"),
+        None => found,
+    };
+    found.help(help)
 }
 
 pub fn indicator_without_counts(name: &str, span: Span) -> Diagnostic {
     error("E0412", format!("`by {name}` says how counts are relaxed, and this is not a count"), span, "not a count")
         .help("leave it away: a continuous latent is differentiated as it is")
+}
+
+pub fn never_non_centred(family: &str, span: Span) -> Diagnostic {
+    error("E0460", format!("a `{family}` is always fitted as it is written"), span, "has nothing to refuse")
+        .help("leave it away: of location–scale families alone a latent may be fitted as location + scale · u")
 }
 
 pub fn unknown_observed(name: &str, span: Span, near: Option<&str>) -> Diagnostic {

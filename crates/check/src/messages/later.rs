@@ -37,25 +37,17 @@ pub fn refine_later(span: Span) -> Diagnostic {
     )
 }
 
-pub fn bounds_later(span: Span) -> Diagnostic {
+pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
     later(
-        "E0702",
-        "bounds are",
+        "E0703",
+        &format!("`by {name}` is"),
         span,
-        "weigh the functionals instead, as in `minimize distortion + 4 * rate`, and vary the weight",
+        "leave it away: it is taken by itself where a term depends on one Gaussian number for each element",
     )
 }
 
-pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
-    later("E0703", &format!("`by {name}` is"), span, "leave it away: counts are sampled by exponential arrival times")
-}
-
-pub fn vector_type_later(word: &str, kind: &str, span: Span) -> Diagnostic {
-    let help = match word {
-        "simplex" => "use a real array `u` and `softmax(u, K)`",
-        _ => "use an unordered array",
-    };
-    later("E0705", &format!("a {kind} of type `{word}` is"), span, help)
+pub fn ordered_off_the_line_later(span: Span) -> Diagnostic {
+    later("E0705", "a latent off the real line of type `ordered` is", span, "use an unordered array")
 }
 
 pub fn guide_later(name: &str, span: Span) -> Diagnostic {

@@ -145,6 +145,11 @@ pub fn not_a_bound(span: Span) -> Diagnostic {
         .help("write `rate <= 20 bits` or `energy <= 5 spikes`")
 }
 
+pub fn bound_schedule(span: Span) -> Diagnostic {
+    error("E0515", "a bound stays the same through the fit", span, "its weight changes")
+        .help("weigh what is bounded by a number; schedules belong to what is minimised")
+}
+
 pub fn bound_without_unit(span: Span, value: f64, of: &str, wanted: &Unit) -> Diagnostic {
     let unit = unit_name(wanted);
     error("E0510", "a bound needs its unit", span, "a bare number").help(format!("write `{of} <= {value} {unit}`"))

@@ -23,6 +23,10 @@ fn type_name(support: Support) -> String {
         Support::Index(_) => "index".into(),
         Support::Simplex => "simplex".into(),
         Support::Ordered => "ordered".into(),
+        Support::OneHot => "one-hot".into(),
+        Support::CorrelationFactor => "correlation_factor".into(),
+        Support::CovarianceFactor => "covariance_factor".into(),
+        Support::Covariance => "covariance".into(),
     }
 }
 
@@ -404,9 +408,80 @@ pub fn vector_without_axis(family: &str, span: Span) -> Diagnostic {
 pub fn let_vector_type(name: &str, place: Span, ty: Support, value: Span) -> Diagnostic {
     let help = match ty {
         Support::Simplex => "make it one with `softmax(…, K)`, or write numbers that add up to 1",
-        _ => "declare a latent of that type, or leave the type away",
+        Support::Ordered => "declare a latent of that type, or leave the type away",
+        _ => "declare a latent or a param of that type, or leave the type away",
     };
     error("E0326", format!("`{name}` is declared to hold {}", ty.describe()), place, format!("`{}`", type_name(ty)))
         .and(value, "is not known to be that")
         .help(help)
+}
+
+pub fn unnormalised_start(span: Span, total: f64, ty: Span) -> Diagnostic {
+    error("E0333", "a simplex adds up to 1, and this start does not", span, format!("adds up to {total}"))
+        .and(ty, "its type")
+        .help("write shares of 1, or `uniform(0, 1)`, whose draws are divided by their sum")
+}
+
+pub fn start_of_no_value(span: Span, support: Support, ty: Span) -> Diagnostic {
+    let help = match support {
+        Support::Simplex => "start with every share above 0",
+        Support::Ordered => {
+            "write numbers that increase along the last axis, or `normal(0, 1)`, whose draws are put in order"
+        }
+        Support::Covariance => {
+            "write a symmetric positive definite matrix, or a number, which then stands on the diagonal"
+        }
+        _ => "write a lower triangle with a positive diagonal, or `1`, which stands for the unit matrix",
+    };
+    error("E0334", format!("a param of {} cannot start like this", support.describe()), span, "is none")
+        .and(ty, "its type")
+        .help(help)
+}
+
+pub fn drawn_start(span: Span, support: Support, ty: Span) -> Diagnostic {
+    let help = match support {
+        Support::Simplex => "draw positive numbers, as `uniform(0, 1)` does: they are divided by their sum",
+        _ => "start with a number, which then stands on the diagonal, or with the matrix itself",
+    };
+    error("E0335", format!("a param of {} cannot start from such draws", support.describe()), span, "drawn")
+        .and(ty, "its type")
+        .help(help)
+}
+
+pub fn vector_type_without_axis(name: &str, support: Support, span: Span) -> Diagnostic {
+    let ty = type_name(support);
+    error("E0336", format!("`{name}` is a single number, and a `{ty}` lies along an axis"), span, "along what?")
+        .help(format!("give it an axis, as in `{name}[K] : {ty}`"))
+}
+
+pub fn matrix_type_without_axes(name: &str, support: Support, span: Span, have: &str) -> Diagnostic {
+    let ty = type_name(support);
+    error("E0337", format!("a `{ty}` is square, over an axis and its primed copy"), span, "not over such axes")
+        .help(format!("`{name}` has {have}; write `{name}[K, K'] : {ty}`"))
+}
+
+pub fn matrix_without_axes(family: &str, span: Span, have: &str) -> Diagnostic {
+    error("E0338", format!("`{family}` draws a square matrix, over an axis and its primed copy"), span, "over what?")
+        .help(format!("what is drawn has {have}; declare it as in `L[K, K'] ~ {family}(…)`"))
+}
+
+pub fn few_degrees_of_freedom(family: &str, span: Span, df: f64, size: usize) -> Diagnostic {
+    let least = size.saturating_sub(1);
+    error(
+        "E0339",
+        format!("`{family}` over {size} × {size} matrices needs more than {least} degrees of freedom"),
+        span,
+        format!("is {df}"),
+    )
+    .help(format!("with {size} or more its draws have a density, and with {} or more a mean", size + 2))
+}
+
+pub fn vector_type_over_rows(name: &str, support: Support, span: Span, axis: &str) -> Diagnostic {
+    error(
+        "E0340",
+        format!("`{name}` would tie the rows together"),
+        span,
+        format!("a `{}` along `{axis}`", type_name(support)),
+    )
+    .help("rows are independent; give it another last axis")
 }

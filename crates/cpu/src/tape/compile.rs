@@ -114,7 +114,7 @@ fn op(map: Map) -> Option<Op> {
         Map::Binary(Binary::Less) => Op::Less,
         Map::Binary(Binary::LessEqual) => Op::LessEqual,
         Map::Binary(Binary::Equal) => Op::Equal,
-        Map::Unary(_) | Map::Binary(Binary::Pow) => return None,
+        Map::Unary(_) | Map::Binary(_) => return None,
     })
 }
 

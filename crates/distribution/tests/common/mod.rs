@@ -75,7 +75,8 @@ impl Evaluation<'_> {
             let inner = self.places(axes);
             each(&|p| {
                 let whole = |q: &HashMap<Axis, usize>| p.iter().chain(q).map(|(a, k)| (*a, *k)).collect();
-                inner.iter().map(|q| f(&whole(q))).reduce(fold).unwrap()
+                // A sum over no elements is 0.
+                inner.iter().map(|q| f(&whole(q))).reduce(fold).unwrap_or(0.0)
             })
         };
         match &node.op {

@@ -70,6 +70,30 @@ pub fn fit(folder: &Path, arguments: &[&str]) -> serde_json::Value {
     serde_json::from_str(&done(folder, &all)).unwrap()
 }
 
+/// The document of a fit of a program given as text.
+pub fn fit_text(source: &str) -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("program.fe"), source).unwrap();
+    fit(folder.path(), &["program.fe"])
+}
+
+/// That a program given as text is refused, with this code.
+pub fn refused(source: &str, with: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("program.fe"), source).unwrap();
+    let output = run(folder.path(), &["check", "program.fe"]);
+    let said = stderr(&output);
+    assert_eq!(code(&output), 1, "{source}\n{said}");
+    assert!(said.contains(&format!("[{with}]")), "{source}\n{said}");
+}
+
+/// What `fe explain` says of a program given as text.
+pub fn explained(source: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("program.fe"), source).unwrap();
+    done(folder.path(), &["explain", "program.fe"])
+}
+
 /// The number at a path like `posterior.mu.mean` or `posterior.theta.mean.2` of a document.
 pub fn at(document: &serde_json::Value, path: &str) -> f64 {
     let mut value = document;

@@ -104,6 +104,21 @@ fn functions_of_two_arguments() {
 }
 
 #[test]
+fn quantiles_of_a_normal_number() {
+    use Binary::*;
+    for op in [LogGammaQuantile, LogGammaQuantileSlope, VonMisesQuantile, VonMisesQuantileSlope] {
+        let mut case = Case::new(4);
+        let (a, b) = (case.axis("A", 7), case.axis("B", 90));
+        let shape = case.input("shape", &[a], 0.2, 9.0).1;
+        let normal = case.input("normal", &[b], -3.0, 3.0).1;
+        let extreme = Tensor::new(vec![7], vec![f64::NAN, 0.0, f64::INFINITY, -1.0, 1e-3, 1e5, 1.0]).unwrap();
+        let extreme = case.graph.literal(extreme, &[a]);
+        let outputs = [case.graph.binary(op, shape, normal), case.graph.binary(op, extreme, normal)];
+        check(&case, &outputs, 2e-5);
+    }
+}
+
+#[test]
 fn select_takes_elements() {
     let mut case = Case::new(3);
     let (a, b) = (case.axis("A", 3), case.axis("B", 2));

@@ -1,6 +1,9 @@
 //! Fits to report, with figures of the size that such fits have.
 
-use fe_report::{Constraint, Document, HeldOut, Latent, Meter, Nested, SCHEMA, Summary, Term, TermKind, Verdict};
+use fe_report::{
+    Constraint, Document, HeldOut, Latent, MeanField, Meter, Nested, Redraws, SCHEMA, Starts, Summary, Term, TermKind,
+    Verdict,
+};
 
 fn term(name: &str, kind: TermKind, nats: f64, estimator: &str, reason: &str) -> Term {
     Term { name: name.into(), kind, nats, estimator: estimator.into(), reason: reason.into(), ..Term::default() }
@@ -93,10 +96,10 @@ pub fn eight_schools() -> Document {
             converged: true,
             test: Some("gradient norm 3.1e-9, below 1e-8, on 256 fixed draws".into()),
             khat: Some(0.604),
-            khat_wide: None,
             effective: Some(0.713),
-            effective_wide: None,
-            notes: vec![],
+            starts: Some(Starts { count: 4, agreeing: 4, spread: 0.000_31, ..Starts::default() }),
+            draws: Some(Redraws { count: 256, means: 0.012_4, sds: 0.009_1 }),
+            ..Verdict::default()
         },
         ..Document::default()
     })
@@ -200,18 +203,35 @@ pub fn metered() -> Document {
             },
             term("z", TermKind::Rate, 36.004_1, "closed form", "Normal to Normal"),
             term("s", TermKind::Rate, 3.890_2, "closed form", "Poisson to Poisson"),
-            term("decoder_weights_of_the_second_layer", TermKind::Rate, 3400.2 / rows, "closed form", "Normal to Normal"),
+            term(
+                "decoder_weights_of_the_second_layer",
+                TermKind::Rate,
+                3400.2 / rows,
+                "closed form",
+                "Normal to Normal",
+            ),
         ],
         latents: [
             ("z", layer(36.004_1, None, 118, 128)),
             ("s", layer(3.890_2, Some(7.4412), 31, 32)),
-            ("decoder_weights_of_the_second_layer", Latent { rate: 3400.2 / rows, dimension: 600, ..Latent::default() }),
+            (
+                "decoder_weights_of_the_second_layer",
+                Latent { rate: 3400.2 / rows, dimension: 600, ..Latent::default() },
+            ),
         ]
         .into_iter()
         .map(|(name, latent)| (name.to_owned(), latent))
         .collect(),
         meters: [
-            ("a", Meter { mean: 0.3987, zeros: 0.5012, lifetime_sparsity: Some(0.6821), population_sparsity: Some(0.6704) }),
+            (
+                "a",
+                Meter {
+                    mean: 0.3987,
+                    zeros: 0.5012,
+                    lifetime_sparsity: Some(0.6821),
+                    population_sparsity: Some(0.6704),
+                },
+            ),
             ("gain", Meter { mean: 1.52, zeros: 0.0, lifetime_sparsity: Some(0.113), population_sparsity: None }),
         ]
         .into_iter()
@@ -222,13 +242,9 @@ pub fn metered() -> Document {
             trusted: true,
             converged: true,
             test: Some("F moved by less than its standard error over the last 2000 steps".into()),
-            khat: None,
-            khat_wide: None,
-            effective: None,
-            effective_wide: None,
-            notes: vec![
-                "mean-field guide of decoder_weights_of_the_second_layer understates the worst standard deviation by a factor of 1.8, by linear response".into(),
-            ],
+            mean_field: Some(MeanField { worst: "decoder_weights_of_the_second_layer[3, 17]".into(), factor: 1.804 }),
+            starts: Some(Starts { count: 4, agreeing: 2, apart: true, higher: Some(3.21), ..Starts::default() }),
+            ..Verdict::default()
         },
         ..Document::default()
     });
@@ -284,10 +300,11 @@ pub fn failing() -> Document {
             converged: false,
             test: Some("F still falls by 0.04 nats per 100 steps".into()),
             khat: Some(0.93),
-            khat_wide: None,
             effective: Some(0.3127),
-            effective_wide: None,
+            starts: Some(Starts { count: 4, agreeing: 1, unfinished: 1, higher: Some(0.52), ..Starts::default() }),
+            draws: Some(Redraws { count: 1024, means: 0.31, sds: 0.084 }),
             notes: vec!["the bound on rate cannot be met: 0.0163 nats is the least that was reached".into()],
+            ..Verdict::default()
         },
         ..Document::default()
     })

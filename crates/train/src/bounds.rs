@@ -1,0 +1,256 @@
+//! Bounds on functionals: a multiplier each, by the method of multipliers where the objective repeats (Nocedal and Wright
+//! 2006, algorithm 17.4), and by dual ascent on its logarithm over a moving average where it is noisy (Rezende and Viola 2018).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_graph::{InputId, Tensor};
+use fe_objective::Objective;
+
+/// The first multiplier of nats: a nat of what is bounded is worth a nat of the objective.
+const FIRST: f64 = 1.0;
+
+/// The first multiplier of spikes, which are many and cheap.
+const FIRST_SPIKE: f64 = 0.05;
+
+/// A bound is reached when it is missed by less than this, relative to itself.
+const CLOSE: f64 = 1e-6;
+
+/// The most rounds of the method of multipliers.
+const ROUNDS: usize = 40;
+
+/// A penalty beyond this says that a bound cannot be met: what is bounded is as low as it goes.
+const STEEPEST: f64 = 1e10;
+
+/// By how much the penalty grows where a round has not brought a bound much nearer.
+const GROWTH: f64 = 4.0;
+
+/// Fraction of the miss that a round has to remove.
+const PROGRESS: f64 = 0.25;
+
+/// Weight of a new step in the moving average of what is bounded.
+const FRESH: f64 = 0.05;
+
+/// How far the logarithm of a multiplier can go in a whole fit at a miss of the bound's own size.
+const REACH: f64 = 50.0;
+
+/// What a miss of the bound's own size adds to the logarithm at once, which damps the swings of ascent alone.
+const PROMPT: f64 = 3.0;
+
+/// Logarithms of multipliers stay within this.
+const FARTHEST: f64 = 30.0;
+
+/// How a bound ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded {
+    /// What was reached, per row: nats, or spikes.
+    pub value: f64,
+    /// The multiplier: nats of the objective for each of these.
+    pub multiplier: f64,
+    /// Whether the bound holds.
+    pub met: bool,
+}
+
+fn first(bound: &fe_objective::Bound) -> f64 {
+    if bound.stated.unit == "spikes" { FIRST_SPIKE } else { FIRST }
+}
+
+fn scale(limit: f64) -> f64 {
+    limit.abs().max(1e-3)
+}
+
+fn feed(extra: &mut HashMap<InputId, Arc<Tensor>>, input: InputId, value: f64) {
+    extra.insert(input, Arc::new(Tensor::scalar(value)));
+}
+
+/// The multipliers of an objective that repeats.
+pub(crate) struct Multipliers {
+    prices: Vec<Price>,
+    rounds: usize,
+}
+
+struct Price {
+    limit: f64,
+    multiplier: f64,
+    penalty: f64,
+    miss: f64,
+}
+
+impl Multipliers {
+    pub fn new(o: &Objective) -> Self {
+        let price = |b: &fe_objective::Bound| {
+            let limit = b.stated.limit;
+            Price { limit, multiplier: first(b), penalty: first(b) / scale(limit), miss: f64::INFINITY }
+        };
+        Self { prices: o.bounds.iter().map(price).collect(), rounds: 0 }
+    }
+
+    /// As inputs of the objective.
+    pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
+        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+            feed(extra, bound.multiplier, price.multiplier);
+            feed(extra, bound.penalty, price.penalty);
+        }
+    }
+
+    /// Moves them by what a minimum has reached. `true` where another round may bring it nearer to the bounds.
+    pub fn update(&mut self, reached: &[f64]) -> bool {
+        self.rounds += 1;
+        let mut again = false;
+        for (price, value) in self.prices.iter_mut().zip(reached) {
+            let excess = value - price.limit;
+            // A bound that is not needed has a multiplier of 0 and room to spare.
+            let miss = excess.max(-price.multiplier / price.penalty).abs();
+            price.multiplier = (price.multiplier + price.penalty * excess).max(0.0);
+            if miss <= CLOSE * scale(price.limit) {
+                continue;
+            }
+            again |= price.penalty < STEEPEST / scale(price.limit);
+            if miss > PROGRESS * price.miss {
+                price.penalty *= GROWTH;
+            }
+            price.miss = miss;
+        }
+        again && self.rounds < ROUNDS
+    }
+}
+
+/// The multipliers of a noisy objective.
+pub(crate) struct DualAscent {
+    prices: Vec<Dual>,
+    rate: f64,
+}
+
+struct Dual {
+    limit: f64,
+    log: f64,
+    average: Option<f64>,
+}
+
+impl Dual {
+    /// How far the moving average lies above the limit, relative to it.
+    fn miss(&self) -> f64 {
+        self.average.map_or(0.0, |a| ((a - self.limit) / scale(self.limit)).clamp(-1.0, 1.0))
+    }
+
+    fn price(&self) -> f64 {
+        (self.log + PROMPT * self.miss()).exp()
+    }
+}
+
+impl DualAscent {
+    /// For a fit of so many steps.
+    pub fn new(o: &Objective, steps: u64) -> Self {
+        let dual = |b: &fe_objective::Bound| Dual { limit: b.stated.limit, log: first(b).ln(), average: None };
+        Self { prices: o.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
+    }
+
+    /// As inputs of the objective.
+    pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
+        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+            feed(extra, bound.multiplier, price.price());
+            feed(extra, bound.penalty, 0.0);
+        }
+    }
+
+    /// Moves them by what a step has reached.
+    pub fn update(&mut self, reached: &[f64]) {
+        for (price, &value) in self.prices.iter_mut().zip(reached) {
+            let before = price.average.unwrap_or(value);
+            price.average = Some(before + FRESH * (value - before));
+            price.log = (price.log + self.rate * price.miss()).clamp(-FARTHEST, FARTHEST);
+        }
+    }
+}
+
+/// How far a bound may be missed and still count as met, relative to itself.
+pub(crate) fn tolerance(deterministic: bool) -> f64 {
+    if deterministic { 1e-3 } else { 2e-2 }
+}
+
+/// How each bound ended, from what was reached over all training rows.
+pub(crate) fn bounded(
+    o: &Objective,
+    reached: &[f64],
+    extra: &HashMap<InputId, Arc<Tensor>>,
+    tolerance: f64,
+) -> Vec<Bounded> {
+    let pairs = o.bounds.iter().zip(reached);
+    pairs
+        .map(|(b, &value)| {
+            let multiplier = extra.get(&b.multiplier).map_or(f64::NAN, |t| t.item());
+            Bounded { value, multiplier, met: value <= b.stated.limit + tolerance * scale(b.stated.limit) }
+        })
+        .collect()
+}
+
+/// What is said of bounds that were not met.
+pub(crate) fn unmet(o: &Objective, bounded: &[Bounded]) -> Vec<String> {
+    let pairs = o.bounds.iter().zip(bounded).filter(|(_, b)| !b.met);
+    pairs
+        .map(|(b, reached)| {
+            format!(
+                "`{}` was not met: the least that was reached is {:.4} {}",
+                b.stated.text,
+                reached.value / b.stated.scale,
+                b.stated.unit
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// min (x − 3)² subject to x ≤ 1, each round solved exactly: the multiplier is 4.
+    #[test]
+    fn the_multiplier_of_a_parabola() {
+        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY };
+        let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
+        let mut x = f64::NAN;
+        for _ in 0..100 {
+            let Price { multiplier, penalty, .. } = multipliers.prices[0];
+            // 2 (x − 3) + μ + ρ (x − 1) = 0
+            x = (6.0 - multiplier + penalty) / (2.0 + penalty);
+            if !multipliers.update(&[x]) {
+                break;
+            }
+        }
+        assert!((x - 1.0).abs() < 1e-5, "{x}");
+        assert!((multipliers.prices[0].multiplier - 4.0).abs() < 1e-4);
+    }
+
+    /// A bound with room to spare has a multiplier of 0.
+    #[test]
+    fn an_idle_bound() {
+        let price = Price { limit: 5.0, multiplier: FIRST, penalty: 0.2, miss: f64::INFINITY };
+        let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
+        while multipliers.update(&[3.0]) {}
+        assert_eq!(multipliers.prices[0].multiplier, 0.0);
+        assert!(multipliers.rounds < 20);
+    }
+
+    /// What cannot be met ends, with a steep penalty.
+    #[test]
+    fn an_impossible_bound() {
+        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY };
+        let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
+        while multipliers.update(&[2.0]) {}
+        assert!(multipliers.rounds <= ROUNDS);
+    }
+
+    /// Dual ascent on x(μ) = 3 − μ/2, noisy, settles at x = 1, μ = 4.
+    #[test]
+    fn dual_ascent_settles() {
+        let steps = 3000;
+        let mut dual =
+            DualAscent { prices: vec![Dual { limit: 1.0, log: 0.0, average: None }], rate: REACH / steps as f64 };
+        for step in 0..steps {
+            let noise = 0.3 * f64::from(step % 7 - 3);
+            let x = 3.0 - 0.5 * dual.prices[0].price();
+            dual.update(&[x + noise]);
+        }
+        assert!((dual.prices[0].log.exp() - 4.0).abs() < 0.1, "{}", dual.prices[0].log.exp());
+    }
+}

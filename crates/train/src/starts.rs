@@ -1,0 +1,171 @@
+//! Whether a minimum is found again from elsewhere.
+
+use std::ops::ControlFlow;
+
+use fe_check::Init;
+use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_graph::{ExecutionError, Site};
+use fe_objective::Start;
+
+use crate::lbfgs::{Options, Reason};
+use crate::moments::{Moments, change};
+use crate::problem::{Problem, Setting, Values};
+use crate::repeating::Repeating;
+
+/// Starts, the first included, where nothing is said and an evaluation is small.
+const STARTS: usize = 4;
+
+/// The most numbers that an evaluation may compute for more than one start to be made unasked.
+const SMALL: usize = 1_000_000;
+
+/// How far from the first start guides are placed, in units of the width they start with; further starts repeat these.
+const DISTANCES: [f64; 3] = [3.0, 9.0, 27.0];
+
+/// How often a start whose objective is not finite is moved half-way to the first.
+const HALVINGS: usize = 30;
+
+/// Starts that agree end within so many nats, over all rows together.
+const AGREEMENT: f64 = 0.01;
+
+/// A minimum is compared when its gradient is this small, relative to the objective.
+const TOLERANCE: f64 = 1e-6;
+
+/// Iterations of a start that is compared.
+const ITERATIONS: usize = 500;
+
+/// Guides this many standard deviations apart are in different places.
+const APART: f64 = 1.0;
+
+/// What came of several starts.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Starts {
+    /// How many there were.
+    pub count: usize,
+    /// How many ended at the lowest objective, the one that was kept included.
+    pub agreeing: usize,
+    /// How many were still on their way when they were ended.
+    pub unfinished: usize,
+    /// The largest difference among those that agree, nats over all rows.
+    pub spread: f64,
+    /// How much higher the others ended, at most, nats over all rows.
+    pub higher: Option<f64>,
+    /// Whether those that agree lie far apart: optima of equal depth.
+    pub apart: bool,
+}
+
+/// How many starts are made: what the program says, or several where an evaluation is small.
+pub(crate) fn count(problem: &Problem, stated: Option<usize>, evaluation: usize) -> usize {
+    let movable = problem.objective.parameters.iter().any(|p| p.is_location() || matches!(p.start, Start::Declared(_)));
+    match stated {
+        _ if !movable => 1,
+        Some(n) => n,
+        None if evaluation <= SMALL => STARTS,
+        None => 1,
+    }
+}
+
+/// How many numbers an evaluation of the objective and its gradient computes.
+pub(crate) fn evaluation(problem: &Problem, draws: usize) -> usize {
+    let o = problem.objective;
+    let row = o.row.map(|r| r.axis);
+    let extent = |a: &fe_graph::Axis| match a.id {
+        fe_graph::AxisId::SAMPLE => draws.max(1),
+        id if Some(id) == row => problem.training_rows(),
+        id => o.graph.extent_of(id),
+    };
+    let mut roots = vec![o.value];
+    roots.extend(&o.gradient);
+    let size = |&n: &fe_graph::NodeId| o.graph.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
+    o.graph.reachable(&roots).iter().map(size).fold(0, usize::saturating_add)
+}
+
+/// Start number `k` > 0: parameters drawn again, and guides placed elsewhere.
+fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
+    let drawn = problem.start(k as u64);
+    let distance = DISTANCES.get((k - 1) % DISTANCES.len()).copied().unwrap_or(1.0);
+    let parameters = problem.objective.parameters.iter().zip(first.iter().zip(drawn));
+    parameters
+        .map(|(p, (first, drawn))| {
+            let reach = match &p.start {
+                Start::Declared(Init::Normal { .. } | Init::Uniform { .. }) => return drawn,
+                Start::Declared(_) => 1.0,
+                Start::Constant(_) if p.is_location() => distance,
+                Start::Constant(_) => return first.clone(),
+            };
+            let site = Site::named(&format!("another start of {}", p.name));
+            let key = NoiseKey { seed: problem.seed, site, step: k as u64 };
+            let draw = |row: usize| Stream::new(key, Element { row: row as u64, rest: 0 }).normal();
+            first.iter().enumerate().map(|(row, v)| v + reach * draw(row)).collect()
+        })
+        .collect()
+}
+
+/// Half-way from one set of values to another.
+fn halfway(from: &Values, to: &Values) -> Values {
+    let mean = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect();
+    from.iter().zip(to).map(mean).collect()
+}
+
+/// Minimises again from elsewhere, and compares with a minimum that was found from `first`. Gives what came of it, and
+/// the values of a lower minimum where there is one. `None` where it was interrupted.
+///
+/// # Errors
+/// When a run fails.
+pub(crate) fn compare(
+    repeating: &mut Repeating,
+    problem: &Problem,
+    (first, found): (&Values, &Values),
+    setting: &Setting,
+    count: usize,
+    mut going: impl FnMut(f64) -> bool,
+) -> Result<Option<(Starts, Option<Values>)>, ExecutionError> {
+    let rows = problem.training_rows() as f64;
+    let options = Options { tolerance: TOLERANCE, iterations: ITERATIONS, ..Options::default() };
+    let mut ends = vec![(repeating.value(found, setting)? * rows, found.clone())];
+    let mut unfinished = 0;
+    for k in 1..count {
+        let mut start = elsewhere(problem, first, k);
+        for _ in 0..HALVINGS {
+            let (value, gradient) = repeating.at(&start, setting)?;
+            if value.is_finite() && gradient.iter().all(|g| g.is_finite()) {
+                break;
+            }
+            start = halfway(&start, first);
+        }
+        let mut interrupted = false;
+        let (values, outcome) = repeating.minimize(&start, setting, &options, |now, _| {
+            interrupted = !going(now.value);
+            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if interrupted {
+            return Ok(None);
+        }
+        match outcome.reason {
+            Reason::Converged | Reason::Stalled(_) => ends.push((outcome.value * rows, values)),
+            // One that is on its way to what is known already has nothing to tell.
+            _ => unfinished += 1,
+        }
+    }
+    let best = ends.iter().enumerate().min_by(|a, b| a.1.0.total_cmp(&b.1.0)).map_or(0, |(k, _)| k);
+    let Some((lowest, at_best)) = ends.get(best).cloned() else { return Ok(None) };
+    let mut result = Starts { count, unfinished, ..Starts::default() };
+    let mut moments = Moments::new(problem)?;
+    let place = match &mut moments {
+        Some(m) => Some(m.at(&at_best, &setting.extra)?),
+        None => None,
+    };
+    for (value, values) in &ends {
+        let above = value - lowest;
+        if above > AGREEMENT {
+            result.higher = Some(result.higher.unwrap_or(0.0).max(above));
+            continue;
+        }
+        result.agreeing += 1;
+        result.spread = result.spread.max(above);
+        if let (Some(m), Some(place)) = (&mut moments, &place) {
+            result.apart |= change(place, &[m.at(values, &setting.extra)?]).means > APART;
+        }
+    }
+    let first_value = ends.first().map_or(lowest, |e| e.0);
+    Ok(Some((result, (first_value - lowest > AGREEMENT).then_some(at_best))))
+}
