@@ -297,8 +297,11 @@ impl<'a> Checker<'a> {
             return Some(axis);
         }
         if let (Some(_), Some(chain)) = (self.step(e), &self.chain) {
-            let variable = chain.variable.clone();
-            self.report(messages::forward_later(e.span, &variable));
+            if self.step(e) == Some(1) && chain.from < 0 {
+                return Some(chain.axis);
+            }
+            let (variable, from) = (chain.variable.clone(), chain.from);
+            self.report(messages::forward_steps(e.span, "s", &variable, from));
             return None;
         }
         match e.kind.as_ref() {

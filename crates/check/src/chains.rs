@@ -1,17 +1,14 @@
 //! `for t in T { … }`. The body is understood for all positions at once: `x[t]` is x along the axis, `x[t-1]` is x one
 //! position on. Only a `let` that reads its own past becomes a loop, [`fe_graph::Graph::recur`].
 
-use std::collections::HashMap;
-
-use fe_distribution::Support;
-use fe_graph::{Axis, Binary, NodeId, Recurrence};
+use fe_graph::{Axis, Binary, NodeId};
 use fe_syntax::Span;
-use fe_syntax::ast::{BinaryOperator, Declaration, Expr, ExprKind, Statement, StatementKind};
+use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
 
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{bare, expression_reads, parts};
+use crate::scope::bare;
 use crate::value::{Level, Value};
 
 /// The loop around the statement at hand.
@@ -21,21 +18,18 @@ pub(crate) struct Chain {
     pub variable: String,
     /// The axis it runs over.
     pub whole: Axis,
-    /// The axis of its positions: the same, or, where it starts later, one of its own.
+    /// The axis of its positions: the same, or, where it starts later, one of its own; of a statement that is written
+    /// forward, one that is longer by the start.
     pub axis: Axis,
-    /// The first position.
-    pub from: usize,
+    /// The position at the first element along the axis: −1 where that is a start.
+    pub from: i64,
+    /// Which position the first element of arrays over the axis is of.
+    pub base: i64,
     /// The least position that is left after the conditions around.
-    low: usize,
+    pub low: usize,
     /// The position, where a condition fixes it.
-    at: Option<usize>,
-    /// Values that read their own past, while they are worked out: their axes, and what stands for them 1, 2, …
-    /// positions earlier.
-    past: HashMap<String, Past>,
+    pub at: Option<usize>,
 }
-
-/// The axes of a value that reads its own past, what stands for it 1, 2, … positions earlier, and what is known of that.
-type Past = (Vec<(Axis, Span)>, Vec<NodeId>, Range);
 
 /// A condition on the loop's position, as far as it says what is left of it.
 enum Split {
@@ -95,7 +89,8 @@ impl<'a> Checker<'a> {
             let name = format!("{} from {from}", self.graph.axis_name(whole));
             Axis::plain(self.graph.add_axis(&name, extent.saturating_sub(from).max(1)))
         };
-        Some(Chain { variable: variable.value.clone(), whole, axis, from, low: from, at: None, past: HashMap::new() })
+        let first = from as i64;
+        Some(Chain { variable: variable.value.clone(), whole, axis, from: first, base: first, low: from, at: None })
     }
 
     /// The loop's variable as a value, where the name is that.
@@ -105,7 +100,7 @@ impl<'a> Checker<'a> {
         if let Some(at) = at {
             return Some(self.literal(at as f64, None, span));
         }
-        let node = self.positions(axis, from as i64);
+        let node = self.positions(axis, from);
         let range = Range { whole: true, ..Range::POSITIVE };
         Some(Value { axes: vec![(axis, span)], ..Value::scalar(node, range, Level::Data, span) })
     }
@@ -134,46 +129,38 @@ impl<'a> Checker<'a> {
         offset_of(e, &chain.variable)
     }
 
-    /// What stands for a value's own past, where it is being worked out.
-    pub fn past(&self, e: &Expr, indices: &[Expr]) -> Option<Value> {
-        let chain = self.chain.as_ref().filter(|c| c.at.is_none())?;
-        let ExprKind::Name(name) = bare(e).kind.as_ref() else { return None };
-        let (axes, lagged, range) = chain.past.get(name)?;
-        let offset = indices.iter().find_map(|i| self.step(i))?;
-        let node = *lagged.get(usize::try_from(-offset).ok()?.checked_sub(1)?)?;
-        Some(Value { axes: axes.clone(), ..Value::scalar(node, *range, Level::Random, e.span) })
-    }
-
     /// A value at the loop's position, moved by so many.
     pub fn at_step(&mut self, value: Value, offset: i64, place: Span, span: Span) -> Value {
         let Some(chain) = self.chain.clone() else { return Value::poison(span) };
-        let own = value.has(chain.axis);
-        let (axis, base) = if own { (chain.axis, chain.from) } else { (chain.whole, 0) };
+        let longer = self.longer.iter().find(|l| l.0 == chain.whole.id).map(|l| (l.1, 0));
+        let places = [Some((chain.axis, chain.base)), Some((chain.whole, 0)), longer];
+        let found = places.into_iter().flatten().find(|p| value.has(p.0));
+        let (axis, base) = found.unwrap_or((chain.whole, 0));
         if !value.has(axis) {
             let (name, have) = (self.graph.axis_name(axis), self.axis_names(&value.order()));
             return self.fail(messages::no_such_axis(&name, place, &have, value.span), span);
         }
-        let extent = self.graph.extent_of(chain.whole.id) as i64;
+        let end = base + self.graph.extent_of(axis.id) as i64;
         let (low, high) = match chain.at {
             Some(at) => (at as i64, at as i64),
-            None => (chain.low as i64, extent - 1),
+            None => (chain.low as i64, self.graph.extent_of(chain.whole.id) as i64 - 1),
         };
         let known = self.axes.entry(chain.whole.id).is_some_and(|e| e.size.is_some());
-        if low + offset < base as i64 || known && high + offset >= extent {
-            let name = self.graph.axis_name(chain.whole);
-            let reaches = if low + offset < base as i64 { low + offset } else { high + offset };
-            let last = extent - 1;
+        if low + offset < base || known && high + offset >= end {
+            let name = self.graph.axis_name(if axis == chain.axis { chain.whole } else { axis });
+            let reaches = if low + offset < base { low + offset } else { high + offset };
+            let last = end - 1;
+            let base = usize::try_from(base).unwrap_or(0);
             return self.fail(messages::time_outside(place, &chain.variable, offset, reaches, base, last, &name), span);
         }
-        if offset == 0 && axis == chain.axis && chain.at.is_none() {
+        let by = chain.from + offset - base;
+        if by == 0 && axis == chain.axis && (chain.at.is_none() || value.level == Level::Random) {
             return value;
         }
-        let (node, axes) = match chain.at {
-            Some(at) => (self.graph.constant((at as i64 + offset - base as i64) as f64), vec![]),
-            None => {
-                let by = chain.from as i64 + offset - base as i64;
-                (self.positions(chain.axis, by), vec![(chain.axis, place)])
-            }
+        // What is random is read by how far back it lies, so that it can be seen that it lies back.
+        let (node, axes) = match chain.at.filter(|_| value.level < Level::Random) {
+            Some(at) => (self.graph.constant((at as i64 + offset - base) as f64), vec![]),
+            None => (self.positions(chain.axis, by), vec![(chain.axis, place)]),
         };
         let index = Value { axes, ..Value::scalar(node, Range::REAL, Level::Data, place) };
         let datum = value.datum;
@@ -240,7 +227,7 @@ impl<'a> Checker<'a> {
             return Some(Value::poison(span));
         }
         let (a, b) = self.on_one_copy(a, b);
-        let position = self.positions(chain.axis, chain.from as i64);
+        let position = self.positions(chain.axis, chain.from);
         let limit = self.graph.constant(number as f64);
         let test = match test {
             BinaryOperator::Equal => self.graph.equal(position, limit),
@@ -254,131 +241,10 @@ impl<'a> Checker<'a> {
         let along = a.along.filter(|_| a.along == b.along);
         Some(Value { axes, along, ..Value::scalar(node, a.range.hull(b.range), level, span) })
     }
-
-    /// `let`s of a loop that read one another's past, worked out together.
-    pub fn recurrence(&mut self, names: &[&'a str], around: &'a Statement) {
-        let mut members: Vec<(&'a str, &'a Declaration)> = vec![];
-        for &name in names {
-            if let Some(entry) = self.scope.get(name)
-                && let StatementKind::Let(d) = &entry.statement.kind
-            {
-                members.push((name, d));
-            }
-        }
-        self.within(around.into(), |c| c.recurrence_within(members));
-        for &name in names {
-            self.values.entry(name).or_insert_with(|| Value::poison(Span::default()));
-        }
-    }
-
-    fn recurrence_within(&mut self, mut members: Vec<(&'a str, &'a Declaration)>) {
-        let Some(variable) = self.chain.as_ref().map(|c| c.variable.clone()) else { return };
-        let mut past = HashMap::new();
-        for &(name, d) in &members {
-            if let Some(index) = d.target.axes.iter().flatten().find(|e| self.step(e).is_some_and(|o| o != 0)) {
-                self.report(messages::forward_later(index.span, &variable));
-                return;
-            }
-            let depth = members.iter().map(|(_, m)| deepest(&m.value, name, &variable)).max().unwrap_or(0);
-            if depth == 0 {
-                continue;
-            }
-            let Some(axes) = self.target_axes(&d.target) else { return };
-            let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-            if !self.chain.as_ref().is_some_and(|c| order.contains(&c.axis)) {
-                self.report(messages::lag_of_a_local(name, d.target.span, &variable));
-                return;
-            }
-            let lagged = (1..=depth).map(|k| self.graph.input(&format!("{name} {k} earlier"), &order).1).collect();
-            past.insert(name.to_owned(), (axes, lagged, Range::POSITIVE));
-        }
-        // Each after those it reads at the same position.
-        let mut ordered: Vec<(&'a str, &'a Declaration)> = vec![];
-        while !members.is_empty() {
-            let waiting: Vec<&str> = members.iter().map(|m| m.0).collect();
-            let ready = members.iter().position(|(_, d)| {
-                let mut reads = vec![];
-                present_reads(&d.value, &variable, &mut reads);
-                !reads.iter().any(|r| waiting.contains(r))
-            });
-            let Some(ready) = ready else {
-                let spans: Vec<(&str, Span)> = members.iter().map(|m| (m.0, m.1.target.name.span)).collect();
-                self.report(messages::cycle(&spans));
-                return;
-            };
-            ordered.push(members.remove(ready));
-        }
-        let outside = self.chain.clone();
-        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
-        // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
-        let values = loop {
-            if let Some(chain) = &mut self.chain {
-                chain.past = past.clone();
-            }
-            let values = self.definitions_in_order(&ordered);
-            if values.iter().any(|v| v.1.poison) {
-                self.chain = outside;
-                return;
-            }
-            let negative = |(name, v): &&(&str, Value)| {
-                past.get(*name).is_some_and(|p| p.2 == Range::POSITIVE) && !v.range.within(Support::Positive)
-            };
-            let negative: Vec<&str> = values.iter().filter(negative).map(|v| v.0).collect();
-            if negative.is_empty() || self.diagnostics.len() > said {
-                break values;
-            }
-            for name in negative {
-                past.entry(name.to_owned()).and_modify(|p| p.2 = Range::REAL);
-            }
-            self.lets.truncate(first);
-            self.params.truncate(params);
-        };
-        self.chain = outside;
-        let Some(axis) = self.chain.as_ref().map(|c| c.axis) else { return };
-        let recurrences: Vec<Recurrence> = values
-            .iter()
-            .map(|(name, v)| {
-                let lagged = past.get(*name).map(|p| p.1.clone()).unwrap_or_default();
-                let order = v.order();
-                Recurrence { value: self.graph.broadcast(v.node, &order), lagged }
-            })
-            .collect();
-        let place = ordered.iter().map(|(_, d)| d.target.span.to(d.value.span)).reduce(Span::to).unwrap_or_default();
-        let before = self.enter(place);
-        let stepped = self.graph.recur(axis, &recurrences);
-        self.leave(before);
-        let nodes = match stepped {
-            Ok(nodes) => nodes,
-            Err(node) => {
-                let at = self.graph.origin_of(node);
-                let place = self.origins.get(at.0 as usize).copied().unwrap_or_default();
-                self.report(messages::mixes_positions(place, &variable));
-                return;
-            }
-        };
-        for ((name, value), node) in values.into_iter().zip(nodes) {
-            if let Some(named) = self.lets.iter_mut().skip(first).find(|l| l.name == name) {
-                named.node = node;
-            }
-            self.values.insert(name, Value { node, ..value });
-        }
-    }
-
-    fn definitions_in_order(&mut self, ordered: &[(&'a str, &'a Declaration)]) -> Vec<(&'a str, Value)> {
-        let mut values = vec![];
-        for &(name, d) in ordered {
-            let before = self.enter(d.target.span);
-            let value = self.definition(d);
-            self.leave(before);
-            self.values.insert(name, value.clone());
-            values.push((name, value));
-        }
-        values
-    }
 }
 
 /// c of `t + c`, `t - c`, `t`.
-fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
+pub(crate) fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
     let name = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Name(n) if n == variable);
     let number = |e: &Expr| match bare(e).kind.as_ref() {
         ExprKind::Number { value, unit: None, .. } if value.fract() == 0.0 && value.abs() < 1e9 => Some(*value as i64),
@@ -429,45 +295,4 @@ fn split_of(e: &Expr, variable: &str) -> Option<Split> {
         B::Greater => Split::Below { end: c + 1, flipped: true },
         _ => return None,
     })
-}
-
-/// How far back an expression reads a name.
-fn deepest(e: &Expr, name: &str, variable: &str) -> usize {
-    let own = match e.kind.as_ref() {
-        ExprKind::Index { value, indices } if matches!(bare(value).kind.as_ref(), ExprKind::Name(n) if n == name) => {
-            let back = |i: &Expr| offset_of(i, variable).and_then(|o| usize::try_from(-o).ok());
-            indices.iter().filter_map(back).max().unwrap_or(0)
-        }
-        _ => 0,
-    };
-    parts(e).into_iter().map(|p| deepest(p, name, variable)).max().unwrap_or(0).max(own)
-}
-
-/// Names that an expression reads, but for those it reads at earlier positions.
-pub(crate) fn present_reads<'a>(e: &'a Expr, variable: &str, reads: &mut Vec<&'a str>) {
-    if let ExprKind::Index { value, indices } = e.kind.as_ref()
-        && indices.iter().any(|i| offset_of(i, variable).is_some_and(|o| o < 0))
-    {
-        // Its indices may read others.
-        for i in indices {
-            present_reads(i, variable, reads);
-        }
-        if !matches!(bare(value).kind.as_ref(), ExprKind::Name(_)) {
-            present_reads(value, variable, reads);
-        }
-        return;
-    }
-    let inner = parts(e);
-    if inner.is_empty() {
-        let mut own = vec![];
-        expression_reads(e, &mut own);
-        reads.extend(own.into_iter().map(|r| r.0));
-    } else {
-        if let ExprKind::Call { function, .. } = e.kind.as_ref() {
-            reads.push(&function.value);
-        }
-        for part in inner {
-            present_reads(part, variable, reads);
-        }
-    }
 }

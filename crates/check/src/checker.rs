@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fe_graph::{Graph, Origin};
+use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Origin};
 use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
@@ -11,7 +11,7 @@ use crate::axes::Axes;
 use crate::chains::Chain;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Observe, Param, Program, Row};
-use crate::scope::{Kind, Scope, statement_reads};
+use crate::scope::{Kind, Scope, is_start, statement_reads, target_of};
 use crate::source::{Header, Overrides, SourceCall};
 use crate::value::Value;
 
@@ -39,6 +39,10 @@ pub(crate) struct Checker<'a> {
     pub chain: Option<Chain>,
     /// Loops that were understood, by their place, or were not.
     pub loops: Vec<(Span, Option<Chain>)>,
+    /// Axes that have one position more than another, for recurrences written forward.
+    pub longer: Vec<(AxisId, Axis)>,
+    /// Guides of starts, `guide s[0] ~ …`, that wait for those that go on from them.
+    pub starts: Vec<&'a Statement>,
     /// Arguments of the functions being inlined, innermost last.
     pub locals: Vec<HashMap<String, Value>>,
     pub site: CallSite,
@@ -52,7 +56,9 @@ pub(crate) struct Checker<'a> {
     pub batch: Option<Span>,
     pub diagnostics: Vec<Diagnostic>,
     pub origins: Vec<Span>,
-    /// Names already reported as unknown.
+    /// Latents of loops whose values were there before their priors.
+    pub announced: HashMap<&'a str, (InputId, NodeId)>,
+    /// Names already reported.
     pub unknown: HashSet<String>,
     /// Whether the declaration at hand has axes that were not understood.
     pub axes_unknown: bool,
@@ -86,6 +92,8 @@ impl<'a> Checker<'a> {
             values: HashMap::new(),
             chain: None,
             loops: vec![],
+            longer: vec![],
+            starts: vec![],
             locals: vec![],
             site: CallSite::default(),
             depth: 0,
@@ -95,6 +103,7 @@ impl<'a> Checker<'a> {
             batch: None,
             diagnostics: vec![],
             origins: vec![whole],
+            announced: HashMap::new(),
             unknown: HashSet::new(),
             axes_unknown: false,
             calls: vec![],
@@ -157,6 +166,11 @@ impl<'a> Checker<'a> {
             ambiguous.insert(d.name.clone());
             self.report(messages::duplicate(&d.name, d.second, d.first, d.first_kind));
         }
+        for (name, start, on) in std::mem::take(&mut self.scope.not_forward) {
+            ambiguous.insert(name.clone());
+            self.unknown.insert(name.clone());
+            self.report(messages::start_of_backward(&name, start, on));
+        }
         self.overrides_known();
         let (sorted, cycles) = self.scope.sorted();
         for cycle in &cycles {
@@ -171,6 +185,7 @@ impl<'a> Checker<'a> {
         let groups = self.scope.recurrences();
         for name in sorted {
             let group = groups.iter().find(|g| g.contains(&name));
+            self.announce(group.map_or(&[name], Vec::as_slice));
             match (group, self.scope.get(name).and_then(|e| e.around)) {
                 (Some(_), _) if self.values.contains_key(name) => {}
                 (Some(group), Some(around)) => self.recurrence(group, around),
@@ -192,6 +207,14 @@ impl<'a> Checker<'a> {
     fn declaration(&mut self, name: &'a str) {
         let Some(entry) = self.scope.get(name) else { return };
         let before = self.enter(entry.statement.span);
+        if entry.around.is_none() && target_of(entry.statement).is_some_and(is_start) {
+            if !self.unknown.contains(name) {
+                self.report(messages::start_alone(name, entry.span));
+            }
+            self.leave(before);
+            self.values.insert(name, Value::poison(entry.span));
+            return;
+        }
         let value = match (&entry.statement.kind, entry.kind) {
             (StatementKind::Dim { size, .. }, _) => self.dim(name, size, entry.span),
             (StatementKind::Data(_), Kind::DataAxis) => self.data_axis(name, entry.span),
@@ -199,9 +222,11 @@ impl<'a> Checker<'a> {
             (StatementKind::Data(d), _) => self.datum(d),
             (StatementKind::Param(d), _) => self.param(d),
             (StatementKind::Let(d), Kind::Let) => self.definition(d),
-            (StatementKind::Latent { target, ty, prior, by }, Kind::Latent) => {
-                self.latent(target, ty.as_ref(), prior, by.as_ref())
-            }
+            (StatementKind::Latent { target, ty, prior, by }, Kind::Latent) => match self.ahead(target) {
+                Some(Some(chain)) => self.latent_ahead(chain, entry.statement),
+                Some(None) => self.latent(target, ty.as_ref(), prior, by.as_ref()),
+                None => Value::poison(entry.span),
+            },
             (StatementKind::Loss { name, axes, value }, Kind::Loss) => {
                 self.loss(name, axes, value, entry.statement.span)
             }

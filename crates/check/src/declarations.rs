@@ -1,16 +1,16 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
 use fe_distribution::{Distribution, Modifier, Support};
-use fe_graph::{Axis, NodeId};
+use fe_graph::{Axis, InputId, NodeId};
 use fe_syntax::Span;
-use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, Target, Type};
+use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, StatementKind, Target, Type};
 
 use crate::checker::Checker;
 use crate::distributions::{Drawn, Role};
 use crate::messages;
 use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
-use crate::scope::bare;
+use crate::scope::{Kind, bare, declaration_reads};
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
 
@@ -385,20 +385,13 @@ impl<'a> Checker<'a> {
         // In a loop the prior may read the latent's past: its value is there before.
         let early = match (&self.chain, &axes) {
             (Some(_), Some(axes)) => {
-                let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-                let family = family_support(prior);
-                let stated = ty.and_then(|t| t.1).map(|t| t.support);
-                let support = family.filter(|&s| s == Support::OneHot).or(stated).or(family).unwrap_or(Support::Real);
-                let (input, node) = self.graph.input(&name.value, drawn_axes(support, &order));
-                let range = Range::interior(support);
-                let value = Value {
-                    axes: axes.clone(),
-                    index: categories,
-                    along: along(support, &order),
-                    ..Value::scalar(self.unfolded(node, support, &order), range, Level::Random, name.span)
-                };
-                self.values.insert(&name.value, value);
-                Some((input, node))
+                let stated = ty.and_then(|t| t.1);
+                Some(
+                    self.announced
+                        .get(name.value.as_str())
+                        .copied()
+                        .unwrap_or_else(|| self.announced_value(name, axes, stated, prior)),
+                )
             }
             _ => None,
         };
@@ -464,6 +457,57 @@ impl<'a> Checker<'a> {
         let args: Vec<NodeId> = d.args.iter().map(|&a| self.graph.broadcast(a, &[along])).collect();
         *d = Distribution { event: Some(along), ..Distribution::new(categorical, args) };
         Support::Index(self.graph.extent_of(along.id))
+    }
+
+    /// Gives a latent its value before its prior is known.
+    fn announced_value(
+        &mut self,
+        name: &'a Name,
+        axes: &[(Axis, Span)],
+        ty: Option<Declared>,
+        prior: &Expr,
+    ) -> (InputId, NodeId) {
+        let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+        let family = family_support(prior);
+        let stated = ty.map(|t| t.support);
+        let support = family.filter(|&s| s == Support::OneHot).or(stated).or(family).unwrap_or(Support::Real);
+        let (input, node) = self.graph.input(&name.value, drawn_axes(support, &order));
+        let value = Value {
+            axes: axes.to_vec(),
+            index: ty.and_then(|t| t.index),
+            along: along(support, &order),
+            ..Value::scalar(self.unfolded(node, support, &order), Range::interior(support), Level::Random, name.span)
+        };
+        self.values.insert(&name.value, value);
+        (input, node)
+    }
+
+    /// Latents of a loop that declarations of the same loop read, at earlier positions where they are not understood yet:
+    /// their values are there before.
+    pub fn announce(&mut self, names: &[&'a str]) {
+        for entry in names.iter().filter_map(|n| self.scope.get(n)).collect::<Vec<_>>() {
+            let Some(around) = entry.around else { continue };
+            for (read, _) in declaration_reads(entry.statement, entry.kind) {
+                let Some(other) = self.scope.get(read).filter(|o| o.kind == Kind::Latent) else { continue };
+                let same = other.around.is_some_and(|s| std::ptr::eq(s, around));
+                let StatementKind::Latent { target, ty, prior, .. } = &other.statement.kind else { continue };
+                if !same || self.values.contains_key(read) || names.contains(&target.name.value.as_str()) {
+                    continue;
+                }
+                self.within(Some(around), |c| {
+                    let outside = c.chain.clone();
+                    if let Some(Some(ahead)) = c.ahead(target) {
+                        c.chain = Some(ahead);
+                    }
+                    let ty = ty.as_ref().and_then(|t| c.plain_type(t));
+                    if let Some(axes) = c.target_axes(target) {
+                        let early = c.announced_value(&target.name, &axes, ty, prior);
+                        c.announced.insert(&target.name.value, early);
+                    }
+                    c.chain = outside;
+                });
+            }
+        }
     }
 
     /// The prior's support after the type, which restricts it.

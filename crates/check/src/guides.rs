@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use fe_graph::{Axis, NodeId};
+use fe_distribution::Distribution;
+use fe_graph::{Axis, NodeId, Reach};
 use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
 
 use crate::checker::{Checker, keyword};
-use crate::distributions::Role;
+use crate::distributions::{Drawn, Role};
 use crate::messages;
-use crate::program::Guide;
-use crate::scope::{Kind, bare, nearest};
+use crate::program::{Guide, Latent};
+use crate::scope::{Kind, bare, is_start, nearest};
+use crate::value::Value;
 
 /// Families of guides over several latents that parse but are not lowered in this version.
 const LATER: [&str; 1] = ["Banded"];
@@ -24,7 +26,18 @@ impl<'a> Checker<'a> {
         let mut groups = 0;
         let mut stars: Vec<(&'a Statement, Span)> = vec![];
         for (statement, around) in self.all_statements() {
+            let StatementKind::Guide { targets, .. } = &statement.kind else { continue };
+            if let ([target], None) = (targets.as_slice(), around)
+                && is_start(target)
+            {
+                self.starts.push(statement);
+            }
+        }
+        for (statement, around) in self.all_statements() {
             let StatementKind::Guide { targets, star, .. } = &statement.kind else { continue };
+            if self.starts.iter().any(|s| std::ptr::eq(*s, statement)) {
+                continue;
+            }
             if let Some(star) = star {
                 if let Some(first) = stars.first() {
                     self.report(messages::stated_twice("guide *", *star, first.1));
@@ -34,9 +47,22 @@ impl<'a> Checker<'a> {
                 continue;
             }
             self.within(around, |c| {
+                let chain = c.chain.clone();
+                match targets.first().map_or(Some(None), |t| c.ahead(t)) {
+                    Some(Some(ahead)) => c.chain = Some(ahead),
+                    Some(None) => {}
+                    None => return,
+                }
                 let of: Vec<usize> = targets.iter().filter_map(|t| c.guided(t, statement)).collect();
                 c.guide(statement, &of, &mut groups);
+                c.chain = chain;
             });
+        }
+        for start in std::mem::take(&mut self.starts) {
+            let StatementKind::Guide { targets, .. } = &start.kind else { continue };
+            if let Some(target) = targets.first() {
+                self.report(messages::guide_of_start(&target.name.value, target.span));
+            }
         }
         for (statement, star) in stars {
             let StatementKind::Guide { body, .. } = &statement.kind else { continue };
@@ -86,7 +112,12 @@ impl<'a> Checker<'a> {
         if let Some(latent) = self.latents.get_mut(at) {
             latent.guide_span = Some(statement.span);
         }
-        let in_loop = target.axes.iter().flatten().any(|e| self.step(e) == Some(0));
+        let in_loop = target.axes.iter().flatten().any(|e| self.step(e).is_some());
+        if in_loop && !self.chain.as_ref().is_some_and(|c| axes.contains(&c.axis)) {
+            let variable = self.chain.as_ref().map(|c| c.variable.clone()).unwrap_or_default();
+            self.report(messages::guide_of_other_style(&name.value, target.span, declared, &variable));
+            return None;
+        }
         if target.axes.is_some() && !in_loop {
             let order: Vec<Axis> = self.target_axes(target)?.iter().map(|a| a.0).collect();
             if order != axes {
@@ -276,29 +307,82 @@ impl<'a> Checker<'a> {
             ));
             return;
         }
-        let later: Vec<(String, NodeId, Span)> =
-            self.latents.iter().skip(k).map(|l| (l.name.clone(), l.node, l.span)).collect();
-        for (_, value, _) in &drawn.args {
-            let read = later.iter().find(|l| self.graph.depends_on(value.node, &HashSet::from([l.1])));
-            if let (Some((name, ..)), true) = (read, self.chain.is_some())
-                && *name == latent.name
-            {
-                self.report(messages::guide_in_loop_later(name, value.span));
-                return;
+        let mut distribution = drawn.distribution.clone();
+        if self.chain.as_ref().is_some_and(|c| c.from < 0) {
+            match self.guide_from_start(&latent, place, &drawn.distribution) {
+                Some((joined, start)) => {
+                    let args: Vec<&Value> = start.args.iter().map(|a| &a.1).collect();
+                    let around = self.chain.take();
+                    let wrong = self.reads_what_is_not_drawn(&args, k);
+                    self.chain = around;
+                    if wrong {
+                        return;
+                    }
+                    distribution = joined;
+                }
+                None => return,
             }
-            if let Some((name, _, declared)) = read {
-                self.report(messages::guide_reads_later(&latent.name, value.span, name, *declared));
-                return;
-            }
+        }
+        if self.reads_what_is_not_drawn(&drawn.args.iter().map(|a| &a.1).collect::<Vec<_>>(), k) {
+            return;
         }
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
         let estimator = by.and_then(|by| self.estimator(by, latent.support));
         if let Some(latent) = self.latents.get_mut(k) {
             latent.estimator = estimator.or(latent.estimator);
-            latent.guide = Guide::Stated(drawn.distribution);
+            latent.guide = Guide::Stated(distribution);
             latent.guide_span = Some(statement.span);
         }
+    }
+
+    /// The guide of a latent written forward, joined with that of its start.
+    fn guide_from_start(&mut self, latent: &Latent, place: Span, on: &Distribution) -> Option<(Distribution, Drawn)> {
+        let of = |s: &&'a Statement| match &s.kind {
+            StatementKind::Guide { targets, body: GuideBody::Distribution(e), .. } => {
+                targets.first().filter(|t| t.name.value == latent.name).map(|t| (t, e))
+            }
+            _ => None,
+        };
+        let Some(at) = self.starts.iter().position(|s| of(&s).is_some()) else {
+            self.report(messages::guide_without_start(&latent.name, place));
+            return None;
+        };
+        let (target, e) = of(&&self.starts.remove(at))?;
+        let along = self.chain.as_ref().map(|c| c.axis);
+        let rest: Vec<(Axis, Span)> =
+            latent.axes.iter().filter(|a| Some(**a) != along).map(|&a| (a, latent.span)).collect();
+        let site = format!("{}.guide.start", latent.name);
+        self.distribution_from_start(e, &rest, on, target, site, None, Role::Guide)
+    }
+
+    /// Whether a guide reads its own latent, or one that is declared after it; in a loop, other than at earlier positions.
+    /// It is reported.
+    fn reads_what_is_not_drawn(&mut self, args: &[&Value], k: usize) -> bool {
+        let Some(latent) = self.latents.get(k).cloned() else { return false };
+        let steps = self.chain.as_ref().map(|c| (c.axis, c.variable.clone()));
+        for value in args {
+            for other in self.latents.iter().skip(k) {
+                let reach = match &steps {
+                    Some((axis, _)) if other.axes.contains(axis) => self.graph.reach(value.node, other.node, *axis),
+                    _ if self.graph.depends_on(value.node, &HashSet::from([other.node])) => Reach::Anywhere,
+                    _ => Reach::Nowhere,
+                };
+                if reach <= Reach::UpTo(-1) {
+                    continue;
+                }
+                let own = other.name == latent.name;
+                let message = match &steps {
+                    Some((_, variable)) if own => {
+                        messages::guide_reads_itself(&latent.name, value.span, reach, variable)
+                    }
+                    _ => messages::guide_reads_later(&latent.name, value.span, &other.name, other.span),
+                };
+                self.report(message);
+                return true;
+            }
+        }
+        false
     }
 
     /// A latent that follows another, and that a loss reads, has its guide stated: left alone it would bend the model's

@@ -6,15 +6,13 @@ use fe_syntax::ast::{Expr, ExprKind};
 
 use crate::checker::Checker;
 use crate::messages;
+use crate::range::Range;
 use crate::scope::bare;
-use crate::value::Value;
+use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
     /// `x[N']`, `m[c]`, `x[0]`.
     pub fn index(&mut self, value: &Expr, indices: &[Expr], span: Span) -> Value {
-        if let Some(past) = self.past(value, indices) {
-            return Value { span, ..past };
-        }
         let base = self.expression(value, None);
         let mut parts = vec![];
         for (place, index) in indices.iter().enumerate() {
@@ -53,6 +51,13 @@ impl<'a> Checker<'a> {
         match part {
             Pick::Rename(axis, place) => {
                 let Some(from) = value.axes.iter().map(|a| a.0).find(|a| a.id == axis.id) else {
+                    // `s[T]`, the state after the last step.
+                    let longer = self.longer.iter().find(|l| l.0 == axis.id && axis.primes == 0).map(|l| l.1);
+                    if let Some(longer) = longer.filter(|&l| value.has(l)) {
+                        let last = self.graph.constant(self.graph.extent_of(axis.id) as f64);
+                        let index = Value::scalar(last, Range::POSITIVE, Level::Constant, place);
+                        return self.gathered(value, longer, &index, span);
+                    }
                     let (name, have) = (self.graph.axis_name(axis), self.axis_names(&whole.order()));
                     return self.fail(messages::no_such_axis(&name, place, &have, whole.span), span);
                 };

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Ast, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
 
+use crate::chains::offset_of;
+use crate::recurrences::present_reads;
+
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -49,6 +52,15 @@ pub(crate) struct Entry<'a> {
     pub statement: &'a Statement,
     /// The loop around that.
     pub around: Option<&'a Statement>,
+    /// The statement that says how a recurrence written forward starts: `let s[0] = …`.
+    pub start: Option<&'a Statement>,
+}
+
+impl<'a> Entry<'a> {
+    /// The name it declares, as its statement writes it.
+    pub fn statement_name(&self) -> &'a str {
+        target_of(self.statement).map_or("", |t| &t.name.value)
+    }
 }
 
 /// A second declaration of a name.
@@ -67,6 +79,8 @@ pub(crate) struct Scope<'a> {
     /// Names in order of declaration.
     pub order: Vec<&'a str>,
     pub duplicates: Vec<Duplicate>,
+    /// Starts, `s[0]`, and the statement of the same name in a loop, where that does not go on from one.
+    pub not_forward: Vec<(String, Span, Span)>,
     /// Whether a statement did not parse: what seems unused may be used there.
     pub broken: bool,
 }
@@ -117,18 +131,14 @@ impl<'a> Scope<'a> {
             StatementKind::Refine { target, .. } => self.declare(&target.name, Kind::Unknown, statement),
             StatementKind::For { body, .. } => {
                 for inner in body {
-                    let before = self.order.len();
                     match &inner.kind {
-                        StatementKind::Let(d) => self.declare(&d.target.name, Kind::Let, inner),
-                        StatementKind::Latent { target, .. } => self.declare(&target.name, Kind::Latent, inner),
-                        StatementKind::Loss { name, .. } => self.declare(name, Kind::Loss, inner),
+                        StatementKind::Let(d) => self.declare_in(&d.target.name, Kind::Let, inner, Some(statement)),
+                        StatementKind::Latent { target, .. } => {
+                            self.declare_in(&target.name, Kind::Latent, inner, Some(statement));
+                        }
+                        StatementKind::Loss { name, .. } => self.declare_in(name, Kind::Loss, inner, Some(statement)),
                         StatementKind::Broken { .. } => self.broken = true,
                         _ => {}
-                    }
-                    for name in self.order.iter().skip(before) {
-                        if let Some(entry) = self.entries.get_mut(name) {
-                            entry.around = Some(statement);
-                        }
                     }
                 }
             }
@@ -137,17 +147,43 @@ impl<'a> Scope<'a> {
     }
 
     fn declare(&mut self, name: &'a Name, kind: Kind, statement: &'a Statement) {
-        if let Some(first) = self.entries.get(name.value.as_str()) {
+        self.declare_in(name, kind, statement, None);
+    }
+
+    fn declare_in(&mut self, name: &'a Name, kind: Kind, statement: &'a Statement, around: Option<&'a Statement>) {
+        if let Some(first) = self.entries.get_mut(name.value.as_str()) {
+            // A start, and what goes on from it, are one declaration.
+            let whole =
+                |s: &Statement, around: Option<&Statement>| around.is_none() && target_of(s).is_some_and(is_start);
+            let now = Entry { kind, span: name.span, statement, around, start: None };
+            let pair = match (whole(first.statement, first.around), whole(statement, around)) {
+                (true, false) => Some((*first, now)),
+                (false, true) => Some((now, *first)),
+                _ => None,
+            };
+            if let Some((start, on)) = pair.filter(|p| p.0.kind == p.1.kind && p.1.start.is_none())
+                && let Some(variable) = on.around.and_then(loop_variable)
+            {
+                if target_of(on.statement).is_some_and(|t| is_forward(t, variable)) {
+                    *first = Entry { start: Some(start.statement), ..on };
+                } else {
+                    self.not_forward.push((name.value.clone(), start.span, on.span));
+                }
+                return;
+            }
             let duplicate =
                 Duplicate { name: name.value.clone(), first: first.span, first_kind: first.kind, second: name.span };
             self.duplicates.push(duplicate);
         } else {
             self.insert(&name.value, kind, name.span, statement);
+            if let Some(entry) = self.entries.get_mut(name.value.as_str()) {
+                entry.around = around;
+            }
         }
     }
 
     fn insert(&mut self, name: &'a str, kind: Kind, span: Span, statement: &'a Statement) {
-        self.entries.insert(name, Entry { kind, span, statement, around: None });
+        self.entries.insert(name, Entry { kind, span, statement, around: None, start: None });
         self.order.push(name);
     }
 
@@ -163,7 +199,9 @@ impl<'a> Scope<'a> {
 
     /// Whether this statement is the one that gave a name its meaning.
     pub fn declares(&self, name: &str, statement: &Statement) -> bool {
-        self.get(name).is_some_and(|e| std::ptr::eq(e.statement, statement))
+        self.get(name).is_some_and(|e| {
+            std::ptr::eq(e.statement, statement) || e.start.is_some_and(|s| std::ptr::eq(s, statement))
+        })
     }
 
     /// Names in an order in which each follows those it reads, and the cycles, each a list of names that read one
@@ -173,13 +211,15 @@ impl<'a> Scope<'a> {
         for (&name, entry) in &self.entries {
             // What is not understood anyway waits for nothing.
             let understood = entry.kind != Kind::Unknown;
-            let reads = if understood { declaration_reads(entry.statement, entry.kind) } else { vec![] };
+            let mut reads = if understood { declaration_reads(entry.statement, entry.kind) } else { vec![] };
+            reads.extend(entry.start.into_iter().flat_map(|s| declaration_reads(s, entry.kind)));
             let own = |n: &&str| entry.around.is_some() && entry.kind == Kind::Latent && *n == name;
             let variable = entry.around.and_then(loop_variable);
             let reads = reads.iter().filter(|r| Some(r.0) != variable);
             // A latent's value is there before its prior is known, which may read its past.
             let known = reads.filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)).filter(|n| !own(n));
             let mut known: BTreeSet<&'a str> = known.collect();
+            self.without_earlier(*entry, &mut known);
             if let Some(StatementKind::For { axis, from, .. }) = entry.around.map(|s| &s.kind) {
                 let mut reads = vec![(axis.name.value.as_str(), axis.name.span)];
                 from.iter().for_each(|e| expression_reads(e, &mut reads));
@@ -219,6 +259,40 @@ impl<'a> Scope<'a> {
         (sorted, cycles)
     }
 
+    /// Takes out the latents of the same loop that a declaration reads at earlier positions alone, and puts in what their own
+    /// axes and types need.
+    fn without_earlier(&self, entry: Entry<'a>, known: &mut BTreeSet<&'a str>) {
+        let Some(around) = entry.around else { return };
+        let Some(variable) = loop_variable(around) else { return };
+        let body = match &entry.statement.kind {
+            StatementKind::Let(d) => &d.value,
+            StatementKind::Latent { prior, .. } => prior,
+            _ => return,
+        };
+        let ahead =
+            |name: &str| self.get(name).and_then(|e| target_of(e.statement)).is_some_and(|t| is_forward(t, variable));
+        let mut present = vec![];
+        present_reads(body, variable, &|name, offset| offset < i64::from(ahead(name)), &mut present);
+        let earlier: Vec<&'a str> = known
+            .iter()
+            .copied()
+            .filter(|&n| !present.contains(&n))
+            .filter(|n| {
+                self.get(n).is_some_and(|e| e.kind == Kind::Latent && e.around.is_some_and(|s| std::ptr::eq(s, around)))
+            })
+            .collect();
+        for name in earlier {
+            known.remove(name);
+            if let Some(StatementKind::Latent { target, ty, .. }) = self.get(name).map(|e| &e.statement.kind) {
+                let mut reads = vec![];
+                target_reads(target, &mut reads);
+                ty.iter().flat_map(|t| &t.arguments).for_each(|a| expression_reads(a, &mut reads));
+                let reads = reads.iter().filter(|r| r.0 != variable);
+                known.extend(reads.filter_map(|r| self.entries.get_key_value(r.0).map(|(&n, _)| n)));
+            }
+        }
+    }
+
     /// `let`s of one loop that read one another, each list all that do.
     pub fn recurrences(&self) -> Vec<Vec<&'a str>> {
         let lets: Vec<(&'a str, Entry<'a>)> = self
@@ -254,7 +328,11 @@ impl<'a> Scope<'a> {
             reach.get(a).is_some_and(|r| r.contains(b)) && reach.get(b).is_some_and(|r| r.contains(a))
         };
         let mut groups: Vec<Vec<&'a str>> = vec![];
-        for &(name, _) in lets.iter().filter(|(n, _)| mutual(n, n)) {
+        let forward = |e: &Entry| {
+            let variable = e.around.and_then(loop_variable);
+            variable.is_some_and(|v| target_of(e.statement).is_some_and(|t| is_forward(t, v)))
+        };
+        for &(name, _) in lets.iter().filter(|(n, e)| mutual(n, n) || forward(e)) {
             match groups.iter_mut().find(|g| g.first().is_some_and(|f| mutual(f, name))) {
                 Some(group) => group.push(name),
                 None => groups.push(vec![name]),
@@ -291,18 +369,38 @@ impl<'a> Scope<'a> {
 }
 
 /// The variable of a loop.
-fn loop_variable(statement: &Statement) -> Option<&str> {
+pub(crate) fn loop_variable(statement: &Statement) -> Option<&str> {
     match &statement.kind {
         StatementKind::For { variable, .. } => Some(&variable.value),
         _ => None,
     }
 }
 
+/// What a `let` or a `latent` declares.
+pub(crate) fn target_of(statement: &Statement) -> Option<&Target> {
+    match &statement.kind {
+        StatementKind::Let(d) => Some(&d.target),
+        StatementKind::Latent { target, .. } => Some(target),
+        _ => None,
+    }
+}
+
+/// Whether a target is the first position of a recurrence written forward: `s[0]`.
+pub(crate) fn is_start(target: &Target) -> bool {
+    let zero = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Number { value, unit: None, .. } if *value == 0.0);
+    target.axes.iter().flatten().any(zero)
+}
+
+/// Whether a target of a loop is another position than the loop's: `s[t+1]`.
+pub(crate) fn is_forward(target: &Target, variable: &str) -> bool {
+    target.axes.iter().flatten().any(|e| offset_of(e, variable).is_some_and(|o| o != 0))
+}
+
 /// A name read, and where.
 pub(crate) type Read<'a> = (&'a str, Span);
 
 /// What a declaration must know before it can be understood.
-fn declaration_reads(statement: &Statement, kind: Kind) -> Vec<Read<'_>> {
+pub(crate) fn declaration_reads(statement: &Statement, kind: Kind) -> Vec<Read<'_>> {
     let mut reads = vec![];
     match &statement.kind {
         StatementKind::Dim { size, .. } => expression_reads(size, &mut reads),

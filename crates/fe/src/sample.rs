@@ -90,7 +90,7 @@ fn posterior(folder: &Path, args: &SampleArgs) -> Result<Vec<Group>, Failure> {
     let drawn = fe_train::posterior_predictive(&problem, &values, &extra, args.count).map_err(undrawn)?;
     if drawn.is_empty() {
         return Err(Failure::Usage(format!(
-            "{}: no likelihood of this program has draws; the states of a chain that are summed out have none yet",
+            "{}: no likelihood of this program has draws: a guide that it depends on has none",
             folder.display()
         )));
     }

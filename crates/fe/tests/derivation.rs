@@ -82,6 +82,49 @@ fn agree(exact: &str, sampled: &str) {
     assert!((a - b).abs() < 3.0 * se, "{a} exactly, {b} ± {se} by sampling");
 }
 
+/// A latent whose scale is a latent is fitted as location + scale · u, as if that were written: the same free energy, rates
+/// and table, of every family that has a location and a scale.
+#[test]
+fn non_centred_latents_are_those_written_with_a_standard_one() {
+    let program = |effects: &str| {
+        format!(
+            "dim J = 3\ndata y[J] = [2.1, -1.3, 0.4]\nlatent mu ~ Normal(0, 2)\nlatent tau ~ HalfNormal(2)\n{effects}\n\
+             observe y ~ Normal(theta, 3)\n"
+        )
+    };
+    let cases = [
+        ("Normal(mu, tau)", "Normal(0, 1)", "mu + tau * u"),
+        ("Laplace(mu, tau)", "Laplace(0, 1)", "mu + tau * u"),
+        ("Logistic(mu, tau)", "Logistic(0, 1)", "mu + tau * u"),
+        ("StudentT(4, mu, tau)", "StudentT(4)", "mu + tau * u"),
+        ("Cauchy(mu, tau)", "Cauchy(0, 1)", "mu + tau * u"),
+        ("Gumbel(mu, tau)", "Gumbel(0, 1)", "mu + tau * u"),
+        ("LogNormal(mu, tau)", "Normal(0, 1)", "exp(mu + tau * u)"),
+        ("Normal(mu, 2 * tau^2)", "Normal(0, 1)", "mu + 2 * tau^2 * u"),
+    ];
+    for (written, standard, value) in cases {
+        let ours = at_start(&program(&format!("latent theta[J] ~ {written}")));
+        let other = at_start(&program(&format!("latent u[J] ~ {standard}\nlet theta = {value}")));
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-10 * a.abs().max(1.0), "{written}: {a} {b}");
+        close(ours.figures.free_energy, other.figures.free_energy);
+        close(ours.figures.rate, other.figures.rate);
+        for (a, b) in ours.figures.terms.iter().zip(&other.figures.terms) {
+            close(a.nats, b.nats);
+        }
+    }
+    // What reads something random besides the Gaussian's own members stays as it is written.
+    let objective = |effects: &str| compile(&program(effects)).1.non_centred;
+    assert_eq!(objective("latent theta[J] ~ Normal(mu, tau)"), ["theta"]);
+    assert!(objective("latent theta[J] ~ Normal(mu, tau) by centred").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, 1)").is_empty());
+    assert!(objective("latent theta[J] : positive ~ Normal(mu, tau)").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, tau)\nguide theta ~ FullRank()").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, tau)\nguide tau = point").is_empty());
+    // Parents that are declared later come first all the same.
+    let later = "data y[J] = [1, 2]\nlatent theta[J] ~ Normal(0, tau)\nlatent tau ~ HalfNormal(1)\nobserve y ~ Normal(theta, 1)\n";
+    assert_eq!(compile(later).1.non_centred, ["theta"]);
+}
+
 const PATCHES: &str = "
 dim K = 5
 data x[N, D] = [[0.3, -1.2, 0.7, 0.4], [1.1, 0.2, -0.5, -0.9], [-0.6, 0.8, 1.4, -0.1], [0.2, 0.2, -1.0, 1.3],

@@ -8,8 +8,11 @@ use std::path::Path;
 use common::*;
 use serde_json::Value;
 
-/// Rows of two numbers and a label, without a generator to depend on.
-fn rows() -> Vec<(f64, f64, &'static str)> {
+/// Two numbers and a label.
+type Row = (f64, f64, &'static str);
+
+/// Rows, without a generator to depend on.
+fn rows() -> Vec<Row> {
     let labels = ["red", "green", "blue"];
     (0..24)
         .map(|i| {
@@ -20,7 +23,7 @@ fn rows() -> Vec<(f64, f64, &'static str)> {
         .collect()
 }
 
-fn table(path: &Path, rows: &[(f64, f64, &str)]) {
+fn table(path: &Path, rows: &[Row]) {
     let lines = rows.iter().map(|(a, b, g)| format!("{a:?},{b:?},{g}\n"));
     std::fs::write(path, format!("a,b,g\n{}", lines.collect::<String>())).unwrap();
 }
@@ -41,7 +44,7 @@ fn eval(folder: &Path, data: &[&str]) -> Value {
 }
 
 /// The table's rows that a fit with 25 % held out was trained on, and those it was not.
-fn split(seed: u64) -> [Vec<(f64, f64, &'static str)>; 2] {
+fn split(seed: u64) -> [Vec<Row>; 2] {
     let all = rows();
     let (train, held) = fe_train::split(all.len(), Some(0.25), seed).unwrap();
     [train, held].map(|places| places.iter().map(|&p| all[p as usize]).collect())
@@ -130,7 +133,7 @@ fn by_hand(program: &str, standardized: bool) {
         let view = saved.tensor(name).unwrap();
         view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
     };
-    let columns: [fn(&(f64, f64, &'static str)) -> f64; 2] = [|r| r.0, |r| r.1];
+    let columns: [fn(&Row) -> f64; 2] = [|r| r.0, |r| r.1];
     let (mut x, mut c) = (vec![], vec![]);
     for of in columns {
         let n = train.len() as f64;

@@ -191,6 +191,20 @@ fn poisson_vae_mnist() {
     assert!(explained("poisson_vae_mnist").contains(bias));
 }
 
+#[test]
+fn regulator() {
+    // −log Z of the quadratic form, by a determinant; the first gain of the Riccati recursion, and the standard deviation of
+    // the first action, (R + B'PB)^(−½).
+    const EVIDENCE: f64 = 11.046894001482592;
+    const FIRST: (f64, f64) = (-2.7623415147190156, 2.7623503901196127);
+    let fit = example("regulator", &["--strict"]);
+    assert_eq!(fit["verdict"]["converged"], true);
+    closed(&fit);
+    assert!((at(&fit, "free_energy_total") - EVIDENCE).abs() < 1e-6, "{}", fit["free_energy_total"]);
+    let (mean, sd) = (at(&fit, "posterior.a.mean.0"), at(&fit, "posterior.a.sd.0"));
+    assert!((mean - FIRST.0).abs() < 1e-4 && (sd - FIRST.1).abs() < 1e-3, "{mean} {sd}");
+}
+
 /// Rounds every number, standard errors to two digits and all else to four, and takes out what differs between machines.
 fn settle(key: &str, value: &mut Value) {
     match value {
@@ -220,7 +234,7 @@ fn settle(key: &str, value: &mut Value) {
 fn short_runs() {
     for path in programs("examples") {
         let name = stem(&path);
-        let quick = ["eight_schools", "glm_poisson", "kidscore", "source_coding"].contains(&name.as_str());
+        let quick = ["eight_schools", "glm_poisson", "kidscore", "regulator", "source_coding"].contains(&name.as_str());
         let mut fit = example(&name, if quick { &[] } else { &["--steps", "20"] });
         settle("", &mut fit);
         if quick {

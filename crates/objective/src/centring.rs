@@ -42,6 +42,21 @@ pub(crate) fn candidates(g: &Graph, program: &Program, members: &[usize]) -> Vec
     members.iter().copied().filter(|&k| suits(k)).collect()
 }
 
+/// The median of a latent's standardised u, where its prior's other arguments are numbers; else 0.
+pub(crate) fn median(g: &Graph, latent: &Latent) -> f64 {
+    let known = || {
+        let [location, scale] = latent.prior.family.location_scale()?;
+        let standard = |(k, &a): (usize, &NodeId)| match k {
+            k if k == location => Some(0.0),
+            k if k == scale => Some(1.0),
+            _ => g.constant_value(a),
+        };
+        let args: Vec<f64> = latent.prior.args.iter().enumerate().map(standard).collect::<Option<_>>()?;
+        latent.prior.family.median(&args).and_then(|m| latent.support.unconstrain(m))
+    };
+    known().unwrap_or(0.0)
+}
+
 /// A latent at a standardised u, its parents being in place.
 pub(crate) fn standardised(
     g: &mut Graph,

@@ -74,7 +74,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let draws = drawing::draws(&mut g, program, &realised, temperature.1, None)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
-    let expectation = Expectation::new(laws, whole);
+    let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
     let enumeration = Enumeration::default();
     let mut d = Deriver {
         g,
@@ -189,7 +189,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     if objective.log_weight.is_some() && !objective.is_free_energy() {
         objective.log_weight = None;
         objective.notes.push(
-            "what is minimised is not the free energy, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
+            "what is minimised is not the free energy alone, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
         );
     }
     differentiate(&mut objective, program)?;

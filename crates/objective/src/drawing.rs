@@ -6,6 +6,7 @@ use fe_check::{Estimator, Program};
 use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
+use crate::closed_loops;
 use crate::guides::{Posterior, Realised};
 use crate::objective::Underivable;
 use crate::relaxation::gumbel_softmax;
@@ -49,6 +50,7 @@ pub(crate) fn draws(
     let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
     while !waiting.is_empty() {
         let mut postponed = vec![];
+        let mut steps: HashMap<usize, NodeId> = HashMap::new();
         for &k in &waiting {
             let (Some(latent), Some(posterior)) = (program.latents.get(k), realised.posteriors.get(k)) else {
                 continue;
@@ -58,13 +60,25 @@ pub(crate) fn draws(
                 continue;
             }
             let d = realised.after(g, d);
+            // Those of a loop are drawn together.
+            let together = realised.loops.iter().find(|l| l.members.contains(&k));
+            let own = together.map_or(vec![k], |l| l.members.clone());
             let pending: HashSet<NodeId> = waiting
                 .iter()
+                .filter(|j| !own.contains(j))
                 .filter_map(|&j| program.latents.get(j))
                 .map(|l| l.node)
                 .filter(|n| !map.contains_key(n) && !realised.replaced.contains_key(n))
                 .collect();
-            if d.args.iter().any(|&a| g.depends_on(a, &pending)) {
+            let all: Vec<NodeId> = own
+                .iter()
+                .filter_map(|&j| realised.posteriors.get(j))
+                .flat_map(|p| match p {
+                    Posterior::Family(d) | Posterior::Prior(d) => realised.after(g, d).args,
+                    _ => vec![],
+                })
+                .collect();
+            if all.iter().any(|&a| g.depends_on(a, &pending)) {
                 postponed.push(k);
                 continue;
             }
@@ -84,7 +98,8 @@ pub(crate) fn draws(
                 }
                 _ => q.sample(g, site, &axes, &how),
             };
-            if drawn.is_none() && estimator != Some(Estimator::GumbelSoftmax) {
+            // The score of a draw within a loop is that of all later draws too, and is not built.
+            if drawn.is_none() && together.is_none() && estimator != Some(Estimator::GumbelSoftmax) {
                 // Figures are of exact counts, whatever the temperature.
                 let exact = Sampling { temperature: g.constant(0.0), ..how };
                 drawn = q.stopped_sample(g, site, &axes, &exact);
@@ -93,17 +108,21 @@ pub(crate) fn draws(
             }
             g.set_origin(before);
             // Without a draw the node stays as it is; only a term that needs it is then in error.
-            if let Some(z) = drawn {
-                map.insert(latent.node, z);
+            match (drawn, together) {
+                (Some(z), None) => drop(map.insert(latent.node, z)),
+                (Some(z), Some(_)) => drop(steps.insert(k, z)),
+                (None, _) => {}
+            }
+        }
+        for one in &realised.loops {
+            let values: Option<Vec<(usize, NodeId)>> =
+                one.members.iter().map(|k| steps.get(k).map(|&z| (*k, z))).collect();
+            if let Some(values) = values {
+                map.extend(one.step(g, program, &values)?);
             }
         }
         if postponed.len() == waiting.len() {
-            let span = postponed.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
-            return Err(Underivable {
-                message: "these guides read each other in a circle".into(),
-                span,
-                help: "let each guide read latents that come before it".into(),
-            });
+            return Err(closed_loops::circle(program, &postponed));
         }
         waiting = postponed;
     }

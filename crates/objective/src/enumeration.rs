@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, Schedule};
-use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Op, Recurrence, Site, axis};
+use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::derive::Deriver;
@@ -56,7 +56,7 @@ pub(crate) struct Summed {
     pub values: Axis,
     /// Its rate, element by element, for the report.
     pub rate: NodeId,
-    /// Draws given the draws of all else; of a chain, where neighbours depend on each other, there are none.
+    /// Draws given the draws of all else; of a chain along it. None where a latent that is summed out later has none.
     pub draw: Option<NodeId>,
     /// A draw of each element by itself.
     pub marginal_draw: NodeId,
@@ -293,7 +293,7 @@ impl<'a> Deriver<'a> {
             };
             if let Some((k, along, index)) = picked {
                 let Some(one) = finite.get_mut(k) else { continue };
-                if is_one_earlier(&self.g, index, along) {
+                if self.g.shift_of(index) == Some((along, -1)) {
                     let before = match one.before {
                         Some((before, steps)) if steps == along => before,
                         Some(_) => return Err(mixed(one.latent)),
@@ -450,18 +450,27 @@ impl<'a> Deriver<'a> {
     fn step_by_step(&mut self, table: NodeId, steps: Axis, before: Axis, now: Axis) -> Result<NodeId, Underivable> {
         let first = self.g.pick(table, before, 0);
         let axes = self.g.axes_of(first).to_vec();
-        let (_, earlier) = self.g.input("forward", &axes);
+        let (_, stand_in) = self.g.input("forward", &axis::union(&axes, &[steps]));
+        let earlier = self.one_earlier(stand_in, steps);
         let from = self.g.rename(earlier, &[(now, before)]);
         let moved = self.g.add(from, table);
         let moved = self.g.logsumexp(moved, &[before]);
         let (place, zero) = (self.g.iota(steps), self.g.constant(0.0));
         let start = self.g.equal(place, zero);
         let value = self.g.select(start, first, moved);
-        let stepped = self.g.recur(steps, &[Recurrence { value, lagged: vec![earlier] }]);
+        let stepped = self.g.recur(steps, &[Recurrence { stand_in, value }]);
         let last = self.g.extent_of(steps.id).saturating_sub(1);
-        let forward = stepped.ok().and_then(|nodes| nodes.first().copied()).ok_or_else(|| mixed_up(Span::default()))?;
+        let forward = stepped.ok().and_then(|s| s.values.first().copied()).ok_or_else(|| mixed_up(Span::default()))?;
         let end = self.g.pick(forward, steps, last);
         Ok(self.g.logsumexp(end, &[now]))
+    }
+
+    /// A tensor one position on: at each the value before; at the first the first.
+    fn one_earlier(&mut self, x: NodeId, steps: Axis) -> NodeId {
+        let (place, zero) = (self.g.iota(steps), self.g.constant(0.0));
+        let index = self.g.shift(place, -1.0);
+        let index = self.g.binary(Binary::Max, index, zero);
+        self.g.gather(x, index, steps)
     }
 
     fn axis(&mut self, name: &str, extent: usize) -> Axis {
@@ -507,23 +516,62 @@ impl<'a> Deriver<'a> {
         let probabilities = self.g.sum_to(m, &whole);
         let site = Site::named(&one.latent.name);
         let marginal_draw = self.pick_by(probabilities, one.values, &own, site);
-        // Given the draws of those summed out after it, where these have joint draws.
-        let mut table = Some(e.table);
+        // Given the draws of those summed out after it.
+        let draw = match one.before {
+            None => self.given(e.table, later).map(|t| {
+                let p = self.g.softmax(t, &[one.values]);
+                self.pick_by(p, one.values, &own, site)
+            }),
+            Some(before) => self.given(m, later).and_then(|pairs| self.path(pairs, before, one.values, &own, site)),
+        };
+        Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
+    }
+
+    /// A table at the draws of latents that are summed out later; `None` where one of them has none.
+    fn given(&mut self, table: NodeId, later: &Later) -> Option<NodeId> {
+        let mut table = table;
         for other in later.of {
-            let axes = [Some(other.values), other.before.map(|b| b.0)];
-            for axis in axes.into_iter().flatten() {
-                table = match (table, later.drawn.get(&other.number)) {
-                    (Some(t), _) if !self.g.has_axis(t, axis) => Some(t),
-                    (Some(t), Some(&drawn)) if axis == other.values => Some(self.g.gather(t, drawn, axis)),
-                    _ => None,
-                };
+            let drawn = later.drawn.get(&other.number).copied();
+            if self.g.has_axis(table, other.values) {
+                table = self.g.gather(table, drawn?, other.values);
+            }
+            if let Some((before, steps)) = other.before
+                && self.g.has_axis(table, before)
+            {
+                let earlier = self.value_before(drawn?, steps);
+                table = self.g.gather(table, earlier, before);
             }
         }
-        let draw = table.filter(|_| one.before.is_none()).map(|t| {
-            let p = self.g.softmax(t, &[one.values]);
-            self.pick_by(p, one.values, &own, site)
-        });
-        Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
+        Some(table)
+    }
+
+    /// The value of a chain a step before each; 0 at the first, where it has no say.
+    fn value_before(&mut self, chain: NodeId, steps: Axis) -> NodeId {
+        let (place, zero) = (self.g.iota(steps), self.g.constant(0.0));
+        let first = self.g.equal(place, zero);
+        let earlier = self.one_earlier(chain, steps);
+        self.g.select(first, zero, earlier)
+    }
+
+    /// A path of a chain, drawn a step at a time from the probabilities of neighbouring pairs given everything: what comes
+    /// after a step is in them already.
+    fn path(
+        &mut self,
+        pairs: NodeId,
+        (before, steps): (Axis, Axis),
+        values: Axis,
+        own: &[Axis],
+        site: Site,
+    ) -> Option<NodeId> {
+        let pairs = self.g.substitute(&[pairs], &self.draws).first().copied()?;
+        let (_, stand_in) = self.g.input("path", &axis::union(&[Axis::SAMPLE], own));
+        let earlier = self.value_before(stand_in, steps);
+        let now = self.g.gather(pairs, earlier, before);
+        let all = self.g.sum(now, &[values]);
+        let shares = self.g.div(now, all);
+        let value = self.pick_by(shares, values, own, site);
+        let stepped = self.g.recur(steps, &[Recurrence { stand_in, value }]).ok()?;
+        stepped.values.first().copied()
     }
 
     /// A value drawn by its probabilities.
@@ -549,23 +597,6 @@ struct Reads {
     plates: Vec<Axis>,
     /// Index arrays of groups, each with the axis it picks along.
     groups: Vec<(NodeId, Axis)>,
-}
-
-/// Whether an index is the position along its own axis, less one; at the first position it may be that one itself.
-fn is_one_earlier(g: &Graph, index: NodeId, along: Axis) -> bool {
-    let node = g.node(index);
-    if let (Op::Binary(Binary::Max), &[a, b]) = (&node.op, node.inputs.as_slice()) {
-        let zero = |n: NodeId| g.constant_value(n) == Some(0.0);
-        return zero(b) && is_one_earlier(g, a, along) || zero(a) && is_one_earlier(g, b, along);
-    }
-    let iota = |n: NodeId| matches!(g.node(n).op, Op::Iota) && g.axes_of(n) == [along];
-    match (&node.op, node.inputs.as_slice()) {
-        (Op::Binary(Binary::Add), &[a, b]) => {
-            iota(a) && g.constant_value(b) == Some(-1.0) || iota(b) && g.constant_value(a) == Some(-1.0)
-        }
-        (Op::Binary(Binary::Sub), &[a, b]) => iota(a) && g.constant_value(b) == Some(1.0),
-        _ => false,
-    }
 }
 
 fn mixed_up(span: Span) -> Underivable {

@@ -11,10 +11,11 @@ use fe_distribution::{Distribution, Statistic};
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
+use crate::degree::{Degree, Degrees};
 use crate::quadrature::{self, Rule};
 
-/// The most directions along which slopes are taken one by one.
-const DIRECTIONS: usize = 1024;
+/// The most slopes of one affine function along the directions of a primitive.
+const MOST_SLOPES: usize = 1 << 23;
 
 /// How a primitive is distributed.
 #[derive(Clone, Debug)]
@@ -40,6 +41,9 @@ pub(crate) struct Expectation {
     random: HashMap<NodeId, BTreeSet<NodeId>>,
     means: HashMap<NodeId, Option<NodeId>>,
     spreads: HashMap<NodeId, Option<Spread>>,
+    degrees: Degrees,
+    /// The axis of rows, of which a batch holds some.
+    row: Option<Axis>,
     /// The first node whose expectation is not known.
     pub blocked: Option<NodeId>,
     /// Whether quadrature is worth its points, and its rule once it was used.
@@ -48,9 +52,11 @@ pub(crate) struct Expectation {
 }
 
 impl Expectation {
-    pub fn new(laws: HashMap<NodeId, Law>, quadrature: bool) -> Self {
+    pub fn new(laws: HashMap<NodeId, Law>, row: Option<Axis>, quadrature: bool) -> Self {
         Self {
             laws,
+            row,
+            degrees: Degrees::default(),
             random: HashMap::new(),
             means: HashMap::new(),
             spreads: HashMap::new(),
@@ -150,6 +156,16 @@ impl Expectation {
             (Op::Sum(over), &[x]) => {
                 let x = self.mean(g, x)?;
                 g.sum(x, over)
+            }
+            // A loop that is affine, at the means of what it steps through.
+            (Op::Output(_), &[scan]) if self.affine(g, id) => {
+                let mut means = HashMap::new();
+                for operand in g.node(scan).inputs.clone() {
+                    if !self.fixed(g, operand) {
+                        means.insert(operand, self.mean(g, operand)?);
+                    }
+                }
+                g.substitute(&[id], &means).first().copied()?
             }
             _ => {
                 // Whatever else is linear in its one random operand.
@@ -343,23 +359,10 @@ impl Expectation {
 
     /// Whether a node is affine in the primitives.
     fn affine(&mut self, g: &Graph, id: NodeId) -> bool {
-        if self.fixed(g, id) {
-            return true;
-        }
-        if let Some(law) = self.laws.get(&id) {
-            return !matches!(law, Law::Opaque);
-        }
-        let node = g.node(id).clone();
-        match (&node.op, node.inputs.as_slice()) {
-            (Op::Unary(Unary::Neg) | Op::Sum(_), &[x]) => self.affine(g, x),
-            (Op::Binary(Binary::Add | Binary::Sub), &[a, b]) => self.affine(g, a) && self.affine(g, b),
-            (Op::Binary(Binary::Mul) | Op::Contract(_), &[a, b]) => {
-                (self.fixed(g, a) && self.affine(g, b)) || (self.fixed(g, b) && self.affine(g, a))
-            }
-            (Op::Binary(Binary::Div), &[a, b]) => self.fixed(g, b) && self.affine(g, a),
-            (Op::Select, &[c, a, b]) => self.fixed(g, c) && self.affine(g, a) && self.affine(g, b),
-            _ => self.linear_operand(g, id).is_some_and(|(_, x)| self.affine(g, x)),
-        }
+        let laws = &self.laws;
+        let primitive =
+            |n: NodeId| laws.get(&n).map(|law| if matches!(law, Law::Opaque) { Degree::Other } else { Degree::Affine });
+        self.degrees.of(g, id, &primitive) <= Degree::Affine
     }
 
     /// Whether a node is affine in normal primitives, and so normal itself.
@@ -535,72 +538,93 @@ impl Expectation {
         Some(total)
     }
 
-    /// The covariance of two affine functions of standard normal vectors: the sum of products of their slopes.
+    /// The covariance of two affine functions: over the directions of the primitives, the products of their slopes and the
+    /// primitive's variance.
     fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
         let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
         let mut total = g.constant(0.0);
-        for (primitive, x) in left {
-            if let Some(&(_, y)) = right.iter().find(|r| r.0 == primitive) {
-                let &[axis] = g.axes_of(primitive) else { return None };
-                let direction = Axis::private(axis.id);
-                let product = g.mul(x, y);
-                let product = g.broadcast(product, &[direction]);
-                let part = g.sum(product, &[direction]);
+        for of in left {
+            if let Some(other) = right.iter().find(|r| r.primitive == of.primitive) {
+                let product = g.mul(of.slope, other.slope);
+                let part = self.along_directions(g, product, &of)?;
                 total = g.add(total, part);
             }
         }
         Some(total)
     }
 
-    /// The variance of an affine function of standard normal vectors: the sum of its squared slopes along each of their
-    /// directions. It covers what [`Self::spread_by_parts`] cannot, correlated elements of a joint Gaussian.
+    /// The variance of an affine function: over the directions of the primitives, its squared slopes and the primitive's
+    /// variance. It covers what [`Self::spread_by_parts`] cannot: correlated elements of a joint Gaussian, states of a loop.
     fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
         let mut total = g.constant(0.0);
-        for (primitive, slope) in self.slopes(g, id)? {
-            let &[axis] = g.axes_of(primitive) else { return None };
-            let direction = Axis::private(axis.id);
-            let square = g.square(slope);
-            let part = g.sum(square, &[direction]);
+        for of in self.slopes(g, id)? {
+            let square = g.square(of.slope);
+            let part = self.along_directions(g, square, &of)?;
             total = g.add(total, part);
         }
         Some(Spread { variance: total, independent: vec![] })
     }
 
-    /// For each standard normal vector, the slope of an affine function along each of its directions, over the private copy
-    /// of the vector's axis.
-    fn slopes(&mut self, g: &mut Graph, id: NodeId) -> Option<Vec<(NodeId, NodeId)>> {
+    /// The sum over a primitive's directions, each weighed with its variance.
+    fn along_directions(&mut self, g: &mut Graph, x: NodeId, of: &Slopes) -> Option<NodeId> {
+        let axes = g.axes_of(of.primitive).to_vec();
+        let pairs: Vec<(Axis, Axis)> = axes.iter().map(|&a| (a, Axis::private(a.id))).collect();
+        let directions: Vec<Axis> = union(&pairs.iter().map(|p| p.1).collect::<Vec<_>>(), &[]);
+        let variance = self.spread_by_parts(g, of.primitive)?.variance;
+        let variance = g.rename(variance, &pairs);
+        let x = g.broadcast(x, &directions);
+        let weighed = g.mul(x, variance);
+        let weighed = g.broadcast(weighed, &directions);
+        Some(g.sum(weighed, &directions))
+    }
+
+    /// For each primitive, the slope of an affine function along each of its directions, over private copies of the
+    /// primitive's axes. `None` where there are too many, or of rows, of which a batch holds some.
+    fn slopes(&mut self, g: &mut Graph, id: NodeId) -> Option<Vec<Slopes>> {
         let primitives = self.primitives(g, id);
-        let standard = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::StandardNormal)));
-        if !standard || !self.affine(g, id) {
+        if !self.affine(g, id) {
             return None;
         }
+        let size =
+            |g: &Graph, n: NodeId| g.axes_of(n).iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
         let zero = g.constant(0.0);
         let mut at_zero: HashMap<NodeId, NodeId> = HashMap::new();
         for &p in &primitives {
             let axes = g.axes_of(p).to_vec();
+            let copies = axes.iter().any(|a| a.primes != 0 || Some(*a) == self.row);
+            if copies || size(g, p).saturating_mul(size(g, p).max(size(g, id))) > MOST_SLOPES {
+                return None;
+            }
             at_zero.insert(p, g.broadcast(zero, &axes));
         }
         let origin = *g.substitute(&[id], &at_zero).first()?;
         let mut slopes = vec![];
         for &p in &primitives {
-            let &[axis] = g.axes_of(p) else { return None };
-            // The axis of a joint Gaussian's own dimensions, which no product of the program sums over.
-            let direction = Axis::private(axis.id);
-            let n = g.extent_of(axis.id);
-            if n > DIRECTIONS {
-                return None;
+            // Private axes: no product of the program sums over them.
+            let axes = g.axes_of(p).to_vec();
+            let directions: Vec<Axis> = axes.iter().map(|a| Axis::private(a.id)).collect();
+            let mut unit = g.constant(1.0);
+            for (&axis, &direction) in axes.iter().zip(&directions) {
+                let n = g.extent_of(axis.id);
+                let mut values = vec![0.0; n.checked_mul(n)?];
+                values.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
+                let own = g.literal(Tensor::new(vec![n, n], values)?, &[axis, direction]);
+                unit = g.mul(unit, own);
             }
-            let mut values = vec![0.0; n.checked_mul(n)?];
-            values.iter_mut().step_by(n + 1).for_each(|v| *v = 1.0);
-            let unit = g.literal(Tensor::new(vec![n, n], values)?, &[axis, direction]);
             let mut at = at_zero.clone();
             at.insert(p, unit);
             let moved = *g.substitute(&[id], &at).first()?;
             let slope = g.sub(moved, origin);
-            slopes.push((p, g.broadcast(slope, &[direction])));
+            slopes.push(Slopes { primitive: p, slope: g.broadcast(slope, &directions) });
         }
         Some(slopes)
     }
+}
+
+/// The slopes of an affine function along the directions of one primitive.
+struct Slopes {
+    primitive: NodeId,
+    slope: NodeId,
 }
 
 /// Whether an index tensor of this shape surely picks different places: a range.

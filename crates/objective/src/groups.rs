@@ -86,12 +86,16 @@ pub(crate) fn build_group(
     replaced: &mut HashMap<NodeId, NodeId>,
 ) -> Result<(), Underivable> {
     let name = if number == 0 { "guide".to_owned() } else { format!("guide{}", number + 1) };
+    let mut standard = centring::candidates(g, program, members);
     let mut blocks = vec![];
     let mut total = 0usize;
     for &k in members {
         let Some(latent) = program.latents.get(k) else { continue };
         let length = latent.support.free_elements(g, &latent.axes);
-        let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
+        let median = match standard.contains(&k) {
+            true => centring::median(g, latent),
+            false => prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0),
+        };
         blocks.push(Block { name: latent.name.clone(), start: total, length, median });
         total = total.saturating_add(length);
     }
@@ -125,7 +129,6 @@ pub(crate) fn build_group(
     let group = done.groups.len();
     let mut waiting: Vec<((&Block, Conditional), usize)> =
         blocks.iter().zip(conditionals).zip(members.iter().copied()).collect();
-    let mut standard = centring::candidates(g, program, members);
     while !waiting.is_empty() {
         // A non-centred latent follows its parents; where these follow each other in a circle, they stay as they are.
         let before = waiting.len();

@@ -7,6 +7,7 @@ use fe_check::{Guide, Init, Latent, Program};
 use fe_distribution::{Distribution, Support, family};
 use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
+use crate::closed_loops::{self, ClosedLoop};
 use crate::expectation::Law;
 use crate::formula;
 use crate::groups::{Group, Shape, build_group};
@@ -62,6 +63,8 @@ pub(crate) struct Realised {
     pub parameters: Vec<Parameter>,
     /// Standard normal vectors behind guides that are affine in one.
     pub vectors: Vec<Vector>,
+    /// Latents whose guides read one another's past.
+    pub loops: Vec<ClosedLoop>,
     /// What takes the place of a latent's input where it is not random by itself.
     pub replaced: HashMap<NodeId, NodeId>,
     pub notes: Vec<String>,
@@ -83,6 +86,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         groups: vec![],
         parameters: vec![],
         vectors: vec![],
+        loops: vec![],
         replaced: HashMap::new(),
         notes: vec![],
     };
@@ -191,6 +195,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         done.names.push(name_of(g, &posterior, latent, mean_field.contains(&k), &done.groups));
         done.posteriors.push(posterior);
     }
+    closed_loops::close(g, program, &mut done, &mut replaced)?;
     done.replaced = replaced;
     Ok(done)
 }
@@ -272,7 +277,9 @@ fn build_single(
     };
     Ok(match &latent.guide {
         Guide::Stated(d) => {
-            if let (Some(axis), true) = (d.event, d.family.name() == "MultivariateNormal") {
+            let own = HashSet::from([latent.node]);
+            let alone = !d.args.iter().any(|&a| g.depends_on(a, &own));
+            if let (Some(axis), true) = (d.event, alone && d.family.name() == "MultivariateNormal") {
                 replaced.insert(latent.node, affine(g, latent, d, axis, done));
             }
             Posterior::Family(d.clone())

@@ -59,7 +59,7 @@ impl Objective {
         found
     }
 
-    /// Whether what is minimised is, in the end, the free energy: every term once, and nothing else.
+    /// Whether what is minimised is, in the end, the free energy: every term once, and nothing else, without bounds.
     pub fn is_free_energy(&self) -> bool {
         use crate::objective::TermKind;
         use fe_check::Functional;
@@ -73,6 +73,6 @@ impl Objective {
             counted.map(|(w, _)| w.last()).sum()
         };
         let priced = self.spec.iter().any(|(w, f)| matches!(f, Functional::Energy(_)) && w.last() != 0.0);
-        !priced && self.terms.iter().all(|t| weight(t.kind == TermKind::Rate, &t.name) == 1.0)
+        !priced && self.bounds.is_empty() && self.terms.iter().all(|t| weight(t.kind == TermKind::Rate, &t.name) == 1.0)
     }
 }

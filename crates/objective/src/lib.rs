@@ -1,6 +1,8 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod centring;
+mod closed_loops;
+mod degree;
 mod density;
 mod derive;
 mod drawing;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, Origin, axis};
+use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
@@ -76,7 +76,7 @@ impl Deriver<'_> {
             Posterior::Family(q) => {
                 let q = self.after_distribution(q);
                 let qn = q.family.name();
-                let registered = if self.kl_is_valid(latent, &prior) { q.kl(&mut self.g, &prior) } else { None };
+                let registered = if self.kl_is_valid(k, latent) { q.kl(&mut self.g, &prior) } else { None };
                 if let Some(kl) = registered {
                     let e = self.expect_sum(kl, &axes, latent.span)?;
                     term.sum = e.node;
@@ -147,10 +147,10 @@ impl Deriver<'_> {
         Ok(term)
     }
 
-    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide.
-    pub(crate) fn kl_is_valid(&self, latent: &Latent, prior: &Distribution) -> bool {
-        let own = HashSet::from([latent.node]);
-        let mut affected: HashSet<NodeId> = own.clone();
+    /// A registered KL is the rate only where the prior's parents do not descend from the latent in the guide. Along a
+    /// loop that latents are drawn in together, what was drawn before descends from none of what comes after.
+    pub(crate) fn kl_is_valid(&self, k: usize, latent: &Latent) -> bool {
+        let mut affected = HashSet::from([latent.node]);
         loop {
             let before = affected.len();
             for (l, posterior) in self.program.latents.iter().zip(&self.realised.posteriors) {
@@ -166,7 +166,17 @@ impl Deriver<'_> {
         }
         affected.remove(&latent.node);
         affected.extend(self.enumerated_nodes());
-        !prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
+        if let Some(together) = self.realised.loops.iter().find(|l| l.members.contains(&k)) {
+            for &j in &together.members {
+                let Some(other) = self.program.latents.get(j) else { continue };
+                let drawn_before = Reach::UpTo(if j < k { 0 } else { -1 });
+                if latent.prior.args.iter().any(|&a| self.g.reach(a, other.node, together.axis) > drawn_before) {
+                    return false;
+                }
+                affected.remove(&other.node);
+            }
+        }
+        !latent.prior.args.iter().any(|&a| self.g.depends_on(a, &affected))
     }
 
     /// log p(z) of a latent at its value, expected over the finite latents it depends on.

@@ -28,7 +28,7 @@ const ROUNDING: f64 = 1e-5;
 
 /// A flow can bend toward the fixed draws themselves, without end and for next to nothing: its descent ends when so many
 /// iterations have brought less than this, relative to the objective.
-const LEVEL: f64 = 5e-5;
+const LEVEL: f64 = 1e-5;
 const SPAN: usize = 20;
 
 fn is_level(values: &[f64]) -> bool {
@@ -348,7 +348,7 @@ fn best_anchors(
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.
-fn verdict(outcome: &Outcome, tolerance: f64) -> (bool, String) {
+pub(crate) fn verdict(outcome: &Outcome, tolerance: f64) -> (bool, String) {
     let limit = tolerance * outcome.value.abs().max(1.0);
     let norm = outcome.gradient_norm;
     let after = format!("after {} iterations", outcome.iterations);

@@ -7,7 +7,8 @@ use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::{ExecutionError, Site};
 use fe_objective::Start;
 
-use crate::lbfgs::{Options, Reason};
+use crate::deterministic::verdict;
+use crate::lbfgs::Options;
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::repeating::Repeating;
@@ -140,10 +141,11 @@ pub(crate) fn compare(
         if interrupted {
             return Ok(None);
         }
-        match outcome.reason {
-            Reason::Converged | Reason::Stalled(_) => ends.push((outcome.value * rows, values)),
-            // One that is on its way to what is known already has nothing to tell.
-            _ => unfinished += 1,
+        if verdict(&outcome, TOLERANCE).0 {
+            ends.push((outcome.value * rows, values));
+        } else {
+            // One that is on its way has nothing to tell.
+            unfinished += 1;
         }
     }
     let best = ends.iter().enumerate().min_by(|a, b| a.1.0.total_cmp(&b.1.0)).map_or(0, |(k, _)| k);

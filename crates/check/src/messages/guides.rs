@@ -1,6 +1,7 @@
 //! E0400 to E0499: guides, latents, likelihoods, bounds from importance weights.
 
 use fe_distribution::Support;
+use fe_graph::Reach;
 use fe_syntax::{Diagnostic, Span};
 
 use crate::scope::Kind;
@@ -75,6 +76,17 @@ pub fn guide_reads_later(name: &str, span: Span, later: &str, declared: Span) ->
     )
     .and(declared, "declared later")
     .help(format!("declare `{later}` before `{name}`, or leave it out of this guide"))
+}
+
+pub fn guide_reads_itself(name: &str, span: Span, reach: Reach, variable: &str) -> Diagnostic {
+    let (what, label) = match reach {
+        Reach::UpTo(0) => ("at the same position", "reads the present".to_owned()),
+        Reach::UpTo(by) => ("at later positions", format!("reads up to `[{variable}+{by}]`")),
+        _ => ("at every position", "mixes all positions".to_owned()),
+    };
+    error("E0430", format!("the guide of `{name}` reads `{name}` itself {what}"), span, label).help(format!(
+        "in a loop a guide may read the past of its own latent: `{name}[{variable}-1]`, or what follows from it"
+    ))
 }
 
 pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {

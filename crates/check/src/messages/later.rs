@@ -8,26 +8,6 @@ fn later(code: &'static str, what: &str, span: Span, help: impl Into<String>) ->
     error(code, format!("{what} not compiled in this version"), span, "not in this version").help(help)
 }
 
-pub fn forward_later(span: Span, variable: &str) -> Diagnostic {
-    later(
-        "E0700",
-        "a recurrence written forward is",
-        span,
-        format!(
-            "write the step at `{variable}` from the one at `{variable}-1`, with `if {variable} == 0 then … else …`"
-        ),
-    )
-}
-
-pub fn guide_in_loop_later(name: &str, span: Span) -> Diagnostic {
-    later(
-        "E0711",
-        &format!("a guide that reads the past of its own latent, as this one of `{name}`, is"),
-        span,
-        "state it by data and params alone, or leave it away: then one Gaussian over all steps is fitted",
-    )
-}
-
 pub fn refine_later(span: Span) -> Diagnostic {
     later(
         "E0701",

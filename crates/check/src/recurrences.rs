@@ -1,0 +1,242 @@
+//! `let`s of a loop that read one another's past, written backward (`s[t]` from `s[t-1]`) or forward (`s[t+1]` from
+//! `s[t]`, from a start `s[0]`): together they become one loop, [`fe_graph::Graph::recur`].
+
+use std::collections::HashMap;
+
+use fe_distribution::Support;
+use fe_graph::{Axis, NodeId, Recurrence};
+use fe_syntax::Span;
+use fe_syntax::ast::{Declaration, Expr, ExprKind, Statement, StatementKind};
+
+use crate::chains::{Chain, offset_of};
+use crate::checker::Checker;
+use crate::messages;
+use crate::range::Range;
+use crate::scope::{bare, expression_reads, parts};
+use crate::value::{Level, Value};
+
+/// One of the `let`s.
+struct Member<'a> {
+    name: &'a str,
+    declaration: &'a Declaration,
+    /// The loop as it is for this one: of one that is written forward, along the axis that is longer by its start.
+    chain: Option<Chain>,
+    /// What one that is written forward starts from.
+    start: Option<Value>,
+}
+
+impl Member<'_> {
+    fn is_forward(&self) -> bool {
+        self.start.is_some()
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// `let`s of a loop that read one another's past, worked out together.
+    pub fn recurrence(&mut self, names: &[&'a str], around: &'a Statement) {
+        let mut members: Vec<(&'a str, &'a Declaration)> = vec![];
+        for &name in names {
+            if let Some(entry) = self.scope.get(name)
+                && let StatementKind::Let(d) = &entry.statement.kind
+            {
+                members.push((name, d));
+            }
+        }
+        let done = self.within(around.into(), |c| {
+            let all: Option<Vec<Member>> = members.into_iter().map(|(name, d)| c.member(name, d)).collect();
+            all.and_then(|all| c.recurrence_within(all))
+        });
+        if done.flatten().is_none() {
+            for &name in names {
+                self.values.insert(name, Value::poison(Span::default()));
+            }
+        }
+    }
+
+    /// A member with its start.
+    fn member(&mut self, name: &'a str, d: &'a Declaration) -> Option<Member<'a>> {
+        let ahead = self.ahead(&d.target)?;
+        let Some(chain) = ahead else {
+            return Some(Member { name, declaration: d, chain: self.chain.clone(), start: None });
+        };
+        let start = self.start_of(name, &d.target)?;
+        let StatementKind::Let(first) = &start.kind else { return None };
+        let rest = self.rest_of_start(&d.target, &first.target, first.ty.as_ref())?;
+        let around = self.chain.take();
+        let order: Vec<Axis> = rest.iter().map(|a| a.0).collect();
+        let before = self.enter(start.span);
+        let value = self.at_site(format!("{name}.start"), |c| c.expression(&first.value, Some(&order)));
+        let value = self.fit_axes(value, &rest, name, first.target.span);
+        self.leave(before);
+        self.chain = around;
+        (!value.poison).then_some(Member { name, declaration: d, chain: Some(chain), start: Some(value) })
+    }
+
+    fn recurrence_within(&mut self, mut members: Vec<Member<'a>>) -> Option<()> {
+        let around = self.chain.clone()?;
+        let variable = around.variable.clone();
+        let mut stand_ins: HashMap<&'a str, NodeId> = HashMap::new();
+        let mut assumed: HashMap<&'a str, Value> = HashMap::new();
+        for member in &members {
+            let (name, d) = (member.name, member.declaration);
+            if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, &variable)) {
+                continue;
+            }
+            let chain = member.chain.clone()?;
+            let along = chain.axis;
+            self.chain = Some(chain);
+            let axes = self.target_axes(&d.target);
+            self.chain = Some(around.clone());
+            let axes = axes?;
+            let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+            if !order.contains(&along) {
+                self.report(messages::lag_of_a_local(name, d.target.span, &variable));
+                return None;
+            }
+            let (_, stand_in) = self.graph.input(name, &order);
+            let value = Value { axes, ..Value::scalar(stand_in, Range::POSITIVE, Level::Random, d.target.span) };
+            assumed.insert(name, value);
+            stand_ins.insert(name, stand_in);
+        }
+        // Each after those it reads at the same position.
+        let forward: Vec<&str> = members.iter().filter(|m| m.is_forward()).map(|m| m.name).collect();
+        let past = |name: &str, offset: i64| offset < i64::from(forward.contains(&name));
+        let mut ordered: Vec<Member<'a>> = vec![];
+        while !members.is_empty() {
+            let waiting: Vec<&str> = members.iter().map(|m| m.name).collect();
+            let ready = members.iter().position(|m| {
+                let mut reads = vec![];
+                present_reads(&m.declaration.value, &variable, &past, &mut reads);
+                !reads.iter().any(|r| waiting.contains(r))
+            });
+            let Some(ready) = ready else {
+                let spans: Vec<(&str, Span)> =
+                    members.iter().map(|m| (m.name, m.declaration.target.name.span)).collect();
+                self.report(messages::cycle(&spans));
+                return None;
+            };
+            ordered.push(members.remove(ready));
+        }
+        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
+        // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
+        let values = loop {
+            for (name, value) in &assumed {
+                self.values.insert(name, value.clone());
+            }
+            let values = self.definitions_in_order(&ordered, &around);
+            if values.iter().any(|v| v.1.poison) {
+                return None;
+            }
+            let unproved = |(name, v): &&(&str, Value)| {
+                assumed.get(*name).is_some_and(|a| a.range == Range::POSITIVE) && !v.range.within(Support::Positive)
+            };
+            let unproved: Vec<&str> = values.iter().filter(unproved).map(|v| v.0).collect();
+            if unproved.is_empty() || self.diagnostics.len() > said {
+                break values;
+            }
+            for name in unproved {
+                assumed.entry(name).and_modify(|a| a.range = Range::REAL);
+            }
+            self.lets.truncate(first);
+            self.params.truncate(params);
+        };
+        let recurrences: Vec<Recurrence> = values
+            .iter()
+            .map(|(name, v)| {
+                let value = self.graph.broadcast(v.node, &v.order());
+                // One that no one reads earlier stands for itself.
+                Recurrence { stand_in: stand_ins.get(*name).copied().unwrap_or(value), value }
+            })
+            .collect();
+        let places = ordered.iter().map(|m| m.declaration.target.span.to(m.declaration.value.span));
+        let before = self.enter(places.reduce(Span::to).unwrap_or_default());
+        let along = ordered.iter().find_map(|m| m.chain.as_ref()).map_or(around.axis, |c| c.axis);
+        let stepped = self.graph.recur(along, &recurrences);
+        self.leave(before);
+        let nodes = match stepped {
+            Ok(stepped) => stepped.values,
+            Err(node) => {
+                let at = self.graph.origin_of(node);
+                let place = self.origins.get(at.0 as usize).copied().unwrap_or_default();
+                self.report(messages::mixes_positions(place, &variable));
+                return None;
+            }
+        };
+        for ((name, value), node) in values.into_iter().zip(nodes) {
+            if let Some(named) = self.lets.iter_mut().skip(first).find(|l| l.name == name) {
+                named.node = node;
+            }
+            self.values.insert(name, Value { node, ..value });
+        }
+        Some(())
+    }
+
+    /// What each is, given what stands for the others' past.
+    fn definitions_in_order(&mut self, ordered: &[Member<'a>], around: &Chain) -> Vec<(&'a str, Value)> {
+        let mut values = vec![];
+        for member in ordered {
+            let before = self.enter(member.declaration.target.span);
+            self.chain = member.chain.clone();
+            let mut value = self.definition(member.declaration);
+            if let (Some(start), false) = (&member.start, value.poison) {
+                value.node = self.from_start(start.node, value.node);
+                value.range = value.range.hull(start.range);
+                value.level = value.level.max(start.level);
+            }
+            self.chain = Some(around.clone());
+            self.leave(before);
+            self.values.insert(member.name, value.clone());
+            values.push((member.name, value));
+        }
+        values
+    }
+}
+
+/// Whether an expression reads a name at an earlier position.
+fn reads_earlier(e: &Expr, name: &str, variable: &str) -> bool {
+    let own = match e.kind.as_ref() {
+        ExprKind::Index { value, indices } if matches!(bare(value).kind.as_ref(), ExprKind::Name(n) if n == name) => {
+            indices.iter().any(|i| offset_of(i, variable).is_some_and(|o| o < 0))
+        }
+        _ => false,
+    };
+    own || parts(e).into_iter().any(|p| reads_earlier(p, name, variable))
+}
+
+/// Names that an expression reads, but for those it reads at earlier positions; `past` says which offsets of a name are.
+pub(crate) fn present_reads<'a>(
+    e: &'a Expr,
+    variable: &str,
+    past: &dyn Fn(&str, i64) -> bool,
+    reads: &mut Vec<&'a str>,
+) {
+    if let ExprKind::Index { value, indices } = e.kind.as_ref() {
+        let name = match bare(value).kind.as_ref() {
+            ExprKind::Name(name) => name.as_str(),
+            _ => "",
+        };
+        if indices.iter().any(|i| offset_of(i, variable).is_some_and(|o| past(name, o))) {
+            // Its indices may read others.
+            for i in indices {
+                present_reads(i, variable, past, reads);
+            }
+            if name.is_empty() {
+                present_reads(value, variable, past, reads);
+            }
+            return;
+        }
+    }
+    let inner = parts(e);
+    if inner.is_empty() {
+        let mut own = vec![];
+        expression_reads(e, &mut own);
+        reads.extend(own.into_iter().map(|r| r.0));
+    } else {
+        if let ExprKind::Call { function, .. } = e.kind.as_ref() {
+            reads.push(&function.value);
+        }
+        for part in inner {
+            present_reads(part, variable, past, reads);
+        }
+    }
+}
