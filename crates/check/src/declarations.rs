@@ -427,6 +427,7 @@ impl<'a> Checker<'a> {
             name: name.value.clone(),
             input,
             node,
+            chain: self.chain.as_ref().map(|c| c.axis).filter(|a| own.contains(a)),
             axes: own,
             support,
             prior: drawn.distribution,

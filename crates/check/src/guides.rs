@@ -15,8 +15,6 @@ use crate::scope::{Kind, bare, is_start, nearest};
 use crate::value::Value;
 
 /// Families of guides over several latents that parse but are not lowered in this version.
-const LATER: [&str; 1] = ["Banded"];
-
 /// Layers of a flow where nothing is said.
 const LAYERS: usize = 2;
 
@@ -160,6 +158,12 @@ impl<'a> Checker<'a> {
                             set(self, &Guide::FullRank(*groups));
                             *groups += 1;
                         }
+                        Ok(Joint::Tridiagonal)
+                            if self.all_continuous(of, "Tridiagonal", e.span) && self.one_chain(of, e.span) =>
+                        {
+                            set(self, &Guide::Tridiagonal(*groups));
+                            *groups += 1;
+                        }
                         Ok(Joint::Laplace) if self.all_continuous(of, "Laplace", e.span) => {
                             if let Some(first) = self.params.first() {
                                 let (name, place) = (first.name.clone(), first.span);
@@ -213,16 +217,13 @@ impl<'a> Checker<'a> {
         let joint = match name {
             "FullRank" => Joint::FullRank,
             "MeanField" => Joint::MeanField,
+            "Tridiagonal" => Joint::Tridiagonal,
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
             "Laplace" => Joint::Laplace,
             "LowRank" => return Some(self.size_of_joint(name, span, arguments, ("rank", None)).map(Joint::LowRank)),
             "Flow" => {
                 return Some(self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS))).map(Joint::Flow));
-            }
-            later if LATER.contains(&later) => {
-                self.report(messages::guide_later(later, span));
-                return Some(Err(()));
             }
             other => {
                 if fe_distribution::family(other).is_some() {
@@ -276,6 +277,22 @@ impl<'a> Checker<'a> {
         let Some((name, declared)) = count.map(|l| (l.name.clone(), l.span)) else { return true };
         self.report(messages::counts_in_gaussian(word, span, &name, declared));
         false
+    }
+
+    /// Whether latents are steps of one loop, as a tridiagonal guide needs.
+    fn one_chain(&mut self, of: &[usize], span: Span) -> bool {
+        let latents: Vec<(String, Span, Option<Axis>)> =
+            of.iter().filter_map(|&k| self.latents.get(k)).map(|l| (l.name.clone(), l.span, l.chain)).collect();
+        if let Some((name, declared, _)) = latents.iter().find(|l| l.2.is_none()) {
+            self.report(messages::tridiagonal_outside(span, name, *declared));
+            return false;
+        }
+        let Some((first, rest)) = latents.split_first() else { return true };
+        if let Some(other) = rest.iter().find(|l| l.2 != first.2) {
+            self.report(messages::tridiagonal_of_two(span, (&first.0, first.1), (&other.0, other.1)));
+            return false;
+        }
+        true
     }
 
     /// `guide z ~ Normal(m, s)`
@@ -415,16 +432,17 @@ impl<'a> Checker<'a> {
 enum Joint {
     FullRank,
     MeanField,
+    Tridiagonal,
     Laplace,
     LowRank(usize),
     Flow(usize),
 }
 
 /// Their names, where they differ from those of distributions.
-pub const JOINT: [&str; 4] = ["FullRank", "MeanField", "LowRank", "Flow"];
+pub const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
 
 /// What others call them, in lower case and without `Auto`.
-const SYNONYMS: [(&str, &str); 16] = [
+const SYNONYMS: [(&str, &str); 18] = [
     ("fullrank", "FullRank"),
     ("multivariatenormal", "FullRank"),
     ("meanfield", "MeanField"),
@@ -441,4 +459,6 @@ const SYNONYMS: [(&str, &str); 16] = [
     ("bnafnormal", "Flow"),
     ("realnvp", "Flow"),
     ("laplaceapproximation", "Laplace"),
+    ("tridiagonal", "Tridiagonal"),
+    ("banded", "Tridiagonal"),
 ];

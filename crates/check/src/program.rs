@@ -124,6 +124,8 @@ pub struct Latent {
     pub node: NodeId,
     /// Its axes as declared.
     pub axes: Vec<Axis>,
+    /// The axis of the steps, where it is declared in a loop.
+    pub chain: Option<Axis>,
     /// The support of its prior, after its type.
     pub support: Support,
     /// Its prior.
@@ -193,6 +195,8 @@ pub enum Guide {
         /// How many layers.
         layers: usize,
     },
+    /// `guide s ~ Tridiagonal()`: a Gaussian Markov chain on the unconstrained scale; latents with the same number share one.
+    Tridiagonal(usize),
     /// `guide mu, tau ~ MeanField()`: independent Gaussians on the unconstrained scale.
     MeanField,
     /// `guide * ~ Laplace()`: a Gaussian on the unconstrained scale at the mode, with the curvature there.

@@ -94,7 +94,14 @@ impl<'a> Checker<'a> {
                 return None;
             }
             let (_, stand_in) = self.graph.input(name, &order);
-            let value = Value { axes, ..Value::scalar(stand_in, Range::POSITIVE, Level::Random, d.target.span) };
+            // What its type says of a position, it says of those before.
+            let range = match d.ty.as_ref().map(|t| (t.name.value.as_str(), t.arguments.is_empty())) {
+                Some(("positive", true)) if !member.is_forward() => Range::POSITIVE,
+                Some(("unit", true)) if !member.is_forward() => Range::of(Support::Unit),
+                // Others are taken for positive until that proves wrong.
+                _ => Range::POSITIVE,
+            };
+            let value = Value { axes, ..Value::scalar(stand_in, range, Level::Random, d.target.span) };
             assumed.insert(name, value);
             stand_ins.insert(name, stand_in);
         }

@@ -202,7 +202,7 @@ pub fn log_gamma_quantile(a: f64, e: f64) -> f64 {
         let (log_tail, slope) = if e <= 0.0 { log_lower(a, y) } else { log_upper(a, y) };
         let step = ((goal - log_tail) / slope).clamp(-3.0, 3.0);
         y += step;
-        if !(step.abs() > 4e-16 * y.abs().max(1.0)) {
+        if step.is_nan() || step.abs() <= 4e-16 * y.abs().max(1.0) {
             break;
         }
     }
@@ -274,7 +274,7 @@ fn von_mises_tail(k: f64, x: f64, g: impl Fn(f64) -> f64) -> f64 {
 /// The angle x in (−π, π) where F(x) = Φ(ε), F the distribution function of von Mises angles of concentration κ around 0.
 /// NaN unless κ ≥ 0.
 pub fn von_mises_quantile(k: f64, e: f64) -> f64 {
-    if !(k >= 0.0) || e.is_nan() {
+    if k.is_nan() || k < 0.0 || e.is_nan() {
         return f64::NAN;
     }
     if k == f64::INFINITY {

@@ -11,7 +11,7 @@ use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
 use crate::guides::{self, Posterior, Realised};
-use crate::objective::{Bound, Energy, ImportanceBound, Objective, Term, TermKind, Underivable};
+use crate::objective::{Bound, Energy, ImportanceBound, Landscape, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 use crate::score::{Part, Scored};
 
@@ -140,6 +140,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let observed = d.observed();
     let predictive = d.predictive();
     let joints = d.joints()?;
+    let chains = d.chains()?;
 
     let up_to_constant = program.latents.iter().any(|l| l.prior.family.name() == "Flat");
     let mut notes = std::mem::take(&mut d.realised.notes);
@@ -174,6 +175,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         value,
         gradient: vec![],
         joints,
+        chains,
         latents,
         meters,
         posterior,
@@ -273,9 +275,31 @@ impl Deriver<'_> {
     /// The expectation of a node by the draws, after [`Deriver::exactly`] found none.
     pub(crate) fn by_draws(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<Expected, Underivable> {
         let blocked = self.expectation.blocked.unwrap_or(node);
-        let reason = formula::blocked(&self.g, blocked, self.program, self.source);
+        let mut reason = formula::blocked(&self.g, blocked, self.program, self.source);
+        if let Some(given) = self.chains_given_draws(node) {
+            reason.push_str("; what is random besides the chain is drawn, and the chain integrated given that");
+            return Ok(Expected { node: given, sampled: true, summed: false, reason });
+        }
         let sampled = self.sample(node, span)?;
         Ok(Expected { node: sampled, sampled: true, summed: false, reason })
+    }
+
+    /// The expectation over chains in closed form, given draws of all else: of less noise than draws of the chains, which
+    /// are long.
+    fn chains_given_draws(&mut self, node: NodeId) -> Option<NodeId> {
+        let chained: HashSet<NodeId> = self.realised.chains.iter().flat_map(|c| [c.deviation, c.noise]).collect();
+        let noise: HashSet<NodeId> = chained.iter().filter_map(|n| self.draws.get(n).copied()).collect();
+        let others: HashMap<NodeId, NodeId> =
+            self.draws.iter().filter(|(n, _)| !chained.contains(n)).map(|(&n, &d)| (n, d)).collect();
+        if chained.is_empty() || !self.scored.is_empty() || !self.g.depends_on(node, &chained) {
+            return None;
+        }
+        let drawn = self.g.substitute(&[node], &others).first().copied()?;
+        // A guide that reads the chain would be drawn from other draws of it.
+        if drawn == node || self.g.depends_on(drawn, &noise) {
+            return None;
+        }
+        self.expectation.mean(&mut self.g, drawn)
     }
 
     pub(crate) fn sample(&mut self, node: NodeId, span: fe_syntax::Span) -> Result<NodeId, Underivable> {
@@ -447,6 +471,7 @@ impl Objective {
             roots.extend(l.prior_mean);
         }
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
+        roots.extend(self.posterior.iter().filter_map(|p| p.normal).flat_map(|(m, s)| [m, s]));
         roots.extend(self.decoded.iter().flat_map(|&(x, m)| [x, m]));
         roots.extend(self.log_weight);
         roots.extend(self.pointwise);
@@ -454,6 +479,9 @@ impl Objective {
         roots.extend(self.predictive.iter().flat_map(|p| &p.distribution.args));
         for j in &self.joints {
             roots.extend([j.energy, j.energy_gradient, j.energy_product]);
+        }
+        for Landscape { energy, energy_gradient, energy_product, .. } in self.chains.iter().map(|c| &c.landscape) {
+            roots.extend([*energy, *energy_gradient, *energy_product]);
         }
         roots
     }
@@ -481,6 +509,10 @@ impl Objective {
             l.prior_mean.as_mut().map(&mut put);
         }
         self.meters.iter_mut().chain(&mut self.posterior).for_each(|m| put(&mut m.node));
+        for (mean, sd) in self.posterior.iter_mut().filter_map(|p| p.normal.as_mut()) {
+            put(mean);
+            put(sd);
+        }
         for (x, m) in &mut self.decoded {
             put(x);
             put(m);
@@ -493,6 +525,11 @@ impl Objective {
             put(&mut j.energy);
             put(&mut j.energy_gradient);
             put(&mut j.energy_product);
+        }
+        for l in self.chains.iter_mut().map(|c| &mut c.landscape) {
+            put(&mut l.energy);
+            put(&mut l.energy_gradient);
+            put(&mut l.energy_product);
         }
     }
 }

@@ -46,6 +46,13 @@ pub(crate) fn draws(
         let noise = g.noise(NoiseKind::Normal, of(vector.site), &axes);
         map.insert(vector.node, noise);
     }
+    for chain in &realised.chains {
+        let axes = axis::union(&outer, &axis::sorted(&chain.axes));
+        let noise = g.noise(NoiseKind::Normal, of(chain.site), &axes);
+        map.insert(chain.noise, noise);
+        let deviation = chain.at_noise(g, noise);
+        map.insert(chain.deviation, deviation);
+    }
     // A guide may read latents that are declared later in the text: go round until every parent is drawn.
     let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
     while !waiting.is_empty() {

@@ -11,7 +11,9 @@ use fe_distribution::{Distribution, Statistic};
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
+use crate::chains::ChainLaw;
 use crate::degree::{Degree, Degrees};
+use crate::markov::Block;
 use crate::quadrature::{self, Rule};
 
 /// The most slopes of one affine function along the directions of a primitive.
@@ -24,6 +26,8 @@ pub(crate) enum Law {
     Family(Distribution),
     /// Independent standard normals.
     StandardNormal,
+    /// A Gaussian chain's deviation from its mean.
+    Chain(ChainLaw),
     /// Random, but not to be integrated here: its guide's arguments are random themselves.
     Opaque,
 }
@@ -64,6 +68,11 @@ impl Expectation {
             quadrature,
             rule: None,
         }
+    }
+
+    /// How a primitive is distributed.
+    pub fn law(&self, id: NodeId) -> Option<Law> {
+        self.laws.get(&id).cloned()
     }
 
     /// The primitives a node depends on.
@@ -124,7 +133,7 @@ impl Expectation {
         if let Some(law) = self.laws.get(&id).cloned() {
             let m = match law {
                 Law::Family(d) => d.expectation(g, Statistic::Value)?,
-                Law::StandardNormal => g.constant(0.0),
+                Law::StandardNormal | Law::Chain(_) => g.constant(0.0),
                 Law::Opaque => return None,
             };
             return Some(g.broadcast(m, &axes));
@@ -368,11 +377,21 @@ impl Expectation {
     /// Whether a node is affine in normal primitives, and so normal itself.
     fn gaussian(&mut self, g: &Graph, id: NodeId) -> bool {
         let normal = self.primitives(g, id).iter().all(|p| match self.laws.get(p) {
-            Some(Law::StandardNormal) => true,
+            Some(Law::StandardNormal | Law::Chain(_)) => true,
             Some(Law::Family(d)) => d.family.name() == "Normal" && d.restricted.is_none(),
             _ => false,
         });
         normal && self.affine(g, id)
+    }
+
+    /// Mean and variance of a node that is affine in Gaussian chains and in nothing else that is random.
+    pub fn normal_by_chains(&mut self, g: &mut Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
+        let primitives = self.primitives(g, id);
+        let chained = primitives.iter().all(|p| matches!(self.laws.get(p), Some(Law::Chain(_))));
+        if primitives.is_empty() || !chained || !self.affine(g, id) {
+            return None;
+        }
+        Some((self.mean(g, id)?, self.spread(g, id)?.variance))
     }
 
     fn spread(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
@@ -399,6 +418,7 @@ impl Expectation {
             let v = match law {
                 Law::Family(d) => d.variance(g, Statistic::Value)?,
                 Law::StandardNormal => g.constant(1.0),
+                Law::Chain(law) => return Some(along_chain(g, &law)),
                 Law::Opaque => return None,
             };
             return Some(Spread { variance: g.broadcast(v, &axes), independent: axes });
@@ -539,7 +559,7 @@ impl Expectation {
     }
 
     /// The covariance of two affine functions: over the directions of the primitives, the products of their slopes and the
-    /// primitive's variance.
+    /// primitive's variance; and what chains add.
     fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
         let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
         let mut total = g.constant(0.0);
@@ -550,19 +570,21 @@ impl Expectation {
                 total = g.add(total, part);
             }
         }
+        let shared = self.primitives(g, a).intersection(&self.primitives(g, b)).copied().collect::<Vec<_>>();
+        for chain in shared {
+            if matches!(self.laws.get(&chain), Some(Law::Chain(_))) {
+                let part = self.covariance_along(g, chain, a, b)?;
+                total = g.add(total, part);
+            }
+        }
         Some(total)
     }
 
     /// The variance of an affine function: over the directions of the primitives, its squared slopes and the primitive's
     /// variance. It covers what [`Self::spread_by_parts`] cannot: correlated elements of a joint Gaussian, states of a loop.
     fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
-        let mut total = g.constant(0.0);
-        for of in self.slopes(g, id)? {
-            let square = g.square(of.slope);
-            let part = self.along_directions(g, square, &of)?;
-            total = g.add(total, part);
-        }
-        Some(Spread { variance: total, independent: vec![] })
+        let variance = self.covariance_by_directions(g, id, id)?;
+        Some(Spread { variance, independent: vec![] })
     }
 
     /// The sum over a primitive's directions, each weighed with its variance.
@@ -592,7 +614,8 @@ impl Expectation {
         for &p in &primitives {
             let axes = g.axes_of(p).to_vec();
             let copies = axes.iter().any(|a| a.primes != 0 || Some(*a) == self.row);
-            if copies || size(g, p).saturating_mul(size(g, p).max(size(g, id))) > MOST_SLOPES {
+            let chain = matches!(self.laws.get(&p), Some(Law::Chain(_)));
+            if !chain && (copies || size(g, p).saturating_mul(size(g, p).max(size(g, id))) > MOST_SLOPES) {
                 return None;
             }
             at_zero.insert(p, g.broadcast(zero, &axes));
@@ -600,6 +623,9 @@ impl Expectation {
         let origin = *g.substitute(&[id], &at_zero).first()?;
         let mut slopes = vec![];
         for &p in &primitives {
+            if matches!(self.laws.get(&p), Some(Law::Chain(_))) {
+                continue;
+            }
             // Private axes: no product of the program sums over them.
             let axes = g.axes_of(p).to_vec();
             let directions: Vec<Axis> = axes.iter().map(|a| Axis::private(a.id)).collect();
@@ -618,6 +644,14 @@ impl Expectation {
             slopes.push(Slopes { primitive: p, slope: g.broadcast(slope, &directions) });
         }
         Some(slopes)
+    }
+}
+
+/// The variance of every element of a chain, of which scalars that go their own ways are independent.
+fn along_chain(g: &mut Graph, law: &ChainLaw) -> Spread {
+    match law.block {
+        Block::Scalars => Spread { variance: law.covariance, independent: law.apart.into_iter().collect() },
+        Block::Vector(row) => Spread { variance: g.diagonal(law.covariance, row, row.primed()), independent: vec![] },
     }
 }
 

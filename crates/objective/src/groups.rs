@@ -8,7 +8,7 @@ use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Site, Tensor};
 
 use crate::centring;
 use crate::flow;
-use crate::guides::{Posterior, Realised, free, prior_median};
+use crate::guides::{Carrier, Posterior, Realised, free, prior_median};
 use crate::low_rank::LowRank;
 use crate::objective::{Block, Underivable};
 
@@ -173,7 +173,10 @@ pub(crate) fn build_group(
             let surprise = g.add(half, given.log_scale);
             let surprise = g.shift(surprise, 0.5 * size * (2.0 * PI).ln());
             let log_density = g.neg(surprise);
-            in_group.insert(k, Posterior::Joint { group, log_jacobian, entropy, log_density, log_prior });
+            in_group.insert(
+                k,
+                Posterior::Joint { of: Carrier::Group(group), log_jacobian, entropy, log_density, log_prior },
+            );
             g.set_origin(outside);
         }
         if later.len() == before {

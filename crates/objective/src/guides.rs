@@ -7,6 +7,7 @@ use fe_check::{Guide, Init, Latent, Program};
 use fe_distribution::{Distribution, Support, family};
 use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
+use crate::chains::{self, Chain};
 use crate::closed_loops::{self, ClosedLoop};
 use crate::expectation::Law;
 use crate::formula;
@@ -26,8 +27,8 @@ pub(crate) enum Posterior {
     Family(Distribution),
     /// A function of the noise of a joint guide.
     Joint {
-        /// The group.
-        group: usize,
+        /// Of which.
+        of: Carrier,
         /// log |dz/du|, per element.
         log_jacobian: NodeId,
         /// Its mean is that of −log q(u | earlier latents of the group); of a Gaussian it is a number.
@@ -45,6 +46,15 @@ pub(crate) enum Posterior {
     Enumerated,
 }
 
+/// The Gaussian that a latent is part of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Carrier {
+    /// A joint Gaussian, by number.
+    Group(usize),
+    /// A Gaussian Markov chain, by number.
+    Chain(usize),
+}
+
 /// A standard normal vector: its node, its noise, and its axes.
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
@@ -60,6 +70,8 @@ pub(crate) struct Realised {
     /// How each is reported.
     pub names: Vec<String>,
     pub groups: Vec<Group>,
+    /// Gaussian Markov chains along loops.
+    pub chains: Vec<Chain>,
     pub parameters: Vec<Parameter>,
     /// Standard normal vectors behind guides that are affine in one.
     pub vectors: Vec<Vector>,
@@ -84,17 +96,23 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         posteriors: vec![],
         names: vec![],
         groups: vec![],
+        chains: vec![],
         parameters: vec![],
         vectors: vec![],
         loops: vec![],
         replaced: HashMap::new(),
         notes: vec![],
     };
+    // Chains first: what is part of one is no longer free for the others.
+    let mut chained = chains::stated(program)?;
+    chained.extend(chains::by_default(g, program, &mut done.notes));
+    let in_loops: HashSet<usize> = chained.iter().flat_map(|m| m.latents.iter().copied()).collect();
     // Which latents share a Gaussian: those that say so, and, by default, all small continuous ones.
     let mut members: Vec<(Option<usize>, Vec<usize>, Shape)> = vec![];
     let mut mean_field: HashSet<usize> = HashSet::new();
     let unstated = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
     let joinable: Vec<usize> = (0..program.latents.len())
+        .filter(|k| !in_loops.contains(k))
         .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!apart || !l.is_local(row))))
         .collect();
     let size = |ks: &[usize]| -> usize {
@@ -181,6 +199,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
     }
     let mut in_group: HashMap<usize, Posterior> = HashMap::new();
     let mut replaced = HashMap::new();
+    chains::build(g, program, &chained, &mut done, &mut in_group, &mut replaced)?;
     for (number, (_, ks, shape)) in members.into_iter().enumerate() {
         build_group(g, program, (number, shape), &ks, &mut done, &mut in_group, &mut replaced)?;
     }
@@ -192,7 +211,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
             build_single(g, program, latent, mean_field.contains(&k), &mut done, &mut replaced)?
         };
         g.set_origin(before);
-        done.names.push(name_of(g, &posterior, latent, mean_field.contains(&k), &done.groups));
+        done.names.push(name_of(g, &posterior, latent, mean_field.contains(&k), &done));
         done.posteriors.push(posterior);
     }
     closed_loops::close(g, program, &mut done, &mut replaced)?;
@@ -200,7 +219,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
     Ok(done)
 }
 
-fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, groups: &[Group]) -> String {
+fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, done: &Realised) -> String {
     let stated = matches!(latent.guide, Guide::Stated(_));
     match posterior {
         Posterior::Family(d) if stated => format!("{}, as stated", d.family.name()),
@@ -208,9 +227,12 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         Posterior::Family(d) => {
             format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
         }
-        Posterior::Joint { group, log_prior, .. } => {
-            let d = groups.get(*group).map_or(0, |x| x.dimension);
-            let kind = match groups.get(*group).map(|x| x.shape) {
+        Posterior::Joint { of: Carrier::Chain(chain), .. } => {
+            done.chains.get(*chain).map(|c| chains::describe(g, c)).unwrap_or_default()
+        }
+        Posterior::Joint { of: Carrier::Group(group), log_prior, .. } => {
+            let d = done.groups.get(*group).map_or(0, |x| x.dimension);
+            let kind = match done.groups.get(*group).map(|x| x.shape) {
                 Some(Shape::Diagonal) => "mean-field Gaussian".to_owned(),
                 Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there".to_owned(),
                 Some(Shape::LowRank(rank)) => {
@@ -304,7 +326,8 @@ fn build_single(
         | Guide::Laplace
         | Guide::FullRank(_)
         | Guide::LowRank { .. }
-        | Guide::Flow { .. } => own_family(g, program, latent, mean_field, done).ok_or_else(|| {
+        | Guide::Flow { .. }
+        | Guide::Tridiagonal(_) => own_family(g, program, latent, mean_field, done).ok_or_else(|| {
             unlowered(
                 format!(
                     "no guide for `{}`, whose prior is {}, is built by default",
@@ -392,6 +415,10 @@ impl Realised {
         for vector in &self.vectors {
             laws.insert(vector.node, Law::StandardNormal);
         }
+        for chain in &self.chains {
+            laws.insert(chain.deviation, Law::Chain(chain.law));
+            laws.insert(chain.noise, Law::StandardNormal);
+        }
         let random: HashSet<NodeId> = program
             .latents
             .iter()
@@ -399,6 +426,7 @@ impl Realised {
             .filter(|n| !self.replaced.contains_key(n))
             .chain(self.groups.iter().map(|x| x.noise))
             .chain(self.vectors.iter().map(|x| x.node))
+            .chain(self.chains.iter().map(|x| x.deviation))
             .collect();
         for (posterior, latent) in self.posteriors.iter().zip(&program.latents) {
             if let Posterior::Family(d) | Posterior::Prior(d) = posterior {

@@ -2,42 +2,18 @@
 
 use std::collections::HashMap;
 
-use fe_graph::Axis;
+use fe_graph::{Axis, NodeId};
 
 use crate::density::Density;
 use crate::derive::Deriver;
 use crate::groups::Shape;
-use crate::objective::{Joint, Underivable};
+use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
-            let (point, at) = self.g.input("point", &[group.axis]);
-            let (direction, along) = self.g.input("direction", &[group.axis]);
-            let Some(Density { whole: density, .. }) = self.log_joint(None) else { continue };
-            let energy = self.g.neg(density);
-            let energy = self.g.substitute(&[energy], &HashMap::from([(group.value, at)]));
-            let mut energy = energy.first().copied().unwrap_or(at);
-            // What else is random is drawn from its guide: the curvature then is an average over those draws.
-            let alone = !self.g.depends_on(energy, &self.random);
-            if !alone {
-                energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
-                energy = self.g.mean(energy, &[Axis::SAMPLE]);
-            }
-            let failed = |e: fe_graph::DerivativeError| Underivable {
-                message: format!("the joint density cannot be differentiated: {e}"),
-                span: fe_syntax::Span::default(),
-                help: "report this program".into(),
-            };
-            let gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
-            let slope = self.g.mul(gradient, along);
-            let slope = self.g.sum_all_but(slope, &[]);
-            // Draws by implicit gradients whose shapes depend on the point have no second derivative.
-            let product = match self.g.gradient(slope, &[at]) {
-                Err(fe_graph::DerivativeError::QuantileOrder) => None,
-                found => found.map_err(failed)?.first().copied(),
-            };
+            let Some(l) = self.landscape(group.value, &[group.axis])? else { continue };
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
@@ -48,15 +24,66 @@ impl Deriver<'_> {
                 base: group.base,
                 curvature: group.curvature,
                 site: group.site,
-                point,
-                energy,
-                energy_gradient: gradient,
-                direction,
-                energy_product: product.unwrap_or(along),
-                curvature_known: product.is_some() && !self.g.depends_on(energy, &self.random),
-                alone,
+                point: l.point,
+                energy: l.energy,
+                energy_gradient: l.energy_gradient,
+                direction: l.direction,
+                energy_product: l.energy_product,
+                curvature_known: l.known,
+                alone: l.alone,
             });
         }
         Ok(list)
+    }
+
+    pub(crate) fn chains(&mut self) -> Result<Vec<Chain>, Underivable> {
+        let mut list = vec![];
+        for chain in std::mem::take(&mut self.realised.chains) {
+            let Some(landscape) = self.landscape(chain.value, &chain.axes)? else { continue };
+            list.push(Chain {
+                axes: chain.axes,
+                square: chain.square,
+                blocks: chain.parts,
+                reach: chain.reach,
+                base: chain.base,
+                transition: chain.transition,
+                scale: chain.scale,
+                whitening: chain.whitening,
+                landscape,
+            });
+        }
+        Ok(list)
+    }
+
+    /// The log joint density with a point in the place of a guide's vector, with its first and second derivatives.
+    fn landscape(&mut self, value: NodeId, axes: &[Axis]) -> Result<Option<Landscape>, Underivable> {
+        let (point, at) = self.g.input("point", axes);
+        let (direction, along) = self.g.input("direction", axes);
+        let Some(Density { whole: density, .. }) = self.log_joint(None) else { return Ok(None) };
+        let energy = self.g.neg(density);
+        let energy = self.g.substitute(&[energy], &HashMap::from([(value, at)]));
+        let mut energy = energy.first().copied().unwrap_or(at);
+        // What else is random is drawn from its guide: the curvature then is an average over those draws.
+        let alone = !self.g.depends_on(energy, &self.random);
+        if !alone {
+            energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
+            energy = self.g.mean(energy, &[Axis::SAMPLE]);
+        }
+        let failed = |e: fe_graph::DerivativeError| Underivable {
+            message: format!("the joint density cannot be differentiated: {e}"),
+            span: fe_syntax::Span::default(),
+            help: "report this program".into(),
+        };
+        let energy_gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
+        let slope = self.g.mul(energy_gradient, along);
+        let slope = self.g.sum_all_but(slope, &[]);
+        // Draws by implicit gradients whose shapes depend on the point have no second derivative.
+        let product = match self.g.gradient(slope, &[at]) {
+            Err(fe_graph::DerivativeError::QuantileOrder) => None,
+            found => found.map_err(failed)?.first().copied(),
+        };
+        let known = product.is_some() && !self.g.depends_on(energy, &self.random);
+        let energy_product = product.unwrap_or(along);
+        Ok(Some(Landscape { point, energy, energy_gradient, direction, energy_product, known, alone }))
     }
 }

@@ -68,7 +68,7 @@ impl Deriver<'_> {
         let mut list = vec![];
         for n in named {
             if let Some(node) = self.drawn(n.node) {
-                list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node });
+                list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node, normal: None });
             }
         }
         list
@@ -92,11 +92,13 @@ impl Deriver<'_> {
             }
             let joint = matches!(posterior, Posterior::Joint { .. });
             let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
-            if fits && (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
+            if (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
+                // What follows from a latent that is too long for the table may be short.
                 shown.insert(latent.node);
-                if let Some(node) = self.drawn(latent.node) {
+                if fits && let Some(node) = self.drawn(latent.node) {
                     let node = self.g.broadcast(node, &latent.axes);
-                    list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node });
+                    let normal = self.normal_by_chains(latent.node, &latent.axes);
+                    list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node, normal });
                 }
             }
         }
@@ -110,10 +112,19 @@ impl Deriver<'_> {
                 && size(&self.g, &l.axes) <= TABLE_LIMIT
                 && let Some(node) = self.drawn(l.node)
             {
-                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node });
+                let normal = self.normal_by_chains(l.node, &l.axes);
+                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal });
             }
         }
         list
+    }
+
+    /// Mean and standard deviation of a value that is affine in Gaussian chains.
+    fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+        let node = self.after(node);
+        let (mean, variance) = self.expectation.normal_by_chains(&mut self.g, node)?;
+        let sd = self.g.sqrt(variance);
+        Some((self.g.broadcast(mean, axes), self.g.broadcast(sd, axes)))
     }
 
     /// The probability of each value of a latent that was summed out.
@@ -131,7 +142,7 @@ impl Deriver<'_> {
         }
         if let Some(node) = self.drawn(summed.probabilities) {
             let node = self.g.broadcast(node, &axis::sorted(&axes));
-            list.push(Reported { name: format!("P({})", latent.name), axes, node });
+            list.push(Reported { name: format!("P({})", latent.name), axes, node, normal: None });
         }
     }
 
@@ -224,7 +235,7 @@ impl Deriver<'_> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let node = self.after(observe.value);
-            list.push(Reported { name: observe.name.clone(), axes: observe.axes.clone(), node });
+            list.push(Reported { name: observe.name.clone(), axes: observe.axes.clone(), node, normal: None });
         }
         list
     }

@@ -1,6 +1,7 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
 mod centring;
+mod chains;
 mod closed_loops;
 mod degree;
 mod density;
@@ -19,11 +20,13 @@ mod influence;
 mod joints;
 mod ledger;
 mod low_rank;
+mod markov;
 mod objective;
 mod prepare;
 mod quadrature;
 mod relaxation;
 mod score;
+mod stencil;
 mod terms;
 mod values;
 
@@ -32,6 +35,6 @@ pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Energy, ImportanceBound, Joint, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported,
-    Start, Term, TermKind, Underivable,
+    Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
+    Prepared, Reported, Start, Term, TermKind, Underivable,
 };

@@ -44,6 +44,8 @@ pub struct Objective {
     pub scored: bool,
     /// Joint guides over latents.
     pub joints: Vec<Joint>,
+    /// Gaussian Markov chains of latents.
+    pub chains: Vec<Chain>,
     /// What the ledger is computed from, one entry for each latent.
     pub latents: Vec<LatentNodes>,
     /// Sampled values of meters.
@@ -221,6 +223,50 @@ pub struct Joint {
     pub alone: bool,
 }
 
+/// A Gaussian Markov chain on the unconstrained scale, along the steps of a loop: u_t = m_t + A_t (u_{t−1} − m_{t−1}) +
+/// L_t ε_t. Its base u⁰, A⁰, L⁰ and W_t = (chol P⁰_{t−1})⁻¹ are set before the fit, P⁰ being the covariances that follow
+/// from A⁰ and L⁰; m, A and L are learned relative to them.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Axes of u: the steps, then the scalars of a step where there are several.
+    pub axes: Vec<Axis>,
+    /// Axes of A, L and W: the steps, rows and columns; or those of u where the scalars of a step are independent.
+    pub square: Vec<Axis>,
+    /// The latents and their places in a step.
+    pub blocks: Vec<Block>,
+    /// How many steps back any term reads: the Hessian has as many blocks beside its diagonal.
+    pub reach: usize,
+    /// Input: u⁰, over `axes`.
+    pub base: InputId,
+    /// Input: A⁰, over `square`; 0 at the first step.
+    pub transition: InputId,
+    /// Input: L⁰, over `square`.
+    pub scale: InputId,
+    /// Input: W, over `square`; it has no say at the first step.
+    pub whitening: InputId,
+    /// The log joint density as a function of u.
+    pub landscape: Landscape,
+}
+
+/// The log joint density along the vector of a Gaussian guide, for its start and its scale.
+#[derive(Clone, Debug)]
+pub struct Landscape {
+    /// Input: a point u, of which `energy`, `energy_gradient` and `energy_product` are functions.
+    pub point: InputId,
+    /// −log p(x, z(u)) − log |dz/du|, up to terms that do not depend on u.
+    pub energy: NodeId,
+    /// Its gradient in u.
+    pub energy_gradient: NodeId,
+    /// Input: a direction v.
+    pub direction: InputId,
+    /// The Hessian of `energy` times v.
+    pub energy_product: NodeId,
+    /// Whether `energy` can be evaluated.
+    pub known: bool,
+    /// Whether nothing else is random in it; otherwise it is an average over draws.
+    pub alone: bool,
+}
+
 /// One latent of a joint guide.
 #[derive(Clone, Debug)]
 pub struct Block {
@@ -264,6 +310,8 @@ pub struct Reported {
     pub axes: Vec<Axis>,
     /// Its value, with the sample axis where it is random.
     pub node: NodeId,
+    /// Its mean and standard deviation, where it is normal by a chain: the draws of one are too many to be spread evenly.
+    pub normal: Option<(NodeId, NodeId)>,
 }
 
 /// A likelihood given draws of the guide.

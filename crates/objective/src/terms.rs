@@ -9,7 +9,7 @@ use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
 use crate::formula;
-use crate::guides::Posterior;
+use crate::guides::{Carrier, Posterior};
 use crate::influence::is_periodic;
 use crate::objective::{Energy, Term, TermKind, Underivable};
 use crate::quadrature;
@@ -113,7 +113,7 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Joint { group, log_jacobian, entropy, log_prior, .. } => {
+            Posterior::Joint { of, log_jacobian, entropy, log_prior, .. } => {
                 let target = match log_prior {
                     Some(density) => self.g.sum_all_but(*density, &[]),
                     None => {
@@ -127,7 +127,10 @@ impl Deriver<'_> {
                 };
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
-                let shape = self.realised.groups.get(*group).map(|x| x.shape);
+                let shape = match of {
+                    Carrier::Group(group) => self.realised.groups.get(*group).map(|x| x.shape),
+                    Carrier::Chain(_) => None,
+                };
                 let entropy = self.expect_sum(*entropy, &[], latent.span)?;
                 term.sum = self.g.sub(e.node, entropy.node);
                 term.sampled = e.sampled || entropy.sampled;

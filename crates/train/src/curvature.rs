@@ -42,6 +42,12 @@ pub struct Anchor {
 }
 
 impl Anchor {
+    /// All of it at the prior's medians.
+    pub fn median(joint: &Joint) -> Self {
+        let factor = vec![0.0; joint.scale_shape().iter().product()];
+        Self { base: medians(joint), factor, from: "the prior's median", gradient: None }
+    }
+
     /// As inputs of the objective.
     pub fn feed(&self, joint: &Joint, extra: &mut HashMap<InputId, Arc<Tensor>>) {
         let d = joint.dimension;
@@ -68,11 +74,16 @@ fn unit(d: usize) -> Vec<f64> {
     factor
 }
 
-/// The candidate starts of a joint Gaussian, best guess last.
+/// The candidate starts of a joint Gaussian, best guess last; other Gaussian guides stand where `fitted` has them.
 ///
 /// # Errors
 /// When a run fails.
-pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<Vec<Anchor>, ExecutionError> {
+pub fn candidates(
+    problem: &Problem,
+    joint: &Joint,
+    values: &Values,
+    fitted: &HashMap<InputId, Arc<Tensor>>,
+) -> Result<Vec<Anchor>, ExecutionError> {
     let median = medians(joint);
     let d = joint.dimension;
     let factor = if joint.diagonal { vec![1.0; d] } else { unit(d) };
@@ -85,6 +96,7 @@ pub fn candidates(problem: &Problem, joint: &Joint, values: &Values) -> Result<V
         problem,
         joint,
         values,
+        fitted,
         value: problem.compile(&[joint.energy, joint.energy_gradient])?,
         product: problem.compile(&[joint.energy_product])?,
     };
@@ -120,6 +132,7 @@ struct Energy<'a> {
     problem: &'a Problem<'a>,
     joint: &'a Joint,
     values: &'a Values,
+    fitted: &'a HashMap<InputId, Arc<Tensor>>,
     value: Box<dyn Compiled>,
     product: Box<dyn Compiled>,
 }
@@ -127,7 +140,7 @@ struct Energy<'a> {
 impl Energy<'_> {
     fn setting(&self, point: &[f64], direction: Option<&[f64]>) -> Setting {
         let tensor = |v: &[f64]| Arc::new(Tensor { shape: vec![v.len()], values: v.to_vec() });
-        let mut setting = Setting::reporting(0, DRAWS);
+        let mut setting = Setting { extra: self.fitted.clone(), ..Setting::reporting(0, DRAWS) };
         setting.extra.insert(self.joint.point, tensor(point));
         if let Some(v) = direction {
             setting.extra.insert(self.joint.direction, tensor(v));

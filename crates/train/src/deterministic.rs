@@ -12,6 +12,7 @@ use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
 use fe_objective::{Joint, Objective, TermKind};
 
 use crate::bounds::Multipliers;
+use crate::chains;
 use crate::curvature::{self, Anchor};
 use crate::draws::normal_draws;
 use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
@@ -22,6 +23,9 @@ use crate::{redraws, response, starts};
 
 /// How often a start that is not finite is drawn again.
 const ATTEMPTS: u64 = 10;
+
+/// Numbers that pairs of steps may take, of many parameters.
+const MEMORY: usize = 10_000_000;
 
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
@@ -53,7 +57,7 @@ pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
 }
 
 /// The sources of noise of some of an objective's nodes.
-fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
+pub(crate) fn noise_sites_of(o: &Objective, nodes: &[NodeId]) -> Vec<NoiseSite> {
     let mut sites = vec![];
     let mut seen = HashSet::new();
     for id in o.graph.reachable(nodes) {
@@ -208,9 +212,11 @@ pub(crate) fn run(
     let mut values = problem.start(0);
     let mut mode = None;
     loop {
+        let of_chains = start_of_chains(problem, &values, &setting)?;
+        let fitted = of_chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
         let mut candidates = vec![];
         for joint in &o.joints {
-            let anchors = curvature::candidates(problem, joint, &values)?;
+            let anchors = curvature::candidates(problem, joint, &values, &fitted)?;
             if joint.fixed && anchors.is_empty() {
                 let message = "a Laplace guide needs a mode, and none was found from the prior's median";
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
@@ -218,10 +224,21 @@ pub(crate) fn run(
             mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
             candidates.push(anchors);
         }
-        let mut try_at = |s: &Setting| repeating.value(&values, s);
-        match best_anchors(&o.joints, &candidates, &setting, &mut try_at)? {
-            Some((s, from)) => {
+        let mut best: Option<Start> = None;
+        for (s, of_chain) in of_chains {
+            let mut try_at = |s: &Setting| repeating.value(&values, s);
+            if let Some((f, setting, from)) = best_anchors(&o.joints, &candidates, s, &mut try_at)?
+                && best.as_ref().is_none_or(|b| f < b.value)
+            {
+                best = Some(Start { value: f, setting, from, of_chain });
+            }
+        }
+        match best {
+            Some(Start { setting: s, from, of_chain, .. }) => {
                 setting = s;
+                if !of_chain.is_empty() {
+                    notes.push(format!("the guide of the chain started at {of_chain}"));
+                }
                 notes.extend(o.joints.iter().zip(from).map(|(joint, from)| curvature::started(joint, from)));
                 break;
             }
@@ -233,8 +250,11 @@ pub(crate) fn run(
             }
             None => {
                 let mut setting = setting.clone();
+                if let Some((s, _)) = start_of_chains(problem, &values, &setting)?.first() {
+                    setting = s.clone();
+                }
                 for joint in &o.joints {
-                    if let Some(a) = curvature::candidates(problem, joint, &values)?.first() {
+                    if let Some(a) = curvature::candidates(problem, joint, &values, &setting.extra)?.first() {
                         a.feed(joint, &mut setting.extra);
                     }
                 }
@@ -258,8 +278,13 @@ pub(crate) fn run(
     let mut interrupted = false;
     let level = std::cell::Cell::new(false);
     let flow = o.joints.iter().any(|j| j.flow);
-    let options =
-        lbfgs::Options { iterations: usize::try_from(iterations).unwrap_or(usize::MAX), ..lbfgs::Options::default() };
+    let default = lbfgs::Options::default();
+    let size: usize = values.iter().map(Vec::len).sum();
+    let options = lbfgs::Options {
+        iterations: usize::try_from(iterations).unwrap_or(usize::MAX),
+        memory: (MEMORY / size.max(1)).clamp(10, default.memory),
+        ..default
+    };
     let (first, mut done) = (values.clone(), 0);
     let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
         let before = done;
@@ -316,15 +341,22 @@ pub(crate) fn run(
     Ok(Fitted { checks, ..fitted })
 }
 
+/// A start of all guides, and where it was taken from.
+struct Start {
+    value: f64,
+    setting: Setting,
+    from: Vec<&'static str>,
+    of_chain: &'static str,
+}
+
 /// The start of each joint guide that has the lowest objective, one guide after another, the others staying where they are:
 /// at first at their first candidate. `None` where no start is finite.
 fn best_anchors(
     joints: &[Joint],
     candidates: &[Vec<Anchor>],
-    setting: &Setting,
+    mut now: Setting,
     value_at: &mut dyn FnMut(&Setting) -> Result<f64, ExecutionError>,
-) -> Result<Option<(Setting, Vec<&'static str>)>, ExecutionError> {
-    let mut now = setting.clone();
+) -> Result<Option<(f64, Setting, Vec<&'static str>)>, ExecutionError> {
     for (joint, anchors) in joints.iter().zip(candidates) {
         if let Some(first) = anchors.first() {
             first.feed(joint, &mut now.extra);
@@ -344,7 +376,37 @@ fn best_anchors(
         }
         chosen.push(from);
     }
-    Ok(lowest.is_finite().then_some((now, chosen)))
+    Ok(lowest.is_finite().then_some((lowest, now, chosen)))
+}
+
+/// A setting with the anchors of chains, for each of their candidates, best guess last; joint guides stand at their
+/// medians meanwhile.
+pub(crate) fn start_of_chains(
+    problem: &Problem,
+    values: &Values,
+    setting: &Setting,
+) -> Result<Vec<(Setting, &'static str)>, ExecutionError> {
+    let o = problem.objective;
+    let mut fitted = setting.extra.clone();
+    for joint in &o.joints {
+        curvature::Anchor::median(joint).feed(joint, &mut fitted);
+    }
+    let mut settings = vec![(setting.clone(), "")];
+    for chain in &o.chains {
+        let anchors = chains::candidates(problem, chain, values, &fitted)?;
+        if let Some(best) = anchors.last() {
+            best.feed(problem, chain, &mut fitted);
+        }
+        let with = |(s, _): (Setting, &'static str)| {
+            anchors.iter().map(move |a| {
+                let mut s = s.clone();
+                a.feed(problem, chain, &mut s.extra);
+                (s, a.from)
+            })
+        };
+        settings = settings.into_iter().flat_map(with).collect();
+    }
+    Ok(settings)
 }
 
 /// Whether a run converged, and by which test. At the level of rounding it has, where the gradient is small too.

@@ -7,6 +7,7 @@ use fe_check::Functional;
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 use fe_objective::{LatentNodes, TermKind};
 
+use crate::deterministic;
 use crate::problem::{Problem, Setting, Values};
 use crate::statistics::{ACTIVE_NATS, CodeStatistics, R2};
 
@@ -95,6 +96,12 @@ pub struct Figures {
     pub r2: Option<f64>,
 }
 
+/// Noise of one pass over the samples.
+const WIDTH: usize = 4_000_000;
+
+/// Numbers drawn of each block of rows for the statistics of codes.
+const ACTIVITY: usize = 1_000_000;
+
 struct Activity {
     code: CodeStatistics,
     units: usize,
@@ -140,8 +147,8 @@ pub fn figures(
     // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
     let whole_rows = o.importance.is_some_and(|b| !b.local);
     let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, 1000) };
-    let draws = o.importance.map_or(1, |b| b.draws);
-    let width = (65_536 / block.saturating_mul(draws)).clamp(1, samples);
+    let drawn = deterministic::noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let width = (65_536 / block).min(WIDTH / drawn).clamp(1, samples);
     let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {
         rows.chunks(block).map(|c| Arc::new(c.to_vec())).collect()
     } else {
@@ -325,9 +332,14 @@ fn activities(
     let mut latents: Vec<Activity> = o.latents.iter().map(|l| Activity::new(units(problem, &l.axes))).collect();
     let mut meters: Vec<Activity> = o.meters.iter().map(|m| Activity::new(units(problem, &m.axes))).collect();
     let mut r2 = R2::default();
+    let elements = o.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
     for block in blocks {
         // With few rows, several samples of each, for the fractions to mean something.
-        let samples = if o.deterministic && o.latents.is_empty() { 1 } else { (1000 / f.rows.max(1)).max(1) };
+        let samples = if o.deterministic && o.latents.is_empty() {
+            1
+        } else {
+            (1000 / f.rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
+        };
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, samples) };
         let mut results = compiled.run(&problem.feed(values, block, &setting))?.into_iter();
         let mut next = || results.next().unwrap_or_default();

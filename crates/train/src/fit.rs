@@ -22,6 +22,9 @@ use crate::stochastic;
 /// Programs with at most this many parameters are fitted by L-BFGS where nothing is said.
 const SMALL: usize = 20_000;
 
+/// The same with chains.
+const CHAINED: usize = 1_000_000;
+
 /// At most this many noise dimensions are held fixed to make a sampled objective repeat.
 const FIXED_DRAWS: usize = 256;
 
@@ -206,9 +209,17 @@ fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
     let scheduled = !o.controls.is_empty() || train.lr.is_some() || train.epochs.is_some();
     match train.optimizer {
         Some(kind) => kind,
-        None if repeats(o) && !in_batches(train, rows) && !scheduled && size <= SMALL => OptimizerKind::Lbfgs,
+        None if repeats(o) && !in_batches(train, rows) && !scheduled && size <= most_parameters(o) => {
+            OptimizerKind::Lbfgs
+        }
         None => OptimizerKind::Adam,
     }
+}
+
+/// Programs with at most this many parameters are fitted by L-BFGS: chains start at their curvature, and take few steps
+/// however long they are.
+fn most_parameters(o: &Objective) -> usize {
+    if o.chains.is_empty() { SMALL } else { CHAINED }
 }
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.

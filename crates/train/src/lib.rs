@@ -2,6 +2,7 @@
 
 pub mod batches;
 mod bounds;
+mod chains;
 pub mod convergence;
 mod curvature;
 mod deterministic;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
+use fe_objective::Reported;
 
-use crate::deterministic::{EvenDraws, even_draws};
+use crate::deterministic::{EvenDraws, even_draws, noise_sites_of};
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
 
@@ -28,6 +29,9 @@ const WIDE_LIMIT: f64 = 0.5;
 /// Weights under which less than this fraction of the draws is effective are not used, whatever their k̂: it is itself an
 /// estimate, from few large weights.
 const LEAST_EFFECTIVE: f64 = 0.1;
+
+/// The 95 % quantile of the standard normal distribution.
+const UPPER: f64 = 1.644_853_626_951_472_2;
 
 /// Moments and quantiles of one value, each row-major over its declared axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,9 +81,15 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     }
     let mut outputs: Vec<_> = o.posterior.iter().map(|p| p.node).collect();
     outputs.extend(o.log_weight);
-    let mut compiled = problem.compile(&outputs)?;
     let even = even_draws(problem, &outputs, DRAWS);
     let extra = &fitted.extra;
+    // Long chains are not drawn where nothing but their own means and standard deviations is asked for.
+    let known = if even.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
+    if o.log_weight.is_none() && known.len() == o.posterior.len() {
+        let guide = o.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
+        return Ok(Posterior { guide, ..Posterior::default() });
+    }
+    let mut compiled = problem.compile(&outputs)?;
     let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, even.as_ref(), (TABLE, DRAWS))?;
     let log_weights = o.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
@@ -94,6 +104,11 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
     };
     result.guide = table(&drawn, &uniform);
+    for summary in &mut result.guide {
+        if let Some(exact) = known.get(summary.name.as_str()) {
+            *summary = exact.clone();
+        }
+    }
     match (smoothed, even) {
         (Some(s), _) if s.khat <= KHAT_LIMIT && s.ess >= LEAST_EFFECTIVE * DRAWS as f64 => {
             result.resampled = Some(table(&drawn, &s.weights))
@@ -115,6 +130,43 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     Ok(result)
 }
 
+/// What is normal with known mean and standard deviation, by name.
+fn normals<'a>(
+    problem: &Problem<'a>,
+    values: &Values,
+    extra: &HashMap<InputId, Arc<Tensor>>,
+) -> Result<HashMap<&'a str, Summary>, ExecutionError> {
+    let o = problem.objective;
+    let normal: Vec<(&Reported, NodeId, NodeId)> =
+        o.posterior.iter().filter_map(|r| r.normal.map(|(m, s)| (r, m, s))).collect();
+    if normal.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let outputs: Vec<NodeId> = normal.iter().flat_map(|n| [n.1, n.2]).collect();
+    let setting = Setting { extra: extra.clone(), ..Setting::reporting(TABLE, 1) };
+    let mut results = problem.compile(&outputs)?.run(&problem.feed(values, &problem.train, &setting))?.into_iter();
+    let mut map = HashMap::new();
+    for (reported, ..) in normal {
+        let mut next = || {
+            let values = results.next().unwrap_or_default().values;
+            crate::problem::from_sorted(&o.graph, &reported.axes, values)
+        };
+        let (mean, sd) = (next(), next().values);
+        let at = |z: f64| mean.values.iter().zip(&sd).map(|(m, s)| m + z * s).collect();
+        let summary = Summary {
+            name: reported.name.clone(),
+            shape: mean.shape.clone(),
+            q05: at(-UPPER),
+            q50: at(0.0),
+            q95: at(UPPER),
+            mean: mean.values.clone(),
+            sd,
+        };
+        map.insert(reported.name.as_str(), summary);
+    }
+    Ok(map)
+}
+
 /// The values of some nodes at each of so many draws of the guide, each node's draws one behind the other.
 pub(crate) fn collect(
     problem: &Problem,
@@ -126,7 +178,8 @@ pub(crate) fn collect(
     (step, count): (u64, usize),
 ) -> Result<Vec<Vec<f64>>, ExecutionError> {
     let g = &problem.objective.graph;
-    let width = (BUDGET / problem.training_rows().max(16)).clamp(1, count);
+    let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let width = (BUDGET / problem.training_rows().max(16).max(drawn)).clamp(1, count);
     let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
     let mut done = 0;
     for pass in 0.. {

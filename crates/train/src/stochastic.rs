@@ -7,6 +7,7 @@ use crate::batches::Batches;
 use crate::bounds::DualAscent;
 use crate::convergence;
 use crate::curvature;
+use crate::deterministic::start_of_chains;
 use crate::engine::{Engine, Step, Summary};
 use crate::evaluate;
 use crate::fit::{Checks, FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
@@ -57,9 +58,15 @@ pub(crate) fn run(
     let mut notes = vec![];
     let mut values = problem.start(0);
     let mut base = Setting { samples: *samples, ..Setting::default() };
+    if let Some((setting, from)) = start_of_chains(problem, &values, &base)?.pop() {
+        base = setting;
+        if !from.is_empty() {
+            notes.push(format!("the guide of the chain started at {from}"));
+        }
+    }
     for joint in &o.joints {
         // Without a repeatable objective to compare candidates on, the most informed one is taken.
-        if let Some(anchor) = curvature::candidates(problem, joint, &values)?.last() {
+        if let Some(anchor) = curvature::candidates(problem, joint, &values, &base.extra)?.last() {
             anchor.feed(joint, &mut base.extra);
             notes.push(curvature::started(joint, anchor.from));
         }

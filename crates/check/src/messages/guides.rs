@@ -94,8 +94,8 @@ pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
     did_you_mean(
         found,
         near,
-        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ LowRank(8)`, `~ Flow()`, or a distribution such as \
-         `~ Normal(m, s)`",
+        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ LowRank(8)`, `~ Flow()`, `~ Tridiagonal()`, or a \
+         distribution such as `~ Normal(m, s)`",
     )
 }
 
@@ -269,4 +269,27 @@ pub fn importance_in_batches(word: &str, span: Span, batch: Span) -> Diagnostic 
 
 fn importance(word: &str) -> &'static str {
     if word == "iwae" { "iwae(k = 8)" } else { "renyi(alpha = 0.5, k = 8)" }
+}
+
+pub fn tridiagonal_outside(span: Span, name: &str, declared: Span) -> Diagnostic {
+    error(
+        "E0420",
+        format!("a tridiagonal guide follows the steps of a loop, and `{name}` has none"),
+        span,
+        "along a loop",
+    )
+    .and(declared, "declared outside of a loop")
+    .help(format!("declare `{name}` in a `for t in T {{ … }}`, or use `guide {name} ~ FullRank()` or `MeanField()`"))
+}
+
+pub fn tridiagonal_of_two(span: Span, first: (&str, Span), second: (&str, Span)) -> Diagnostic {
+    error(
+        "E0421",
+        format!("`{}` and `{}` are steps of different loops, and a tridiagonal guide follows one", first.0, second.0),
+        span,
+        "one guide",
+    )
+    .and(first.1, "along one loop")
+    .and(second.1, "along another")
+    .help(format!("write `guide {} ~ Tridiagonal()` and `guide {} ~ Tridiagonal()`", first.0, second.0))
 }
