@@ -123,9 +123,11 @@ fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
     let mut extra = HashMap::new();
     for joint in &o.joints {
         let n = joint.dimension;
-        let identity = (0..n * n).map(|k| if k % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
+        let step = if joint.diagonal { 1 } else { n + 1 };
+        let shape = joint.scale_shape();
+        let identity = (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k % step == 0))).collect();
         extra.insert(joint.base, Arc::new(Tensor::full(vec![n], 0.0)));
-        extra.insert(joint.curvature, Arc::new(Tensor { shape: vec![n, n], values: identity }));
+        extra.insert(joint.curvature, Arc::new(Tensor { shape, values: identity }));
     }
     extra
 }

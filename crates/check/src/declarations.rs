@@ -315,6 +315,10 @@ impl<'a> Checker<'a> {
                 if !value.poison {
                     // The declared order counts, and axes it lacks are repeated along.
                     let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+                    // 1/K for each of K: the shares are equal.
+                    let equal = self.graph.constant_value(value.node).zip(order.last());
+                    let equal = equal.filter(|(c, k)| (c * self.graph.extent_of(k.id) as f64 - 1.0).abs() < 1e-9);
+                    value.along = equal.map(|(_, &k)| Along::Simplex(k)).or(value.along);
                     value.node = self.graph.broadcast(value.node, &order);
                     value.axes = axes;
                 }

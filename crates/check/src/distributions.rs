@@ -271,7 +271,7 @@ impl<'a> Checker<'a> {
         if let Some(family) = fe_distribution::family(name) {
             return Some(family);
         }
-        if matches!(name, "FullRank" | "MeanField" | "Tridiagonal" | "LowRank") {
+        if crate::guides::JOINT.contains(&name) {
             self.report(messages::guide_word_as_distribution(name, span));
             return None;
         }

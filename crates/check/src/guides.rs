@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use fe_distribution::Distribution;
 use fe_graph::{Axis, NodeId, Reach};
 use fe_syntax::Span;
-use fe_syntax::ast::{Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
+use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
 
 use crate::checker::{Checker, keyword};
 use crate::distributions::{Drawn, Role};
@@ -15,7 +15,8 @@ use crate::scope::{Kind, bare, is_start, nearest};
 use crate::value::Value;
 
 /// Families of guides over several latents that parse but are not lowered in this version.
-const LATER: [&str; 2] = ["LowRank", "Flow"];
+/// Layers of a flow where nothing is said.
+const LAYERS: usize = 2;
 
 impl<'a> Checker<'a> {
     /// Every `guide` statement, put to its latents.
@@ -173,6 +174,15 @@ impl<'a> Checker<'a> {
                         Ok(Joint::MeanField) if self.all_continuous(of, "MeanField", e.span) => {
                             set(self, &Guide::MeanField);
                         }
+                        Ok(Joint::LowRank(rank)) if self.all_continuous(of, "LowRank", e.span) => {
+                            self.rank_is_low(of, rank, e.span);
+                            set(self, &Guide::LowRank { group: *groups, rank });
+                            *groups += 1;
+                        }
+                        Ok(Joint::Flow(layers)) if self.all_continuous(of, "Flow", e.span) => {
+                            set(self, &Guide::Flow { group: *groups, layers });
+                            *groups += 1;
+                        }
                         _ => {}
                     }
                     return;
@@ -194,11 +204,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `FullRank()`, `MeanField()`, `Tridiagonal()`; an error was reported where it is one of the others.
+    /// `FullRank()`, `LowRank(8)` and so on; an error was reported where it is one of the others.
     fn joint(&mut self, e: &Expr) -> Option<Result<Joint, ()>> {
         let (name, span, arguments) = match bare(e).kind.as_ref() {
             ExprKind::Call { function, arguments } => (function.value.as_str(), function.span, arguments.as_slice()),
-            ExprKind::Name(name) if matches!(name.as_str(), "FullRank" | "MeanField" | "Tridiagonal" | "LowRank") => {
+            ExprKind::Name(name) if JOINT.contains(&name.as_str()) => {
                 self.report(messages::family_without_call(name, e.span));
                 return Some(Err(()));
             }
@@ -211,15 +221,16 @@ impl<'a> Checker<'a> {
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
             "Laplace" => Joint::Laplace,
-            later if LATER.contains(&later) => {
-                self.report(messages::guide_later(later, span));
-                return Some(Err(()));
+            "LowRank" => return Some(self.size_of_joint(name, span, arguments, ("rank", None)).map(Joint::LowRank)),
+            "Flow" => {
+                return Some(self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS))).map(Joint::Flow));
             }
             other => {
-                let near = ["FullRank", "MeanField", "Tridiagonal"].into_iter().find(|j| {
-                    let plain = |s: &str| s.to_lowercase().replace('_', "");
-                    plain(j) == plain(other) || plain(&format!("Auto{j}")) == plain(other)
-                })?;
+                if fe_distribution::family(other).is_some() {
+                    return None;
+                }
+                let plain = other.to_lowercase().replace('_', "");
+                let (_, near) = SYNONYMS.iter().find(|s| s.0 == plain.trim_start_matches("auto"))?;
                 self.report(messages::guide_word(other, span, Some(near)));
                 return Some(Err(()));
             }
@@ -229,6 +240,36 @@ impl<'a> Checker<'a> {
             return Some(Err(()));
         }
         Some(Ok(joint))
+    }
+
+    /// The one argument of `LowRank(8)` or `Flow(layers = 2)`.
+    fn size_of_joint(
+        &mut self,
+        name: &str,
+        span: Span,
+        arguments: &[Argument],
+        (key, default): (&str, Option<usize>),
+    ) -> Result<usize, ()> {
+        match (arguments, default) {
+            ([], Some(default)) => Ok(default),
+            ([one], _) if one.name.as_ref().is_none_or(|n| n.value == key) => {
+                self.whole_number(&one.value, &format!("`{key}`"), 1).ok_or(())
+            }
+            _ => {
+                let place = arguments.last().map_or(span, |a| a.value.span);
+                self.report(messages::joint_size(name, key, place));
+                Err(())
+            }
+        }
+    }
+
+    /// A covariance of full rank has no use for factors.
+    fn rank_is_low(&mut self, of: &[usize], rank: usize, span: Span) {
+        let extents = |l: &crate::program::Latent| l.axes.iter().map(|a| self.graph.extent_of(a.id)).product::<usize>();
+        let dimensions = of.iter().filter_map(|&k| self.latents.get(k)).map(extents).fold(0, usize::saturating_add);
+        if rank >= dimensions && dimensions > 0 {
+            self.report(messages::rank_too_high(span, rank, dimensions));
+        }
     }
 
     fn all_continuous(&mut self, of: &[usize], word: &str, span: Span) -> bool {
@@ -393,4 +434,31 @@ enum Joint {
     MeanField,
     Tridiagonal,
     Laplace,
+    LowRank(usize),
+    Flow(usize),
 }
+
+/// Their names, where they differ from those of distributions.
+pub const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
+
+/// What others call them, in lower case and without `Auto`.
+const SYNONYMS: [(&str, &str); 18] = [
+    ("fullrank", "FullRank"),
+    ("multivariatenormal", "FullRank"),
+    ("meanfield", "MeanField"),
+    ("diagonalnormal", "MeanField"),
+    ("lowrank", "LowRank"),
+    ("lowrankmultivariatenormal", "LowRank"),
+    ("flow", "Flow"),
+    ("normalizingflow", "Flow"),
+    ("normalisingflow", "Flow"),
+    ("iaf", "Flow"),
+    ("iafnormal", "Flow"),
+    ("maf", "Flow"),
+    ("bnaf", "Flow"),
+    ("bnafnormal", "Flow"),
+    ("realnvp", "Flow"),
+    ("laplaceapproximation", "Laplace"),
+    ("tridiagonal", "Tridiagonal"),
+    ("banded", "Tridiagonal"),
+];

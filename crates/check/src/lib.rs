@@ -17,6 +17,7 @@ mod expression;
 mod forward;
 mod functions;
 mod guides;
+mod importance;
 mod indexing;
 mod layers;
 mod lists;

@@ -7,6 +7,7 @@ use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, Statement, StatementKind, UnaryOperator, Unit};
 
 use crate::checker::Checker;
+use crate::importance::{IMPORTANCE, importance_call};
 use crate::messages;
 use crate::program::{Bound, Functional, Guide, ObjectiveSpec, Schedule};
 use crate::scope::{Kind, bare, nearest};
@@ -42,6 +43,14 @@ impl<'a> Checker<'a> {
         }) else {
             return ObjectiveSpec::default();
         };
+        if let Some((function, arguments)) = importance_call(objective) {
+            let importance = self.importance(function, arguments, objective.span);
+            if let Some(first) = bounds.first() {
+                self.report(messages::importance_in_a_sum(&function.value, first.span));
+            }
+            let (text, span) = (written(objective), Some(statement.span));
+            return ObjectiveSpec { importance, text, span, ..ObjectiveSpec::default() };
+        }
         let terms = self.sum(objective);
         let stated = bounds.len();
         let bounds: Vec<Bound> = bounds.iter().filter_map(|b| self.bound(b)).collect();
@@ -60,6 +69,7 @@ impl<'a> Checker<'a> {
         }
         ObjectiveSpec {
             terms: terms.into_iter().map(|t| (t.weight, t.functional)).collect(),
+            importance: None,
             bounds,
             text: written(objective),
             span: Some(statement.span),
@@ -222,6 +232,10 @@ impl<'a> Checker<'a> {
     fn functional(&mut self, function: &Name, of: Option<&Expr>, span: Span) -> Option<Vec<Term>> {
         let word = function.value.as_str();
         let term = |functional| Term { weight: Schedule::Constant(1.0), weighted: false, functional, span };
+        if IMPORTANCE.contains(&word) {
+            self.report(messages::importance_in_a_sum(word, function.span));
+            return None;
+        }
         if !FUNCTIONALS.contains(&word) {
             let declared = self.scope.get(word).map(|e| (e.kind, e.span));
             if !matches!(declared, Some((Kind::Unknown, _))) {
@@ -427,7 +441,7 @@ impl<'a> Checker<'a> {
 fn mentions(e: &Expr) -> bool {
     let mut reads = vec![];
     crate::scope::expression_reads(e, &mut reads);
-    reads.iter().any(|r| FUNCTIONALS.contains(&r.0))
+    reads.iter().any(|r| FUNCTIONALS.contains(&r.0) || IMPORTANCE.contains(&r.0))
 }
 
 fn product(a: Schedule, b: Schedule) -> Option<Schedule> {

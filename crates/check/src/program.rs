@@ -181,6 +181,20 @@ pub enum Guide {
     Stated(Distribution),
     /// `guide mu, tau ~ FullRank()`; latents with the same number share one Gaussian.
     FullRank(usize),
+    /// `guide w ~ LowRank(8)`: one Gaussian on the unconstrained scale whose covariance is diagonal plus one of low rank.
+    LowRank {
+        /// Latents with the same number share it.
+        group: usize,
+        /// The rank.
+        rank: usize,
+    },
+    /// `guide mu, tau ~ Flow(layers = 2)`: a normalising flow on the unconstrained scale.
+    Flow {
+        /// Latents with the same number share it.
+        group: usize,
+        /// How many layers.
+        layers: usize,
+    },
     /// `guide s ~ Tridiagonal()`: a Gaussian Markov chain on the unconstrained scale; latents with the same number share one.
     Tridiagonal(usize),
     /// `guide mu, tau ~ MeanField()`: independent Gaussians on the unconstrained scale.
@@ -305,11 +319,22 @@ pub enum Functional {
     Energy(Option<String>),
 }
 
+/// A bound from importance weights w = p(x, z)/q(z) of k draws: −(1/(1 − α)) E log (1/k) Σ w^{1−α}.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Importance {
+    /// The order α of the Rényi divergence; 0 for `iwae`.
+    pub alpha: f64,
+    /// Draws under the logarithm.
+    pub draws: usize,
+}
+
 /// A weighted sum of functionals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectiveSpec {
-    /// The sum.
+    /// The sum; distortion + rate where a bound from importance weights is minimised in its place.
     pub terms: Vec<(Schedule, Functional)>,
+    /// `iwae(k = 8)`, `renyi(alpha = 0.5, k = 8)`
+    pub importance: Option<Importance>,
     /// What it is subject to.
     pub bounds: Vec<Bound>,
     /// As written, or `distortion + rate`.
@@ -342,6 +367,7 @@ impl Default for ObjectiveSpec {
                 (Schedule::Constant(1.0), Functional::Distortion(None)),
                 (Schedule::Constant(1.0), Functional::Rate(None)),
             ],
+            importance: None,
             bounds: vec![],
             text: "distortion + rate".into(),
             span: None,

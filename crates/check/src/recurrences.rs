@@ -76,6 +76,7 @@ impl<'a> Checker<'a> {
         let around = self.chain.clone()?;
         let variable = around.variable.clone();
         let mut stand_ins: HashMap<&'a str, NodeId> = HashMap::new();
+        let mut assumed: HashMap<&'a str, Value> = HashMap::new();
         for member in &members {
             let (name, d) = (member.name, member.declaration);
             if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, &variable)) {
@@ -97,10 +98,11 @@ impl<'a> Checker<'a> {
             let range = match d.ty.as_ref().map(|t| (t.name.value.as_str(), t.arguments.is_empty())) {
                 Some(("positive", true)) if !member.is_forward() => Range::POSITIVE,
                 Some(("unit", true)) if !member.is_forward() => Range::of(Support::Unit),
-                _ => Range::REAL,
+                // Others are taken for positive until that proves wrong.
+                _ => Range::POSITIVE,
             };
             let value = Value { axes, ..Value::scalar(stand_in, range, Level::Random, d.target.span) };
-            self.values.insert(name, value);
+            assumed.insert(name, value);
             stand_ins.insert(name, stand_in);
         }
         // Each after those it reads at the same position.
@@ -122,25 +124,29 @@ impl<'a> Checker<'a> {
             };
             ordered.push(members.remove(ready));
         }
-        let first = self.lets.len();
-        let mut values: Vec<(&'a str, Value)> = vec![];
-        for member in &ordered {
-            let before = self.enter(member.declaration.target.span);
-            self.chain = member.chain.clone();
-            let mut value = self.definition(member.declaration);
-            if let (Some(start), false) = (&member.start, value.poison) {
-                value.node = self.after_start(start.node, value.node);
-                value.range = value.range.hull(start.range);
-                value.level = value.level.max(start.level);
+        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
+        // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
+        let values = loop {
+            for (name, value) in &assumed {
+                self.values.insert(name, value.clone());
             }
-            self.chain = Some(around.clone());
-            self.leave(before);
-            self.values.insert(member.name, value.clone());
-            values.push((member.name, value));
-        }
-        if values.iter().any(|v| v.1.poison) {
-            return None;
-        }
+            let values = self.definitions_in_order(&ordered, &around);
+            if values.iter().any(|v| v.1.poison) {
+                return None;
+            }
+            let unproved = |(name, v): &&(&str, Value)| {
+                assumed.get(*name).is_some_and(|a| a.range == Range::POSITIVE) && !v.range.within(Support::Positive)
+            };
+            let unproved: Vec<&str> = values.iter().filter(unproved).map(|v| v.0).collect();
+            if unproved.is_empty() || self.diagnostics.len() > said {
+                break values;
+            }
+            for name in unproved {
+                assumed.entry(name).and_modify(|a| a.range = Range::REAL);
+            }
+            self.lets.truncate(first);
+            self.params.truncate(params);
+        };
         let recurrences: Vec<Recurrence> = values
             .iter()
             .map(|(name, v)| {
@@ -170,6 +176,26 @@ impl<'a> Checker<'a> {
             self.values.insert(name, Value { node, ..value });
         }
         Some(())
+    }
+
+    /// What each is, given what stands for the others' past.
+    fn definitions_in_order(&mut self, ordered: &[Member<'a>], around: &Chain) -> Vec<(&'a str, Value)> {
+        let mut values = vec![];
+        for member in ordered {
+            let before = self.enter(member.declaration.target.span);
+            self.chain = member.chain.clone();
+            let mut value = self.definition(member.declaration);
+            if let (Some(start), false) = (&member.start, value.poison) {
+                value.node = self.after_start(start.node, value.node);
+                value.range = value.range.hull(start.range);
+                value.level = value.level.max(start.level);
+            }
+            self.chain = Some(around.clone());
+            self.leave(before);
+            self.values.insert(member.name, value.clone());
+            values.push((member.name, value));
+        }
+        values
     }
 }
 

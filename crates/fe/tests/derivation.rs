@@ -252,10 +252,11 @@ fn gradient_is_right(source: &str, temperature: f64) {
     let mut setting = Setting { samples: 3, temperature, ..Setting::default() };
     for joint in &o.joints {
         let d = joint.dimension;
-        let mut factor = vec![0.0; d * d];
-        factor.iter_mut().step_by(d + 1).for_each(|v| *v = 0.7);
+        let shape = joint.scale_shape();
+        let mut factor = vec![0.0; shape.iter().product()];
+        factor.iter_mut().step_by(if joint.diagonal { 1 } else { d + 1 }).for_each(|v| *v = 0.7);
         setting.extra.insert(joint.base, Arc::new(Tensor { shape: vec![d], values: vec![0.2; d] }));
-        setting.extra.insert(joint.curvature, Arc::new(Tensor { shape: vec![d, d], values: factor }));
+        setting.extra.insert(joint.curvature, Arc::new(Tensor { shape, values: factor }));
     }
     for chain in &o.chains {
         for (input, axes) in [
@@ -290,6 +291,20 @@ fn gradient_is_right(source: &str, temperature: f64) {
                 o.parameters[p].name
             );
         }
+    }
+}
+
+#[test]
+fn gradients_of_joint_guides_and_importance_bounds_against_differences() {
+    let model = "data y[N] = [0.4, -1.3, 2.1]\nlatent mu ~ Normal(0, 1)\nlatent tau ~ LogNormal(0, 1)\n\
+                 latent theta[N] ~ Normal(mu, tau)\nobserve y ~ Normal(theta, 0.7)\n";
+    for guide in ["LowRank(2)", "Flow()", "FullRank()", "MeanField()"] {
+        gradient_is_right(&format!("{model}guide * ~ {guide}"), 0.0);
+    }
+    for bound in ["iwae(k = 3)", "renyi(alpha = 0.5, k = 3)", "renyi(alpha = 2, k = 3)"] {
+        gradient_is_right(&format!("{model}guide mu = point\nguide tau = point\nminimize {bound}"), 0.0);
+        let shared = "data y[N] = [0.4, -1.3, 2.1]\nlatent mu ~ Normal(0, 1)\nobserve y ~ Normal(mu, 0.7)\n";
+        gradient_is_right(&format!("{shared}guide mu ~ Flow(1)\nminimize {bound}"), 0.0);
     }
 }
 

@@ -269,3 +269,113 @@ fn enumerated_gradients_are_exact_where_nothing_else_is_drawn() {
         }
     }
 }
+
+/// The mean of an objective at the program's start, and its standard error.
+fn objective(source: &str) -> (f64, f64) {
+    let (o, data) = compile(source);
+    let executor = CpuExecutor::new(Precision::F64);
+    let rows: Vec<u64> = (0..o.row.map_or(0, |r| r.rows) as u64).collect();
+    let problem = Problem::new(&o, &executor, data, (rows, vec![]), 11).unwrap();
+    let (values, mut compiled) = (problem.start(0), problem.compile(&[o.value]).unwrap());
+    let repeats = if o.deterministic { 1 } else { 200 };
+    let found: Vec<f64> = (0..repeats)
+        .map(|step| {
+            let setting = Setting::reporting(step, SAMPLES);
+            compiled.run(&problem.feed(&values, &problem.train, &setting)).unwrap()[0].values[0]
+        })
+        .collect();
+    let mean = found.iter().sum::<f64>() / found.len() as f64;
+    let variance = found.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / found.len() as f64;
+    (mean, (variance / found.len() as f64).sqrt())
+}
+
+/// One latent for each row, under a guide that is not its posterior.
+const LOCAL: &str = "data y[N] = [0.4, -1.3, 2.1]\nparam m = 0.3\nparam s = -0.2\n\
+     latent z[N] ~ Normal(0, 1)\nguide z ~ Normal(m, exp(s))\nobserve y ~ Normal(z, 0.5)\n";
+
+/// The same latent of all rows, and a param that follows none.
+const GLOBAL: &str = "data y[N] = [0.4, -1.3, 2.1]\nparam m = 0.3\nparam s = -0.6\n\
+     latent z ~ Normal(0, 1)\nguide z ~ Normal(m, exp(s))\nparam b = 0.2\nloss ridge = b^2\nobserve y ~ Normal(z + b, 0.8)\n";
+
+/// A class for each row that is summed out, on which the latent depends.
+const CLASSES: &str = "dim K = 2\ndata y[N] = [0.4, -1.3, 2.1]\nparam m = 0.3\nparam s = -0.2\nlet centre[K] = [-1, 1]\n\
+     latent c[N] : index(K) ~ Categorical([0.3, 0.7])\nlatent z[N] ~ Normal(centre[c], 0.7)\nguide z ~ Normal(m, exp(s))\n\
+     observe y ~ Normal(z, 0.5)\n";
+
+#[test]
+fn one_importance_draw_is_the_free_energy() {
+    for source in [LOCAL, GLOBAL, CLASSES] {
+        let (free_energy, exact) = objective(source);
+        for bound in
+            ["iwae(k = 1)", "renyi(alpha = 0.5, k = 1)", "renyi(alpha = 3, k = 1)", "renyi(alpha = 0.99999, k = 9)"]
+        {
+            let (found, se) = objective(&format!("{source}minimize {bound}\n"));
+            let se = se.hypot(exact);
+            assert!(
+                se > 0.0 && (found - free_energy).abs() < 3.5 * se + 1e-4,
+                "{bound}: {found} ± {se}, not {free_energy}"
+            );
+        }
+    }
+}
+
+/// log N(y; 0, 1 + ½²), the evidence of a row of `LOCAL`, and the mean and variance of its posterior.
+fn row_of_local(y: f64) -> (f64, f64, f64) {
+    let evidence = -0.5 * y * y / 1.25 - 0.5 * (2.0 * std::f64::consts::PI * 1.25).ln();
+    (evidence, y / 1.25, 0.2)
+}
+
+#[test]
+fn importance_bounds_tighten_with_draws_to_the_evidence() {
+    let evidence: f64 = [0.4, -1.3, 2.1].map(|y| row_of_local(y).0).iter().sum::<f64>() / 3.0;
+    let mut before = objective(LOCAL);
+    for k in [4, 16, 64] {
+        let now = objective(&format!("{LOCAL}minimize iwae(k = {k})\n"));
+        assert!(now.0 + 3.0 * now.1 < before.0, "{k}: {now:?} after {before:?}");
+        assert!(now.0 + 3.0 * now.1 > -evidence, "{k}: {now:?} under {}", -evidence);
+        before = now;
+    }
+    let (many, se) = objective(&format!("{LOCAL}minimize iwae(k = 512)\n"));
+    assert!((many + evidence).abs() < 0.01 + 3.0 * se, "{many} ± {se}, not {}", -evidence);
+}
+
+#[test]
+fn a_renyi_bound_of_many_draws_is_that_of_two_gaussians() {
+    // At α = ½ it is −log p(y) − 2 log ∫ √(q p), and the integral of two Gaussians is known (Bhattacharyya).
+    let (m, v) = (0.3, (-0.4f64).exp());
+    let exact = [0.4, -1.3, 2.1].map(|y| {
+        let (evidence, mean, variance) = row_of_local(y);
+        let overlap =
+            0.5 * (2.0 * (v * variance).sqrt() / (v + variance)).ln() - (m - mean).powi(2) / (4.0 * (v + variance));
+        -evidence - 2.0 * overlap
+    });
+    let exact = exact.iter().sum::<f64>() / 3.0;
+    let (found, se) = objective(&format!("{LOCAL}minimize renyi(alpha = 0.5, k = 512)\n"));
+    assert!((found - exact).abs() < 0.01 + 3.0 * se, "{found} ± {se}, not {exact}");
+}
+
+#[test]
+fn gradients_of_importance_bounds_are_those_of_their_means() {
+    for bound in ["iwae(k = 5)", "renyi(alpha = 0.5, k = 5)"] {
+        let at = |m: f64, s: f64| {
+            let source = LOCAL.replace("m = 0.3", &format!("m = {m}")).replace("s = -0.2", &format!("s = {s}"));
+            objective(&format!("{source}minimize {bound}\n"))
+        };
+        let h = 1e-3;
+        let differences = [
+            (at(0.3 + h, -0.2).0 - at(0.3 - h, -0.2).0) / (2.0 * h),
+            (at(0.3, -0.2 + h).0 - at(0.3, -0.2 - h).0) / (2.0 * h),
+        ];
+        let found = gradient(&format!("{LOCAL}minimize {bound}\n"), 0.0);
+        for ((name, mean, error), difference) in found.iter().zip(differences) {
+            // The difference's own error is of the size of the gradient's: both average as many draws.
+            let allowed = 3.0 * error[0] * (1.0 + (REPEATS as f64 / 200.0).sqrt());
+            assert!(
+                (mean[0] - difference).abs() < allowed,
+                "{bound}, {name}: {} ± {}, not {difference}",
+                mean[0],
+                error[0]
+            );
+        }
+    }
+}

@@ -8,6 +8,7 @@
 //! curvature in μ, in B, and in D below its diagonal.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::f64::consts::PI;
 
 use fe_check::{Guide, Latent, Program};
 use fe_graph::{Axis, Graph, InputId, NodeId, Op, Site};
@@ -376,8 +377,13 @@ fn build_chain(
         };
         replaced.insert(latent.node, z);
         let (log_scale, noise) = (take(g, log_scale), take(g, chain.noise));
+        let entropy = g.shift(log_scale, 0.5 * (1.0 + (2.0 * PI).ln()));
+        let entropy = g.sum_all_but(entropy, &[]);
+        let log_density = g.log_normal_pdf(noise);
+        let log_density = g.sub(log_density, log_scale);
+        let log_density = g.sum_all_but(log_density, &[]);
         let of = Carrier::Chain(number);
-        in_chain.insert(*k, Posterior::Gaussian { of, log_jacobian, log_scale, noise, log_prior: None });
+        in_chain.insert(*k, Posterior::Joint { of, log_jacobian, entropy, log_density, log_prior: None });
         g.set_origin(before);
     }
     chain.parts = parts;

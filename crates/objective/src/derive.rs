@@ -11,7 +11,7 @@ use crate::enumeration::Enumeration;
 use crate::expectation::Expectation;
 use crate::formula;
 use crate::guides::{self, Posterior, Realised};
-use crate::objective::{Bound, Energy, Landscape, Objective, Term, TermKind, Underivable};
+use crate::objective::{Bound, Energy, ImportanceBound, Landscape, Objective, Term, TermKind, Underivable};
 use crate::prepare;
 use crate::score::{Part, Scored};
 
@@ -71,7 +71,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let realised = Realised { replaced: replaced.clone(), ..realised };
     let laws = realised.laws(&mut g, program);
     let random: HashSet<NodeId> = laws.keys().copied().collect();
-    let draws = drawing::draws(&mut g, program, &realised, temperature.1)?;
+    let draws = drawing::draws(&mut g, program, &realised, temperature.1, None)?;
     // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
     let whole = program.train.batch.is_none() && program.train.holdout.is_none();
     let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
@@ -120,9 +120,17 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             sampled.push(std::mem::take(&mut d.sampled));
         }
     }
-    let (value, controls, bounds) = d.value(&terms, &energies, &sampled, per_row.1);
-    let scored =
-        terms.iter().map(|t| t.sum).chain(energies.iter().map(|e| e.sum)).any(|sum| d.scored_in(sum).next().is_some());
+    let importance = program.objective.importance.map(|spec| d.importance(spec)).transpose()?;
+    let (value, controls, bounds) = match importance {
+        Some(bound) => (d.importance_value(&bound, per_row.1), vec![], vec![]),
+        None => d.value(&terms, &energies, &sampled, per_row.1),
+    };
+    let scored = importance.is_none()
+        && terms
+            .iter()
+            .map(|t| t.sum)
+            .chain(energies.iter().map(|e| e.sum))
+            .any(|sum| d.scored_in(sum).next().is_some());
     let latents = d.ledger();
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
@@ -143,7 +151,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         .latents
         .iter()
         .zip(&d.realised.posteriors)
-        .filter(|(_, p)| matches!(p, Posterior::Gaussian { log_prior: Some(_), .. }))
+        .filter(|(_, p)| matches!(p, Posterior::Joint { log_prior: Some(_), .. }))
         .map(|(l, _)| l.name.clone())
         .collect();
     let mut parameters = guides::declared(program);
@@ -163,6 +171,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         temperature: temperature.0,
         temperature_schedule: program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
         per_row: per_row.0,
+        importance,
         value,
         gradient: vec![],
         joints,
@@ -339,6 +348,13 @@ impl Deriver<'_> {
         }
     }
 
+    /// A bound from importance weights, per row.
+    fn importance_value(&mut self, bound: &ImportanceBound, per_row: NodeId) -> NodeId {
+        let value = self.per_row(bound.sum, bound.local, per_row);
+        let rest = self.g.mul(per_row, bound.rest);
+        self.g.add(value, rest)
+    }
+
     /// What is minimised, per row, with its bounds.
     fn value(
         &mut self,
@@ -448,6 +464,7 @@ impl Objective {
         roots.extend(self.terms.iter().map(|t| t.sum));
         roots.extend(self.energies.iter().map(|e| e.sum));
         roots.extend(self.bounds.iter().map(|b| b.value));
+        roots.extend(self.importance.iter().flat_map(|b| [b.sum, b.rest]));
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
@@ -482,6 +499,10 @@ impl Objective {
         self.terms.iter_mut().for_each(|t| put(&mut t.sum));
         self.energies.iter_mut().for_each(|e| put(&mut e.sum));
         self.bounds.iter_mut().for_each(|b| put(&mut b.value));
+        if let Some(b) = &mut self.importance {
+            put(&mut b.sum);
+            put(&mut b.rest);
+        }
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);

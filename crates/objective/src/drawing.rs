@@ -23,28 +23,32 @@ pub(crate) struct Draws {
     pub softened: Vec<NodeId>,
 }
 
-/// A draw of every random node, in terms of noise.
+/// A draw of every random node, in terms of noise. With `among` each sample holds that many draws, along this axis, from
+/// noise of their own.
 pub(crate) fn draws(
     g: &mut Graph,
     program: &Program,
     realised: &Realised,
     temperature: NodeId,
+    among: Option<Axis>,
 ) -> Result<Draws, Underivable> {
     let mut draws = Draws::default();
     let map = &mut draws.of;
+    let outer: Vec<Axis> = std::iter::once(Axis::SAMPLE).chain(among).collect();
+    let of = |site: Site| if among.is_some() { Site(site.0 ^ Site::named("importance").0) } else { site };
     for group in &realised.groups {
-        let axes = axis::union(&[Axis::SAMPLE], &[group.axis]);
-        let noise = g.noise(NoiseKind::Normal, group.site, &axes);
+        let axes = axis::union(&outer, &[group.axis]);
+        let noise = g.noise(NoiseKind::Normal, of(group.site), &axes);
         map.insert(group.noise, noise);
     }
     for vector in &realised.vectors {
-        let axes = axis::union(&[Axis::SAMPLE], &vector.axes);
-        let noise = g.noise(NoiseKind::Normal, vector.site, &axes);
+        let axes = axis::union(&outer, &vector.axes);
+        let noise = g.noise(NoiseKind::Normal, of(vector.site), &axes);
         map.insert(vector.node, noise);
     }
     for chain in &realised.chains {
-        let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&chain.axes));
-        let noise = g.noise(NoiseKind::Normal, chain.site, &axes);
+        let axes = axis::union(&outer, &axis::sorted(&chain.axes));
+        let noise = g.noise(NoiseKind::Normal, of(chain.site), &axes);
         map.insert(chain.noise, noise);
         let deviation = chain.at_noise(g, noise);
         map.insert(chain.deviation, deviation);
@@ -88,8 +92,8 @@ pub(crate) fn draws(
             let args = g.substitute(&d.args, map);
             let before = g.set_origin(g.origin_of(latent.node));
             let how = Sampling { temperature, indicator: latent.indicator() };
-            let axes = axis::union(&[Axis::SAMPLE], &axis::sorted(&latent.axes));
-            let site = Site::named(&latent.name);
+            let axes = axis::union(&outer, &axis::sorted(&latent.axes));
+            let site = of(Site::named(&latent.name));
             let q = Distribution { args, ..d.clone() };
             let estimator = latent.estimator.map(|e| e.0);
             let mut drawn = match estimator {

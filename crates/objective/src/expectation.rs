@@ -398,7 +398,10 @@ impl Expectation {
         if let Some(known) = self.spreads.get(&id) {
             return known.clone();
         }
-        let result = self.spread_by_parts(g, id).or_else(|| self.spread_by_directions(g, id));
+        let result = self
+            .spread_by_parts(g, id)
+            .or_else(|| self.spread_by_primitives(g, id))
+            .or_else(|| self.spread_by_directions(g, id));
         if result.is_none() && self.blocked.is_none() {
             self.blocked = Some(id);
         }
@@ -531,6 +534,28 @@ impl Expectation {
                 Some(Spread { variance, independent })
             }
         }
+    }
+
+    /// The variance of an affine function of several independent primitives: the sum of those that each brings by itself.
+    fn spread_by_primitives(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+        let primitives = self.primitives(g, id);
+        if primitives.len() < 2 || !self.affine(g, id) {
+            return None;
+        }
+        let zero = g.constant(0.0);
+        let mut total = Spread { variance: zero, independent: g.axes_of(id).to_vec() };
+        for &p in &primitives {
+            let mut others = HashMap::new();
+            for &other in primitives.iter().filter(|&&o| o != p) {
+                let axes = g.axes_of(other).to_vec();
+                others.insert(other, g.broadcast(zero, &axes));
+            }
+            let alone = *g.substitute(&[id], &others).first()?;
+            let own = self.spread(g, alone)?;
+            total.variance = g.add(total.variance, own.variance);
+            total.independent = intersection(&total.independent, &own.independent);
+        }
+        Some(total)
     }
 
     /// The covariance of two affine functions: over the directions of the primitives, the products of their slopes and the

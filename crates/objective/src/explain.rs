@@ -42,6 +42,11 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     let symbols: Vec<String> = o.terms.iter().map(symbol).collect();
     writeln!(out, "F = {}", if symbols.is_empty() { "0".into() } else { symbols.join(" + ") })?;
     writeln!(out, "minimised: {}", program.objective.text)?;
+    if let (Some(spec), Some(bound)) = (program.objective.importance, o.importance) {
+        for line in formula::importance(spec, bound.local) {
+            writeln!(out, "  {line}")?;
+        }
+    }
     for bound in &program.objective.bounds {
         writeln!(out, "subject to: {}, priced by a multiplier that the fit finds", bound.text)?;
     }

@@ -1,8 +1,10 @@
 //! Terms in the notation of a paper, and reasons in words.
 
-use fe_check::{Latent, Observe, Program, Schedule};
+use fe_check::{Importance, Latent, Observe, Program, Schedule};
 use fe_graph::{Binary, Graph, Indicator, NodeId, Op};
 use fe_syntax::Span;
+
+use crate::groups::Shape;
 
 /// The text of a span on one line.
 pub(crate) fn text(source: &str, span: Span) -> String {
@@ -77,8 +79,8 @@ pub(crate) fn kl(latent: &Latent, q: &str, p: &str) -> String {
     }
 }
 
-/// The rate of a latent of a joint Gaussian.
-pub(crate) fn gaussian_rate(latent: &Latent, non_centred: bool) -> String {
+/// The rate of a latent of a joint guide.
+pub(crate) fn joint_rate(latent: &Latent, shape: Option<Shape>, non_centred: bool) -> String {
     let z = &latent.name;
     let sum = indices(latent);
     if non_centred {
@@ -88,7 +90,38 @@ pub(crate) fn gaussian_rate(latent: &Latent, non_centred: bool) -> String {
         fe_distribution::Support::Real => String::new(),
         _ => format!(" − log|d{z}/du|"),
     };
-    format!("E_q[log q({z}) − log p({z})] = E_q[−log p({z}){jacobian}] − {sum}(log L_ii + ½ log 2πe)")
+    let sum = indices(latent);
+    let entropy = match shape {
+        Some(Shape::LowRank(_)) => format!("{sum}(log C_ii D_ii + ½ log 2πe) − ½ log|I + VᵀD⁻²V|"),
+        Some(Shape::Flow(_)) => format!("{sum}(log L_ii + E log|dT_i/dε_i| + ½ log 2πe)"),
+        _ => format!("{sum}(log L_ii + ½ log 2πe)"),
+    };
+    format!("E_q[log q({z}) − log p({z})] = E_q[−log p({z}){jacobian}] − {entropy}")
+}
+
+/// A bound from importance weights: what it is, how it is estimated, and its bias.
+pub(crate) fn importance(spec: Importance, local: bool) -> [String; 4] {
+    let Importance { alpha, draws } = spec;
+    let (z, of) = if local { ("z_n", "each row by itself") } else { ("z", "all rows together") };
+    let data = if local { "x_n" } else { "x" };
+    let weight = format!("w = p({data}, {z})/q({z}) of {}", plural(draws, "draw"));
+    let (bound, bias) = if alpha == 0.0 {
+        (
+            format!("−E log (1/{draws}) Σ w"),
+            "none; the bound itself lies above −log evidence by about Var w/(2k (E w)²)".to_owned(),
+        )
+    } else {
+        let order = 1.0 - alpha;
+        let bias =
+            format!("with {draws} draws the divergence of order {alpha} is estimated with a bias that falls as 1/k");
+        (format!("−(1/{order}) E log (1/{draws}) Σ w^{order}"), bias)
+    };
+    [
+        format!("{bound},   {weight}, {of}"),
+        "estimator: pathwise through every draw".into(),
+        "because:   the gradient of the bound as written, by plain reparameterisation, is unbiased for it".into(),
+        format!("bias:      {bias}"),
+    ]
 }
 
 /// Why a likelihood term is closed.

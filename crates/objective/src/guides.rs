@@ -1,5 +1,5 @@
 //! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
-//! Gaussians on the unconstrained scale, points, and the prior itself.
+//! guides on the unconstrained scale, points, and the prior itself.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,21 +17,24 @@ use crate::objective::{Parameter, Start, Underivable};
 /// The most scalars that share one full-rank Gaussian when nothing is said.
 pub const FULL_RANK_LIMIT: usize = 256;
 
+/// The most that a stated one may have: its matrix then has 2²⁴ numbers.
+const DENSE_LIMIT: usize = 1 << 12;
+
 /// How one latent is represented.
 #[derive(Clone, Debug)]
 pub(crate) enum Posterior {
     /// Its own input is random, with this law.
     Family(Distribution),
-    /// A function of the standard normal vector of a joint Gaussian.
-    Gaussian {
+    /// A function of the noise of a joint guide.
+    Joint {
         /// Of which.
         of: Carrier,
         /// log |dz/du|, per element.
         log_jacobian: NodeId,
-        /// log q(z | earlier latents of the group) is −½ε² − ½ log 2π − log A_jj summed over this block, − log |dz/du|.
-        log_scale: NodeId,
-        /// ε of this block.
-        noise: NodeId,
+        /// Its mean is that of −log q(u | earlier latents of the group); of a Gaussian it is a number.
+        entropy: NodeId,
+        /// log q(u | earlier latents of the group).
+        log_density: NodeId,
         /// log p(z) + log |dz/du| per element, of a latent that is fitted as location + scale · u: the density of u.
         log_prior: Option<NodeId>,
     },
@@ -86,7 +89,9 @@ fn elements(g: &Graph, axes: &[Axis]) -> usize {
 /// Chooses and builds the guide of every latent.
 pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
     let row = program.row;
-    let batched = program.train.batch.is_some() || program.train.holdout.is_some();
+    // Rows that are taken one by one, or weighed one by one, share no guide.
+    let weighed = program.objective.importance.is_some();
+    let apart = weighed || program.train.batch.is_some() || program.train.holdout.is_some();
     let mut done = Realised {
         posteriors: vec![],
         names: vec![],
@@ -108,7 +113,7 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
     let unstated = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
     let joinable: Vec<usize> = (0..program.latents.len())
         .filter(|k| !in_loops.contains(k))
-        .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!batched || !l.is_local(row))))
+        .filter(|&k| program.latents.get(k).is_some_and(|l| unstated(l) && (!apart || !l.is_local(row))))
         .collect();
     let size = |ks: &[usize]| -> usize {
         ks.iter()
@@ -137,18 +142,22 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         members.push((None, default_group, Shape::Full));
     }
     for (k, latent) in program.latents.iter().enumerate() {
-        if let Guide::FullRank(n) = latent.guide {
-            match members.iter_mut().find(|m| m.0 == Some(n)) {
-                Some(m) => m.1.push(k),
-                None => members.push((Some(n), vec![k], Shape::Full)),
-            }
+        let (n, shape) = match latent.guide {
+            Guide::FullRank(n) => (n, Shape::Full),
+            Guide::LowRank { group, rank } => (group, Shape::LowRank(rank)),
+            Guide::Flow { group, layers } => (group, Shape::Flow(layers)),
+            _ => continue,
+        };
+        match members.iter_mut().find(|m| m.0 == Some(n)) {
+            Some(m) => m.1.push(k),
+            None => members.push((Some(n), vec![k], shape)),
         }
     }
     // Few independent scalars start together, at a mode and with the curvature there.
     let independent: Vec<usize> = (0..program.latents.len())
         .filter(|&k| program.latents.get(k).is_some_and(|l| matches!(l.guide, Guide::MeanField)))
         .collect();
-    let local = |k: &usize| program.latents.get(*k).is_some_and(|l| batched && l.is_local(row));
+    let local = |k: &usize| program.latents.get(*k).is_some_and(|l| apart && l.is_local(row));
     if !independent.is_empty() && size(&independent) <= FULL_RANK_LIMIT && !independent.iter().any(local) {
         members.push((None, independent, Shape::Diagonal));
     } else {
@@ -158,17 +167,35 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         .filter(|&k| program.latents.get(k).is_some_and(|l| matches!(l.guide, Guide::Laplace)))
         .collect();
     if !at_mode.is_empty() {
-        if size(&at_mode) > FULL_RANK_LIMIT || at_mode.iter().any(local) {
-            let first = at_mode.first().and_then(|&k| program.latents.get(k));
+        members.push((None, at_mode, Shape::Fixed));
+    }
+    for (_, ks, shape) in &members {
+        let guided = ks.first().and_then(|&k| program.latents.get(k)).and_then(|l| l.guide_span);
+        let (what, limit) = match shape {
+            Shape::Fixed => ("a Laplace guide", FULL_RANK_LIMIT),
+            Shape::Flow(_) => ("a flow", FULL_RANK_LIMIT),
+            Shape::Full => ("a full-rank guide", DENSE_LIMIT),
+            Shape::LowRank(_) | Shape::Diagonal => ("a low-rank guide", usize::MAX),
+        };
+        let dimensions = size(ks);
+        if dimensions > limit {
             return Err(Underivable {
-                message: format!("a Laplace guide of {} dimensions has too large a Hessian", size(&at_mode)),
-                span: first.and_then(|l| l.guide_span).unwrap_or_default(),
-                help: format!(
-                    "it takes up to {FULL_RANK_LIMIT}, and none that change with the batch; use `MeanField()`"
-                ),
+                message: format!("{what} of {dimensions} dimensions has too large a matrix of them"),
+                span: guided.unwrap_or_default(),
+                help: format!("it takes up to {limit}; use `LowRank(8)` or `MeanField()`"),
             });
         }
-        members.push((None, at_mode, Shape::Fixed));
+        if ks.iter().any(local) {
+            return Err(Underivable {
+                message: format!("{what} is over all rows at once, and here each row stands by itself"),
+                span: guided.unwrap_or_default(),
+                help: if weighed {
+                    "importance weights are of single rows: use `MeanField()` for what has a value for each row".into()
+                } else {
+                    "leave `batch` and `holdout` away, or use `MeanField()` for what has a value for each row".into()
+                },
+            });
+        }
     }
     let mut in_group: HashMap<usize, Posterior> = HashMap::new();
     let mut replaced = HashMap::new();
@@ -200,15 +227,19 @@ fn name_of(g: &Graph, posterior: &Posterior, latent: &Latent, mean_field: bool, 
         Posterior::Family(d) => {
             format!("{} with free parameters for each of {}", d.family.name(), elements(g, &latent.axes))
         }
-        Posterior::Gaussian { of: Carrier::Chain(chain), .. } => {
+        Posterior::Joint { of: Carrier::Chain(chain), .. } => {
             done.chains.get(*chain).map(|c| chains::describe(g, c)).unwrap_or_default()
         }
-        Posterior::Gaussian { of: Carrier::Group(group), log_prior, .. } => {
+        Posterior::Joint { of: Carrier::Group(group), log_prior, .. } => {
             let d = done.groups.get(*group).map_or(0, |x| x.dimension);
             let kind = match done.groups.get(*group).map(|x| x.shape) {
-                Some(Shape::Diagonal) => "mean-field Gaussian",
-                Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there",
-                _ => "full-rank Gaussian",
+                Some(Shape::Diagonal) => "mean-field Gaussian".to_owned(),
+                Some(Shape::Fixed) => "Gaussian at the mode, by the curvature there".to_owned(),
+                Some(Shape::LowRank(rank)) => {
+                    format!("Gaussian of {} plus a diagonal", formula::plural(rank, "factor"))
+                }
+                Some(Shape::Flow(layers)) => format!("flow of {}", formula::plural(layers, "layer")),
+                _ => "full-rank Gaussian".to_owned(),
             };
             let form = if log_prior.is_some() { "; non-centred, as location + scale · u" } else { "" };
             format!("{kind}, {}{form}", formula::plural(d, "dimension"))
@@ -290,18 +321,22 @@ fn build_single(
             Posterior::Point
         }
         Guide::Default if latent.support.is_discrete() && latent.support != Support::Count => Posterior::Enumerated,
-        Guide::Default | Guide::MeanField | Guide::Laplace | Guide::FullRank(_) | Guide::Tridiagonal(_) => {
-            own_family(g, program, latent, mean_field, done).ok_or_else(|| {
-                unlowered(
-                    format!(
-                        "no guide for `{}`, whose prior is {}, is built by default",
-                        latent.name,
-                        latent.prior.family.name()
-                    ),
-                    "state one with `guide`, or use a continuous or Poisson latent",
-                )
-            })?
-        }
+        Guide::Default
+        | Guide::MeanField
+        | Guide::Laplace
+        | Guide::FullRank(_)
+        | Guide::LowRank { .. }
+        | Guide::Flow { .. }
+        | Guide::Tridiagonal(_) => own_family(g, program, latent, mean_field, done).ok_or_else(|| {
+            unlowered(
+                format!(
+                    "no guide for `{}`, whose prior is {}, is built by default",
+                    latent.name,
+                    latent.prior.family.name()
+                ),
+                "state one with `guide`, or use a continuous or Poisson latent",
+            )
+        })?,
     })
 }
 

@@ -1,72 +1,15 @@
-//! The log joint density along the vector of a joint Gaussian, for its start and its scale.
+//! The log joint density along the vector of a joint guide, for its start and its scale.
 
 use std::collections::HashMap;
 
-use fe_check::Latent;
-use fe_graph::{Axis, NodeId, axis};
+use fe_graph::{Axis, NodeId};
 
+use crate::density::Density;
 use crate::derive::Deriver;
-use crate::enumeration::Source;
 use crate::groups::Shape;
-use crate::guides::Posterior;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
-    /// The log prior of a latent at its value, summed; of a member of a joint Gaussian the density of its u, which is
-    /// log p(z) + log |dz/du|.
-    fn latent_density(&mut self, k: usize, latent: &Latent) -> Option<NodeId> {
-        let volume = match self.realised.posteriors.get(k) {
-            Some(&Posterior::Gaussian { log_prior: Some(density), .. }) => {
-                return Some(self.g.sum_all_but(density, &[]));
-            }
-            Some(&Posterior::Gaussian { log_jacobian, .. }) => Some(log_jacobian),
-            _ => None,
-        };
-        let (prior, z) = (self.after_distribution(&latent.prior), self.after(latent.node));
-        let density = prior.log_density(&mut self.g, z)?;
-        let density = self.g.broadcast(density, &axis::sorted(&latent.axes));
-        let density = self.g.sum_all_but(density, &[]);
-        Some(match volume {
-            Some(volume) => {
-                let volume = self.g.sum_all_but(volume, &[]);
-                self.g.add(density, volume)
-            }
-            None => density,
-        })
-    }
-
-    /// log p(x, z) with finite latents summed out, every other latent at its value, those of joint Gaussians as densities
-    /// of u. `None` where a density is not known, which the terms have reported.
-    pub(crate) fn joint_density(&mut self) -> Option<NodeId> {
-        let mut total = self.enumeration.log_partition.unwrap_or_else(|| self.g.constant(0.0));
-        let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
-        for (k, latent) in self.program.latents.iter().enumerate() {
-            if summed(self, Source::Prior(k)) {
-                continue;
-            }
-            let density = self.latent_density(k, latent)?;
-            total = self.g.add(total, density);
-        }
-        for (k, observe) in self.program.observes.iter().enumerate() {
-            if summed(self, Source::Observe(k)) {
-                continue;
-            }
-            let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
-            let density = d.log_density(&mut self.g, x)?;
-            let density = self.g.sum_all_but(density, &[]);
-            total = self.g.add(total, density);
-        }
-        for (k, loss) in self.program.losses.iter().enumerate() {
-            if summed(self, Source::Loss(k)) {
-                continue;
-            }
-            let cost = self.after(loss.node);
-            let cost = self.g.sum_all_but(cost, &[]);
-            total = self.g.sub(total, cost);
-        }
-        Some(total)
-    }
-
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
@@ -74,8 +17,9 @@ impl Deriver<'_> {
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
-                diagonal: group.shape == Shape::Diagonal,
+                diagonal: group.shape.diagonal(),
                 fixed: group.shape == Shape::Fixed,
+                flow: matches!(group.shape, Shape::Flow(_)),
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,
@@ -111,11 +55,11 @@ impl Deriver<'_> {
         Ok(list)
     }
 
-    /// The log joint density with a point in the place of a Gaussian vector, with its first and second derivatives.
+    /// The log joint density with a point in the place of a guide's vector, with its first and second derivatives.
     fn landscape(&mut self, value: NodeId, axes: &[Axis]) -> Result<Option<Landscape>, Underivable> {
         let (point, at) = self.g.input("point", axes);
         let (direction, along) = self.g.input("direction", axes);
-        let Some(density) = self.joint_density() else { return Ok(None) };
+        let Some(Density { whole: density, .. }) = self.log_joint(None) else { return Ok(None) };
         let energy = self.g.neg(density);
         let energy = self.g.substitute(&[energy], &HashMap::from([(value, at)]));
         let mut energy = energy.first().copied().unwrap_or(at);

@@ -90,7 +90,7 @@ impl Deriver<'_> {
                 }
                 continue;
             }
-            let joint = matches!(posterior, Posterior::Gaussian { .. });
+            let joint = matches!(posterior, Posterior::Joint { .. });
             let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
             if (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
                 // What follows from a latent that is too long for the table may be short.
@@ -247,30 +247,12 @@ impl Deriver<'_> {
             .map(|(_, l)| l)
             .map(|l| l.axes.iter().map(|a| self.g.extent_of(a.id)).product::<usize>())
             .fold(0, usize::saturating_add);
-        if self.program.train.batch.is_some() || size > guides::FULL_RANK_LIMIT || size == 0 {
+        let pointed = self.realised.posteriors.iter().any(|p| matches!(p, Posterior::Point));
+        if self.program.train.batch.is_some() || size > guides::FULL_RANK_LIMIT || size == 0 || pointed {
             return None;
         }
-        let mut total = self.joint_density()?;
-        for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
-            let z = self.after(latent.node);
-            let part = match posterior {
-                Posterior::Point => return None,
-                Posterior::Enumerated => continue,
-                Posterior::Family(q) | Posterior::Prior(q) => {
-                    let q = self.after_distribution(&q).log_density(&mut self.g, z)?;
-                    let q = self.g.broadcast(q, &axis::sorted(&latent.axes));
-                    self.g.neg(q)
-                }
-                // The joint density is one of u, and so is this.
-                Posterior::Gaussian { log_scale, noise, .. } => {
-                    let n = self.g.log_normal_pdf(noise);
-                    self.g.sub(log_scale, n)
-                }
-            };
-            let part = self.g.sum_all_but(part, &[]);
-            total = self.g.add(total, part);
-        }
-        let drawn = self.g.substitute(&[total], &self.draws).first().copied()?;
+        let weight = self.log_ratio(None)?.whole;
+        let drawn = self.g.substitute(&[weight], &self.draws).first().copied()?;
         (!self.g.depends_on(drawn, &self.random)).then_some(drawn)
     }
 }

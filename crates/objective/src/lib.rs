@@ -4,18 +4,22 @@ mod centring;
 mod chains;
 mod closed_loops;
 mod degree;
+mod density;
 mod derive;
 mod drawing;
 mod enumeration;
 mod expectation;
 mod explain;
+mod flow;
 mod formula;
 mod groups;
 mod guides;
+mod importance;
 mod independent;
 mod influence;
 mod joints;
 mod ledger;
+mod low_rank;
 mod markov;
 mod objective;
 mod prepare;
@@ -31,6 +35,6 @@ pub use explain::explain;
 pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Chain, Energy, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted, Prepared, Reported,
-    Start, Term, TermKind, Underivable,
+    Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
+    Prepared, Reported, Start, Term, TermKind, Underivable,
 };

@@ -32,6 +32,8 @@ pub struct Objective {
     pub temperature_schedule: Schedule,
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
+    /// What is minimised in place of that sum, where it is a bound from importance weights.
+    pub importance: Option<ImportanceBound>,
     /// What is minimised, per row.
     pub value: NodeId,
     /// Its gradient, one node for each parameter.
@@ -40,7 +42,7 @@ pub struct Objective {
     pub deterministic: bool,
     /// Whether part of the gradient is the score function's: then it is not the slope of the value along fixed noise.
     pub scored: bool,
-    /// Joint Gaussians over latents.
+    /// Joint guides over latents.
     pub joints: Vec<Joint>,
     /// Gaussian Markov chains of latents.
     pub chains: Vec<Chain>,
@@ -146,6 +148,19 @@ pub struct Term {
     pub bias: Option<String>,
 }
 
+/// A bound from importance weights.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportanceBound {
+    /// Nats, summed over the rows of the batch; has the sample axis.
+    pub sum: NodeId,
+    /// Whether it is a sum over rows, each with its own weights.
+    pub local: bool,
+    /// Nats of what belongs to no row and is not random, beside a sum over rows.
+    pub rest: NodeId,
+    /// Draws under the logarithm.
+    pub draws: usize,
+}
+
 /// Expected counts of a latent.
 #[derive(Clone, Debug)]
 pub struct Energy {
@@ -170,23 +185,25 @@ pub struct Bound {
     pub penalty: InputId,
 }
 
-/// A Gaussian over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I). C, from the curvature
-/// at the start, and the base are set before the fit; m and L are learned.
+/// A joint guide over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I), or with factors or a
+/// flow in the place of Lε. C, from the curvature at the start, and the base are set before the fit; the rest is learned.
 #[derive(Clone, Debug)]
 pub struct Joint {
     /// The axis of the vector and its size.
     pub axis: Axis,
     /// How many scalars.
     pub dimension: usize,
-    /// Whether they are independent: L and C are diagonal then.
+    /// Whether C is diagonal, and given as such.
     pub diagonal: bool,
+    /// Whether it bends its noise: it takes more draws to fit then.
+    pub flow: bool,
     /// Whether m and L stay 0 and I: the base is the mode then, and C the factor of the inverse Hessian there.
     pub fixed: bool,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
     /// Input: the base, over `axis`.
     pub base: InputId,
-    /// Input: C, lower triangular over (`axis`, primed `axis`).
+    /// Input: C, lower triangular over (`axis`, primed `axis`), or its diagonal over `axis`.
     pub curvature: InputId,
     /// The noise site of ε, over (sample, `axis`).
     pub site: Site,
@@ -250,7 +267,7 @@ pub struct Landscape {
     pub alone: bool,
 }
 
-/// One latent of a joint Gaussian.
+/// One latent of a joint guide.
 #[derive(Clone, Debug)]
 pub struct Block {
     /// The latent.
@@ -317,6 +334,13 @@ pub struct Underivable {
     pub span: Span,
     /// What to do.
     pub help: String,
+}
+
+impl Joint {
+    /// The extents of C as it is given.
+    pub fn scale_shape(&self) -> Vec<usize> {
+        if self.diagonal { vec![self.dimension] } else { vec![self.dimension; 2] }
+    }
 }
 
 impl Objective {

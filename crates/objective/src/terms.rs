@@ -9,7 +9,7 @@ use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Expected};
 use crate::enumeration::Source;
 use crate::formula;
-use crate::guides::Posterior;
+use crate::guides::{Carrier, Posterior};
 use crate::influence::is_periodic;
 use crate::objective::{Energy, Term, TermKind, Underivable};
 use crate::quadrature;
@@ -113,7 +113,7 @@ impl Deriver<'_> {
                     term.formula = format!("KL(q({0}) ‖ p({0})) = E_q[log q({0}) − log p({0})]", latent.name);
                 }
             }
-            Posterior::Gaussian { log_jacobian, log_scale, log_prior, .. } => {
+            Posterior::Joint { of, log_jacobian, entropy, log_prior, .. } => {
                 let target = match log_prior {
                     Some(density) => self.g.sum_all_but(*density, &[]),
                     None => {
@@ -127,16 +127,23 @@ impl Deriver<'_> {
                 };
                 let energy = self.g.neg(target);
                 let e = self.expect_sum(energy, &[], latent.span)?;
-                let entropy = self.g.shift(*log_scale, 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln()));
-                let entropy = self.g.sum_all_but(entropy, &[]);
-                term.sum = self.g.sub(e.node, entropy);
-                term.sampled = e.sampled;
+                let shape = match of {
+                    Carrier::Group(group) => self.realised.groups.get(*group).map(|x| x.shape),
+                    Carrier::Chain(_) => None,
+                };
+                let entropy = self.expect_sum(*entropy, &[], latent.span)?;
+                term.sum = self.g.sub(e.node, entropy.node);
+                term.sampled = e.sampled || entropy.sampled;
                 term.reason = format!("log {p} is linear or quadratic in a Gaussian; its entropy is log det");
                 if e.sampled {
                     term.estimator = "pathwise, entropy exact";
                     term.reason = e.reason;
                 }
-                term.formula = formula::gaussian_rate(latent, log_prior.is_some());
+                if entropy.sampled {
+                    term.estimator = "pathwise";
+                    term.reason = "a flow bends the noise: its volume is exact, and averaged over draws".into();
+                }
+                term.formula = formula::joint_rate(latent, shape, log_prior.is_some());
             }
         }
         self.note_bias(&mut term);

@@ -1,11 +1,12 @@
-//! Where a joint Gaussian starts, and its scale: the prior's median, or the mode found from there, with the curvature
+//! Where a joint guide starts, and its scale: the prior's median, or the mode found from there, with the curvature
 //! of the log joint density. Of the two the one with the lower free energy is taken.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use fe_graph::{Compiled, ExecutionError, InputId, Tensor};
+use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_graph::{Compiled, ExecutionError, InputId, Site, Tensor};
 use fe_objective::Joint;
 
 use crate::lbfgs;
@@ -21,12 +22,18 @@ const DRAWS: usize = 16;
 /// The largest element of the gradient at a mode, and the iterations that led there.
 pub type Reached = (f64, usize);
 
-/// The base u₀ and the lower factor C of a joint Gaussian.
+/// Dimensions up to which the diagonal of a Hessian is taken element by element.
+const EXACT_DIAGONAL: usize = 256;
+
+/// Random signs behind its estimate beyond that.
+const PROBES: u64 = 64;
+
+/// The base u₀ and the scale C of a joint guide.
 #[derive(Clone, Debug)]
 pub struct Anchor {
     /// u₀ [dimension].
     pub base: Vec<f64>,
-    /// C [dimension, dimension].
+    /// C, lower triangular [dimension, dimension], or its diagonal [dimension].
     pub factor: Vec<f64>,
     /// What it was taken from.
     pub from: &'static str,
@@ -37,7 +44,7 @@ pub struct Anchor {
 impl Anchor {
     /// All of it at the prior's medians.
     pub fn median(joint: &Joint) -> Self {
-        let factor = vec![0.0; joint.dimension * joint.dimension];
+        let factor = vec![0.0; joint.scale_shape().iter().product()];
         Self { base: medians(joint), factor, from: "the prior's median", gradient: None }
     }
 
@@ -45,10 +52,15 @@ impl Anchor {
     pub fn feed(&self, joint: &Joint, extra: &mut HashMap<InputId, Arc<Tensor>>) {
         let d = joint.dimension;
         let base = Tensor { shape: vec![d], values: self.base.clone() };
-        let factor = Tensor { shape: vec![d, d], values: self.factor.clone() };
+        let factor = Tensor { shape: joint.scale_shape(), values: self.factor.clone() };
         extra.insert(joint.base, Arc::new(base));
         extra.insert(joint.curvature, Arc::new(factor));
     }
+}
+
+/// Where a guide started, in words.
+pub fn started(joint: &Joint, from: &str) -> String {
+    format!("the {} started at {from}", if joint.flow { "flow" } else { "Gaussian guide" })
 }
 
 /// The prior's medians on the unconstrained scale.
@@ -74,8 +86,9 @@ pub fn candidates(
 ) -> Result<Vec<Anchor>, ExecutionError> {
     let median = medians(joint);
     let d = joint.dimension;
+    let factor = if joint.diagonal { vec![1.0; d] } else { unit(d) };
     let mut list =
-        vec![Anchor { base: median.clone(), factor: unit(d), from: "the prior's median, unit scale", gradient: None }];
+        vec![Anchor { base: median.clone(), factor, from: "the prior's median, unit scale", gradient: None }];
     if !joint.curvature_known {
         return Ok(list);
     }
@@ -148,32 +161,58 @@ impl Energy<'_> {
         Ok(usable.then_some((outcome.x, (outcome.gradient_norm, outcome.iterations))))
     }
 
-    /// The lower factor of the inverse Hessian at a point.
+    /// The Hessian at a point times a direction.
+    fn product(&mut self, point: &[f64], direction: &[f64]) -> Result<Vec<f64>, ExecutionError> {
+        let feed = self.problem.feed(self.values, &self.problem.train, &self.setting(point, Some(direction)));
+        Ok(self.product.run(&feed)?.into_iter().next().unwrap_or_default().values)
+    }
+
+    /// The lower factor of the inverse Hessian at a point, or the scales by its diagonal.
     fn factor(&mut self, point: &[f64]) -> Result<Option<Vec<f64>>, ExecutionError> {
+        if self.joint.diagonal {
+            return Ok(diagonal_factor(&self.diagonal(point)?));
+        }
         let d = self.joint.dimension;
         let mut hessian = Vec::with_capacity(d * d);
         for k in 0..d {
-            let direction: Vec<f64> = (0..d).map(|j| f64::from(u8::from(j == k))).collect();
-            let feed = self.problem.feed(self.values, &self.problem.train, &self.setting(point, Some(&direction)));
-            hessian.extend(self.product.run(&feed)?.into_iter().next().unwrap_or_default().values);
-        }
-        if self.joint.diagonal {
-            return Ok(diagonal_factor(&hessian, d));
+            hessian.extend(self.product(point, &one_of(d, k))?);
         }
         Ok(covariance_factor(&hessian, d, FLOOR))
     }
+
+    /// The diagonal of the Hessian: beyond few dimensions the mean of v ∘ Hv over random signs v (Bekas, Kokiopoulou and
+    /// Saad, 2007).
+    fn diagonal(&mut self, point: &[f64]) -> Result<Vec<f64>, ExecutionError> {
+        let d = self.joint.dimension;
+        let mut diagonal = vec![0.0; d];
+        if d <= EXACT_DIAGONAL {
+            for (k, slot) in diagonal.iter_mut().enumerate() {
+                *slot = self.product(point, &one_of(d, k))?.get(k).copied().unwrap_or(f64::NAN);
+            }
+            return Ok(diagonal);
+        }
+        for step in 0..PROBES {
+            let key = NoiseKey { seed: self.problem.seed, site: Site::named("signs for a diagonal"), step };
+            let signs: Vec<f64> =
+                (0..d as u64).map(|row| Stream::new(key, Element { row, rest: 0 }).normal().signum()).collect();
+            let products = self.product(point, &signs)?;
+            for ((slot, v), hv) in diagonal.iter_mut().zip(&signs).zip(products) {
+                *slot += v * hv / PROBES as f64;
+            }
+        }
+        Ok(diagonal)
+    }
 }
 
-/// 1/√ of the diagonal of a Hessian, on a diagonal: the scales of the best Gaussian with independent components.
-fn diagonal_factor(hessian: &[f64], d: usize) -> Option<Vec<f64>> {
-    let diagonal: Vec<f64> = hessian.iter().step_by(d + 1).copied().collect();
+fn one_of(d: usize, k: usize) -> Vec<f64> {
+    (0..d).map(|j| f64::from(u8::from(j == k))).collect()
+}
+
+/// 1/√ of the diagonal of a Hessian: the scales of the best Gaussian with independent components.
+fn diagonal_factor(diagonal: &[f64]) -> Option<Vec<f64>> {
     let steepest = diagonal.iter().copied().fold(0.0, f64::max);
     if !(steepest > 0.0 && diagonal.iter().all(|v| v.is_finite())) {
         return None;
     }
-    let mut factor = vec![0.0; d * d];
-    for (slot, h) in factor.iter_mut().step_by(d + 1).zip(diagonal) {
-        *slot = h.max(FLOOR * steepest).sqrt().recip();
-    }
-    Some(factor)
+    Some(diagonal.iter().map(|h| h.max(FLOOR * steepest).sqrt().recip()).collect())
 }

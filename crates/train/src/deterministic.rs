@@ -9,11 +9,11 @@ use std::time::Instant;
 use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, NodeId, NoiseKind, Op, Site, Tensor};
-use fe_objective::{Objective, TermKind};
+use fe_objective::{Joint, Objective, TermKind};
 
 use crate::bounds::Multipliers;
 use crate::chains;
-use crate::curvature;
+use crate::curvature::{self, Anchor};
 use crate::draws::normal_draws;
 use crate::fit::{Checks, FitError, Fitted, Monitor, TracePoint, locate};
 use crate::lbfgs::{self, Outcome, Reason};
@@ -29,6 +29,16 @@ const MEMORY: usize = 10_000_000;
 
 /// A gradient this small, relative to the objective, is as good as none where rounding ends the search.
 const ROUNDING: f64 = 1e-5;
+
+/// A flow can bend toward the fixed draws themselves, without end and for next to nothing: its descent ends when so many
+/// iterations have brought less than this, relative to the objective.
+const LEVEL: f64 = 1e-5;
+const SPAN: usize = 20;
+
+fn is_level(values: &[f64]) -> bool {
+    let now = values.last().copied().unwrap_or(f64::NAN);
+    values.iter().rev().nth(SPAN).is_some_and(|before| before - now < LEVEL * now.abs().max(1.0))
+}
 
 /// A source of noise in an objective.
 pub(crate) struct NoiseSite {
@@ -175,7 +185,7 @@ impl EvenDraws {
     }
 }
 
-/// Minimises; gives the values, the anchors of joint Gaussians in its setting, and what checks made of them. `stated` is
+/// Minimises; gives the values, the anchors of joint guides in its setting, and what checks made of them. `stated` is
 /// the number of starts that the program asks for.
 pub(crate) fn run(
     problem: &Problem,
@@ -202,9 +212,9 @@ pub(crate) fn run(
     let mut values = problem.start(0);
     let mut mode = None;
     loop {
-        let mut best: Option<(f64, Setting, &'static str)> = None;
-        let mut settings = start_of_chains(problem, &values, &setting)?;
-        let fitted = settings.last().map(|s| s.0.extra.clone()).unwrap_or_default();
+        let of_chains = start_of_chains(problem, &values, &setting)?;
+        let fitted = of_chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
+        let mut candidates = vec![];
         for joint in &o.joints {
             let anchors = curvature::candidates(problem, joint, &values, &fitted)?;
             if joint.fixed && anchors.is_empty() {
@@ -212,29 +222,24 @@ pub(crate) fn run(
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
             }
             mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
-            settings = settings
-                .into_iter()
-                .flat_map(|(s, _)| {
-                    anchors.iter().map(move |a| {
-                        let mut s = s.clone();
-                        a.feed(joint, &mut s.extra);
-                        (s, a.from)
-                    })
-                })
-                .collect();
+            candidates.push(anchors);
         }
-        for (s, from) in settings {
-            let f = repeating.value(&values, &s)?;
-            if f.is_finite() && best.as_ref().is_none_or(|b| f < b.0) {
-                best = Some((f, s, from));
+        let mut best: Option<Start> = None;
+        for (s, of_chain) in of_chains {
+            let mut try_at = |s: &Setting| repeating.value(&values, s);
+            if let Some((f, setting, from)) = best_anchors(&o.joints, &candidates, s, &mut try_at)?
+                && best.as_ref().is_none_or(|b| f < b.value)
+            {
+                best = Some(Start { value: f, setting, from, of_chain });
             }
         }
         match best {
-            Some((_, s, from)) => {
+            Some(Start { setting: s, from, of_chain, .. }) => {
                 setting = s;
-                if !from.is_empty() {
-                    notes.push(format!("the Gaussian guide started at {from}"));
+                if !of_chain.is_empty() {
+                    notes.push(format!("the guide of the chain started at {of_chain}"));
                 }
+                notes.extend(o.joints.iter().zip(from).map(|(joint, from)| curvature::started(joint, from)));
                 break;
             }
             None if attempt < ATTEMPTS
@@ -271,6 +276,8 @@ pub(crate) fn run(
 
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
+    let level = std::cell::Cell::new(false);
+    let flow = o.joints.iter().any(|j| j.flow);
     let default = lbfgs::Options::default();
     let size: usize = values.iter().map(Vec::len).sum();
     let options = lbfgs::Options {
@@ -282,18 +289,22 @@ pub(crate) fn run(
     let mut minimize = |repeating: &mut Repeating, start: &Values, setting: &Setting, monitor: &mut dyn Monitor| {
         let before = done;
         let options = lbfgs::Options { iterations: options.iterations.saturating_sub(before as usize), ..options };
+        let mut so_far = vec![];
         repeating.minimize(start, setting, &options, |now, sums| {
             done = before + now.iteration as u64;
             let seconds = started.elapsed().as_secs_f64();
             trace.push(trace_point(problem, done, seconds, sums));
             interrupted = !monitor.step(done, None, now.value);
-            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            so_far.push(now.value);
+            level.set(flow && is_level(&so_far));
+            if interrupted || level.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     };
     let (mut values, mut outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
     // With bounds, one minimum for each set of multipliers.
     let mut bounded = o.bounds.is_empty();
-    while !bounded && !matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations) {
+    let ended = |outcome: &Outcome| !level.get() && matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations);
+    while !bounded && !ended(&outcome) {
         repeating.at(&values, &setting)?;
         bounded = !multipliers.update(&repeating.bounded());
         multipliers.feed(o, &mut setting.extra);
@@ -320,12 +331,55 @@ pub(crate) fn run(
         checks.draws = redraws::change_of_draws(&mut repeating, problem, &values, &setting, count, going)?;
         checks.response = response::response(&mut repeating, problem, &values, &setting, size)?;
     }
-    let (converged, test) = verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance);
+    let (converged, test) = if level.get() {
+        let limit = LEVEL * outcome.value.abs().max(1.0);
+        (true, format!("the objective fell by less than {limit:.1e} in the last {SPAN} of {done} iterations"))
+    } else {
+        verdict(&Outcome { iterations: done as usize, ..outcome }, options.tolerance)
+    };
     let fitted = finished(values, done, converged && bounded, test, interrupted, notes, trace, setting);
     Ok(Fitted { checks, ..fitted })
 }
 
-/// A setting with the anchors of chains, for each of their candidates, best guess last; joint Gaussians stand at their
+/// A start of all guides, and where it was taken from.
+struct Start {
+    value: f64,
+    setting: Setting,
+    from: Vec<&'static str>,
+    of_chain: &'static str,
+}
+
+/// The start of each joint guide that has the lowest objective, one guide after another, the others staying where they are:
+/// at first at their first candidate. `None` where no start is finite.
+fn best_anchors(
+    joints: &[Joint],
+    candidates: &[Vec<Anchor>],
+    mut now: Setting,
+    value_at: &mut dyn FnMut(&Setting) -> Result<f64, ExecutionError>,
+) -> Result<Option<(f64, Setting, Vec<&'static str>)>, ExecutionError> {
+    for (joint, anchors) in joints.iter().zip(candidates) {
+        if let Some(first) = anchors.first() {
+            first.feed(joint, &mut now.extra);
+        }
+    }
+    let mut lowest = value_at(&now)?;
+    let mut chosen = vec![];
+    for (joint, anchors) in joints.iter().zip(candidates) {
+        let mut from = anchors.first().map_or("", |a| a.from);
+        for anchor in anchors.iter().skip(1) {
+            let mut other = now.clone();
+            anchor.feed(joint, &mut other.extra);
+            let f = value_at(&other)?;
+            if f.is_finite() && (f < lowest || !lowest.is_finite()) {
+                (lowest, now, from) = (f, other, anchor.from);
+            }
+        }
+        chosen.push(from);
+    }
+    Ok(lowest.is_finite().then_some((lowest, now, chosen)))
+}
+
+/// A setting with the anchors of chains, for each of their candidates, best guess last; joint guides stand at their
 /// medians meanwhile.
 pub(crate) fn start_of_chains(
     problem: &Problem,

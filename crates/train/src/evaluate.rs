@@ -139,9 +139,14 @@ pub fn figures(
     let samples = if sampled { sample_count(count) } else { 1 };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
+    let parts: Vec<bool> = o.terms.iter().map(|t| t.local).chain(o.energies.iter().map(|e| e.local)).collect();
+    let weighed = o.importance.map(|b| [(b.sum, b.local), (b.rest, false)]);
+    let parts: Vec<bool> = parts.into_iter().chain(weighed.iter().flatten().map(|b| b.1)).collect();
+    outputs.extend(weighed.iter().flatten().map(|b| b.0));
     let mut sums = problem.compile(&outputs)?;
-    // Rows and samples in blocks of bounded size.
-    let block = rows.len().clamp(1, 1000);
+    // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
+    let whole_rows = o.importance.is_some_and(|b| !b.local);
+    let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, 1000) };
     let drawn = deterministic::noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
     let width = (65_536 / block).min(WIDTH / drawn).clamp(1, samples);
     let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {
@@ -158,11 +163,7 @@ pub fn figures(
             let now = width.min(samples - done);
             let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING + pass, now) };
             let result = sums.run(&problem.feed(values, chunk, &setting))?;
-            for (number, (total, value)) in totals.iter_mut().zip(&result).enumerate() {
-                let local = o.terms.get(number).map_or_else(
-                    || o.energies.get(number.saturating_sub(o.terms.len())).is_some_and(|e| e.local),
-                    |t| t.local,
-                );
+            for ((total, value), &local) in totals.iter_mut().zip(&result).zip(&parts) {
                 if k > 0 && !local {
                     continue;
                 }
@@ -200,8 +201,14 @@ pub fn figures(
         .map(|(e, t)| mean_and_error(t).0 * scale(e.local))
         .collect();
     f.energy = (!energies.is_empty()).then(|| energies.iter().sum());
-    // The objective at its final weights.
-    f.objective = o.spec.iter().map(|(w, of)| w.last() * functional(problem, of, &f, &energies)).sum();
+    f.objective = match weighed {
+        Some(parts) => {
+            let totals = totals.iter().skip(o.terms.len() + o.energies.len());
+            parts.iter().zip(totals).map(|(b, t)| mean_and_error(t).0 * scale(b.1)).sum()
+        }
+        // At its final weights.
+        None => o.spec.iter().map(|(w, of)| w.last() * functional(problem, of, &f, &energies)).sum(),
+    };
     let bound =
         |b: &fe_objective::Bound| b.stated.terms.iter().map(|(w, of)| w * functional(problem, of, &f, &energies)).sum();
     f.bounds = o.bounds.iter().map(bound).collect();

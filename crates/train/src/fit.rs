@@ -28,6 +28,8 @@ const CHAINED: usize = 1_000_000;
 /// At most this many noise dimensions are held fixed to make a sampled objective repeat.
 const FIXED_DRAWS: usize = 256;
 
+/// Fixed draws for a flow.
+const FLOW_DRAWS: usize = 8192;
 /// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
 pub(crate) const SCORE_SAMPLES: usize = 8;
 
@@ -121,7 +123,7 @@ pub enum Method {
 pub struct Fit {
     /// Parameters on the unconstrained scale.
     pub values: Values,
-    /// What stayed fixed of joint Gaussians, by name: the base and the factor of the curvature.
+    /// What stayed fixed of joint guides, by name: the base and the scale from the curvature.
     pub anchors: Vec<(String, Tensor)>,
     /// Steps or iterations done.
     pub steps: u64,
@@ -178,7 +180,7 @@ pub(crate) struct Fitted {
     pub notes: Vec<String>,
     pub trace: Vec<TracePoint>,
     pub density: Option<f64>,
-    /// Inputs that belong to the fit: the anchors of joint Gaussians.
+    /// Inputs that belong to the fit: the anchors of joint guides.
     pub extra: Setting,
     pub checks: Checks,
 }
@@ -258,6 +260,8 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
         let draws = match train.samples {
             _ if o.deterministic => 0,
             Some(s) => s.max(dimensions + 2).next_power_of_two(),
+            // What can bend fits the draws themselves where they are few.
+            None if o.joints.iter().any(|j| j.flow) => FLOW_DRAWS,
             None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
         };
         if !o.controls.is_empty() {
@@ -276,7 +280,7 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
         ));
     }
     let batch = train.batch.unwrap_or_else(|| {
-        if rows > WHOLE {
+        if rows > WHOLE && o.importance.is_none_or(|b| b.local) {
             notes.push(format!("no batch was stated: {DEFAULT_BATCH} rows a step"));
             DEFAULT_BATCH
         } else {

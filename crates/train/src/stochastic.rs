@@ -68,7 +68,7 @@ pub(crate) fn run(
         // Without a repeatable objective to compare candidates on, the most informed one is taken.
         if let Some(anchor) = curvature::candidates(problem, joint, &values, &base.extra)?.last() {
             anchor.feed(joint, &mut base.extra);
-            notes.push(format!("the Gaussian guide started at {}", anchor.from));
+            notes.push(curvature::started(joint, anchor.from));
         }
     }
     let mut duals = DualAscent::new(o, steps.unwrap_or(BOUNDED_STEPS));

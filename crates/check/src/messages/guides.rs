@@ -1,4 +1,4 @@
-//! E0400 to E0499: guides, latents, likelihoods.
+//! E0400 to E0499: guides, latents, likelihoods, bounds from importance weights.
 
 use fe_distribution::Support;
 use fe_graph::Reach;
@@ -94,7 +94,8 @@ pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
     did_you_mean(
         found,
         near,
-        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ Tridiagonal()`, or a distribution such as `~ Normal(m, s)`",
+        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ LowRank(8)`, `~ Flow()`, `~ Tridiagonal()`, or a \
+         distribution such as `~ Normal(m, s)`",
     )
 }
 
@@ -111,7 +112,11 @@ pub fn joint_arguments(name: &str, span: Span) -> Diagnostic {
 }
 
 pub fn counts_in_gaussian(word: &str, span: Span, name: &str, declared: Span) -> Diagnostic {
-    let what = if word == "point" { "a point estimate" } else { "a joint Gaussian" };
+    let what = match word {
+        "point" => "a point estimate",
+        "Flow" => "a flow",
+        _ => "a joint Gaussian",
+    };
     error("E0408", format!("`{name}` is a count, and {what} is for real numbers"), span, "guides a count")
         .and(declared, "a count")
         .help(format!("state its own guide, `guide {name} ~ Poisson(exp(…))`, or leave it to the compiler"))
@@ -194,10 +199,76 @@ pub fn observed_twice(name: &str, span: Span, first: Span) -> Diagnostic {
         .help("keep one likelihood")
 }
 
+pub fn joint_size(name: &str, key: &str, span: Span) -> Diagnostic {
+    let (what, example) = match key {
+        "rank" => ("its rank", "LowRank(8)"),
+        _ => ("how many layers", "Flow(layers = 2)"),
+    };
+    error("E0470", format!("`{name}` takes one number, {what}"), span, "not so").help(format!("write `{example}`"))
+}
+
+pub fn rank_too_high(span: Span, rank: usize, dimensions: usize) -> Diagnostic {
+    let message = format!("a rank of {rank} is not low: these latents have {dimensions} dimensions");
+    error("E0471", message, span, "every covariance has this form").help("use `FullRank()`, or a lower rank")
+}
+
 pub fn laplace_with_params(span: Span, param: &str, declared: Span) -> Diagnostic {
     error("E0416", "a Laplace guide is where the mode is, and the mode moves with the params", span, "asked for here")
         .and(declared, format!("`{param}` is fitted"))
         .help(format!("make `{param}` a latent with a prior, or use `FullRank()`"))
+}
+
+pub fn importance_in_a_sum(word: &str, span: Span) -> Diagnostic {
+    let message =
+        format!("`{word}` weighs distortion and rate together, under one logarithm: it is an objective by itself");
+    error("E0472", message, span, "in a sum, or weighed")
+        .help(format!("write `minimize {}`, or a sum of distortion, rate and energy without it", importance(word)))
+}
+
+pub fn importance_arguments(word: &str, span: Span) -> Diagnostic {
+    let wanted =
+        if word == "iwae" { "the number of draws, `k`" } else { "an order, `alpha`, and the number of draws, `k`" };
+    error("E0473", format!("`{word}` takes {wanted}"), span, "not so").help(format!("write `{}`", importance(word)))
+}
+
+pub fn renyi_order(span: Span, alpha: f64) -> Diagnostic {
+    let found =
+        error("E0473", "the order of a Rényi divergence is from 0 up, and not 1", span, format!("this is {alpha}"));
+    found.help(match alpha {
+        1.0 => "at 1 it is the free energy: leave `minimize` away",
+        _ => "write `renyi(alpha = 0.5, k = 8)`; at 0 it is `iwae`",
+    })
+}
+
+pub fn importance_of_counts(word: &str, span: Span, name: &str, declared: Span) -> Diagnostic {
+    let message = format!("`{word}` takes importance weights, and a relaxed draw of the count `{name}` has no density");
+    error("E0474", message, span, "needs a density of each draw")
+        .and(declared, "drawn by relaxation")
+        .help("minimize the free energy; continuous latents have weights, and finite ones are summed out")
+}
+
+pub fn importance_mixed(word: &str, span: Span, local: &(String, Span), global: &(String, Span)) -> Diagnostic {
+    let (one, all) = (&local.0, &global.0);
+    let message = format!("`{word}` weighs the draws of each row by themselves, and `{all}` is shared by all rows");
+    error("E0475", message, span, "no weight of a row by itself")
+        .and(local.1, format!("`{one}` has a value for each row"))
+        .and(global.1, format!("`{all}` has one for all"))
+        .help(format!("make `{all}` a param or state `guide {all} = point`; or minimize the free energy"))
+}
+
+pub fn importance_in_batches(word: &str, span: Span, batch: Span) -> Diagnostic {
+    error(
+        "E0476",
+        format!("`{word}` weighs draws that all rows share, and so needs all rows at once"),
+        span,
+        "of the whole data",
+    )
+    .and(batch, "in batches")
+    .help("leave `batch` away, or minimize the free energy")
+}
+
+fn importance(word: &str) -> &'static str {
+    if word == "iwae" { "iwae(k = 8)" } else { "renyi(alpha = 0.5, k = 8)" }
 }
 
 pub fn tridiagonal_outside(span: Span, name: &str, declared: Span) -> Diagnostic {

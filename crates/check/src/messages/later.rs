@@ -30,10 +30,6 @@ pub fn ordered_off_the_line_later(span: Span) -> Diagnostic {
     later("E0705", "a latent off the real line of type `ordered` is", span, "use an unordered array")
 }
 
-pub fn guide_later(name: &str, span: Span) -> Diagnostic {
-    later("E0707", &format!("a `{name}` guide is"), span, "use `FullRank()`, `MeanField()`, or a guide of your own")
-}
-
 pub fn shape_later(span: Span) -> Diagnostic {
     later(
         "E0708",

@@ -55,7 +55,7 @@ pub fn linked_family(name: &str, span: Span, instead: &str) -> Diagnostic {
 
 pub fn family_without_call(name: &str, span: Span) -> Diagnostic {
     let call = match name {
-        "FullRank" | "MeanField" | "Tridiagonal" | "Flat" => format!("{name}()"),
+        "FullRank" | "MeanField" | "Flow" | "Tridiagonal" | "Flat" => format!("{name}()"),
         _ => format!("{name}(…)"),
     };
     error("E0303", format!("`{name}` needs parentheses"), span, "not called").help(format!("write `{call}`"))
