@@ -86,7 +86,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The start at the first position, and what goes on from it at the others, over the axis of the loop at hand.
-    pub fn from_start(&mut self, start: NodeId, on: NodeId) -> NodeId {
+    pub fn after_start(&mut self, start: NodeId, on: NodeId) -> NodeId {
         let Some(axis) = self.chain.as_ref().map(|c| c.axis) else { return on };
         let (place, zero) = (self.graph.iota(axis), self.graph.constant(0.0));
         let first = self.graph.equal(place, zero);
@@ -156,7 +156,7 @@ impl<'a> Checker<'a> {
         }
         let args: Vec<(NodeId, NodeId)> = d.args.iter().copied().zip(on.args.iter().copied()).collect();
         let args =
-            args.into_iter().map(|(start, on)| if start == on { on } else { self.from_start(start, on) }).collect();
+            args.into_iter().map(|(start, on)| if start == on { on } else { self.after_start(start, on) }).collect();
         Some((Distribution { args, ..on.clone() }, drawn))
     }
 }

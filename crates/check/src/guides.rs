@@ -361,11 +361,11 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         };
-        let Some(at) = self.starts.iter().position(|s| of(&s).is_some()) else {
+        let Some(at) = self.starts.iter().position(|s| of(s).is_some()) else {
             self.report(messages::guide_without_start(&latent.name, place));
             return None;
         };
-        let (target, e) = of(&&self.starts.remove(at))?;
+        let (target, e) = of(&self.starts.remove(at))?;
         let along = self.chain.as_ref().map(|c| c.axis);
         let rest: Vec<(Axis, Span)> =
             latent.axes.iter().filter(|a| Some(**a) != along).map(|&a| (a, latent.span)).collect();

@@ -186,7 +186,7 @@ impl<'a> Checker<'a> {
             self.chain = member.chain.clone();
             let mut value = self.definition(member.declaration);
             if let (Some(start), false) = (&member.start, value.poison) {
-                value.node = self.from_start(start.node, value.node);
+                value.node = self.after_start(start.node, value.node);
                 value.range = value.range.hull(start.range);
                 value.level = value.level.max(start.level);
             }

@@ -46,9 +46,8 @@ fn log_determinant(mut m: Vec<Vec<f64>>) -> f64 {
         total += m[k][k].abs().ln();
         for i in k + 1..n {
             let factor = m[i][k] / m[k][k];
-            for j in k..n {
-                m[i][j] -= factor * m[k][j];
-            }
+            let (above, below) = m.split_at_mut(i);
+            below[0].iter_mut().zip(&above[k]).skip(k).for_each(|(b, a)| *b -= factor * a);
         }
     }
     total

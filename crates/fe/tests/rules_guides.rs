@@ -70,7 +70,7 @@ fn an_enumerated_latents_rate_is_the_kl_of_its_exact_conditional_and_both_parts_
     let (mut evidence, mut rate) = (0.0, 0.0);
     for y in y {
         let joint: Vec<f64> =
-            (0..2).map(|k| prior[k] * (-0.5 * (y - centre[k] as f64).powi(2) - 0.5 * LN_2_PI).exp()).collect();
+            (0..2).map(|k| prior[k] * (-0.5 * (y - centre[k]).powi(2) - 0.5 * LN_2_PI).exp()).collect();
         let sum: f64 = joint.iter().sum();
         evidence -= sum.ln();
         rate += (0..2).map(|k| joint[k] / sum * (joint[k] / sum / prior[k]).ln()).sum::<f64>();
