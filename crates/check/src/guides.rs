@@ -355,7 +355,7 @@ impl<'a> Checker<'a> {
 
     /// The guide of a latent written forward, joined with that of its start.
     fn guide_from_start(&mut self, latent: &Latent, place: Span, on: &Distribution) -> Option<(Distribution, Drawn)> {
-        let of = |s: &&'a Statement| match &s.kind {
+        let of = |s: &'a Statement| match &s.kind {
             StatementKind::Guide { targets, body: GuideBody::Distribution(e), .. } => {
                 targets.first().filter(|t| t.name.value == latent.name).map(|t| (t, e))
             }
@@ -365,7 +365,7 @@ impl<'a> Checker<'a> {
             self.report(messages::guide_without_start(&latent.name, place));
             return None;
         };
-        let (target, e) = of(&self.starts.remove(at))?;
+        let (target, e) = of(self.starts.remove(at))?;
         let along = self.chain.as_ref().map(|c| c.axis);
         let rest: Vec<(Axis, Span)> =
             latent.axes.iter().filter(|a| Some(**a) != along).map(|&a| (a, latent.span)).collect();

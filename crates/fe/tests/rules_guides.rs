@@ -64,7 +64,7 @@ fn a_finite_latent_is_summed_out() {
 
 #[test]
 fn an_enumerated_latents_rate_is_the_kl_of_its_exact_conditional_and_both_parts_add_up_to_the_evidence() {
-    let (prior, centre, y) = ([0.3, 0.7], [-1.0, 1.5], [0.4, 2.0, -0.7]);
+    let (prior, centre, y): ([f64; 2], [f64; 2], _) = ([0.3, 0.7], [-1.0, 1.5], [0.4, 2.0, -0.7]);
     let source = "dim K = 2\ndata y[N] = [0.4, 2, -0.7]\nlatent c[N] : index(K) ~ Categorical([0.3, 0.7])\nlet m[K] = [-1, 1.5]\nobserve y ~ Normal(m[c], 1)\n";
     let fit = fit_text(source);
     let (mut evidence, mut rate) = (0.0, 0.0);
