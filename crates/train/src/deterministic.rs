@@ -227,10 +227,9 @@ pub(crate) fn run(
         let mut best: Option<Start> = None;
         for (s, of_chain) in of_chains {
             let mut try_at = |s: &Setting| repeating.value(&values, s);
-            if let Some((f, setting, from)) = best_anchors(&o.joints, &candidates, s, &mut try_at)?
-                && best.as_ref().is_none_or(|b| f < b.value)
-            {
-                best = Some(Start { value: f, setting, from, of_chain });
+            let found = best_anchors(&o.joints, &candidates, s, &mut try_at)?;
+            if found.value.is_finite() && best.as_ref().is_none_or(|b| found.value < b.value) {
+                best = Some(Start { of_chain, ..found });
             }
         }
         match best {
@@ -350,13 +349,13 @@ struct Start {
 }
 
 /// The start of each joint guide that has the lowest objective, one guide after another, the others staying where they are:
-/// at first at their first candidate. `None` where no start is finite.
+/// at first at their first candidate.
 fn best_anchors(
     joints: &[Joint],
     candidates: &[Vec<Anchor>],
     mut now: Setting,
     value_at: &mut dyn FnMut(&Setting) -> Result<f64, ExecutionError>,
-) -> Result<Option<(f64, Setting, Vec<&'static str>)>, ExecutionError> {
+) -> Result<Start, ExecutionError> {
     for (joint, anchors) in joints.iter().zip(candidates) {
         if let Some(first) = anchors.first() {
             first.feed(joint, &mut now.extra);
@@ -376,7 +375,7 @@ fn best_anchors(
         }
         chosen.push(from);
     }
-    Ok(lowest.is_finite().then_some((lowest, now, chosen)))
+    Ok(Start { value: lowest, setting: now, from: chosen, of_chain: "" })
 }
 
 /// A setting with the anchors of chains, for each of their candidates, best guess last; joint guides stand at their
