@@ -125,7 +125,8 @@ fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
         let n = joint.dimension;
         let step = if joint.diagonal { 1 } else { n + 1 };
         let shape = joint.scale_shape();
-        let identity = (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k % step == 0))).collect();
+        let identity =
+            (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k.is_multiple_of(step)))).collect();
         extra.insert(joint.base, Arc::new(Tensor::full(vec![n], 0.0)));
         extra.insert(joint.curvature, Arc::new(Tensor { shape, values: identity }));
     }

@@ -187,7 +187,7 @@ fn the_text_is_indented_with_numbers_side_by_side() {
     assert!(text.contains("\n    },\n    {\n      \"name\": \"mu\",\n"));
     assert!(text.contains("\n  \"meters\": {},\n  \"constraints\": [],\n"));
     assert!(text.ends_with(
-        "    \"khat\": 0.604,\n    \"khat_wide\": null,\n    \"effective\": 0.713,\n    \"effective_wide\": null,\n    \"notes\": []\n  }\n}\n"
+        "    \"khat\": 0.604,\n    \"khat_wide\": null,\n    \"effective\": 0.713,\n    \"effective_wide\": null,\n    \"starts\": null,\n    \"draws\": null,\n    \"mean_field\": null,\n    \"notes\": []\n  }\n}\n"
     ));
     let text = json(&fits::failing());
     assert!(text.contains("\n    \"notes\": [\n      \"the bound on rate"));
