@@ -51,11 +51,9 @@ pub struct ProgramArgs {
     pub set: Vec<String>,
 }
 
-/// `fe run`
+/// What says how a program is fitted.
 #[derive(Args, Clone, Debug)]
-pub struct RunArgs {
-    #[command(flatten)]
-    pub program: ProgramArgs,
+pub struct FitArgs {
     /// Seed of starts, draws, batches and the hold-out split [default: the program's, else 0].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -77,6 +75,15 @@ pub struct RunArgs {
     /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `fe run`
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    #[command(flatten)]
+    pub fit: FitArgs,
     /// The run directory [default: runs/NAME].
     #[arg(long)]
     pub out: Option<PathBuf>,

@@ -10,6 +10,7 @@ mod eval;
 mod executor;
 mod failure;
 mod finished;
+mod fitting;
 mod output;
 mod program;
 mod progress;
@@ -56,7 +57,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
                 Err(failure) => finish(Err(failure), None),
             };
         }
-        Command::Run(args) => (&args.program.model, args.threads),
+        Command::Run(args) => (&args.program.model, args.fit.threads),
         Command::Check(args) => (&args.program.model, None),
         Command::Explain(args) => (&args.program.model, None),
     };
