@@ -4,6 +4,7 @@
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
 mod arrays;
+mod chart;
 mod document;
 mod evaluation;
 mod figures;
@@ -12,11 +13,13 @@ mod inference_data;
 mod json;
 mod layout;
 mod nested;
+mod picture;
 mod posterior;
 mod terminal;
 mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use chart::{Axis, Chart, Histogram, Series};
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
     TermKind, Verdict,
@@ -26,5 +29,6 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
+pub use picture::{Picture, Shades, images};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
