@@ -57,7 +57,7 @@ pub fn eval(run: &Finished, args: &EvalArgs) -> Result<(), Failure> {
         }
     }
     let found = fe_train::new_rows(&problem, &values, run.anchors(&objective)?)
-        .map_err(|e| crate::run::failed(e, &program, &objective))?;
+        .map_err(|e| crate::fitting::failed(e, &program, &objective))?;
     let evaluation = evaluation(&program, &objective, run, trained, found);
     if let Some(path) = &args.out {
         write_atomically(path, evaluation.by_row.csv())

@@ -15,6 +15,7 @@ mod layout;
 mod nested;
 mod picture;
 mod posterior;
+mod sweep;
 mod terminal;
 mod trace;
 
@@ -30,5 +31,6 @@ pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
 pub use picture::{Picture, Shades, images};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
