@@ -4,6 +4,7 @@
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
 mod arrays;
+mod chart;
 mod document;
 mod evaluation;
 mod figures;
@@ -12,12 +13,14 @@ mod inference_data;
 mod json;
 mod layout;
 mod nested;
+mod picture;
 mod posterior;
 mod sweep;
 mod terminal;
 mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use chart::{Axis, Chart, Histogram, Series};
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
     TermKind, Verdict,
@@ -27,6 +30,7 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
+pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
