@@ -4,6 +4,7 @@
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
 mod arrays;
+mod balance;
 mod document;
 mod evaluation;
 mod figures;
@@ -17,9 +18,10 @@ mod terminal;
 mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use balance::{Imbalance, balance};
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
-    TermKind, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
+    Summary, Term, TermKind, Units, Verdict,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
