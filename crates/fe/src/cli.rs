@@ -19,6 +19,9 @@ pub enum Command {
     /// Check, compile, fit and report.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Many fits over values of a `const` or `dim`: a table, a certificate, pictures.
+    #[command(after_help = SWEEP_HELP)]
+    Sweep(SweepArgs),
     /// Everything short of fitting: names, axes, supports, guides, data headers.
     Check(CheckArgs),
     /// The derived objective, term by term: formula, estimator, reason, bias.
@@ -37,6 +40,15 @@ report.html, checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
+
+const SWEEP_HELP: &str = "\
+Values are numbers separated by commas, or ranges a..b:n of n points, evenly spaced in the logarithm where both ends are
+positive; a unit stands behind them all:
+
+  fe sweep model.fe --over beta=0.01..8:12 --over K=32,128,512
+  fe sweep model.fe --over \"budget=2,5,10 spikes\"
+
+The sweep's directory holds sweep.json, sweep.csv, pictures, and a run directory for each point.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -94,6 +106,39 @@ pub struct RunArgs {
     #[arg(long)]
     pub quiet: bool,
     /// Exit with 5 when the fit is not to be relied on.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `fe sweep`
+#[derive(Args, Clone, Debug)]
+pub struct SweepArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// What is swept: a `const` or `dim`, once or twice. The first runs along a curve.
+    #[arg(long, value_name = "NAME=VALUES", required = true)]
+    pub over: Vec<String>,
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Fits made at a time [default: as many as there are threads].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Keep the points that are finished in the directory: the same program, options and data.
+    #[arg(long)]
+    pub resume: bool,
+    /// Train points further that the certificate shows not to have converged, for at most so many rounds.
+    #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "8")]
+    pub certify: Option<usize>,
+    /// The sweep's directory [default: runs/NAME-sweep].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print sweep.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no table.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Exit with 5 when a fit has not converged, or the certificate does not hold.
     #[arg(long)]
     pub strict: bool,
 }

@@ -11,11 +11,11 @@ use fe_train::{Fit, FitError, Monitor, Problem, Values};
 use serde_json::{Value, json};
 
 use crate::cli::{FitArgs, PrecisionArg, ProgramArgs};
-use crate::data::Arrays;
+use crate::data::{Arrays, Shared};
 use crate::document::Setting;
 use crate::failure::Failure;
 use crate::program::{self, Text};
-use crate::{data, document, executor, finished};
+use crate::{document, executor, finished};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -69,6 +69,14 @@ pub struct Fitted<'a> {
 /// # Errors
 /// When the program, the command line or the data are wrong.
 pub fn prepare(text: &Text, args: &ProgramArgs, fit: &FitArgs) -> Result<Prepared, Failure> {
+    prepare_with(text, args, fit, &Shared::default())
+}
+
+/// As [`prepare`], of several programs that may read the same data.
+///
+/// # Errors
+/// As there.
+pub fn prepare_with(text: &Text, args: &ProgramArgs, fit: &FitArgs, shared: &Shared) -> Result<Prepared, Failure> {
     let started = Instant::now();
     let loaded = program::load(text, args)?;
     let mut program = loaded.program;
@@ -91,7 +99,7 @@ pub fn prepare(text: &Text, args: &ProgramArgs, fit: &FitArgs) -> Result<Prepare
         false => None,
     };
     let derived = started.elapsed();
-    let arrays = data::load(&program, &loaded.sources, &split.0)?;
+    let arrays = shared.load(&program, &loaded.sources, &split.0)?;
     let read = started.elapsed();
     let free = |p: &fe_objective::Parameter| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>();
     let parameters: usize = objective.parameters.iter().map(free).sum();
@@ -143,6 +151,20 @@ impl Prepared {
             .map_err(|e| Failure::Internal(e.to_string()))
     }
 
+    /// The objective that is fitted first, with its data.
+    pub fn problem(&self) -> Result<Problem<'_>, Failure> {
+        self.bind(&self.objective)
+    }
+
+    /// Whether a fit can begin at the parameters of another one and gain by it: a minimum is sought on the whole, with
+    /// nothing that was placed by the curvature at its own start.
+    pub fn can_go_on(&self) -> bool {
+        let o = &self.objective;
+        let rows = self.program.row.map_or(0, |r| r.rows);
+        let whole = fe_train::uses_lbfgs(o, &self.program.train, rows);
+        whole && self.as_written.is_none() && o.joints.is_empty() && o.chains.is_empty()
+    }
+
     /// Fits it, from parameters that another fit ended with where there are any: both ways where a hierarchy can be written as location + scale · u, of which
     /// the lower is kept.
     ///
@@ -186,30 +208,41 @@ impl Prepared {
         document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting)
     }
 
-    /// `run.json`: enough to make the fit again, and to see new data as it saw its own.
-    pub fn about(&self, fitted: &Fitted, text: &Text, args: &ProgramArgs, options: &FitArgs) -> Value {
-        // Reading apart, the time to the first step that is known to be made.
-        let first_step = fitted.fit.trace.iter().find(|p| p.step > 0).map(|p| self.seconds.others + p.seconds);
-        let levels = self.arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l }));
+    /// What decides the numbers of a fit, for `run.json`: two runs in which these agree are the same.
+    pub fn identity(&self, text: &Text, args: &ProgramArgs, options: &FitArgs) -> Value {
         json!({
             "fe_version": env!("CARGO_PKG_VERSION"),
             "program": text.file,
             "seed": self.seed,
             "executor": self.executor.name(),
-            "threads": rayon::current_num_threads(),
-            "method": fitted.fit.method,
-            "centred": fitted.centred,
             "options": {
                 "data": args.data, "set": args.set, "steps": options.steps, "epochs": options.epochs,
                 "precision": format!("{:?}", self.precision).to_lowercase(), "device": options.device,
             },
+            "data": finished::about_data(&self.arrays, &self.headers),
+        })
+    }
+
+    /// `run.json`: enough to make the fit again, and to see new data as it saw its own.
+    pub fn about(&self, fitted: &Fitted, identity: Value) -> Value {
+        // Reading apart, the time to the first step that is known to be made.
+        let first_step = fitted.fit.trace.iter().find(|p| p.step > 0).map(|p| self.seconds.others + p.seconds);
+        let levels = self.arrays.levels.iter().map(|(n, l)| json!({ "name": n, "levels": l }));
+        let mut about = identity;
+        let further = json!({
+            "threads": rayon::current_num_threads(),
+            "method": fitted.fit.method,
+            "centred": fitted.centred,
             "seconds": {
                 "data": self.seconds.data, "data_cached": self.arrays.cached, "first_step_without_data": first_step,
             },
             "rows": fitted.fit.figures.rows,
-            "data": finished::about_data(&self.arrays, &self.headers),
             "levels": levels.collect::<Vec<_>>(),
-        })
+        });
+        if let (Some(map), Value::Object(further)) = (about.as_object_mut(), further) {
+            map.extend(further);
+        }
+        about
     }
 }
 

@@ -17,6 +17,7 @@ mod progress;
 mod render;
 mod run;
 mod sample;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
             };
         }
         Command::Run(args) => (&args.program.model, args.fit.threads),
+        Command::Sweep(args) => (&args.program.model, args.fit.threads),
         Command::Check(args) => (&args.program.model, None),
         Command::Explain(args) => (&args.program.model, None),
     };
@@ -68,6 +70,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Run(args) => run::run(&text, args),
+        Command::Sweep(args) => sweep::sweep(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
         Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) => Ok(()),

@@ -22,7 +22,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let document = prepared.document(&fitted)?;
     let run = directory::Run {
         source: &text.source,
-        run_json: prepared.about(&fitted, text, &args.program, &args.fit),
+        run_json: prepared.about(&fitted, prepared.identity(text, &args.program, &args.fit)),
         fit: &fitted.fit,
         document: &document,
         problem: &fitted.problem,

@@ -14,6 +14,7 @@ mod json;
 mod layout;
 mod nested;
 mod posterior;
+mod sweep;
 mod terminal;
 mod trace;
 
@@ -28,5 +29,6 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
