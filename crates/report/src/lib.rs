@@ -4,6 +4,7 @@
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
 
 mod arrays;
+mod balance;
 mod chart;
 mod document;
 mod evaluation;
@@ -20,10 +21,11 @@ mod terminal;
 mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
-    TermKind, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
+    Summary, Term, TermKind, Units, Verdict,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
@@ -31,6 +33,6 @@ pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
 pub use picture::{Picture, Shades, images};
-pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
