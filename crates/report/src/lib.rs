@@ -5,6 +5,7 @@
 
 mod arrays;
 mod balance;
+mod comparison;
 mod document;
 mod evaluation;
 mod figures;
@@ -20,6 +21,9 @@ mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
+pub use comparison::{
+    Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
+};
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
     Summary, Term, TermKind, Units, Verdict,
