@@ -5,6 +5,7 @@
 
 mod arrays;
 mod balance;
+mod chart;
 mod comparison;
 mod document;
 mod evaluation;
@@ -14,6 +15,7 @@ mod inference_data;
 mod json;
 mod layout;
 mod nested;
+mod picture;
 mod posterior;
 mod sweep;
 mod terminal;
@@ -21,6 +23,7 @@ mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
+pub use chart::{Axis, Chart, Histogram, Series};
 pub use comparison::{
     Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
 };
@@ -33,6 +36,7 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
-pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
+pub use picture::{Picture, Shades, images};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, trace_csv};
