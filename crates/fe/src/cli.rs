@@ -22,6 +22,8 @@ pub enum Command {
     /// Many fits over values of a `const` or `dim`: a table, a certificate, pictures.
     #[command(after_help = SWEEP_HELP)]
     Sweep(SweepArgs),
+    /// Two programs on the same data and seeds, side by side, with the errors of their differences.
+    Compare(CompareArgs),
     /// Everything short of fitting: names, axes, supports, guides, data headers.
     Check(CheckArgs),
     /// The derived objective, term by term: formula, estimator, reason, bias.
@@ -139,6 +141,40 @@ pub struct SweepArgs {
     #[arg(long)]
     pub quiet: bool,
     /// Exit with 5 when a fit has not converged, or the certificate does not hold.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `fe compare`
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// The first program; `-` reads standard input.
+    #[arg(value_name = "A.fe")]
+    pub a: String,
+    /// The second, whose figures are compared with the first's.
+    #[arg(value_name = "B.fe")]
+    pub b: String,
+    /// Replace the file of the reader in a data declaration, of the programs that have it.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// Set a `const` or `dim`, of the programs that have it.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Fit with this many seeds, one after another, and give the error over them.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+    /// A directory for compare.json and compare.csv [default: none].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print compare.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no table.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Exit with 5 when a fit has not converged.
     #[arg(long)]
     pub strict: bool,
 }

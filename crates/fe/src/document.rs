@@ -74,6 +74,7 @@ pub fn document(
         up_to_constant: objective.up_to_constant,
         energy: f.energy,
         prior_energy: f.prior_energy,
+        r2: f.r2,
         prices: prices(program, objective, fit),
         heldout: fit.heldout.as_ref().map(|h| report::HeldOut {
             rows: Some(h.rows as u64),

@@ -146,13 +146,6 @@ impl Finished {
 
     /// What stays fixed of joint Gaussians.
     pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Failure> {
-        let mut anchors = HashMap::new();
-        let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
-        let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
-        for input in joints.chain(chains) {
-            let name = objective.graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
-            anchors.insert(input, Arc::new(self.array(&name)?));
-        }
-        Ok(anchors)
+        fe_train::anchors(objective, |name| self.array(name))
     }
 }

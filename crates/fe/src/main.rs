@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod compare;
 
 mod data;
 mod directory;
@@ -58,6 +59,13 @@ fn dispatch(cli: &Cli) -> ExitCode {
                 Err(failure) => finish(Err(failure), None),
             };
         }
+        Command::Compare(args) => {
+            let outcome = threads(args.fit.threads).map_err(|f| (f, None)).and_then(|()| compare::compare(args));
+            return match outcome {
+                Ok(()) => ExitCode::SUCCESS,
+                Err((failure, text)) => finish(Err(failure), text.as_ref()),
+            };
+        }
         Command::Run(args) => (&args.program.model, args.fit.threads),
         Command::Sweep(args) => (&args.program.model, args.fit.threads),
         Command::Check(args) => (&args.program.model, None),
@@ -73,7 +81,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
         Command::Sweep(args) => sweep::sweep(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
-        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) => Ok(()),
+        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) | Command::Compare(_) => Ok(()),
     };
     finish(outcome, Some(&text))
 }

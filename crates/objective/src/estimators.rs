@@ -14,7 +14,7 @@ const INDICATORS: [Indicator; 5] =
 const RATES: [f64; 2] = [0.5, 3.0];
 
 /// The table's columns behind the names: mean, variance, variance of the slope.
-const WIDTHS: [usize; 4] = [19, 30, 32, 0];
+const WIDTHS: [usize; 4] = [19, 11, 28, 0];
 
 /// A line for each estimator that could stand behind a Poisson latent; nothing where there is none.
 pub(crate) fn side_by_side(program: &Program, objective: &Objective) -> Vec<String> {

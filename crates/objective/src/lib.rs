@@ -26,7 +26,7 @@ mod objective;
 mod prepare;
 mod quadrature;
 mod relaxation;
-mod relaxed;
+pub mod relaxed;
 mod score;
 mod stencil;
 mod terms;
@@ -40,3 +40,4 @@ pub use objective::{
     Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
     Prepared, Reported, Start, Term, TermKind, Underivable,
 };
+pub use relaxation::gumbel_softmax;

@@ -83,6 +83,9 @@ pub struct Document {
     /// The same under the prior: what the code would spend without a message. None where it is not known of every count.
     #[serde(default)]
     pub prior_energy: Option<f64>,
+    /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
+    #[serde(default)]
+    pub r2: Option<f64>,
     /// What the spikes cost in other units, by the program's assumptions.
     #[serde(default)]
     pub prices: Vec<Price>,

@@ -6,6 +6,7 @@
 mod arrays;
 mod balance;
 mod chart;
+mod comparison;
 mod document;
 mod evaluation;
 mod figures;
@@ -23,6 +24,9 @@ mod trace;
 pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
+pub use comparison::{
+    Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
+};
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
     Summary, Term, TermKind, Units, Verdict,
