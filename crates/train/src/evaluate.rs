@@ -9,7 +9,7 @@ use fe_objective::{LatentNodes, TermKind};
 
 use crate::deterministic;
 use crate::problem::{Problem, Setting, Values};
-use crate::statistics::{ACTIVE_NATS, CodeStatistics, R2};
+use crate::statistics::{CodeStatistics, R2, active};
 
 /// Steps from here on are for reporting, so that figures never reuse the noise of training.
 const REPORTING: u64 = 1 << 40;
@@ -48,6 +48,10 @@ pub struct LatentFigure {
     pub active: Option<usize>,
     /// Units.
     pub units: usize,
+    /// Nats per row of each unit, of a latent with rows, where rates are known unit by unit.
+    pub unit_rates: Option<Vec<f64>>,
+    /// Spikes per row of each unit, the mean of samples, of a count with rows.
+    pub unit_spikes: Option<Vec<f64>>,
 }
 
 /// What the ledger says of a meter.
@@ -365,11 +369,11 @@ fn activities(
             .zip(&f.terms)
             .find(|(t, _)| t.kind == TermKind::Rate && t.name == l.name)
             .map_or(0.0, |(_, v)| v.nats);
-        let active = activity
+        let unit_rates = activity
             .rates
             .as_ref()
             .filter(|_| l.local)
-            .map(|(sums, rows)| sums.iter().filter(|&&nats| nats / *rows as f64 > ACTIVE_NATS).count());
+            .map(|(sums, rows)| sums.iter().map(|nats| nats / *rows as f64).collect::<Vec<f64>>());
         let share = if l.local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
         let count = |v: Option<f64>| if l.count { v } else { None };
         f.latents.push(LatentFigure {
@@ -382,8 +386,10 @@ fn activities(
             zeros: count(activity.code.zeros()),
             lifetime: if l.local { count(activity.code.lifetime()) } else { None },
             population: count(activity.code.population()),
-            active,
+            active: unit_rates.as_deref().map(active),
             units: units(problem, &l.axes),
+            unit_rates,
+            unit_spikes: activity.code.magnitudes().filter(|_| l.local && l.count),
         });
     }
     for (m, activity) in o.meters.iter().zip(&meters) {
