@@ -37,7 +37,7 @@ pub enum Command {
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, units.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
 Not yet written: checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,

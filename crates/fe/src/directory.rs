@@ -5,16 +5,15 @@ use std::path::Path;
 
 use fe_check::Program;
 use fe_data::Statistic;
-use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, units_csv, write_atomically};
+use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, write_atomically};
 use fe_train::{Fit, Problem};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::failure::Failure;
 use crate::{finished, page};
 
-/// The page of a run, and the table of the units of its codes.
+/// The page of a run.
 pub const PAGE: &str = "report.html";
-pub const UNITS: &str = "units.csv";
 
 /// What is written.
 pub struct Run<'a> {
@@ -51,15 +50,12 @@ pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
     };
     put("model.fe", run.source.as_bytes())?;
     put("run.json", format!("{:#}\n", run.run_json).as_bytes())?;
-    let (trace, units) = (trace(run.fit), page::units(run.fit));
+    let trace = trace(run.fit);
     put("trace.csv", trace_csv(&trace).as_bytes())?;
-    if !units.is_empty() {
-        put(UNITS, &units_csv(&units).map_err(|e| unwritten(&folder.join(UNITS), &e))?)?;
-    }
     put("params.safetensors", &parameters(run)?)?;
     let nc = inference_data(&groups(run)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
     put("posterior.nc", &nc)?;
-    put(PAGE, page::of_fit(run, &trace, &units).html().as_bytes())?;
+    put(PAGE, page::of_fit(run, &trace).html().as_bytes())?;
     // Last: who finds it finds the others.
     put("fit.json", json(run.document).as_bytes())
 }

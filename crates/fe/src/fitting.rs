@@ -194,7 +194,10 @@ impl Prepared {
     }
 
     /// What is reported of a fit.
-    pub fn document(&self, fitted: &Fitted) -> fe_report::Document {
+    ///
+    /// # Errors
+    /// When its figures do not add up.
+    pub fn document(&self, fitted: &Fitted) -> Result<fe_report::Document, Failure> {
         let setting = Setting {
             seed: self.seed,
             executor: self.executor.name(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fe_check::Program;
 use fe_graph::{InputId, Tensor};
 use fe_objective::Objective;
-use fe_report::{Document, Page, RunPage, TraceRow, Units, read_trace, read_units, run_page, write_atomically};
+use fe_report::{Document, Page, RunPage, TraceRow, read_trace, run_page, write_atomically};
 use fe_train::{Fit, Problem, Values};
 use serde_json::Value;
 
@@ -18,17 +18,17 @@ use crate::program::{self, Loaded};
 use crate::{commands, data, directory, executor, output};
 
 /// The page of a fit.
-pub fn of_fit(run: &directory::Run, trace: &[TraceRow], units: &[Units]) -> Page {
+pub fn of_fit(run: &directory::Run, trace: &[TraceRow]) -> Page {
     let objective = run.problem.objective;
     let anchors = anchors(objective, run.fit);
     let made = pictures(run.program, run.problem, &run.fit.values, anchors);
     let explanation = commands::explanation(run.program, objective, run.source);
-    page(run.document, (trace, units), (run.source, Some(explanation)), &run.run_json, made)
+    page(run.document, trace, (run.source, Some(explanation)), &run.run_json, made)
 }
 
 fn page(
     document: &Document,
-    (trace, units): (&[TraceRow], &[Units]),
+    trace: &[TraceRow],
     (source, explanation): (&str, Option<String>),
     about: &Value,
     made: Pictures,
@@ -36,7 +36,6 @@ fn page(
     run_page(&RunPage {
         document,
         trace,
-        units,
         shown: made.shown,
         reconstructions: made.reconstructions,
         samples: made.samples,
@@ -45,14 +44,6 @@ fn page(
         source,
         about: facts(about),
     })
-}
-
-/// The units of codes, of which there are several.
-pub fn units(fit: &Fit) -> Vec<Units> {
-    let latents = fit.figures.latents.iter().filter(|l| l.units > 1);
-    let units =
-        latents.map(|l| Units { latent: l.name.clone(), rates: l.unit_rates.clone(), spikes: l.unit_spikes.clone() });
-    units.filter(|u| u.rates.is_some() || u.spikes.is_some()).collect()
 }
 
 /// What stayed fixed of joint guides, by input.
@@ -103,10 +94,6 @@ pub fn report(args: &ReportArgs) -> Result<(), Failure> {
     };
     let document: Document = serde_json::from_str(&text("fit.json")?).map_err(|e| damaged("fit.json", &e))?;
     let trace = read_trace(&text("trace.csv")?).map_err(|e| damaged("trace.csv", &e))?;
-    let units = match args.run.join(directory::UNITS).exists() {
-        true => read_units(text(directory::UNITS)?.as_bytes()).map_err(|e| damaged(directory::UNITS, &e))?,
-        false => vec![],
-    };
     let (explanation, made) = match again(&run) {
         Ok((explanation, made)) => (Some(explanation), made),
         Err(failure) => {
@@ -117,7 +104,7 @@ pub fn report(args: &ReportArgs) -> Result<(), Failure> {
             (None, Pictures { missing: vec![why], ..Pictures::default() })
         }
     };
-    let page = page(&document, (&trace, &units), (&run.text.source, explanation), run.about(), made);
+    let page = page(&document, &trace, (&run.text.source, explanation), run.about(), made);
     let path = args.run.join(directory::PAGE);
     write_atomically(&path, page.html())
         .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;

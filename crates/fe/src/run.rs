@@ -19,7 +19,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let result = prepared.fit(None, &mut display);
     display.finish();
     let fitted = result?;
-    let document = prepared.document(&fitted);
+    let document = prepared.document(&fitted)?;
     let run = directory::Run {
         source: &text.source,
         run_json: prepared.about(&fitted, prepared.identity(text, &args.program, &args.fit)),

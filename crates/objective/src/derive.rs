@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
-use fe_distribution::Distribution;
+use fe_distribution::{Distribution, PoissonRate};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op};
 
 use crate::drawing;
@@ -131,7 +131,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             .map(|t| t.sum)
             .chain(energies.iter().map(|e| e.sum))
             .any(|sum| d.scored_in(sum).next().is_some());
-    let latents = d.ledger();
+    let latents = d.ledger(&terms);
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
     let means = d.means();
@@ -471,7 +471,9 @@ impl Objective {
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
+            roots.extend(l.mean);
             roots.extend(l.prior_mean);
+            roots.extend(l.split.iter().flat_map(PoissonRate::parts));
         }
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
         roots.extend(self.posterior.iter().filter_map(|p| p.normal).flat_map(|(m, s)| [m, s]));
@@ -510,7 +512,13 @@ impl Objective {
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);
+            l.mean.as_mut().map(&mut put);
             l.prior_mean.as_mut().map(&mut put);
+            if let Some(split) = &mut l.split {
+                let mut parts = split.parts();
+                parts.iter_mut().for_each(&mut put);
+                *split = parts.into();
+            }
         }
         self.meters.iter_mut().chain(&mut self.posterior).for_each(|m| put(&mut m.node));
         for (mean, sd) in self.posterior.iter_mut().filter_map(|p| p.normal.as_mut()) {

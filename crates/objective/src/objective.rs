@@ -1,7 +1,7 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
 use fe_check::{Functional, Row, Schedule};
-use fe_distribution::{Distribution, Support};
+use fe_distribution::{Distribution, PoissonRate, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
 
@@ -297,8 +297,13 @@ pub struct LatentNodes {
     pub sample: NodeId,
     /// The rate of each element, when it is known element by element.
     pub rate: Option<NodeId>,
+    /// The guide's mean count of each element.
+    pub mean: Option<NodeId>,
     /// The prior's mean count of each element.
     pub prior_mean: Option<NodeId>,
+    /// The parts of the rate, of a Poisson guide against a Poisson prior. Each is summed over the rows of the batch, and
+    /// has the sample axis where the rate is sampled.
+    pub split: Option<PoissonRate>,
     /// Its guide, as reported.
     pub guide: String,
 }

@@ -5,6 +5,7 @@
 //! [`run_page`] makes a page of it all.
 
 mod arrays;
+mod balance;
 mod chart;
 mod document;
 mod evaluation;
@@ -20,13 +21,13 @@ mod posterior;
 mod sweep;
 mod terminal;
 mod trace;
-mod units;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
-    TermKind, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
+    Summary, Term, TermKind, Units, Verdict,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
@@ -35,7 +36,6 @@ pub use json::json;
 pub use nested::{Nested, ShapeError};
 pub use page::{Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page};
 pub use picture::{Picture, Shades, images};
-pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_terminal};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
-pub use units::{Units, read_units, units_csv};

@@ -31,7 +31,7 @@ pub mod statistics;
 mod stochastic;
 
 pub use bounds::Bounded;
-pub use evaluate::{ByRow, Figures, LatentFigure, MeterFigure, TermFigure};
+pub use evaluate::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
 pub use fit::{Checks, Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
 pub use moments::Change;
 pub use new_rows::{NewRows, new_rows};

@@ -85,12 +85,6 @@ impl CodeStatistics {
         self.rows
     }
 
-    /// Mean over rows of each unit's magnitude; none before any row.
-    pub fn magnitudes(&self) -> Option<Vec<f64>> {
-        let rows = self.rows as f64;
-        (self.rows > 0).then(|| self.units.iter().map(|(sum, _)| sum / rows).collect())
-    }
-
     fn samples(&self) -> Option<f64> {
         (self.rows > 0).then_some(self.rows as f64 * self.units.len() as f64)
     }
@@ -221,9 +215,6 @@ mod tests {
             close(code.population(), average(z.chunks(UNITS).map(naive)));
             close(code.zeros(), z.iter().filter(|z| **z == 0.0).count() as f64 / z.len() as f64);
             close(code.mean(), average(z.iter().copied()));
-            for (unit, magnitude) in code.magnitudes().unwrap().into_iter().enumerate() {
-                close(Some(magnitude), average(column(unit).into_iter().map(f64::abs)));
-            }
             assert_eq!(code.rows(), ROWS as u64);
         }
     }

@@ -8,7 +8,7 @@ mod weights;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_terminal, write_atomically};
+use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_pictures, sweep_terminal, write_atomically};
 
 use self::over::Over;
 use self::points::{Context, Made, Place, places};
@@ -251,7 +251,7 @@ fn certify(
     Ok(any)
 }
 
-/// Writes `sweep.json` and `sweep.csv`.
+/// Writes `sweep.csv`, the pictures and `sweep.json`.
 fn write(folder: &Path, report: &Sweep) -> Result<(), Failure> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);
@@ -259,6 +259,9 @@ fn write(folder: &Path, report: &Sweep) -> Result<(), Failure> {
     };
     let csv = sweep_csv(report).map_err(|e| Failure::Internal(format!("the table cannot be written: {e}")))?;
     put("sweep.csv", csv)?;
+    for (name, picture) in sweep_pictures(report) {
+        put(name, picture.svg())?;
+    }
     put("sweep.json", fe_report::json(report))
 }
 

@@ -187,7 +187,7 @@ impl Context<'_> {
         before: Option<&Document>,
         started: Instant,
     ) -> Result<Made, Failure> {
-        let mut document = prepared.document(&fitted);
+        let mut document = prepared.document(&fitted)?;
         document.verdict.notes.extend(notes.iter().cloned());
         document.seconds += before.map_or(0.0, |d| d.seconds);
         document.steps += before.map_or(0, |d| d.steps);

@@ -2,7 +2,7 @@
 
 use super::{Block, Cell, Headline, Kind, Mood, Row, Table};
 use crate::document::{Document, TermKind};
-use crate::figures::{adding_decimals, bits, count, fixed, maybe, percent, plural, significant};
+use crate::figures::{adding_decimals, bits, count, fixed, maybe, percent, plural, quantity, significant};
 use crate::terminal::{self, DEFAULT_OBJECTIVE};
 
 fn figure(name: &str, value: String, unit: impl Into<String>) -> Headline {
@@ -21,11 +21,8 @@ pub(super) fn headline(document: &Document) -> Block {
         figure("Rate R", nats(document.rate), format!("{per} = {} bits", fixed(document.rate_bits, decimals.min(2)))),
     ];
     if let Some(energy) = document.energy {
-        let priors: Vec<f64> = document.latents.values().filter_map(|l| l.prior_energy).collect();
-        let prior = match priors.is_empty() {
-            true => String::new(),
-            false => format!("; {} under the prior", significant(priors.iter().sum(), 4)),
-        };
+        let prior = document.prior_energy;
+        let prior = prior.map_or_else(String::new, |p| format!("; {} under the prior", significant(p, 4)));
         list.push(figure("Energy", significant(energy, 4), format!("spikes per row{prior}")));
     }
     if let Some(held) = &document.heldout {
@@ -45,7 +42,9 @@ pub(super) fn tables(document: &Document) -> Vec<Block> {
         let value = fixed(document.objective_value, decimals);
         blocks.push(Block::Prose(format!("Minimised: {} = {value}{per}.", document.objective.trim())));
     }
-    for table in [codes(document), meters(document), held_out(document), bounds(document)] {
+    for table in
+        [codes(document), splits(document), prices(document), meters(document), held_out(document), bounds(document)]
+    {
         if !table.rows.is_empty() {
             blocks.push(Block::Table(table));
         }
@@ -131,6 +130,43 @@ fn codes(document: &Document) -> Table {
     table
 }
 
+/// The rate of Poisson codes in its parts, Σ λ log(λ/r) − Σ λ + Σ r.
+fn splits(document: &Document) -> Table {
+    let columns = [
+        "Σ λ log(λ/r)",
+        "−Σ λ",
+        "+Σ r",
+        "nats per prior spike",
+        "of units below their prior rate",
+        "of units above it",
+    ];
+    let mut table =
+        Table::new("The rate of Poisson codes in its parts, nats per row", columns.map(|name| (name, Kind::Figure)));
+    for (name, latent) in &document.latents {
+        let Some(split) = &latent.split else { continue };
+        let parts = [split.log_ratio, split.minus_spikes, split.prior_spikes];
+        let decimals = adding_decimals(&[(&parts, latent.rate), (&[split.suppressed, split.excited], latent.rate)]);
+        let nats = |v: f64| Cell::Text(fixed(v, decimals));
+        let others = [significant(split.mean_f, 3).into(), nats(split.suppressed), nats(split.excited)];
+        table.row(name, parts.map(nats).into_iter().chain(others));
+    }
+    table
+}
+
+/// What the spikes cost in other units.
+fn prices(document: &Document) -> Table {
+    let columns = ["per spike", "per row", "prior, per row", "per bit", "per row held out"];
+    let columns = columns.map(|name| (name, Kind::Figure));
+    let mut table = Table::new("What spikes cost, by the program's own assumption", columns);
+    for price in &document.prices {
+        let optional = |v: Option<f64>| optional(v, |v| quantity(v, 4));
+        let first = [quantity(price.per_spike, 4).into(), quantity(price.per_row, 4).into()];
+        let others = [price.prior_per_row, price.per_bit, price.heldout_per_row].map(optional);
+        table.row(&price.unit, first.into_iter().chain(others));
+    }
+    table
+}
+
 fn meters(document: &Document) -> Table {
     let columns = ["mean", "zeros", "lifetime sparsity", "population sparsity"].map(|name| (name, Kind::Figure));
     let mut table = Table::new("Meters", columns);
@@ -144,12 +180,13 @@ fn meters(document: &Document) -> Table {
 }
 
 fn held_out(document: &Document) -> Table {
-    let columns = ["F", "D", "R", "spikes", "R²"].map(|name| (name, Kind::Figure));
+    let columns = ["F", "D", "R", "spikes", "prior spikes", "R²"].map(|name| (name, Kind::Figure));
     let mut table = Table::new("Rows held out, nats per row", columns);
     let Some(held) = &document.heldout else { return table };
     let decimals = adding_decimals(&[(&[held.distortion, held.rate], held.free_energy)]);
     let figures = [held.free_energy, held.distortion, held.rate].map(|v| Cell::Text(fixed(v, decimals)));
-    let others = [optional(held.energy, |v| significant(v, 4)), optional(held.r2, |v| fixed(v, 3))];
+    let spikes = [held.energy, held.prior_energy].map(|v| optional(v, |v| significant(v, 4)));
+    let others = spikes.into_iter().chain([optional(held.r2, |v| fixed(v, 3))]);
     let name = held.rows.map_or_else(|| "per row".into(), |rows| plural(rows, "row"));
     table.row(name, figures.into_iter().chain(others));
     table

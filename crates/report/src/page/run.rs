@@ -2,10 +2,9 @@
 
 use super::{Block, Drawing, Page, Pictured, Section, ledger, posterior, verdict};
 use crate::chart::{Axis, Chart, Histogram, Series};
-use crate::document::Document;
+use crate::document::{Document, Latent};
 use crate::figures::{duration, percent, plural};
 use crate::trace::TraceRow;
-use crate::units::Units;
 
 /// What the page of a run is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +13,6 @@ pub struct RunPage<'a> {
     pub document: &'a Document,
     /// The course of the fit.
     pub trace: &'a [TraceRow],
-    /// The units of codes.
-    pub units: &'a [Units],
     /// Pictures of what the program shows.
     pub shown: Vec<Pictured>,
     /// Rows of the data beside what their codes say of them.
@@ -45,7 +42,7 @@ pub fn run_page(run: &RunPage) -> Page {
     summary.extend(verdict::summary(document));
     section("Summary", summary);
     section("Ledger", ledger::tables(document));
-    let units: Vec<Drawing> = run.units.iter().flat_map(histograms).collect();
+    let units: Vec<Drawing> = document.latents.iter().flat_map(|(name, latent)| histograms(name, latent)).collect();
     section("Units", if units.is_empty() { vec![] } else { vec![Block::Charts(units)] });
     for (title, pictures) in
         [("Pictures", &run.shown), ("Reconstructions", &run.reconstructions), ("Samples", &run.samples)]
@@ -113,15 +110,15 @@ fn course(trace: &[TraceRow]) -> Vec<Block> {
     if charts.is_empty() { vec![] } else { vec![Block::Charts(charts)] }
 }
 
-fn histograms(units: &Units) -> Vec<Drawing> {
-    let name = &units.latent;
+fn histograms(name: &str, latent: &Latent) -> Vec<Drawing> {
+    let Some(units) = &latent.units else { return vec![] };
     let of = |title: String, label: &str, values: &Option<Vec<f64>>| {
         let values = values.clone().filter(|v| v.len() > 1)?;
         Some(Drawing::Histogram(Histogram { title, x: Axis::linear(label), of: "units".into(), values }))
     };
     [
-        of(format!("Rate of each unit of {name}"), "nats per row", &units.rates),
-        of(format!("Spikes of each unit of {name}"), "spikes per row, mean of samples", &units.spikes),
+        of(format!("Rate of each unit of {name}"), "nats per row", &units.rate),
+        of(format!("Spikes of each unit of {name}"), "spikes per row", &units.energy),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,7 @@
 //! Many fits of one program: `sweep.json`, a tidy table, a summary for a terminal.
 
 mod certificate;
+mod pictures;
 mod table;
 mod terminal;
 
@@ -8,6 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{FLOOR, Pair, Weighed, certificate};
+pub use pictures::sweep_pictures;
 pub use table::sweep_csv;
 pub use terminal::sweep_terminal;
 

@@ -29,13 +29,13 @@ pub fn sweep_terminal(sweep: &Sweep, width: usize, colour: bool) -> String {
 }
 
 /// A value with its name and unit.
-pub(crate) fn said(sweep: &Sweep, name: &str, value: f64) -> String {
+pub(super) fn said(sweep: &Sweep, name: &str, value: f64) -> String {
     let unit = sweep.over.iter().position(|o| o == name).and_then(|k| sweep.units.get(k)?.clone());
     format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
 }
 
 /// A latent's or meter's zeros: the first that has any.
-fn zeros(p: &Point) -> Option<f64> {
+pub(super) fn zeros(p: &Point) -> Option<f64> {
     let of_latents = p.latents.values().find_map(|l| l.zeros);
     of_latents.or_else(|| p.meters.values().map(|m| m.zeros).next())
 }
