@@ -32,13 +32,15 @@ pub enum Command {
     Sample(SampleArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
+    /// Write the page of a finished run again.
+    Report(ReportArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, model.fe and run.json. Not yet written:
-report.html, checkpoint/ (and so --resume).
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
+Not yet written: checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
@@ -239,6 +241,16 @@ pub struct EvalArgs {
     /// Print the figures as JSON on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fe report`
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// A run directory.
+    pub run: PathBuf,
+    /// Open the page in a browser.
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// `fe fmt`
