@@ -38,3 +38,4 @@ pub use objective::{
     Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
     Prepared, Reported, Start, Term, TermKind, Underivable,
 };
+pub use values::FIGURE_ROWS;
