@@ -41,3 +41,4 @@ pub use objective::{
     Prepared, Reported, Shown, Start, Term, TermKind, Underivable,
 };
 pub use relaxation::gumbel_softmax;
+pub use values::FIGURE_ROWS;
