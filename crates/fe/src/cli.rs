@@ -52,7 +52,8 @@ positive; a unit stands behind them all:
   fe sweep model.fe --over beta=0.01..8:12 --over K=32,128,512
   fe sweep model.fe --over \"budget=2,5,10 spikes\"
 
-The sweep's directory holds sweep.json, sweep.csv, pictures, and a run directory for each point.";
+The sweep's directory holds report.html, sweep.json, sweep.csv, pictures, model.fe, and a run directory
+for each point.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -246,7 +247,7 @@ pub struct EvalArgs {
 /// `fe report`
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
-    /// A run directory.
+    /// The directory of a run, or of a sweep.
     pub run: PathBuf,
     /// Open the page in a browser.
     #[arg(long)]

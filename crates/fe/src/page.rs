@@ -1,6 +1,7 @@
 //! `report.html`: the page of a run, from a fit that was just made or from its directory. And `fe report`.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fe_check::Program;
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::finished::Finished;
 use crate::pictures::{Pictures, pictures};
 use crate::program::{self, Loaded};
-use crate::{commands, data, directory, executor, output};
+use crate::{commands, data, directory, executor, output, sweep};
 
 /// The page of a fit.
 pub fn of_fit(run: &directory::Run, trace: &[TraceRow]) -> Page {
@@ -77,14 +78,26 @@ fn facts(about: &Value) -> Vec<(String, String)> {
     facts
 }
 
-/// `fe report`: writes the page of a finished run again.
+/// `fe report`: writes the page of a finished run or sweep again.
 pub fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let run = Finished::read(&args.run)?;
-    let damaged = |name: &str, e: &dyn std::fmt::Display| {
-        Failure::Io(format!("{} is damaged: {e}", args.run.join(name).display()))
+    let path = match sweep::rewrite(&args.run)? {
+        Some(path) => path,
+        None => rewrite(&args.run)?,
     };
+    output::out(&format!("{}\n", path.display()))?;
+    if args.open {
+        opener::open(&path).map_err(|e| Failure::Io(format!("{} cannot be opened: {e}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Writes the page of a run; gives where it is.
+fn rewrite(folder: &Path) -> Result<PathBuf, Failure> {
+    let run = Finished::read(folder)?;
+    let damaged =
+        |name: &str, e: &dyn std::fmt::Display| Failure::Io(format!("{} is damaged: {e}", folder.join(name).display()));
     let text = |name: &str| {
-        let path = args.run.join(name);
+        let path = folder.join(name);
         std::fs::read_to_string(&path).map_err(|e| Failure::Io(format!("{} cannot be read: {e}", path.display())))
     };
     let document: Document = serde_json::from_str(&text("fit.json")?).map_err(|e| damaged("fit.json", &e))?;
@@ -100,14 +113,10 @@ pub fn report(args: &ReportArgs) -> Result<(), Failure> {
         }
     };
     let page = page(&document, &trace, (&run.text.source, explanation), run.about(), made);
-    let path = args.run.join(directory::PAGE);
+    let path = folder.join(directory::PAGE);
     write_atomically(&path, page.html())
         .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
-    output::out(&format!("{}\n", path.display()))?;
-    if args.open {
-        opener::open(&path).map_err(|e| Failure::Io(format!("{} cannot be opened: {e}", path.display())))?;
-    }
-    Ok(())
+    Ok(path)
 }
 
 /// The derivation, and the pictures where the data are as they were.

@@ -38,7 +38,9 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
-pub use page::{Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page};
+pub use page::{
+    Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page, sweep_page,
+};
 pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;

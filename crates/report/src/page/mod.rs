@@ -7,6 +7,7 @@ mod highlight;
 mod ledger;
 mod posterior;
 mod run;
+mod sweep;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -15,6 +16,7 @@ use crate::chart::{self, Chart, Histogram};
 use crate::picture::Picture;
 
 pub use run::{RunPage, run_page};
+pub use sweep::sweep_page;
 
 const STYLE: &str = include_str!("style.css");
 
