@@ -42,10 +42,10 @@ fn summary(sweep: &Sweep) -> Vec<Block> {
     let converged = sweep.points.iter().filter(|p| p.converged).count();
     let headline = |name: &str, value: String, unit: String| Headline { name: name.into(), value, unit };
     let mut blocks = vec![Block::Headline(vec![
-        headline("fits", sweep.points.len().to_string(), format!("{converged} level at their end")),
+        headline("fits", sweep.points.len().to_string(), format!("{converged} converged")),
         headline("swept", sweep.over.join(", "), sweep.units.iter().flatten().cloned().collect::<Vec<_>>().join(", ")),
-        headline("minimised", sweep.objective.trim().to_owned(), "per row".into()),
     ])];
+    blocks.push(Block::Prose(format!("Minimised: {} per row.", sweep.objective.trim())));
     if let Some(of) = &sweep.certifies {
         let (said, tone) = verdict(sweep);
         blocks.push(Block::Notice(
@@ -66,15 +66,15 @@ fn points(sweep: &Sweep) -> Table {
     let columns =
         ["F", "D", "R, nats", "R, bits", "spikes", "prior spikes", "nats/spike", "zeros", "held out F", "held out R²"];
     let columns = columns.map(|c| (c.to_owned(), Kind::Figure));
-    let mut table = Table::new("Figures per row", columns.into_iter().chain([(String::new(), Kind::Word)]));
+    let mut table = Table::new("Figures per row", columns.into_iter().chain([("converged".to_owned(), Kind::Word)]));
     let figure = |v: f64| Cell::Text(if v.is_finite() { fixed(v, 4) } else { String::new() });
     let maybe = |v: Option<f64>| Cell::Text(v.map(|v| significant(v, 4)).unwrap_or_default());
     for p in &sweep.points {
         let held = p.heldout.as_ref();
         let state = match (&p.failed, p.converged) {
             (Some(_), _) => Cell::Said(Mood::Bad, "failed".into()),
-            (None, false) => Cell::Said(Mood::Doubtful, "not converged".into()),
-            (None, true) => Cell::Text(String::new()),
+            (None, false) => Cell::Said(Mood::Doubtful, "no".into()),
+            (None, true) => Cell::Text("yes".into()),
         };
         table.row(
             name(sweep, p),
