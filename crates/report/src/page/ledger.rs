@@ -16,7 +16,7 @@ pub(super) fn headline(document: &Document) -> Block {
     let per = if document.rows > 1 { "nats per row" } else { "nats" };
     let error = document.free_energy_se.map_or_else(String::new, |se| format!(" ± {}", significant(se, 2)));
     let mut list = vec![
-        figure("Free energy F = D + R", nats(document.free_energy), format!("{per}{error}")),
+        figure("Free energy F", nats(document.free_energy), format!("{per}{error}")),
         figure("Distortion D", nats(document.distortion), per),
         figure("Rate R", nats(document.rate), format!("{per} = {} bits", fixed(document.rate_bits, decimals.min(2)))),
     ];
