@@ -162,8 +162,7 @@ fn seeds_give_a_spread() {
         b - a
     });
     let f = figure(&report, "held out", "free_energy");
-    let (mean, spread) =
-        ((differences[0] + differences[1]) / 2.0, (differences[0] - differences[1]).abs() / 2.0);
+    let (mean, spread) = ((differences[0] + differences[1]) / 2.0, (differences[0] - differences[1]).abs() / 2.0);
     assert!((f["difference"].as_f64().unwrap() - mean).abs() < 1e-12);
     assert!((f["se_seeds"].as_f64().unwrap() - spread).abs() < 1e-12);
 }
@@ -224,7 +223,10 @@ fn wrong_command_lines() {
 #[test]
 fn the_spiking_code_and_its_control() {
     let folder = root().join("examples");
-    let text = done(&folder, &["compare", "poisson_vae.fe", "relu_vae.fe", "--set", "K=8", "--steps", "20", "--quiet", "--json"]);
+    let text = done(
+        &folder,
+        &["compare", "poisson_vae.fe", "relu_vae.fe", "--set", "K=8", "--steps", "20", "--quiet", "--json"],
+    );
     let report: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&report["paired"], &report["rows"]), (&true.into(), &4000.into()));
     let f = figure(&report, "held out", "free_energy");

@@ -24,8 +24,7 @@ fn certified(sweep: &Value, pairs: usize) {
     assert!(found.len() == pairs && found.iter().all(|p| p["holds"] == true), "{found:#?}");
 }
 
-const SMALL: [&str; 8] =
-    ["--set", "patches_in_all=5000", "--set", "K=32", "--steps", "500", "--over", "beta=0.1,1,8"];
+const SMALL: [&str; 8] = ["--set", "patches_in_all=5000", "--set", "K=32", "--steps", "500", "--over", "beta=0.1,1,8"];
 
 #[test]
 fn a_price_on_information_silences_a_spiking_code() {
