@@ -32,13 +32,15 @@ pub enum Command {
     Sample(SampleArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
+    /// Write the page of a finished run again.
+    Report(ReportArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, model.fe and run.json. Not yet written:
-report.html, checkpoint/ (and so --resume).
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
+Not yet written: checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
@@ -50,7 +52,8 @@ positive; a unit stands behind them all:
   fe sweep model.fe --over beta=0.01..8:12 --over K=32,128,512
   fe sweep model.fe --over \"budget=2,5,10 spikes\"
 
-The sweep's directory holds sweep.json, sweep.csv, pictures, and a run directory for each point.";
+The sweep's directory holds report.html, sweep.json, sweep.csv, pictures, model.fe, and a run directory
+for each point.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -239,6 +242,16 @@ pub struct EvalArgs {
     /// Print the figures as JSON on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fe report`
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The directory of a run, or of a sweep.
+    pub run: PathBuf,
+    /// Open the page in a browser.
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// `fe fmt`

@@ -13,6 +13,8 @@ mod failure;
 mod finished;
 mod fitting;
 mod output;
+mod page;
+mod pictures;
 mod program;
 mod progress;
 mod render;
@@ -53,6 +55,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
     let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
         Command::Sample(args) => return finish(sample::sample(args), None),
+        Command::Report(args) => return finish(page::report(args), None),
         Command::Eval(args) => {
             return match Finished::read(&args.run) {
                 Ok(run) => finish(eval::eval(&run, args), Some(&run.text)),
@@ -81,7 +84,7 @@ fn dispatch(cli: &Cli) -> ExitCode {
         Command::Sweep(args) => sweep::sweep(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
-        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) | Command::Compare(_) => Ok(()),
+        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) | Command::Compare(_) | Command::Report(_) => Ok(()),
     };
     finish(outcome, Some(&text))
 }

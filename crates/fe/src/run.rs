@@ -23,6 +23,7 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
     let run = directory::Run {
         source: &text.source,
         run_json: prepared.about(&fitted, prepared.identity(text, &args.program, &args.fit)),
+        program: fitted.program,
         fit: &fitted.fit,
         document: &document,
         problem: &fitted.problem,

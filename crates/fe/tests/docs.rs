@@ -1,4 +1,4 @@
-//! The documentation is run. In README.md and docs/*.md:
+//! The documentation is run. In README.md, docs/*.md and docs/studies/*.md:
 //!
 //! - a block marked `fe` is a whole program, and `fe check` accepts it; `fe NAME.fe` also saves it under that name for the
 //!   transcripts below it on the page; `fe wrong NAME.fe` is saved and must not be accepted;
@@ -26,9 +26,10 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// README.md and every page of docs.
+/// README.md and every page of docs and docs/studies.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> = std::fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().path()).collect();
+    let folders = ["docs", "docs/studies"].map(|f| std::fs::read_dir(root().join(f)).unwrap());
+    let mut pages: Vec<PathBuf> = folders.into_iter().flatten().map(|e| e.unwrap().path()).collect();
     pages.retain(|p| p.extension().is_some_and(|e| e == "md"));
     pages.push(root().join("README.md"));
     pages.sort();

@@ -34,16 +34,25 @@ fn compile(source: &str) -> (Objective, HashMap<InputId, Arc<Tensor>>) {
 
 /// The gradient's mean and standard error by parameter, at the program's start, at a temperature.
 fn gradient(source: &str, temperature: f64) -> Vec<(String, Vec<f64>, Vec<f64>)> {
+    gradient_of(source, temperature, (REPEATS, SAMPLES))
+}
+
+/// The same of so many gradients of so many samples.
+fn gradient_of(
+    source: &str,
+    temperature: f64,
+    (repeats, samples): (usize, usize),
+) -> Vec<(String, Vec<f64>, Vec<f64>)> {
     let (o, data) = compile(source);
     let executor = CpuExecutor::new(Precision::F64);
     let rows: Vec<u64> = (0..o.row.map_or(0, |r| r.rows) as u64).collect();
     let problem = Problem::new(&o, &executor, data, (rows, vec![]), 7).unwrap();
     let values: Values = problem.start(0);
     let mut compiled = problem.compile(&o.gradient).unwrap();
-    let repeats = if o.deterministic { 1 } else { REPEATS };
+    let repeats = if o.deterministic { 1 } else { repeats };
     let mut sums: Vec<(Vec<f64>, Vec<f64>)> = vec![];
     for step in 0..repeats {
-        let setting = Setting { temperature, ..Setting::reporting(step as u64, SAMPLES) };
+        let setting = Setting { temperature, ..Setting::reporting(step as u64, samples) };
         let found = compiled.run(&problem.feed(&values, &problem.train, &setting)).unwrap();
         sums.resize(found.len(), (vec![], vec![]));
         for (sum, tensor) in sums.iter_mut().zip(found) {
@@ -101,6 +110,69 @@ fn relaxed_counts_are_short_by_nine_thirty_fifths() {
         };
         agree(&format!("relaxed counts at {temperature}"), &exact, &sampled, temperature, bias);
     }
+}
+
+/// The shoot-out of docs/studies/estimators.md: eight units of rate 1 before a fixed decoder, the gradient in their log rates
+/// by every estimator of a count and temperature, against the exact one. Run with `--nocapture`, it prints the table.
+#[test]
+fn estimators_of_counts_by_temperature() {
+    const DRAWS: (usize, usize) = (100, 200);
+    let decoder = "let W[K, D] = [[0.9, -0.3, 0.5, 0.1, -0.7, 0.2], [-0.4, 0.8, 0.1, -0.6, 0.3, 0.5], \
+                   [0.2, 0.6, -0.9, 0.4, 0.1, -0.3], [0.7, 0.2, 0.3, -0.8, 0.5, -0.1], [-0.1, -0.5, 0.6, 0.7, 0.4, -0.2], \
+                   [0.3, 0.1, -0.2, 0.5, -0.6, 0.8], [-0.8, 0.4, 0.2, 0.1, 0.3, 0.6], [0.5, -0.7, 0.4, -0.2, 0.1, 0.3]]";
+    let head = format!(
+        "dim K = 8\ndata x[N, D] = [[0.5, -1, 2, 0.3, -0.4, 1]]\n{decoder}\nparam v[K] = 0\nlatent z[N, K] ~ Poisson(1)\n"
+    );
+    let objective = "minimize distortion + 0 * rate\n";
+    let exact = gradient(&format!("{head}guide z ~ Poisson(exp(v))\nloss d = (x - z @ W)^2\n{objective}"), 0.0);
+    let truth = &exact[0].1;
+    let length = truth.iter().map(|t| t * t).sum::<f64>();
+    // Bias of the mean gradient and its Monte Carlo error, variance of one sample's gradient, both relative to the exact one.
+    let figures = |by: &str, temperature: f64| {
+        let sampled =
+            format!("{head}guide z ~ Poisson(exp(v)) by {by}\nloss d = max(x - z @ W, z @ W - x)^2\n{objective}");
+        let found = gradient_of(&sampled, temperature, DRAWS);
+        let (mean, error) = (&found[0].1, &found[0].2);
+        let bias = truth.iter().zip(mean).map(|(t, m)| (m - t).powi(2)).sum::<f64>() / length;
+        let noise = error.iter().map(|e| e * e).sum::<f64>() / length;
+        (bias.sqrt(), noise.sqrt(), noise * (DRAWS.0 * DRAWS.1) as f64)
+    };
+    let temperatures = [0.02, 0.1, 0.4, 1.0];
+    let table: HashMap<&str, Vec<(f64, f64, f64)>> =
+        ["cubic", "linear", "quintic", "cosine", "sigmoid", "gumbel_softmax"]
+            .into_iter()
+            .map(|by| (by, temperatures.iter().map(|&t| figures(by, t)).collect()))
+            .collect();
+    let score = figures("score", 0.0);
+    for (by, row) in &table {
+        for (t, (bias, noise, variance)) in temperatures.iter().zip(row) {
+            println!("{by} at {t}: bias {bias:.3} ± {noise:.3}, variance {variance:.2}");
+        }
+    }
+    println!("score: bias {:.3} ± {:.3}, variance {:.1}", score.0, score.1, score.2);
+    // Of these indicators the mean is exact, and the variance short by κτ: so is the slope of Σ λ ‖w‖².
+    let squares = "0.9 0.3 0.5 0.1 0.7 0.2|0.4 0.8 0.1 0.6 0.3 0.5|0.2 0.6 0.9 0.4 0.1 0.3|0.7 0.2 0.3 0.8 0.5 0.1|\
+                   0.1 0.5 0.6 0.7 0.4 0.2|0.3 0.1 0.2 0.5 0.6 0.8|0.8 0.4 0.2 0.1 0.3 0.6|0.5 0.7 0.4 0.2 0.1 0.3";
+    let square = |row: &str| row.split(' ').map(|w| w.parse::<f64>().unwrap().powi(2)).sum::<f64>().powi(2);
+    let short = (squares.split('|').map(square).sum::<f64>() / length).sqrt();
+    for (by, kappa) in [("cubic", 9.0 / 35.0), ("linear", 1.0 / 3.0), ("quintic", 50.0 / 231.0), ("cosine", 0.25)] {
+        for (t, (bias, noise, _)) in temperatures.iter().zip(&table[by]) {
+            let expected = kappa * t * short;
+            assert!((bias - expected).abs() < 3.0 * noise, "{by} at {t}: bias {bias} ± {noise}, not {expected}");
+        }
+    }
+    let (cubic, sigmoid) = (&table["cubic"], &table["sigmoid"]);
+    assert!(
+        sigmoid[3].0 > 0.2 && sigmoid[3].0 > 2.0 * cubic[3].0,
+        "sigmoid at 1: {:?}, cubic {:?}",
+        sigmoid[3],
+        cubic[3]
+    );
+    // What cubic pays for its small bias, and what the score function costs.
+    assert!(cubic[1].2 > sigmoid[1].2, "{cubic:?} {sigmoid:?}");
+    let relaxed = table.iter().filter(|(by, _)| **by != "gumbel_softmax").flat_map(|(_, row)| &row[1..]);
+    let widest = relaxed.map(|r| r.2).fold(0.0, f64::max);
+    assert!(score.2 > widest, "score {score:?}, the widest of the relaxed {widest}");
 }
 
 #[test]

@@ -134,7 +134,9 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
     let latents = d.ledger(&terms);
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
-    let decoded = d.decoded();
+    let means = d.means();
+    let decoded = d.decoded(&means);
+    let shown = d.shown(&means);
     let log_weight = d.log_weight();
     let pointwise = d.pointwise();
     let observed = d.observed();
@@ -180,6 +182,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         meters,
         posterior,
         decoded,
+        shown,
         log_weight,
         pointwise,
         observed,
@@ -475,6 +478,7 @@ impl Objective {
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
         roots.extend(self.posterior.iter().filter_map(|p| p.normal).flat_map(|(m, s)| [m, s]));
         roots.extend(self.decoded.iter().flat_map(|&(x, m)| [x, m]));
+        roots.extend(self.shown.iter().filter_map(|s| s.node));
         roots.extend(self.log_weight);
         roots.extend(self.pointwise);
         roots.extend(self.observed.iter().map(|o| o.node));
@@ -525,6 +529,7 @@ impl Objective {
             put(x);
             put(m);
         }
+        self.shown.iter_mut().filter_map(|s| s.node.as_mut()).for_each(&mut put);
         self.log_weight.as_mut().map(&mut put);
         self.pointwise.as_mut().map(&mut put);
         self.observed.iter_mut().for_each(|o| put(&mut o.node));

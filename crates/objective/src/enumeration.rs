@@ -384,7 +384,7 @@ impl<'a> Deriver<'a> {
                 kept = axis::union(&kept, &axes);
             }
         }
-        let size = kept.iter().map(|a| self.g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+        let size = self.numbers_at_once(&kept);
         if size > TABLE_LIMIT {
             return Err(Underivable {
                 message: format!("`{}` has too many joint values to sum out: {size}", one.latent.name),

@@ -217,7 +217,26 @@ impl Expectation {
                 }
                 Some(rectified(g, m, v).0)
             }
+            Unary::Exp => match self.independent_parts(g, x) {
+                // E[eᵃ⁺ᵇ] = E[eᵃ] E[eᵇ]
+                Some((a, b)) => {
+                    let (a, b) = (g.exp(a), g.exp(b));
+                    let (a, b) = (self.mean(g, a)?, self.mean(g, b)?);
+                    Some(g.mul(a, b))
+                }
+                None => self.statistic(g, op, x, |g, d, s| d.expectation(g, s)),
+            },
             _ => self.statistic(g, op, x, |g, d, s| d.expectation(g, s)),
+        }
+    }
+
+    /// The two parts of a sum or a difference that depend on different primitives.
+    fn independent_parts(&mut self, g: &mut Graph, x: NodeId) -> Option<(NodeId, NodeId)> {
+        let node = g.node(x).clone();
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Binary(Binary::Add), &[a, b]) if self.independent(g, a, b) => Some((a, b)),
+            (Op::Binary(Binary::Sub), &[a, b]) if self.independent(g, a, b) => Some((a, g.neg(b))),
+            _ => None,
         }
     }
 

@@ -8,7 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 use crate::derive::Deriver;
 use crate::enumeration::{Source, Summed};
 use crate::guides::{self, Posterior};
-use crate::objective::{LatentNodes, Predicted, Reported, Term, TermKind};
+use crate::objective::{LatentNodes, Predicted, Reported, Shown, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -172,8 +172,8 @@ impl Deriver<'_> {
         }
     }
 
-    /// Likelihood means with every latent at its guide's mean.
-    pub(crate) fn decoded(&mut self) -> Vec<(NodeId, NodeId)> {
+    /// What stands for each latent, or for the noise behind it, when every latent is at its guide's mean.
+    pub(crate) fn means(&mut self) -> HashMap<NodeId, NodeId> {
         let mut means: HashMap<NodeId, NodeId> = HashMap::new();
         for group in &self.realised.groups {
             let zero = self.g.full(0.0, &[group.axis]);
@@ -196,13 +196,32 @@ impl Deriver<'_> {
                 }
             }
         }
+        means
+    }
+
+    /// What is shown, with every latent at its guide's mean.
+    pub(crate) fn shown(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<Shown> {
+        let mut list = vec![];
+        for show in &self.program.shows {
+            let &[rows, columns] = show.sizes.as_slice() else { continue };
+            let (name, axes) = (show.value.name.clone(), show.value.axes.clone());
+            let node = self.after(show.value.node);
+            let node = self.g.substitute(&[node], means).first().copied();
+            let node = node.filter(|&n| !self.g.depends_on(n, &self.random)).map(|n| self.g.broadcast(n, &axes));
+            list.push(Shown { name, axes, node, size: (rows, columns) });
+        }
+        list
+    }
+
+    /// Likelihood means with every latent at its guide's mean.
+    pub(crate) fn decoded(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<(NodeId, NodeId)> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
             if !self.has_rows(x) || observe.axes.len() < 2 || d.family.name() == "Categorical" {
                 continue;
             }
-            let args = self.g.substitute(&d.args, &means);
+            let args = self.g.substitute(&d.args, means);
             let Some(m) = Distribution { args, ..d.clone() }.expectation(&mut self.g, Statistic::Value) else {
                 continue;
             };

@@ -38,6 +38,7 @@ pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
     Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
-    Prepared, Reported, Start, Term, TermKind, Underivable,
+    Prepared, Reported, Shown, Start, Term, TermKind, Underivable,
 };
 pub use relaxation::gumbel_softmax;
+pub use values::FIGURE_ROWS;

@@ -12,6 +12,9 @@ use crate::enumeration::TABLE_LIMIT;
 use crate::guides::Posterior;
 use crate::influence::kept_apart;
 
+/// The most rows whose figures are taken at once.
+pub const FIGURE_ROWS: usize = 1000;
+
 impl Deriver<'_> {
     /// The elements of a term with the finite latents that it reads element by element summed over; `None` where there
     /// are none.
@@ -32,8 +35,7 @@ impl Deriver<'_> {
                 continue;
             }
             let count = latent.support.bounds().1 as usize + 1;
-            let size = axes.iter().map(|a| self.g.extent_of(a.id)).fold(count, usize::saturating_mul);
-            if size > TABLE_LIMIT {
+            if self.numbers_at_once(&axes).saturating_mul(count) > TABLE_LIMIT {
                 continue;
             }
             let values = Axis::plain(self.g.add_axis(&format!("values of {}", latent.name), count));
@@ -52,6 +54,15 @@ impl Deriver<'_> {
             summed = self.g.sum(product, &[values]);
         }
         (summed != elements).then_some(summed)
+    }
+
+    /// How many numbers an array over these axes holds at any time: in batches of a stated size, those of a batch or of a
+    /// block of the figures.
+    pub(crate) fn numbers_at_once(&self, axes: &[Axis]) -> usize {
+        let row = self.program.row.map(|r| Axis::plain(r.axis));
+        let most = self.program.train.batch.map_or(usize::MAX, |batch| batch.max(FIGURE_ROWS));
+        let extent = |a: &Axis| self.g.extent_of(a.id).min(if Some(*a) == row { most } else { usize::MAX });
+        axes.iter().map(extent).fold(1, usize::saturating_mul)
     }
 
     /// The finite latent that a term reads and that was to be summed over.

@@ -1,7 +1,8 @@
 //! A fit as a ledger: terminal text and JSON.
 //!
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
-//! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
+//! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
+//! [`run_page`] makes a page of it all.
 
 mod arrays;
 mod balance;
@@ -15,6 +16,7 @@ mod inference_data;
 mod json;
 mod layout;
 mod nested;
+mod page;
 mod picture;
 mod posterior;
 mod sweep;
@@ -36,7 +38,10 @@ pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
+pub use page::{
+    Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page, sweep_page,
+};
 pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
-pub use trace::{TraceRow, trace_csv};
+pub use trace::{TraceRow, read_trace, trace_csv};

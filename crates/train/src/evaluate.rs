@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fe_check::Functional;
 use fe_distribution::PoissonRate;
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
-use fe_objective::{LatentNodes, TermKind};
+use fe_objective::{FIGURE_ROWS, LatentNodes, TermKind};
 
 use crate::deterministic;
 use crate::problem::{Problem, Setting, Values, from_sorted};
@@ -206,7 +206,7 @@ pub fn figures(
     let mut sums = problem.compile(&outputs)?;
     // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
     let whole_rows = o.importance.is_some_and(|b| !b.local);
-    let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, 1000) };
+    let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, FIGURE_ROWS) };
     let drawn = deterministic::noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
     let width = (65_536 / block).min(WIDTH / drawn).clamp(1, samples);
     let blocks: Vec<Arc<Vec<u64>>> = if has_rows && rows.len() > block {

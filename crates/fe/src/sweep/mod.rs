@@ -8,18 +8,24 @@ mod weights;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_pictures, sweep_terminal, write_atomically};
+use fe_report::{
+    Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures, sweep_terminal, write_atomically,
+};
 
 use self::over::Over;
 use self::points::{Context, Made, Place, places};
 use self::side_by_side::side_by_side;
 use crate::cli::SweepArgs;
 use crate::data::Shared;
+use crate::directory::PAGE;
 use crate::failure::Failure;
 use crate::program::{self, Text};
 use crate::progress::{Points, stopped};
 use crate::run::width;
 use crate::{directory, fitting, output, render};
+
+/// What is written last to a sweep's directory.
+const SWEEP: &str = "sweep.json";
 
 /// A place's fit: made, or why not; `None` where it was interrupted, or not begun.
 type Outcome = Option<Result<Made, String>>;
@@ -114,7 +120,7 @@ pub fn sweep(text: &Text, args: &SweepArgs) -> Result<(), Failure> {
         certificate: pairs,
         notes,
     };
-    write(&folder, &report)?;
+    write(&folder, &report, &text.source)?;
     if args.json {
         output::out(&fe_report::json(&report))?;
     } else if !args.quiet {
@@ -141,7 +147,7 @@ fn swept(text: &Text, args: &SweepArgs) -> Result<Vec<Over>, Failure> {
 
 /// Seconds that the same sweep took before it was resumed.
 fn earlier(folder: &Path) -> f64 {
-    let text = std::fs::read(folder.join("sweep.json")).ok();
+    let text = std::fs::read(folder.join(SWEEP)).ok();
     let sweep: Option<Sweep> = text.and_then(|t| serde_json::from_slice(&t).ok());
     sweep.map_or(0.0, |s| s.seconds)
 }
@@ -251,8 +257,8 @@ fn certify(
     Ok(any)
 }
 
-/// Writes `sweep.csv`, the pictures and `sweep.json`.
-fn write(folder: &Path, report: &Sweep) -> Result<(), Failure> {
+/// Writes the program, `sweep.csv`, the pictures, the page and `sweep.json`.
+fn write(folder: &Path, report: &Sweep, source: &str) -> Result<(), Failure> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);
         write_atomically(&path, text).map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))
@@ -262,7 +268,23 @@ fn write(folder: &Path, report: &Sweep) -> Result<(), Failure> {
     for (name, picture) in sweep_pictures(report) {
         put(name, picture.svg())?;
     }
-    put("sweep.json", fe_report::json(report))
+    put("model.fe", source.to_owned())?;
+    put(PAGE, sweep_page(report, source).html())?;
+    put(SWEEP, fe_report::json(report))
+}
+
+/// Writes the page of a finished sweep again, where the directory is one; gives where it is.
+pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Failure> {
+    let unread = |name: &str, e: &dyn std::fmt::Display| {
+        Failure::Io(format!("{} cannot be read: {e}", folder.join(name).display()))
+    };
+    let Ok(text) = std::fs::read(folder.join(SWEEP)) else { return Ok(None) };
+    let sweep: Sweep = serde_json::from_slice(&text).map_err(|e| unread(SWEEP, &e))?;
+    let source = std::fs::read_to_string(folder.join("model.fe")).map_err(|e| unread("model.fe", &e))?;
+    let path = folder.join(PAGE);
+    write_atomically(&path, sweep_page(&sweep, &source).html())
+        .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
+    Ok(Some(path))
 }
 
 /// How the command ends.

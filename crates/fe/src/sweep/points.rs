@@ -200,6 +200,7 @@ impl Context<'_> {
         let run = directory::Run {
             source: &self.text.source,
             run_json,
+            program: fitted.program,
             fit: &fitted.fit,
             document: &document,
             problem: &fitted.problem,

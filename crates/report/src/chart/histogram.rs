@@ -37,7 +37,8 @@ impl Histogram {
         self.draw(true)
     }
 
-    fn draw(&self, alone: bool) -> String {
+    /// The histogram; inside a page that has [`super::style`] it is not `alone`.
+    pub(crate) fn draw(&self, alone: bool) -> String {
         let bins = self.bins();
         let shown: u64 = bins.iter().map(|b| b.count).sum();
         let frame = Frame {

@@ -16,6 +16,7 @@ use paint::Paint;
 use scale::Scale;
 
 pub use histogram::Histogram;
+pub(crate) use paint::style;
 
 /// An axis of a chart.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,7 +76,8 @@ impl Chart {
         self.draw(true)
     }
 
-    fn draw(&self, alone: bool) -> String {
+    /// The chart; inside a page that has [`style`] it is not `alone`.
+    pub(crate) fn draw(&self, alone: bool) -> String {
         let shown: Vec<Vec<Vec<(f64, f64)>>> = self.series.iter().map(|s| self.runs(s)).collect();
         let points = || shown.iter().flatten().flatten();
         let given: usize = self.series.iter().map(|s| s.points.len()).sum();

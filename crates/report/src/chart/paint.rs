@@ -107,7 +107,7 @@ pub(super) fn themed(drawn: &str, dashed: &[bool]) -> String {
 }
 
 /// The style sheet of every chart.
-pub(super) fn style() -> String {
+pub(crate) fn style() -> String {
     let list = |dark: bool| -> String {
         let roles = ROLES.iter().map(|(name, light, night)| (format!("c-{name}"), if dark { night } else { light }));
         let series =

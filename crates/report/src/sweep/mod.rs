@@ -12,6 +12,7 @@ pub use certificate::{FLOOR, Pair, Weighed, certificate};
 pub use pictures::sweep_pictures;
 pub use table::sweep_csv;
 pub use terminal::sweep_terminal;
+pub(crate) use terminal::{verdict, zeros};
 
 use crate::document::{Document, HeldOut, Latent, Meter};
 use crate::nested::number;
@@ -157,6 +158,12 @@ impl Point {
 }
 
 impl Sweep {
+    /// A value with its name and unit.
+    pub(crate) fn said(&self, name: &str, value: f64) -> String {
+        let unit = self.over.iter().position(|o| o == name).and_then(|k| self.units.get(k)?.clone());
+        format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
+    }
+
     /// Neighbours that cannot both be optima.
     pub fn violations(&self) -> impl Iterator<Item = &Pair> {
         self.certificate.iter().filter(|p| p.holds == Some(false))

@@ -1,6 +1,6 @@
 //! The curves of a sweep.
 
-use super::terminal::{said, zeros};
+use super::terminal::zeros;
 use super::{Point, Sweep};
 use crate::chart::{Axis, Chart, Series};
 
@@ -63,7 +63,7 @@ fn series(sweep: &Sweep, of: &dyn Fn(&Point) -> Option<(f64, f64)>) -> Vec<Serie
     let drawn = curves.into_iter().filter_map(|(along, mut points)| {
         points.sort_by(|a, b| place(a).total_cmp(&place(b)));
         let points: Vec<(f64, f64)> = points.into_iter().filter_map(of).collect();
-        let name = second.zip(along).map(|(n, v)| said(sweep, n, v)).unwrap_or_default();
+        let name = second.zip(along).map(|(n, v)| sweep.said(n, v)).unwrap_or_default();
         (!points.is_empty()).then_some(Series { name, points, marks: true, dashed: false })
     });
     drawn.collect()

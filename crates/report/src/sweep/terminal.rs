@@ -28,14 +28,8 @@ pub fn sweep_terminal(sweep: &Sweep, width: usize, colour: bool) -> String {
     page.into_text()
 }
 
-/// A value with its name and unit.
-pub(super) fn said(sweep: &Sweep, name: &str, value: f64) -> String {
-    let unit = sweep.over.iter().position(|o| o == name).and_then(|k| sweep.units.get(k)?.clone());
-    format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
-}
-
 /// A latent's or meter's zeros: the first that has any.
-pub(super) fn zeros(p: &Point) -> Option<f64> {
+pub(crate) fn zeros(p: &Point) -> Option<f64> {
     let of_latents = p.latents.values().find_map(|l| l.zeros);
     of_latents.or_else(|| p.meters.values().map(|m| m.zeros).next())
 }
@@ -80,7 +74,7 @@ fn points(page: &mut Page, sweep: &Sweep) {
     page.table(&table);
     for p in sweep.points.iter() {
         if let Some(why) = &p.failed {
-            let at: Vec<String> = p.at.iter().map(|(n, v)| said(sweep, n, *v)).collect();
+            let at: Vec<String> = p.at.iter().map(|(n, v)| sweep.said(n, *v)).collect();
             page.paragraph(Span::new("failed", Tone::Bad), LABEL, &[Span::plain(format!("{}: {why}", at.join(", ")))]);
         }
     }
@@ -89,14 +83,8 @@ fn points(page: &mut Page, sweep: &Sweep) {
 
 fn certificate(page: &mut Page, sweep: &Sweep) {
     let Some(of) = &sweep.certifies else { return };
+    let (verdict, tone) = verdict(sweep);
     let skipped = sweep.certificate.iter().filter(|p| p.is_skipped()).count();
-    let compared = sweep.certificate.len() - skipped;
-    let broken = sweep.violations().count();
-    let (verdict, tone) = match (broken, compared) {
-        (_, 0) => ("no pair to compare".to_owned(), Tone::Doubtful),
-        (0, n) => (format!("holds for {}", all(n)), Tone::Good),
-        (k, n) => (format!("violated by {k} of {n} pairs of neighbours"), Tone::Bad),
-    };
     let mut text = vec![Span::new(verdict, tone), Span::plain(format!(": {of} between neighbouring weights"))];
     if skipped > 0 {
         text.push(Span::plain(format!("; {} closer than {FLOOR}, collapsed, skipped", plural(skipped as u64, "pair"))));
@@ -104,6 +92,18 @@ fn certificate(page: &mut Page, sweep: &Sweep) {
     page.paragraph(Span::strong("certificate"), LABEL + 2, &text);
     for pair in sweep.violations() {
         page.paragraph(Span::plain(""), LABEL + 2, &[Span::plain(violation(sweep, pair))]);
+    }
+}
+
+/// What the certificate says of all pairs.
+pub(crate) fn verdict(sweep: &Sweep) -> (String, Tone) {
+    let skipped = sweep.certificate.iter().filter(|p| p.is_skipped()).count();
+    let compared = sweep.certificate.len() - skipped;
+    let broken = sweep.violations().count();
+    match (broken, compared) {
+        (_, 0) => ("no pair to compare".to_owned(), Tone::Doubtful),
+        (0, n) => (format!("holds for {}", all(n)), Tone::Good),
+        (k, n) => (format!("violated by {k} of {n} pairs of neighbours"), Tone::Bad),
     }
 }
 
@@ -117,12 +117,12 @@ fn all(pairs: usize) -> String {
 /// `beta = 1 to 2, K = 32: slope 2.11 not in [1, 2]; the fit at 1 is beaten by 0.52 nats: not converged`
 fn violation(sweep: &Sweep, pair: &Pair) -> String {
     let name = sweep.over.first().map_or("", String::as_str);
-    let along = sweep.over.get(1).zip(pair.along).map(|(n, v)| format!(", {}", said(sweep, n, v))).unwrap_or_default();
+    let along = sweep.over.get(1).zip(pair.along).map(|(n, v)| format!(", {}", sweep.said(n, v))).unwrap_or_default();
     let [low, high] = pair.within;
     let digits = |v: f64| significant(v, 4);
     format!(
         "{} to {}{along}: slope {} ± {}, not in [{}, {}]; at {} the other fit is lower by {} nats: not converged",
-        said(sweep, name, pair.from),
+        sweep.said(name, pair.from),
         pair.to,
         pair.slope.map(digits).unwrap_or_default(),
         pair.error.map(|e| significant(e, 2)).unwrap_or_default(),
