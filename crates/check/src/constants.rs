@@ -12,10 +12,12 @@ use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
     /// `const sigma = 0.5`, `const budget = 20 bits`
-    pub fn constant(&mut self, name: &str, value: &Expr, span: Span) -> Value {
+    pub fn constant(&mut self, name: &str, stated: &Expr, span: Span) -> Value {
         let number = match self.overridden(name) {
+            // A number without a unit takes that of the program.
+            Some(Some((value, None))) => self.number(stated, "a const").map(|n| Number { value, unit: n.unit }),
             Some(given) => given.map(|(value, unit)| Number { value, unit }),
-            None => self.number(value, "a const"),
+            None => self.number(stated, "a const"),
         };
         let Some(Number { value, unit }) = number else { return Value::poison(span) };
         let node = self.graph.constant(value);

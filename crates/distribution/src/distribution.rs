@@ -198,7 +198,7 @@ impl Distribution {
     }
 
     /// Whether the family's own formulas do not hold: a restriction cuts something off, or the density is modified.
-    fn is_cut(&self, g: &Graph) -> bool {
+    pub(crate) fn is_cut(&self, g: &Graph) -> bool {
         !self.modifiers.is_empty()
             || self.restricted.is_some_and(|to| self.unrestricted_support(g).is_none_or(|whole| !to.contains(whole)))
     }

@@ -53,4 +53,5 @@ pub use distribution::Distribution;
 pub use families::{families, family, table};
 pub use family::{Alternative, Family, Parameter, Sampling, Statistic};
 pub use modifier::Modifier;
+pub use poisson::{PoissonRate, poisson_rate};
 pub use support::Support;

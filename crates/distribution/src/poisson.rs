@@ -5,6 +5,7 @@ use rand::Rng;
 use rand_distr::Distribution;
 use statrs::function::gamma::checked_gamma_ur;
 
+use crate::distribution::Distribution as Of;
 use crate::expr::{Formula, formula};
 use crate::family::{Alternative, Family, Parameter, Sampling, Statistic, exactly};
 use crate::support::Support;
@@ -129,4 +130,48 @@ impl Family for Poisson {
 pub(crate) fn exact_counts(g: &mut Graph, log_rate: NodeId, site: Site, axes: &[Axis]) -> NodeId {
     let zero = g.constant(0.0);
     g.arrivals(log_rate, zero, 0, Indicator::Cubic, site, axes)
+}
+
+/// The rate of each element of a Poisson latent with a Poisson prior, by what its spikes say and what they cost:
+/// KL(Poisson(λ) ‖ Poisson(r)) = λ log(λ/r) − λ + r.
+#[derive(Clone, Copy, Debug)]
+pub struct PoissonRate {
+    /// λ log(λ/r), nats.
+    pub log_ratio: NodeId,
+    /// λ, spikes under the guide.
+    pub spikes: NodeId,
+    /// r, spikes under the prior.
+    pub prior: NodeId,
+    /// The divergence where λ < r, else 0, nats.
+    pub suppressed: NodeId,
+    /// The divergence where λ ≥ r, else 0, nats.
+    pub excited: NodeId,
+}
+
+impl PoissonRate {
+    /// The parts in the order of the fields.
+    pub fn parts(&self) -> [NodeId; 5] {
+        [self.log_ratio, self.spikes, self.prior, self.suppressed, self.excited]
+    }
+}
+
+impl From<[NodeId; 5]> for PoissonRate {
+    fn from([log_ratio, spikes, prior, suppressed, excited]: [NodeId; 5]) -> Self {
+        Self { log_ratio, spikes, prior, suppressed, excited }
+    }
+}
+
+/// Splits KL(q ‖ p); `None` where either is no Poisson distribution on all counts.
+pub fn poisson_rate(g: &mut Graph, q: &Of, p: &Of) -> Option<PoissonRate> {
+    if [q, p].iter().any(|d| d.family.name() != Poisson.name() || d.is_cut(g)) {
+        return None;
+    }
+    let args = [q.args.as_slice(), &p.args].concat();
+    let kl = q.kl(g, p)?;
+    let log_ratio = formula(g, &args, |[rate, r]| rate * (rate.log_weighted(rate) - r.log_weighted(rate)));
+    let (spikes, prior) = (formula(g, &args, |[rate, _]| rate), formula(g, &args, |[_, r]| r));
+    let below = g.less(spikes, prior);
+    let suppressed = g.mul(below, kl);
+    let excited = g.sub(kl, suppressed);
+    Some(PoissonRate { log_ratio, spikes, prior, suppressed, excited })
 }

@@ -19,6 +19,11 @@ pub enum Command {
     /// Check, compile, fit and report.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Many fits over values of a `const` or `dim`: a table, a certificate, pictures.
+    #[command(after_help = SWEEP_HELP)]
+    Sweep(SweepArgs),
+    /// Two programs on the same data and seeds, side by side, with the errors of their differences.
+    Compare(CompareArgs),
     /// Everything short of fitting: names, axes, supports, guides, data headers.
     Check(CheckArgs),
     /// The derived objective, term by term: formula, estimator, reason, bias.
@@ -27,16 +32,28 @@ pub enum Command {
     Sample(SampleArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
+    /// Write the page of a finished run again.
+    Report(ReportArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, model.fe and run.json. Not yet written:
-report.html, checkpoint/ (and so --resume).
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
+Not yet written: checkpoint/ (and so --resume).
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
+
+const SWEEP_HELP: &str = "\
+Values are numbers separated by commas, or ranges a..b:n of n points, evenly spaced in the logarithm where both ends are
+positive; a unit stands behind them all:
+
+  fe sweep model.fe --over beta=0.01..8:12 --over K=32,128,512
+  fe sweep model.fe --over \"budget=2,5,10 spikes\"
+
+The sweep's directory holds report.html, sweep.json, sweep.csv, pictures, model.fe, and a run directory
+for each point.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -51,11 +68,9 @@ pub struct ProgramArgs {
     pub set: Vec<String>,
 }
 
-/// `fe run`
+/// What says how a program is fitted.
 #[derive(Args, Clone, Debug)]
-pub struct RunArgs {
-    #[command(flatten)]
-    pub program: ProgramArgs,
+pub struct FitArgs {
     /// Seed of starts, draws, batches and the hold-out split [default: the program's, else 0].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -77,6 +92,15 @@ pub struct RunArgs {
     /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+}
+
+/// `fe run`
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    #[command(flatten)]
+    pub fit: FitArgs,
     /// The run directory [default: runs/NAME].
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -87,6 +111,73 @@ pub struct RunArgs {
     #[arg(long)]
     pub quiet: bool,
     /// Exit with 5 when the fit is not to be relied on.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `fe sweep`
+#[derive(Args, Clone, Debug)]
+pub struct SweepArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// What is swept: a `const` or `dim`, once or twice. The first runs along a curve.
+    #[arg(long, value_name = "NAME=VALUES", required = true)]
+    pub over: Vec<String>,
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Fits made at a time [default: as many as there are threads].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Keep the points that are finished in the directory: the same program, options and data.
+    #[arg(long)]
+    pub resume: bool,
+    /// Train points further that the certificate shows not to have converged, for at most so many rounds.
+    #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "8")]
+    pub certify: Option<usize>,
+    /// The sweep's directory [default: runs/NAME-sweep].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print sweep.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no table.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Exit with 5 when a fit has not converged, or the certificate does not hold.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `fe compare`
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// The first program; `-` reads standard input.
+    #[arg(value_name = "A.fe")]
+    pub a: String,
+    /// The second, whose figures are compared with the first's.
+    #[arg(value_name = "B.fe")]
+    pub b: String,
+    /// Replace the file of the reader in a data declaration, of the programs that have it.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// Set a `const` or `dim`, of the programs that have it.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Fit with this many seeds, one after another, and give the error over them.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+    /// A directory for compare.json and compare.csv [default: none].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Print compare.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no table.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Exit with 5 when a fit has not converged.
     #[arg(long)]
     pub strict: bool,
 }
@@ -151,6 +242,16 @@ pub struct EvalArgs {
     /// Print the figures as JSON on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fe report`
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The directory of a run, or of a sweep.
+    pub run: PathBuf,
+    /// Open the page in a browser.
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// `fe fmt`

@@ -1,5 +1,8 @@
 //! `fe check`, `fe explain` and `fe fmt`.
 
+use fe_check::Program;
+use fe_objective::Objective;
+
 use crate::cli::{CheckArgs, ExplainArgs, FmtArgs};
 use crate::failure::Failure;
 use crate::output;
@@ -39,27 +42,36 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
     let objective = fe_objective::derive(&loaded.program, &text.source)
         .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
-    let mut page = fe_objective::explain(&loaded.program, &objective, &text.source);
-    let rows = loaded.program.row.map_or(1, |r| r.rows);
-    match fe_train::method(&objective, &loaded.program.train, rows) {
-        Ok((method, notes)) => {
-            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
-                let names = objective.non_centred.join(", ");
-                page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
-            }
-            page += &format!("fitted by {}\n", method.describe(&objective));
-            page.extend(notes.iter().map(|note| format!("note: {note}\n")));
-            if args.plan {
-                let plan = fe_train::plan(&objective, &method, rows);
-                page += &format!("\nplan of a step, in f32\n{}", plan.describe(&objective.graph, size_of::<f32>()));
-            }
+    let mut page = explanation(&loaded.program, &objective, &text.source);
+    if args.plan {
+        let rows = loaded.program.row.map_or(1, |r| r.rows);
+        if let Ok((method, _)) = fe_train::method(&objective, &loaded.program.train, rows) {
+            let plan = fe_train::plan(&objective, &method, rows);
+            page += &format!("\nplan of a step, in f32\n{}", plan.describe(&objective.graph, size_of::<f32>()));
         }
-        Err(e) => page += &format!("it cannot be fitted as asked: {e}\n"),
     }
     if args.graph {
         page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
     }
     output::out(&page)
+}
+
+/// The derivation in the notation of a paper, and how it is fitted.
+pub fn explanation(program: &Program, objective: &Objective, source: &str) -> String {
+    let mut page = fe_objective::explain(program, objective, source);
+    let rows = program.row.map_or(1, |r| r.rows);
+    match fe_train::method(objective, &program.train, rows) {
+        Ok((method, notes)) => {
+            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
+                let names = objective.non_centred.join(", ");
+                page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
+            }
+            page += &format!("fitted by {}\n", method.describe(objective));
+            page.extend(notes.iter().map(|note| format!("note: {note}\n")));
+        }
+        Err(e) => page += &format!("it cannot be fitted as asked: {e}\n"),
+    }
+    page
 }
 
 /// Canonical layout.

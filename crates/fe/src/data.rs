@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use fe_check::{Data, Observe, Program, SourceCall};
 use fe_data::Statistic;
@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::program::data_diagnostic;
 
 /// Loaded data.
+#[derive(Clone)]
 pub struct Arrays {
     /// A tensor for each data input, row-major over its sorted axes.
     pub tensors: HashMap<InputId, Arc<Tensor>>,
@@ -47,6 +48,43 @@ pub fn load(
     train: &[u64],
 ) -> Result<Arrays, Failure> {
     load_as(program, sources, train, &Remembered::default())
+}
+
+/// Data that were read for one program, for others that read the same.
+#[derive(Default)]
+pub struct Shared(Mutex<Option<Read>>);
+
+struct Read {
+    sources: Vec<(SourceCall, Option<fe_data::Source>)>,
+    train: Vec<u64>,
+    inputs: Vec<(String, InputId, Vec<usize>)>,
+    arrays: Arrays,
+}
+
+fn inputs(program: &Program) -> Vec<(String, InputId, Vec<usize>)> {
+    let extents = |d: &Data| d.axes.iter().map(|a| program.graph.extent_of(a.id)).collect();
+    program.data.iter().map(|d| (d.name.clone(), d.input, extents(d))).collect()
+}
+
+impl Shared {
+    /// As [`load`]; what was read last is used again where a program wants the same of the same files.
+    pub fn load(
+        &self,
+        program: &Program,
+        sources: &[(SourceCall, Option<fe_data::Source>)],
+        train: &[u64],
+    ) -> Result<Arrays, Failure> {
+        let mut kept = self.0.lock().map_err(|_| Failure::Internal("the data are lost".into()))?;
+        let inputs = inputs(program);
+        if let Some(read) = kept.as_ref()
+            && (read.sources.as_slice(), read.train.as_slice(), &read.inputs) == (sources, train, &inputs)
+        {
+            return Ok(Arrays { cached: true, ..read.arrays.clone() });
+        }
+        let arrays = load(program, sources, train)?;
+        *kept = Some(Read { sources: sources.to_vec(), train: train.to_vec(), inputs, arrays: arrays.clone() });
+        Ok(arrays)
+    }
 }
 
 /// As [`load`], with what a finished fit remembers in the place of new statistics and levels.

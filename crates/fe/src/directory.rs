@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use fe_check::Program;
 use fe_data::Statistic;
 use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, write_atomically};
 use fe_train::{Fit, Problem};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::failure::Failure;
-use crate::finished;
+use crate::{finished, page};
+
+/// The page of a run.
+pub const PAGE: &str = "report.html";
 
 /// What is written.
 pub struct Run<'a> {
@@ -17,6 +21,8 @@ pub struct Run<'a> {
     pub source: &'a str,
     /// Options, versions, data hashes, seed.
     pub run_json: serde_json::Value,
+    /// The program as it was fitted.
+    pub program: &'a Program,
     /// The fit.
     pub fit: &'a Fit,
     /// Its document.
@@ -44,10 +50,12 @@ pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
     };
     put("model.fe", run.source.as_bytes())?;
     put("run.json", format!("{:#}\n", run.run_json).as_bytes())?;
-    put("trace.csv", trace(run.fit).as_bytes())?;
+    let trace = trace(run.fit);
+    put("trace.csv", trace_csv(&trace).as_bytes())?;
     put("params.safetensors", &parameters(run)?)?;
     let nc = inference_data(&groups(run)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
     put("posterior.nc", &nc)?;
+    put(PAGE, page::of_fit(run, &trace).html().as_bytes())?;
     // Last: who finds it finds the others.
     put("fit.json", json(run.document).as_bytes())
 }
@@ -86,9 +94,8 @@ fn groups(run: &Run) -> Vec<Group> {
     groups
 }
 
-fn trace(fit: &Fit) -> String {
-    let rows: Vec<TraceRow> = fit
-        .trace
+fn trace(fit: &Fit) -> Vec<TraceRow> {
+    fit.trace
         .iter()
         .map(|p| TraceRow {
             step: p.step,
@@ -99,8 +106,7 @@ fn trace(fit: &Fit) -> String {
             energy: p.energy,
             heldout_free_energy: p.heldout,
         })
-        .collect();
-    trace_csv(&rows)
+        .collect()
 }
 
 /// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.

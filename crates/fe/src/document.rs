@@ -1,9 +1,13 @@
 //! From a fit to the document that is reported.
 
+use std::f64::consts::LN_2;
+
 use fe_check::Program;
 use fe_objective::{Objective, TermKind};
 use fe_report as report;
 use fe_train::{Fit, Posterior, Response, Summary};
+
+use crate::failure::Failure;
 
 /// What the document says besides the fit's own figures.
 pub struct Setting {
@@ -20,7 +24,17 @@ pub struct Setting {
 }
 
 /// The document of a fit.
-pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Setting) -> report::Document {
+///
+/// # Errors
+/// When its figures do not add up.
+pub fn document(
+    program: &Program,
+    objective: &Objective,
+    fit: &Fit,
+    setting: Setting,
+) -> Result<report::Document, Failure> {
+    // Executors are named with their precision.
+    let single = setting.executor.ends_with("f32");
     let f = &fit.figures;
     let global = f.rate - f.local_rate;
     let split = objective.row.is_some() && objective.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
@@ -31,18 +45,10 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
     if fit.interrupted {
         notes.push("the fit was interrupted: these are the figures of what it had".into());
     }
-    if let Some(price) = program.prices.first()
-        && let Some(energy) = f.energy
-    {
-        notes.push(format!(
-            "at {:e} {} a spike, your assumption, the code costs {:.4e} {} per row",
-            price.value,
-            price.unit,
-            energy * price.value,
-            price.unit
-        ));
+    if !program.prices.is_empty() && f.energy.is_none() {
+        notes.push("a spike has a price, and no latent counts spikes: there is nothing to pay".into());
     }
-    report::Document {
+    let document = report::Document {
         model: program.name.clone(),
         title: program.title.clone(),
         fe_version: env!("CARGO_PKG_VERSION").into(),
@@ -61,21 +67,26 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
         free_energy_se: f.se,
         distortion: f.distortion,
         rate: f.rate,
-        rate_bits: f.rate / std::f64::consts::LN_2,
+        rate_bits: f.rate / LN_2,
         local_rate: split.then_some(f.local_rate),
         global_rate: split.then_some(global),
         free_energy_total: f.free_energy * training_rows,
         up_to_constant: objective.up_to_constant,
         energy: f.energy,
+        prior_energy: f.prior_energy,
+        r2: f.r2,
+        prices: prices(program, objective, fit),
         heldout: fit.heldout.as_ref().map(|h| report::HeldOut {
             rows: Some(h.rows as u64),
             free_energy: h.free_energy,
             distortion: h.distortion,
             rate: h.rate,
+            rate_bits: h.rate / LN_2,
             energy: h.energy,
+            prior_energy: h.prior_energy,
             r2: h.r2,
         }),
-        terms: objective.terms.iter().zip(&f.terms).map(|(t, v)| term(t, v)).collect(),
+        terms: terms(objective, f),
         latents: f.latents.iter().map(|l| (l.name.clone(), latent(l))).collect(),
         meters: f
             .meters
@@ -95,7 +106,29 @@ pub fn document(program: &Program, objective: &Objective, fit: &Fit, setting: Se
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
-    }
+    };
+    // A ledger that does not add up is not written.
+    report::balance(&document, single).map_err(|e| Failure::Internal(e.to_string()))?;
+    Ok(document)
+}
+
+/// What the spikes cost in each unit that has a price.
+fn prices(program: &Program, objective: &Objective, fit: &Fit) -> Vec<report::Price> {
+    let f = &fit.figures;
+    let Some(energy) = f.energy else { return vec![] };
+    let counts = |name: &String| objective.energies.iter().any(|e| e.name == *name);
+    let of_counts = objective.terms.iter().zip(&f.terms).filter(|(t, _)| t.kind == TermKind::Rate && counts(&t.name));
+    let rate: f64 = of_counts.map(|(_, v)| v.nats).sum();
+    let held = fit.heldout.as_ref();
+    let priced = |p: &fe_check::Price| report::Price {
+        unit: p.unit.clone(),
+        per_spike: p.value,
+        per_row: energy * p.value,
+        prior_per_row: f.prior_energy.map(|e| e * p.value),
+        per_bit: (rate > 0.0).then(|| energy * p.value * LN_2 / rate),
+        heldout_per_row: held.and_then(|h| h.energy).map(|e| e * p.value),
+    };
+    program.prices.iter().map(priced).collect()
 }
 
 fn constraint(bound: &fe_objective::Bound, reached: &fe_train::Bounded) -> report::Constraint {
@@ -170,8 +203,16 @@ fn understated(worst: &fe_train::Understated) -> report::MeanField {
     report::MeanField { worst: format!("{}{index}", worst.name), factor: worst.factor }
 }
 
-/// A term and its figure.
-pub fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
+/// The terms and their figures.
+pub fn terms(objective: &Objective, f: &fe_train::Figures) -> Vec<report::Term> {
+    let energy = |t: &fe_objective::Term| {
+        let mut own = objective.energies.iter().zip(&f.energies).filter(|(e, _)| e.name == t.name);
+        own.next().filter(|_| t.kind == TermKind::Rate).map(|(_, &v)| v)
+    };
+    objective.terms.iter().zip(&f.terms).map(|(t, v)| term(t, v, energy(t))).collect()
+}
+
+fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, energy: Option<f64>) -> report::Term {
     let kind = match t.kind {
         TermKind::Rate if t.penalty => report::TermKind::Penalty,
         TermKind::Rate => report::TermKind::Rate,
@@ -181,6 +222,8 @@ pub fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
         name: t.name.clone(),
         kind,
         nats: v.nats,
+        bits: v.nats / LN_2,
+        energy,
         se: v.se,
         estimator: t.estimator.into(),
         reason: t.reason.clone(),
@@ -192,6 +235,7 @@ pub fn term(t: &fe_objective::Term, v: &fe_train::TermFigure) -> report::Term {
 fn latent(l: &fe_train::LatentFigure) -> report::Latent {
     report::Latent {
         rate: l.rate,
+        rate_bits: l.rate / LN_2,
         energy: l.energy,
         prior_energy: l.prior_energy,
         nats_per_spike: l.energy.map(|e| l.rate / e).filter(|v| v.is_finite()),
@@ -202,6 +246,19 @@ fn latent(l: &fe_train::LatentFigure) -> report::Latent {
         of: l.active.map(|_| l.units as u64),
         local: l.local,
         dimension: l.units as u64,
+        split: l.split.map(|s| report::RateSplit {
+            log_ratio: s.log_ratio,
+            minus_spikes: -s.spikes,
+            prior_spikes: s.prior,
+            mean_f: l.rate / s.prior,
+            suppressed: s.suppressed,
+            excited: s.excited,
+        }),
+        units: l.by_unit.as_ref().filter(|_| (2..=report::Units::MOST).contains(&l.units)).map(|u| report::Units {
+            rate: u.rate.clone(),
+            energy: u.energy.clone(),
+            prior: u.prior.clone(),
+        }),
     }
 }
 

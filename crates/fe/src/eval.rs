@@ -57,8 +57,9 @@ pub fn eval(run: &Finished, args: &EvalArgs) -> Result<(), Failure> {
         }
     }
     let found = fe_train::new_rows(&problem, &values, run.anchors(&objective)?)
-        .map_err(|e| crate::run::failed(e, &program, &objective))?;
+        .map_err(|e| crate::fitting::failed(e, &program, &objective))?;
     let evaluation = evaluation(&program, &objective, run, trained, found);
+    evaluation.balance().map_err(|e| Failure::Internal(e.to_string()))?;
     if let Some(path) = &args.out {
         write_atomically(path, evaluation.by_row.csv())
             .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
@@ -212,9 +213,10 @@ fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, 
         distortion_total: f.distortion * rows,
         rate_total: f.rate * rows,
         energy: f.energy,
+        prior_energy: f.prior_energy,
         r2: f.r2,
         refitted,
-        terms: o.terms.iter().zip(&f.terms).map(|(t, v)| document::term(t, v)).collect(),
+        terms: document::terms(o, &f),
         by_row: ByRow {
             free_energy: nested(by_row.free_energy),
             distortion: nested(by_row.distortion),

@@ -13,6 +13,8 @@ pub enum Failure {
     Data(Vec<Diagnostic>),
     /// The fit failed: what, and where in the program.
     Fit(Vec<Diagnostic>),
+    /// Some of many fits failed.
+    Fits(String),
     /// With `--strict`: a fit that is not to be relied on, and why.
     Unconverged(String),
     /// Files are not in the canonical layout.
@@ -39,7 +41,7 @@ impl Failure {
             Self::Program(_) | Self::Unformatted => 1,
             Self::Usage(_) | Self::Io(_) => 2,
             Self::Data(_) => 3,
-            Self::Fit(_) => 4,
+            Self::Fit(_) | Self::Fits(_) => 4,
             Self::Unconverged(_) => 5,
             Self::Internal(_) => 70,
         }
@@ -53,6 +55,14 @@ impl Failure {
         }
     }
 
+    /// In a few words, where there is no room for the place.
+    pub fn brief(&self) -> String {
+        match self.diagnostics() {
+            [] => self.message().trim().trim_start_matches("fe: ").to_owned(),
+            [first, ..] => first.message.clone(),
+        }
+    }
+
     /// What is said below the diagnostics: lines, or nothing.
     pub fn message(&self) -> String {
         match self {
@@ -63,7 +73,7 @@ impl Failure {
                 }
             }
             Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
-            Self::Unconverged(test) => format!("fe: {test}\n"),
+            Self::Unconverged(test) | Self::Fits(test) => format!("fe: {test}\n"),
             Self::Internal(message) => fault(message),
             Self::Unformatted => String::new(),
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fe_check::{Header, Program};
+use fe_check::{Header, Program, TrainSpec};
 use fe_data::Statistic;
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Parameter};
@@ -146,13 +146,33 @@ impl Finished {
 
     /// What stays fixed of joint Gaussians.
     pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Failure> {
-        let mut anchors = HashMap::new();
-        let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
-        let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
-        for input in joints.chain(chains) {
-            let name = objective.graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
-            anchors.insert(input, Arc::new(self.array(&name)?));
+        fe_train::anchors(objective, |name| self.array(name))
+    }
+
+    /// What `run.json` says.
+    pub fn about(&self) -> &Value {
+        &self.about
+    }
+
+    /// Puts the options of the fit in the place of what the program says of its length.
+    pub fn overrides(&self, train: &mut TrainSpec) {
+        let option = |name: &str| {
+            let value = self.about.get("options").and_then(|o| o.get(name)).and_then(Value::as_u64);
+            value.and_then(|n| usize::try_from(n).ok())
+        };
+        match (option("steps"), option("epochs")) {
+            (None, None) => {}
+            (steps, epochs) => (train.steps, train.epochs) = (steps, epochs),
         }
-        Ok(anchors)
+    }
+
+    /// The first of the data that are not those of the fit.
+    pub fn changed(&self, arrays: &Arrays) -> Option<String> {
+        let list = self.about.get("data").and_then(Value::as_array);
+        let hash = |name: &str| {
+            let entry = list.into_iter().flatten().find(|e| e.get("name").and_then(Value::as_str) == Some(name))?;
+            entry.get("sha256")?.as_str()
+        };
+        arrays.hashes.iter().find(|(name, now)| hash(name) != Some(now)).map(|(name, _)| name.clone())
     }
 }

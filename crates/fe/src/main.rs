@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod compare;
 
 mod data;
 mod directory;
@@ -10,12 +11,16 @@ mod eval;
 mod executor;
 mod failure;
 mod finished;
+mod fitting;
 mod output;
+mod page;
+mod pictures;
 mod program;
 mod progress;
 mod render;
 mod run;
 mod sample;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -50,13 +55,22 @@ fn dispatch(cli: &Cli) -> ExitCode {
     let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
         Command::Sample(args) => return finish(sample::sample(args), None),
+        Command::Report(args) => return finish(page::report(args), None),
         Command::Eval(args) => {
             return match Finished::read(&args.run) {
                 Ok(run) => finish(eval::eval(&run, args), Some(&run.text)),
                 Err(failure) => finish(Err(failure), None),
             };
         }
-        Command::Run(args) => (&args.program.model, args.threads),
+        Command::Compare(args) => {
+            let outcome = threads(args.fit.threads).map_err(|f| (f, None)).and_then(|()| compare::compare(args));
+            return match outcome {
+                Ok(()) => ExitCode::SUCCESS,
+                Err((failure, text)) => finish(Err(failure), text.as_ref()),
+            };
+        }
+        Command::Run(args) => (&args.program.model, args.fit.threads),
+        Command::Sweep(args) => (&args.program.model, args.fit.threads),
         Command::Check(args) => (&args.program.model, None),
         Command::Explain(args) => (&args.program.model, None),
     };
@@ -67,9 +81,10 @@ fn dispatch(cli: &Cli) -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Run(args) => run::run(&text, args),
+        Command::Sweep(args) => sweep::sweep(&text, args),
         Command::Check(args) => commands::check(&text, args),
         Command::Explain(args) => commands::explain(&text, args),
-        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) => Ok(()),
+        Command::Fmt(_) | Command::Sample(_) | Command::Eval(_) | Command::Compare(_) | Command::Report(_) => Ok(()),
     };
     finish(outcome, Some(&text))
 }

@@ -1,7 +1,7 @@
 //! Progress: a bar on a terminal, a plain line now and then elsewhere. Ctrl-C ends the fit cleanly.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,86 @@ use crate::output;
 /// How often a plain line is printed.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Whether Ctrl-C was pressed.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether the user wants an end.
+pub fn stopped() -> bool {
+    STOP.load(Ordering::SeqCst)
+}
+
+/// Has Ctrl-C end what runs cleanly, and a second one at once.
+fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Without a handler, Ctrl-C ends the program at once; that is no reason not to run.
+        let _ = ctrlc::set_handler(|| {
+            if STOP.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        });
+    });
+}
+
+/// How many of many fits are done, on standard error.
+pub struct Points {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Points {
+    /// Of so many.
+    pub fn new(total: usize, quiet: bool) -> Self {
+        watch();
+        let terminal = !quiet && std::io::stderr().is_terminal();
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} fits  {elapsed} of about {duration}")
+            {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_secs(1));
+            bar
+        });
+        Self { bar, quiet }
+    }
+
+    /// One more is done; `line` says which.
+    pub fn done(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.println(line);
+                bar.inc(1);
+            }
+            None if !self.quiet => output::err(&format!("{line}\n")),
+            None => {}
+        }
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A fit among many: it is not shown, and ends with them.
+pub struct Silent;
+
+impl Monitor for Silent {
+    fn step(&mut self, _: u64, _: Option<u64>, _: f64) -> bool {
+        !stopped()
+    }
+
+    fn note(&mut self, _: &str) {}
+}
+
 /// Shows how a fit goes on standard error.
 pub struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
-    stop: Arc<AtomicBool>,
     last: Instant,
     average: Option<f64>,
 }
@@ -25,14 +100,7 @@ pub struct Progress {
 impl Progress {
     /// A display, and a handler of Ctrl-C.
     pub fn new(quiet: bool) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // Without a handler, Ctrl-C ends the program at once; that is no reason not to run.
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        });
+        watch();
         let terminal = !quiet && std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -42,7 +110,7 @@ impl Progress {
             );
             bar
         });
-        Self { bar, quiet, stop, last: Instant::now(), average: None }
+        Self { bar, quiet, last: Instant::now(), average: None }
     }
 
     /// Clears the bar.
@@ -75,7 +143,7 @@ impl Monitor for Progress {
                 None => output::err(&format!("step {done}, objective {average:.4}\n")),
             }
         }
-        !self.stop.load(Ordering::SeqCst)
+        !stopped()
     }
 
     fn note(&mut self, text: &str) {

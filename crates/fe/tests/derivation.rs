@@ -69,7 +69,7 @@ impl Bound {
 fn at_start(source: &str) -> fe_train::Fit {
     let mut bound = Bound::new(source);
     bound.program.train.steps = Some(0);
-    fit(&bound.problem(), &bound.program.train, &mut Silent).unwrap()
+    fit(&bound.problem(), &bound.program.train, None, &mut Silent).unwrap()
 }
 
 /// Two programs that differ only in whether an expectation is recognised must agree within Monte Carlo error.
@@ -398,7 +398,7 @@ fn statistics_of_the_data_come_from_training_rows() {
     let problem = bound.problem();
     let prepared = bound.objective.prepared.iter().find(|p| p.statistic).expect("the mean is a statistic");
     assert!(bound.objective.graph.input_info(prepared.input).is_some());
-    let fit = fit(&problem, &bound.program.train, &mut Silent).unwrap();
+    let fit = fit(&problem, &bound.program.train, None, &mut Silent).unwrap();
     let rows: Vec<f64> = problem.train.iter().map(|&r| [1., 2., 3., 4., 5., 6., 7., 8., 9., 30.][r as usize]).collect();
     let mean = rows.iter().sum::<f64>() / rows.len() as f64;
     // Σ ½[(x − m)² + 1] + ½ log 2π over the training rows, about their own mean.
@@ -418,7 +418,7 @@ fn heldout_rows_of_a_local_guide_are_refitted() {
     ";
     let bound = Bound::new(source);
     let problem = bound.problem();
-    let fit = fit(&problem, &bound.program.train, &mut Silent).unwrap();
+    let fit = fit(&problem, &bound.program.train, None, &mut Silent).unwrap();
     let data = [0.3f64, -1.2, 0.7, 0.4, 1.1, 0.2, -0.5, -0.9, 1.6, -0.1];
     // F of the exact posterior is −log N(x; 0, 1 + 0.25).
     let evidence = |rows: &[u64]| {

@@ -235,7 +235,12 @@ fn short_runs() {
     for path in programs("examples") {
         let name = stem(&path);
         let quick = ["eight_schools", "glm_poisson", "kidscore", "regulator", "source_coding"].contains(&name.as_str());
-        let mut fit = example(&name, if quick { &[] } else { &["--steps", "20"] });
+        let options: &[&str] = match name.as_str() {
+            _ if quick => &[],
+            "metabolic_poisson" | "metabolic_relu" => &["--steps", "20", "--set", "patches_in_all=4000"],
+            _ => &["--steps", "20"],
+        };
+        let mut fit = example(&name, options);
         settle("", &mut fit);
         if quick {
             fit.as_object_mut().unwrap().shift_remove("steps");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Functional, Latent, OptimizerKind, Program, Schedule};
-use fe_distribution::Distribution;
+use fe_distribution::{Distribution, PoissonRate};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op};
 
 use crate::drawing;
@@ -131,10 +131,12 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
             .map(|t| t.sum)
             .chain(energies.iter().map(|e| e.sum))
             .any(|sum| d.scored_in(sum).next().is_some());
-    let latents = d.ledger();
+    let latents = d.ledger(&terms);
     let meters = d.reported(&program.meters);
     let posterior = d.posterior();
-    let decoded = d.decoded();
+    let means = d.means();
+    let decoded = d.decoded(&means);
+    let shown = d.shown(&means);
     let log_weight = d.log_weight();
     let pointwise = d.pointwise();
     let observed = d.observed();
@@ -180,6 +182,7 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
         meters,
         posterior,
         decoded,
+        shown,
         log_weight,
         pointwise,
         observed,
@@ -468,11 +471,14 @@ impl Objective {
         for l in &self.latents {
             roots.push(l.sample);
             roots.extend(l.rate);
+            roots.extend(l.mean);
             roots.extend(l.prior_mean);
+            roots.extend(l.split.iter().flat_map(PoissonRate::parts));
         }
         roots.extend(self.meters.iter().chain(&self.posterior).map(|m| m.node));
         roots.extend(self.posterior.iter().filter_map(|p| p.normal).flat_map(|(m, s)| [m, s]));
         roots.extend(self.decoded.iter().flat_map(|&(x, m)| [x, m]));
+        roots.extend(self.shown.iter().filter_map(|s| s.node));
         roots.extend(self.log_weight);
         roots.extend(self.pointwise);
         roots.extend(self.observed.iter().map(|o| o.node));
@@ -506,7 +512,13 @@ impl Objective {
         for l in &mut self.latents {
             put(&mut l.sample);
             l.rate.as_mut().map(&mut put);
+            l.mean.as_mut().map(&mut put);
             l.prior_mean.as_mut().map(&mut put);
+            if let Some(split) = &mut l.split {
+                let mut parts = split.parts();
+                parts.iter_mut().for_each(&mut put);
+                *split = parts.into();
+            }
         }
         self.meters.iter_mut().chain(&mut self.posterior).for_each(|m| put(&mut m.node));
         for (mean, sd) in self.posterior.iter_mut().filter_map(|p| p.normal.as_mut()) {
@@ -517,6 +529,7 @@ impl Objective {
             put(x);
             put(m);
         }
+        self.shown.iter_mut().filter_map(|s| s.node.as_mut()).for_each(&mut put);
         self.log_weight.as_mut().map(&mut put);
         self.pointwise.as_mut().map(&mut put);
         self.observed.iter_mut().for_each(|o| put(&mut o.node));

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use fe_check::Program;
 use fe_graph::Axis;
 
+use crate::estimators;
 use crate::formula;
 use crate::objective::{Objective, Term, TermKind};
 
@@ -82,6 +83,9 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
             writeln!(out, "  because:   {}", term.reason)?;
         }
         writeln!(out, "  bias:      {}", term.bias.as_deref().unwrap_or("none"))?;
+    }
+    for (number, line) in estimators::side_by_side(program, o).iter().enumerate() {
+        writeln!(out, "{}{line}", if number == 0 { "\n" } else { "" })?;
     }
     let plain: Vec<&fe_check::Named> = program.lets.iter().collect();
     if !plain.is_empty() {

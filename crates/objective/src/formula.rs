@@ -5,6 +5,7 @@ use fe_graph::{Binary, Graph, Indicator, NodeId, Op};
 use fe_syntax::Span;
 
 use crate::groups::Shape;
+use crate::relaxed;
 
 /// The text of a span on one line.
 pub(crate) fn text(source: &str, span: Span) -> String {
@@ -169,31 +170,24 @@ pub(crate) fn relaxation_bias(indicator: Indicator, temperature: Schedule) -> St
     let tau = temperature.last();
     let percent = |x: f64| format!("{:.1} %", 100.0 * x);
     let name = format!("{indicator:?}").to_lowercase();
-    let kappa = match indicator {
-        Indicator::Cubic => Some((9.0 / 35.0, "9τ/35")),
-        Indicator::Linear => Some((1.0 / 3.0, "τ/3")),
-        Indicator::Quintic => Some((50.0 / 231.0, "50τ/231")),
-        Indicator::Cosine => Some((0.25, "τ/4")),
-        Indicator::Sigmoid => None,
-    };
     let changes = match temperature {
         Schedule::Constant(_) => "",
         _ => " at its end",
     };
-    match kappa {
-        Some((k, symbol)) if tau <= 1.0 => format!(
-            "training relaxes counts ({name}, τ = {tau}{changes}): their mean is exact, their variance short by {symbol} = {}; \
+    match relaxed::compact(indicator) {
+        Some(c) if tau <= 1.0 => format!(
+            "training relaxes counts ({name}, τ = {tau}{changes}): their mean is exact, their variance short by {} = {}; \
              figures are taken at τ = 0",
-            percent(k * tau)
+            c.short,
+            percent(c.kappa * tau)
         ),
         Some(_) => format!(
             "training relaxes counts ({name}, τ = {tau}{changes}): with τ > 1 arrivals are cut off and the mean is short; \
              figures are taken at τ = 0"
         ),
         None => {
-            // E = λ(1 + τ log(1 + e^{−1/τ})), Var = λ(1 + τ log(1 + e^{−1/τ}) − τ σ(1/τ))
-            let soft = if tau > 0.0 { tau * (-1.0 / tau).exp().ln_1p() } else { 0.0 };
-            let short = if tau > 0.0 { tau / (1.0 + (-1.0 / tau).exp()) - soft } else { 0.0 };
+            let soft = relaxed::sigmoid_excess(tau);
+            let short = relaxed::sigmoid_shortfall(tau) - soft;
             format!(
                 "training relaxes counts ({name}, τ = {tau}{changes}): their mean is too large by {}, their variance short by {}; \
                  figures are taken at τ = 0",

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_distribution::{Distribution, Statistic};
+use fe_distribution::{Distribution, PoissonRate, Statistic, poisson_rate};
 use fe_graph::{Axis, Graph, NodeId, axis};
 
 use crate::derive::Deriver;
 use crate::enumeration::{Source, Summed};
 use crate::guides::{self, Posterior};
-use crate::objective::{LatentNodes, Predicted, Reported};
+use crate::objective::{LatentNodes, Predicted, Reported, Shown, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -22,7 +22,8 @@ impl Deriver<'_> {
         (!self.g.depends_on(drawn, &open)).then_some(drawn)
     }
 
-    pub(crate) fn ledger(&mut self) -> Vec<LatentNodes> {
+    /// What is reported of each latent beside its term.
+    pub(crate) fn ledger(&mut self, terms: &[Term]) -> Vec<LatentNodes> {
         let mut list = vec![];
         for (k, latent) in self.program.latents.iter().enumerate() {
             let axes = axis::sorted(&latent.axes);
@@ -44,11 +45,19 @@ impl Deriver<'_> {
             };
             let rate = rate.and_then(|r| self.drawn(r)).map(|r| self.g.broadcast(r, &axes));
             let count = latent.support == fe_distribution::Support::Count;
-            let prior_mean = if count {
-                let m = prior.expectation(&mut self.g, Statistic::Value);
-                m.and_then(|m| self.drawn(m)).map(|m| self.g.broadcast(m, &axes))
-            } else {
-                None
+            let guide = match self.realised.posteriors.get(k).cloned() {
+                Some(Posterior::Family(q) | Posterior::Prior(q)) => Some(self.after_distribution(&q)),
+                _ => None,
+            };
+            let mut mean_of = |d: &Distribution| {
+                let m = d.expectation(&mut self.g, Statistic::Value).filter(|_| count)?;
+                self.drawn(m).map(|m| self.g.broadcast(m, &axes))
+            };
+            let (mean, prior_mean) = (guide.as_ref().and_then(&mut mean_of), mean_of(&prior));
+            let term = terms.iter().find(|t| t.kind == TermKind::Rate && t.name == latent.name);
+            let split = match (&guide, term) {
+                (Some(q), Some(term)) if self.kl_is_valid(k, latent) => self.split(q, &prior, &axes, term),
+                _ => None,
             };
             list.push(LatentNodes {
                 name: latent.name.clone(),
@@ -57,11 +66,28 @@ impl Deriver<'_> {
                 count,
                 sample,
                 rate,
+                mean,
                 prior_mean,
+                split,
                 guide: self.realised.names.get(k).cloned().unwrap_or_default(),
             });
         }
         list
+    }
+
+    /// The parts of a rate, which add up to its term: where that is drawn, they are of the same draws.
+    fn split(&mut self, q: &Distribution, prior: &Distribution, axes: &[Axis], term: &Term) -> Option<PoissonRate> {
+        if term.sampled && !self.realised.chains.is_empty() {
+            return None;
+        }
+        let mut parts = poisson_rate(&mut self.g, q, prior)?.parts();
+        for part in &mut parts {
+            let element = self.g.broadcast(*part, axes);
+            let sum = self.g.sum_all_but(element, &[]);
+            let sum = if term.sampled { self.drawn(sum)? } else { self.exactly(sum)?.node };
+            *part = self.g.sum_all_but(sum, &[Axis::SAMPLE]);
+        }
+        Some(parts.into())
     }
 
     pub(crate) fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
@@ -146,8 +172,8 @@ impl Deriver<'_> {
         }
     }
 
-    /// Likelihood means with every latent at its guide's mean.
-    pub(crate) fn decoded(&mut self) -> Vec<(NodeId, NodeId)> {
+    /// What stands for each latent, or for the noise behind it, when every latent is at its guide's mean.
+    pub(crate) fn means(&mut self) -> HashMap<NodeId, NodeId> {
         let mut means: HashMap<NodeId, NodeId> = HashMap::new();
         for group in &self.realised.groups {
             let zero = self.g.full(0.0, &[group.axis]);
@@ -170,13 +196,32 @@ impl Deriver<'_> {
                 }
             }
         }
+        means
+    }
+
+    /// What is shown, with every latent at its guide's mean.
+    pub(crate) fn shown(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<Shown> {
+        let mut list = vec![];
+        for show in &self.program.shows {
+            let &[rows, columns] = show.sizes.as_slice() else { continue };
+            let (name, axes) = (show.value.name.clone(), show.value.axes.clone());
+            let node = self.after(show.value.node);
+            let node = self.g.substitute(&[node], means).first().copied();
+            let node = node.filter(|&n| !self.g.depends_on(n, &self.random)).map(|n| self.g.broadcast(n, &axes));
+            list.push(Shown { name, axes, node, size: (rows, columns) });
+        }
+        list
+    }
+
+    /// Likelihood means with every latent at its guide's mean.
+    pub(crate) fn decoded(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<(NodeId, NodeId)> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
             if !self.has_rows(x) || observe.axes.len() < 2 || d.family.name() == "Categorical" {
                 continue;
             }
-            let args = self.g.substitute(&d.args, &means);
+            let args = self.g.substitute(&d.args, means);
             let Some(m) = Distribution { args, ..d.clone() }.expectation(&mut self.g, Statistic::Value) else {
                 continue;
             };

@@ -8,6 +8,7 @@ mod density;
 mod derive;
 mod drawing;
 mod enumeration;
+mod estimators;
 mod expectation;
 mod explain;
 mod flow;
@@ -25,6 +26,7 @@ mod objective;
 mod prepare;
 mod quadrature;
 mod relaxation;
+pub mod relaxed;
 mod score;
 mod stencil;
 mod terms;
@@ -36,6 +38,7 @@ pub use guides::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
     Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
-    Prepared, Reported, Start, Term, TermKind, Underivable,
+    Prepared, Reported, Shown, Start, Term, TermKind, Underivable,
 };
+pub use relaxation::gumbel_softmax;
 pub use values::FIGURE_ROWS;

@@ -1,7 +1,7 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
 use fe_check::{Functional, Row, Schedule};
-use fe_distribution::{Distribution, Support};
+use fe_distribution::{Distribution, PoissonRate, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
 
@@ -54,6 +54,8 @@ pub struct Objective {
     pub posterior: Vec<Reported>,
     /// For each real-valued likelihood with rows: what was observed and its mean, the latents at their means.
     pub decoded: Vec<(NodeId, NodeId)>,
+    /// What is shown as pictures, the latents at their guides' means.
+    pub shown: Vec<Shown>,
     /// log p(x, z) − log q(z) for each sample, where every latent was sampled once for all rows.
     pub log_weight: Option<NodeId>,
     /// log p of each row given the shared latents, where the rows depend on nothing else; finite latents summed out.
@@ -295,8 +297,13 @@ pub struct LatentNodes {
     pub sample: NodeId,
     /// The rate of each element, when it is known element by element.
     pub rate: Option<NodeId>,
+    /// The guide's mean count of each element.
+    pub mean: Option<NodeId>,
     /// The prior's mean count of each element.
     pub prior_mean: Option<NodeId>,
+    /// The parts of the rate, of a Poisson guide against a Poisson prior. Each is summed over the rows of the batch, and
+    /// has the sample axis where the rate is sampled.
+    pub split: Option<PoissonRate>,
     /// Its guide, as reported.
     pub guide: String,
 }
@@ -312,6 +319,19 @@ pub struct Reported {
     pub node: NodeId,
     /// Its mean and standard deviation, where it is normal by a chain: the draws of one are too many to be spread evenly.
     pub normal: Option<(NodeId, NodeId)>,
+}
+
+/// An expression shown as images.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The expression as written.
+    pub name: String,
+    /// Its axes as declared; the last is one image, row-major.
+    pub axes: Vec<Axis>,
+    /// Its value; none where it depends on a latent whose mean is not known.
+    pub node: Option<NodeId>,
+    /// Rows and columns of an image.
+    pub size: (usize, usize),
 }
 
 /// A likelihood given draws of the guide.

@@ -8,13 +8,7 @@ pub(crate) const VALUES: usize = 32;
 
 /// z = Σ_k k softmax((log q(k) + g_k)/τ) over k = 0, 1, …, with Gumbel numbers g_k (Maddison, Mnih and Teh 2017; Jang, Gu
 /// and Poole 2017; over counts, arXiv 2602.03896). At τ = 0 the count is exact. `None` where the family has no such draw.
-pub(crate) fn gumbel_softmax(
-    g: &mut Graph,
-    q: &Distribution,
-    name: &str,
-    axes: &[Axis],
-    how: &Sampling,
-) -> Option<NodeId> {
+pub fn gumbel_softmax(g: &mut Graph, q: &Distribution, name: &str, axes: &[Axis], how: &Sampling) -> Option<NodeId> {
     let values = Axis::plain(g.add_axis(&format!("counts of {name}"), VALUES));
     let every = g.iota(values);
     let logits = q.log_density(g, every)?;

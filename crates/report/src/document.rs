@@ -80,6 +80,15 @@ pub struct Document {
     pub up_to_constant: bool,
     /// Expected spikes per row over all latents with count support; none without such a latent.
     pub energy: Option<f64>,
+    /// The same under the prior: what the code would spend without a message. None where it is not known of every count.
+    #[serde(default)]
+    pub prior_energy: Option<f64>,
+    /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
+    #[serde(default)]
+    pub r2: Option<f64>,
+    /// What the spikes cost in other units, by the program's assumptions.
+    #[serde(default)]
+    pub prices: Vec<Price>,
     /// The same functionals on rows that the fit did not see.
     pub heldout: Option<HeldOut>,
     /// The terms of the free energy, in order of declaration; they add up to `free_energy`.
@@ -116,8 +125,14 @@ pub struct HeldOut {
     /// Rate, nats.
     #[serde(with = "number")]
     pub rate: f64,
+    /// Rate in bits.
+    #[serde(default, with = "number")]
+    pub rate_bits: f64,
     /// Spikes; none without counts.
     pub energy: Option<f64>,
+    /// Spikes under the prior; none where it is not known of every count.
+    #[serde(default)]
+    pub prior_energy: Option<f64>,
     /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
     pub r2: Option<f64>,
 }
@@ -145,6 +160,12 @@ pub struct Term {
     /// Its value, nats per row.
     #[serde(with = "number")]
     pub nats: f64,
+    /// The same in bits.
+    #[serde(default, with = "number")]
+    pub bits: f64,
+    /// Expected spikes per row, of the rate of a count.
+    #[serde(default)]
+    pub energy: Option<f64>,
     /// Monte Carlo standard error of `nats`; none for a term that was computed exactly.
     pub se: Option<f64>,
     /// How it is estimated in training: `closed form`, `pathwise`.
@@ -164,6 +185,9 @@ pub struct Latent {
     /// Its rate, nats per row.
     #[serde(with = "number")]
     pub rate: f64,
+    /// The same in bits.
+    #[serde(default, with = "number")]
+    pub rate_bits: f64,
     /// Expected spikes per row under the guide.
     pub energy: Option<f64>,
     /// Expected spikes per row under the prior.
@@ -186,6 +210,72 @@ pub struct Latent {
     /// Elements per row, or in all for a latent shared by the rows.
     #[serde(default)]
     pub dimension: u64,
+    /// The parts of its rate, of a Poisson latent with a Poisson prior.
+    #[serde(default)]
+    pub split: Option<RateSplit>,
+    /// Its figures unit by unit, where each row has its own, up to [`Units::MOST`] of them.
+    #[serde(default)]
+    pub units: Option<Units>,
+}
+
+/// The rate of a Poisson latent with rates λ against a prior with rates r, per row:
+/// Σ r f(λ/r), f(y) = 1 − y + y log y, which is Σ λ log(λ/r) − λ + r. A unit that falls silent costs its prior rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RateSplit {
+    /// Σ λ log(λ/r), nats.
+    #[serde(with = "number")]
+    pub log_ratio: f64,
+    /// −Σ λ.
+    #[serde(with = "number")]
+    pub minus_spikes: f64,
+    /// Σ r. The three parts add up to the rate.
+    #[serde(with = "number")]
+    pub prior_spikes: f64,
+    /// The mean of f(λ/r) with weights r: nats for each prior spike, 1 where all units are silent.
+    #[serde(with = "number")]
+    pub mean_f: f64,
+    /// The rate of units below their prior rate, nats.
+    #[serde(with = "number")]
+    pub suppressed: f64,
+    /// The rate of units at or above it, nats. These two add up to the rate as well.
+    #[serde(with = "number")]
+    pub excited: f64,
+}
+
+/// Figures of each unit of a latent, in the mean over rows; row-major over the latent's axes but the row's. What is not
+/// known unit by unit is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Units {
+    /// Rate, nats.
+    pub rate: Option<Vec<f64>>,
+    /// Expected spikes.
+    pub energy: Option<Vec<f64>>,
+    /// The prior's expected spikes.
+    pub prior: Option<Vec<f64>>,
+}
+
+impl Units {
+    /// More units than this are not listed.
+    pub const MOST: usize = 4096;
+}
+
+/// What the spikes cost in another unit: the user's assumption.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    /// The unit: `ATP`, `J`.
+    pub unit: String,
+    /// Of a spike.
+    #[serde(with = "number")]
+    pub per_spike: f64,
+    /// Of a row's code.
+    #[serde(with = "number")]
+    pub per_row: f64,
+    /// Of a row's spikes under the prior.
+    pub prior_per_row: Option<f64>,
+    /// Of a bit of rate of the latents that count; none where that is 0.
+    pub per_bit: Option<f64>,
+    /// Of a held-out row's code.
+    pub heldout_per_row: Option<f64>,
 }
 
 /// The activity of a metered expression.

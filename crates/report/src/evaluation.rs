@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::balance::{Imbalance, balance};
 use crate::document::{Document, Term};
 use crate::figures::{adding_decimals, fixed, plural, significant};
 use crate::layout::{Align, Page, Span, Table};
@@ -59,6 +60,9 @@ pub struct Evaluation {
     pub rate_total: f64,
     /// Expected spikes per row; none without counts.
     pub energy: Option<f64>,
+    /// The same under the prior; none where it is not known of every count.
+    #[serde(default)]
+    pub prior_energy: Option<f64>,
     /// Mean over rows of 1 − SS_res/SS_tot; none where nothing is reconstructed.
     pub r2: Option<f64>,
     /// Whether the guide has free parameters for each row, which were refitted with all else fixed.
@@ -82,6 +86,16 @@ pub struct ByRow {
     pub rate: Nested,
     /// Expected spikes; none without counts.
     pub energy: Option<Nested>,
+}
+
+impl Evaluation {
+    /// Checks that the terms add up.
+    ///
+    /// # Errors
+    /// The first sum that does not hold.
+    pub fn balance(&self) -> Result<(), Imbalance> {
+        balance(&ledger(self), false)
+    }
 }
 
 impl ByRow {
@@ -139,22 +153,25 @@ fn ledger(e: &Evaluation) -> Document {
         rate_bits: e.rate_bits,
         local_rate: e.local_rate,
         global_rate: e.global_rate,
+        free_energy_total: e.free_energy_total,
+        energy: e.energy,
         ..Document::default()
     }
 }
 
 fn totals(page: &mut Page, e: &Evaluation) {
-    let columns = ["F", "D", "R", "spikes", "R²"].map(|name| (name, Align::Point));
+    let columns = ["F", "D", "R", "spikes", "prior", "R²"].map(|name| (name, Align::Point));
     let mut table = Table::new("new rows", &columns);
-    let mut line = |label: &str, [f, d, r]: [f64; 3], energy: Option<f64>, r2: Option<f64>| {
+    let mut line = |label: &str, [f, d, r]: [f64; 3], spikes: [Option<f64>; 2], r2: Option<f64>| {
         let decimals = adding_decimals(&[(&[d, r], f)]);
         let figures = [f, d, r].map(|v| Span::plain(fixed(v, decimals)));
-        let others = [filled(energy, |spikes| significant(spikes, 4)), filled(r2, |r2| fixed(r2, 3))];
-        table.row(&Span::plain(label), figures.into_iter().chain(others));
+        let spikes = spikes.map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
+        table.row(&Span::plain(label), figures.into_iter().chain(spikes).chain([filled(r2, |r2| fixed(r2, 3))]));
     };
-    line("mean", [e.free_energy, e.distortion, e.rate], e.energy, e.r2);
+    let spikes = [e.energy, e.prior_energy];
+    line("mean", [e.free_energy, e.distortion, e.rate], spikes, e.r2);
     let all = [e.free_energy_total, e.distortion_total, e.rate_total];
-    line("total", all, e.energy.map(|spikes| spikes * e.rows as f64), None);
+    line("total", all, spikes.map(|spikes| spikes.map(|spikes| spikes * e.rows as f64)), None);
     page.blank();
     page.table(&table);
 }

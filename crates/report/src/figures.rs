@@ -55,6 +55,15 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     }
 }
 
+/// A quantity of any size, as a power of ten where it is large or small: `2.277e11`.
+pub(crate) fn quantity(value: f64, digits: i32) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        return significant(value, digits);
+    }
+    let digits = (digits - 1).max(0) as usize;
+    format!("{value:.digits$e}").replace('-', "−")
+}
+
 /// The same, for a figure that may be missing.
 pub(crate) fn maybe(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| NONE.into(), write)

@@ -1,9 +1,13 @@
 //! A fit as a ledger: terminal text and JSON.
 //!
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
-//! `fit.json`, [`terminal`] as the ledger printed after a fit, and [`trace_csv`] writes the course of the fit.
+//! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
+//! [`run_page`] makes a page of it all.
 
 mod arrays;
+mod balance;
+mod chart;
+mod comparison;
 mod document;
 mod evaluation;
 mod figures;
@@ -12,19 +16,32 @@ mod inference_data;
 mod json;
 mod layout;
 mod nested;
+mod page;
+mod picture;
 mod posterior;
+mod sweep;
 mod terminal;
 mod trace;
 
 pub use arrays::{ArraysError, csv, npz};
+pub use balance::{Imbalance, balance};
+pub use chart::{Axis, Chart, Histogram, Series};
+pub use comparison::{
+    Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
+};
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Redraws, SCHEMA, Starts, Summary, Term,
-    TermKind, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
+    Summary, Term, TermKind, Units, Verdict,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use nested::{Nested, ShapeError};
+pub use page::{
+    Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page, sweep_page,
+};
+pub use picture::{Picture, Shades, images};
+pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
-pub use trace::{TraceRow, trace_csv};
+pub use trace::{TraceRow, read_trace, trace_csv};

@@ -68,7 +68,7 @@ fn table(title: &str, posterior: &IndexMap<String, Summary>, form: Form) -> Tabl
 }
 
 /// Mean, sd and the three quantiles of one element; NaN where one is missing.
-fn figures(summary: &Summary, element: usize) -> [f64; 5] {
+pub(crate) fn figures(summary: &Summary, element: usize) -> [f64; 5] {
     let at = |array: &Nested| array.values().get(element).copied().unwrap_or(f64::NAN);
     [&summary.mean, &summary.sd, &summary.q05, &summary.q50, &summary.q95].map(at)
 }
@@ -79,18 +79,18 @@ fn sds(rows: &[[f64; 5]]) -> impl Iterator<Item = f64> {
 }
 
 /// Whether one number of decimals suits all rows.
-fn alike(rows: &[[f64; 5]]) -> bool {
+pub(crate) fn alike(rows: &[[f64; 5]]) -> bool {
     sds(rows).fold(0.0, f64::max) <= 100.0 * sds(rows).fold(f64::INFINITY, f64::min)
 }
 
 /// Decimals that give the smallest standard deviation three significant digits. None where they are more than can be
 /// read, or nothing varies.
-fn sd_decimals(rows: &[[f64; 5]]) -> Option<usize> {
+pub(crate) fn sd_decimals(rows: &[[f64; 5]]) -> Option<usize> {
     let smallest = sds(rows).fold(f64::INFINITY, f64::min);
     (1e-6..1e9).contains(&smallest).then(|| decimals(smallest, SD_DIGITS))
 }
 
-fn write(value: f64, decimals: Option<usize>) -> String {
+pub(crate) fn write(value: f64, decimals: Option<usize>) -> String {
     match decimals {
         _ if value.is_nan() => NONE.into(),
         Some(decimals) => fixed(value, decimals),

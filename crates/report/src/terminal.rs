@@ -1,12 +1,12 @@
 //! The ledger of a fit, as text for a terminal.
 
-use crate::document::{Document, Latent, MeanField, Starts, Term, TermKind, Verdict};
-use crate::figures::{adding_decimals, bits, count, duration, fixed, maybe, percent, plural, significant};
+use crate::document::{Document, Latent, LeaveOneOut, MeanField, Starts, Term, TermKind, Verdict};
+use crate::figures::{adding_decimals, bits, count, duration, fixed, maybe, percent, plural, quantity, significant};
 use crate::layout::{Align, NO_BREAK, Page, Span, Table, Tone, elide};
 use crate::posterior;
 
 /// The objective when a program states none; it needs no line of its own.
-const DEFAULT_OBJECTIVE: &str = "distortion + rate";
+pub(crate) const DEFAULT_OBJECTIVE: &str = "distortion + rate";
 
 /// Narrowest and widest page.
 pub(crate) const WIDTH: (usize, usize) = (60, 120);
@@ -29,8 +29,10 @@ pub fn terminal(document: &Document, width: usize, colour: bool) -> String {
     heading(&mut page, document);
     free_energy(&mut page, document);
     code(&mut page, document);
+    split(&mut page, document);
     meters(&mut page, document);
     held_out(&mut page, document);
+    prices(&mut page, document);
     constraints(&mut page, document);
     posteriors(&mut page, document);
     leave_one_out(&mut page, document);
@@ -76,21 +78,36 @@ fn free_energy(page: &mut Page, document: &Document) {
     }
 }
 
-/// The table of the terms and their sums; gives the decimals of its figures.
-pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
-    let part = |rate: bool| -> Vec<f64> {
-        let terms = document.terms.iter().filter(|term| (term.kind != TermKind::Distortion) == rate);
-        terms.map(|term| term.nats).collect()
-    };
-    let (distortions, rates) = (part(false), part(true));
-    let split = document.local_rate.zip(document.global_rate);
-    let halves = split.map_or(vec![document.rate], |(local, global)| vec![local, global]);
-    let decimals = adding_decimals(&[
+/// Decimals with which the terms and their sums, as written, add up.
+pub(crate) fn adding(document: &Document) -> usize {
+    let (distortions, rates) = parts(document);
+    let halves = document.local_rate.zip(document.global_rate).map_or(vec![document.rate], |(l, g)| vec![l, g]);
+    adding_decimals(&[
         (&distortions, document.distortion),
         (&rates, document.rate),
         (&halves, document.rate),
         (&[document.distortion, document.rate], document.free_energy),
-    ]);
+    ])
+}
+
+/// The nats of distortions, and of rates.
+fn parts(document: &Document) -> (Vec<f64>, Vec<f64>) {
+    let part = |rate: bool| -> Vec<f64> {
+        let terms = document.terms.iter().filter(|term| (term.kind != TermKind::Distortion) == rate);
+        terms.map(|term| term.nats).collect()
+    };
+    (part(false), part(true))
+}
+
+/// Whether the sums of distortions and of rates are worth a line each: they are more than one term.
+pub(crate) fn has_sums(document: &Document) -> bool {
+    let (distortions, rates) = parts(document);
+    distortions.len() > 1 || rates.len() > 1 || document.local_rate.zip(document.global_rate).is_some()
+}
+
+/// The table of the terms and their sums; gives the decimals of its figures.
+pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
+    let decimals = adding(document);
     let nats = |value: f64| fixed(value, decimals);
     let se = |se: Option<f64>| Span::faint(se.map_or_else(String::new, |se| significant(se, 2)));
 
@@ -98,7 +115,8 @@ pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
     let right = |name| (name, Align::Point);
     let mut table = Table::new(title, &[right("nats"), right("± se"), right("bits"), ("estimator", Align::Wrap)]);
     for term in &document.terms {
-        let information = if term.kind == TermKind::Rate { nats(bits(term.nats)) } else { String::new() };
+        // A penalty is no information.
+        let information = if term.kind == TermKind::Penalty { String::new() } else { nats(bits(term.nats)) };
         let tone = if term.biased { Tone::Doubtful } else { Tone::Faint };
         table.row(
             &Span::plain(format!("{:<10}  {}", kind(term.kind), elide(&term.name, NAME))),
@@ -111,25 +129,29 @@ pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
         );
     }
     table.rule();
-    if distortions.len() > 1 || rates.len() > 1 || split.is_some() {
+    if has_sums(document) {
         let mut sum = |label: &str, value: f64, information: String| {
             table.row(&Span::plain(label), [Span::plain(nats(value)), Span::plain(""), Span::plain(information)]);
         };
-        sum("D", document.distortion, String::new());
+        sum("D", document.distortion, nats(bits(document.distortion)));
         sum("R", document.rate, nats(document.rate_bits));
-        if let Some((local, global)) = split {
+        if let Some((local, global)) = document.local_rate.zip(document.global_rate) {
             sum("  local", local, nats(bits(local)));
             sum("  global / rows", global, nats(bits(global)));
         }
     }
-    table.row(&Span::strong("F = D + R"), [Span::strong(nats(document.free_energy)), se(document.free_energy_se)]);
+    let information = Span::plain(nats(bits(document.free_energy)));
+    table.row(
+        &Span::strong("F = D + R"),
+        [Span::strong(nats(document.free_energy)), se(document.free_energy_se), information],
+    );
 
     page.blank();
     page.table(&table);
     decimals
 }
 
-fn kind(kind: TermKind) -> &'static str {
+pub(crate) fn kind(kind: TermKind) -> &'static str {
     match kind {
         TermKind::Distortion => "distortion",
         TermKind::Rate => "rate",
@@ -149,8 +171,12 @@ fn estimator(term: &Term, width: usize) -> String {
     text
 }
 
-/// What the free energy says about the evidence.
 fn evidence(page: &mut Page, document: &Document, decimals: usize) {
+    page.paragraph(Span::plain(""), INDENT, &[Span::plain(bound(document, decimals))]);
+}
+
+/// What the free energy says about the evidence.
+pub(crate) fn bound(document: &Document, decimals: usize) -> String {
     let total = document.free_energy_total;
     // One decimal place less for each power of ten of the rows, so that no digit is shown that the figures lack.
     let powers = document.rows.max(1).ilog10() as usize;
@@ -165,7 +191,7 @@ fn evidence(page: &mut Page, document: &Document, decimals: usize) {
     if document.up_to_constant {
         text.push_str("; known up to a constant, as a Flat prior is not normalised");
     }
-    page.paragraph(Span::plain(""), INDENT, &[Span::plain(text)]);
+    text
 }
 
 fn code(page: &mut Page, document: &Document) {
@@ -212,8 +238,64 @@ fn code(page: &mut Page, document: &Document) {
         );
     }
     if document.latents.values().filter(|latent| latent.energy.is_some()).count() > 1 {
-        table.row(&Span::strong("energy"), [Span::strong(maybe(document.energy, |spikes| significant(spikes, 4)))]);
+        let four = |spikes| significant(spikes, 4);
+        let prior = filled(document.prior_energy, four);
+        table.row(&Span::strong("energy"), [Span::strong(maybe(document.energy, four)), prior]);
     }
+    page.blank();
+    page.table(&table);
+}
+
+/// The rates of Poisson latents by what their spikes say and what they cost.
+fn split(page: &mut Page, document: &Document) {
+    let splits = document.latents.iter().filter_map(|(name, latent)| Some((name, latent.rate, latent.split?)));
+    let splits: Vec<_> = splits.collect();
+    if splits.is_empty() {
+        return;
+    }
+    let columns = ["r f(λ/r)", "λ log(λ/r)", "− λ", "+ r", "mean f", "suppressed", "excited"];
+    let mut table = Table::new("rate", &columns.map(|name| (name, Align::Point)));
+    for (name, rate, split) in splits {
+        let four = |value: f64| significant(value, 4);
+        table.row(
+            &Span::plain(elide(name, NAME)),
+            [
+                four(rate),
+                four(split.log_ratio),
+                four(split.minus_spikes),
+                four(split.prior_spikes),
+                significant(split.mean_f, 3),
+                four(split.suppressed),
+                four(split.excited),
+            ]
+            .map(Span::plain),
+        );
+    }
+    page.blank();
+    page.table(&table);
+}
+
+/// What the spikes cost, by the user's assumption.
+fn prices(page: &mut Page, document: &Document) {
+    if document.prices.is_empty() {
+        return;
+    }
+    let columns = ["a spike", "per row", "prior", "per bit", "held out"];
+    let mut table = Table::new("price", &columns.map(|name| (name, Align::Right)));
+    let four = |value: f64| quantity(value, 4);
+    for price in &document.prices {
+        table.row(
+            &Span::plain(elide(&price.unit, NAME)),
+            [
+                Span::plain(format!("{:e}", price.per_spike).replace('-', "−")),
+                Span::plain(four(price.per_row)),
+                filled(price.prior_per_row, four),
+                filled(price.per_bit, four),
+                filled(price.heldout_per_row, four),
+            ],
+        );
+    }
+    table.remark(Span::faint("the price of a spike is the program's assumption"));
     page.blank();
     page.table(&table);
 }
@@ -252,12 +334,13 @@ fn meters(page: &mut Page, document: &Document) {
 fn held_out(page: &mut Page, document: &Document) {
     let Some(held) = &document.heldout else { return };
     let decimals = adding_decimals(&[(&[held.distortion, held.rate], held.free_energy)]);
-    let columns = ["F", "D", "R", "spikes", "R²"].map(|name| (name, Align::Point));
+    let columns = ["F", "D", "R", "spikes", "prior", "R²"].map(|name| (name, Align::Point));
     let mut table = Table::new("held out", &columns);
     let label = held.rows.map_or_else(|| "per row".into(), |rows| plural(rows, "row"));
     let figures = [fixed(held.free_energy, decimals), fixed(held.distortion, decimals), fixed(held.rate, decimals)];
-    let others = [filled(held.energy, |spikes| significant(spikes, 4)), filled(held.r2, |r2| fixed(r2, 3))];
-    table.row(&Span::plain(label), figures.map(Span::plain).into_iter().chain(others));
+    let spikes = [held.energy, held.prior_energy].map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
+    let r2 = filled(held.r2, |r2| fixed(r2, 3));
+    table.row(&Span::plain(label), figures.map(Span::plain).into_iter().chain(spikes).chain([r2]));
     page.blank();
     page.table(&table);
 }
@@ -295,16 +378,21 @@ fn posteriors(page: &mut Page, document: &Document) {
     }
 }
 
-/// One line: what the model would have said of each row without having seen it.
 fn leave_one_out(page: &mut Page, document: &Document) {
-    let Some(loo) = &document.loo else { return };
+    if let Some(loo) = &document.loo {
+        page.blank();
+        page.paragraph(Span::strong("loo"), LABEL, &[Span::plain(left_out(loo))]);
+    }
+}
+
+/// One line: what the model would have said of each row without having seen it.
+pub(crate) fn left_out(loo: &LeaveOneOut) -> String {
     let rows = loo.khat.values().len();
     let mut text = format!("elpd {:.1} ± {:.1} nats, {:.1} effective parameters", loo.elpd, loo.se, loo.p_loo);
     if loo.unreliable > 0 {
         text.push_str(&format!("; {} of {rows} rows cannot be left out by reweighting (k̂ > 0.7)", loo.unreliable));
     }
-    page.blank();
-    page.paragraph(Span::strong("loo"), LABEL, &[Span::plain(text.replace('-', "−"))]);
+    text.replace('-', "−")
 }
 
 fn verdict(page: &mut Page, document: &Document) {
@@ -334,7 +422,7 @@ fn verdict(page: &mut Page, document: &Document) {
 }
 
 /// What was checked beside convergence and k̂: a line each.
-fn checks(verdict: &Verdict) -> Vec<(&'static str, String, Tone)> {
+pub(crate) fn checks(verdict: &Verdict) -> Vec<(&'static str, String, Tone)> {
     let mut lines = vec![];
     if let Some(starts) = &verdict.starts {
         let tone = if starts.alone() { Tone::Bad } else { Tone::Plain };

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use serde::Deserialize;
+
 /// One line of `trace.csv`: estimates at a step, nats per row (spikes per row for `energy`). Unknown figures are none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 pub struct TraceRow {
     /// Optimizer steps taken.
     pub step: u64,
@@ -37,4 +39,30 @@ pub fn trace_csv(rows: &[TraceRow]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What [`trace_csv`] wrote.
+///
+/// # Errors
+/// Where the text is not of that form.
+pub fn read_trace(text: &str) -> Result<Vec<TraceRow>, csv::Error> {
+    csv::Reader::from_reader(text.as_bytes()).deserialize().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let rows = vec![
+            TraceRow { step: 0, seconds: 0.25, free_energy: Some(-1.5), energy: Some(1e-9), ..TraceRow::default() },
+            TraceRow { step: 10, seconds: 1.0 / 3.0, heldout_free_energy: Some(2.0), ..TraceRow::default() },
+        ];
+        assert_eq!(read_trace(&trace_csv(&rows)).unwrap(), rows);
+        let head = trace_csv(&[]);
+        for broken in ["step\n1\n", &format!("{head}1,2,3,4,5,6\n"), &format!("{head}1,2,x,,,,\n")] {
+            assert!(read_trace(broken).is_err(), "{broken}");
+        }
+    }
 }

@@ -186,12 +186,11 @@ impl EvenDraws {
 }
 
 /// Minimises; gives the values, the anchors of joint guides in its setting, and what checks made of them. `stated` is
-/// the number of starts that the program asks for.
+/// the number of starts that the program asks for; `from` takes the place of the first.
 pub(crate) fn run(
     problem: &Problem,
-    iterations: u64,
-    count: usize,
-    stated: Option<usize>,
+    (iterations, count): (u64, usize),
+    (from, stated): (Option<Values>, Option<usize>),
     monitor: &mut dyn Monitor,
     started: Instant,
 ) -> Result<Fitted, FitError> {
@@ -209,7 +208,7 @@ pub(crate) fn run(
 
     // The start: parameters, then the best of the candidate anchors.
     let mut attempt = 0;
-    let mut values = problem.start(0);
+    let mut values = from.unwrap_or_else(|| problem.start(0));
     let mut mode = None;
     loop {
         let of_chains = start_of_chains(problem, &values, &setting)?;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_check::Functional;
+use fe_distribution::PoissonRate;
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 use fe_objective::{FIGURE_ROWS, LatentNodes, TermKind};
 
 use crate::deterministic;
-use crate::problem::{Problem, Setting, Values};
-use crate::statistics::{ACTIVE_NATS, CodeStatistics, R2};
+use crate::problem::{Problem, Setting, Values, from_sorted};
+use crate::statistics::{self, CodeStatistics, R2};
 
 /// Steps from here on are for reporting, so that figures never reuse the noise of training.
 const REPORTING: u64 = 1 << 40;
@@ -48,6 +49,37 @@ pub struct LatentFigure {
     pub active: Option<usize>,
     /// Units.
     pub units: usize,
+    /// The parts of its rate, of a Poisson latent with a Poisson prior.
+    pub split: Option<RateSplit>,
+    /// Its figures unit by unit, where each row has its own units.
+    pub by_unit: Option<ByUnit>,
+}
+
+/// The parts of the rate of Poisson latents, per row: Σ λ log(λ/r) − λ + r over units, which is Σ r f(λ/r) with
+/// f(y) = 1 − y + y log y.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RateSplit {
+    /// Σ λ log(λ/r), nats.
+    pub log_ratio: f64,
+    /// Σ λ, spikes under the guide.
+    pub spikes: f64,
+    /// Σ r, spikes under the prior.
+    pub prior: f64,
+    /// The rate of units below their prior rate, nats.
+    pub suppressed: f64,
+    /// The rate of units at or above it, nats.
+    pub excited: f64,
+}
+
+/// Figures of each unit, in the mean over rows, in the order of the latent's axes. What is not known unit by unit is none.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ByUnit {
+    /// Nats.
+    pub rate: Option<Vec<f64>>,
+    /// Expected spikes.
+    pub energy: Option<Vec<f64>>,
+    /// The prior's expected spikes.
+    pub prior: Option<Vec<f64>>,
 }
 
 /// What the ledger says of a meter.
@@ -84,6 +116,10 @@ pub struct Figures {
     pub local_rate: f64,
     /// Expected spikes, with counts.
     pub energy: Option<f64>,
+    /// The prior's expected spikes, where known of every count.
+    pub prior_energy: Option<f64>,
+    /// Expected spikes of each count, in the objective's order of energies.
+    pub energies: Vec<f64>,
     /// What was minimised, at its final weights.
     pub objective: f64,
     /// What is bounded, in the objective's order of bounds.
@@ -105,15 +141,35 @@ const ACTIVITY: usize = 1_000_000;
 struct Activity {
     code: CodeStatistics,
     units: usize,
-    /// Σ over rows of each unit's rate, and how many rows.
-    rates: Option<(Vec<f64>, usize)>,
-    /// Σ over rows and units of the prior's mean, and how many rows.
-    prior: Option<(f64, usize)>,
+    rates: Option<UnitMeans>,
+    means: Option<UnitMeans>,
+    priors: Option<UnitMeans>,
 }
 
 impl Activity {
     fn new(units: usize) -> Self {
-        Self { code: CodeStatistics::new(units), units, rates: None, prior: None }
+        Self { code: CodeStatistics::new(units), units, rates: None, means: None, priors: None }
+    }
+}
+
+/// Means of each unit over rows and samples.
+struct UnitMeans {
+    sums: Vec<f64>,
+    rows: usize,
+}
+
+impl UnitMeans {
+    /// Adds the figures of some rows, `[rows, units]`, to those there are.
+    fn add(slot: &mut Option<Self>, values: &[f64], units: usize) {
+        let means = slot.get_or_insert_with(|| Self { sums: vec![0.0; units], rows: 0 });
+        for row in values.chunks(units.max(1)) {
+            means.sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            means.rows += 1;
+        }
+    }
+
+    fn means(&self) -> Vec<f64> {
+        self.sums.iter().map(|sum| sum / self.rows as f64).collect()
     }
 }
 
@@ -143,6 +199,10 @@ pub fn figures(
     let weighed = o.importance.map(|b| [(b.sum, b.local), (b.rest, false)]);
     let parts: Vec<bool> = parts.into_iter().chain(weighed.iter().flatten().map(|b| b.1)).collect();
     outputs.extend(weighed.iter().flatten().map(|b| b.0));
+    let first_part = outputs.len();
+    outputs.extend(o.latents.iter().flat_map(|l| &l.split).flat_map(PoissonRate::parts));
+    let split = o.latents.iter().filter(|l| l.split.is_some()).flat_map(|l| [l.local; 5]);
+    let parts: Vec<bool> = parts.into_iter().chain(split).collect();
     let mut sums = problem.compile(&outputs)?;
     // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
     let whole_rows = o.importance.is_some_and(|b| !b.local);
@@ -212,7 +272,14 @@ pub fn figures(
     let bound =
         |b: &fe_objective::Bound| b.stated.terms.iter().map(|(w, of)| w * functional(problem, of, &f, &energies)).sum();
     f.bounds = o.bounds.iter().map(bound).collect();
-    activities(problem, values, &blocks, fitted, &energies, &mut f)?;
+    f.energies = energies;
+    activities(problem, values, &blocks, fitted, &mut f)?;
+    let mut parts = totals.iter().skip(first_part).map(|t| mean_and_error(t).0);
+    for (l, figure) in o.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
+        let mut next = || parts.next().unwrap_or(f64::NAN) * scale(l.local);
+        figure.split =
+            Some(RateSplit { log_ratio: next(), spikes: next(), prior: next(), suppressed: next(), excited: next() });
+    }
     Ok(f)
 }
 
@@ -316,7 +383,6 @@ fn activities(
     values: &Values,
     blocks: &[Arc<Vec<u64>>],
     fitted: &Setting,
-    energies: &[f64],
     f: &mut Figures,
 ) -> Result<(), ExecutionError> {
     let o = problem.objective;
@@ -324,6 +390,7 @@ fn activities(
     for l in &o.latents {
         outputs.push(l.sample);
         outputs.extend(l.rate);
+        outputs.extend(l.mean);
         outputs.extend(l.prior_mean);
     }
     outputs.extend(o.meters.iter().map(|m| m.node));
@@ -357,7 +424,8 @@ fn activities(
         }
     }
     let by_name: HashMap<&str, f64> =
-        o.energies.iter().map(|e| e.name.as_str()).zip(energies.iter().copied()).collect();
+        o.energies.iter().map(|e| e.name.as_str()).zip(f.energies.iter().copied()).collect();
+    let row = o.row.map(|r| Axis::plain(r.axis));
     for (l, activity) in o.latents.iter().zip(&latents) {
         let rate = o
             .terms
@@ -365,27 +433,35 @@ fn activities(
             .zip(&f.terms)
             .find(|(t, _)| t.kind == TermKind::Rate && t.name == l.name)
             .map_or(0.0, |(_, v)| v.nats);
-        let active = activity
-            .rates
-            .as_ref()
-            .filter(|_| l.local)
-            .map(|(sums, rows)| sums.iter().filter(|&&nats| nats / *rows as f64 > ACTIVE_NATS).count());
         let share = if l.local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
         let count = |v: Option<f64>| if l.count { v } else { None };
+        let own: Vec<Axis> = l.axes.iter().copied().filter(|a| Some(*a) != row).collect();
+        let as_declared = |units: Vec<f64>| from_sorted(&o.graph, &own, units).values;
+        let [rates, means, priors] =
+            [&activity.rates, &activity.means, &activity.priors].map(|m| m.as_ref().map(UnitMeans::means));
         f.latents.push(LatentFigure {
             name: l.name.clone(),
             local: l.local,
             guide: l.guide.clone(),
             rate,
             energy: by_name.get(l.name.as_str()).copied(),
-            prior_energy: activity.prior.map(|(sum, rows)| share * sum / rows as f64),
+            prior_energy: priors.as_ref().map(|p| share * p.iter().sum::<f64>()),
             zeros: count(activity.code.zeros()),
             lifetime: if l.local { count(activity.code.lifetime()) } else { None },
             population: count(activity.code.population()),
-            active,
+            active: rates.as_deref().filter(|_| l.local).map(statistics::active),
             units: units(problem, &l.axes),
+            split: None,
+            by_unit: l.local.then(|| ByUnit {
+                rate: rates.map(as_declared),
+                energy: means.map(as_declared),
+                prior: priors.map(as_declared),
+            }),
         });
     }
+    let counts = f.latents.iter().filter(|l| l.energy.is_some());
+    let priors: Option<Vec<f64>> = counts.map(|l| l.prior_energy).collect();
+    f.prior_energy = priors.filter(|p| !p.is_empty() && p.len() == o.energies.len()).map(|p| p.iter().sum());
     for (m, activity) in o.meters.iter().zip(&meters) {
         f.meters.push(MeterFigure {
             name: m.name.clone(),
@@ -401,19 +477,12 @@ fn activities(
 
 fn add_latent(l: &LatentNodes, activity: &mut Activity, next: &mut impl FnMut() -> Tensor) {
     let _ = activity.code.add(&next().values);
-    if l.rate.is_some() {
-        let rate = next().values;
-        let width = activity.units;
-        let (sums, rows) = activity.rates.get_or_insert_with(|| (vec![0.0; width], 0));
-        for row in rate.chunks(width.max(1)) {
-            sums.iter_mut().zip(row).for_each(|(s, r)| *s += r);
-            *rows += 1;
+    let units = activity.units;
+    for (node, slot) in
+        [(l.rate, &mut activity.rates), (l.mean, &mut activity.means), (l.prior_mean, &mut activity.priors)]
+    {
+        if node.is_some() {
+            UnitMeans::add(slot, &next().values, units);
         }
-    }
-    if l.prior_mean.is_some() {
-        let means = next().values;
-        let (sum, rows) = activity.prior.get_or_insert((0.0, 0));
-        *sum += means.iter().sum::<f64>();
-        *rows += means.len() / activity.units.max(1);
     }
 }

@@ -314,18 +314,24 @@ pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, 
     ))
 }
 
-/// Fits an objective and takes its figures.
+/// Fits an objective and takes its figures. With `from`, parameters that another fit ended with, it goes on from there: the
+/// schedules of the objective stay at their ends, and that of the step size runs again.
 ///
 /// # Errors
 /// When a run fails, or a value stops being finite.
-pub fn fit(problem: &Problem, train: &TrainSpec, monitor: &mut dyn Monitor) -> Result<Fit, FitError> {
+pub fn fit(
+    problem: &Problem,
+    train: &TrainSpec,
+    from: Option<Values>,
+    monitor: &mut dyn Monitor,
+) -> Result<Fit, FitError> {
     let started = Instant::now();
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
         Method::Lbfgs { iterations, draws } => {
-            deterministic::run(problem, *iterations, *draws, train.starts, monitor, started)?
+            deterministic::run(problem, (*iterations, *draws), (from, train.starts), monitor, started)?
         }
-        Method::Steps { .. } => stochastic::run(problem, &method, monitor, started)?,
+        Method::Steps { .. } => stochastic::run(problem, &method, from, monitor, started)?,
     };
     let seconds = started.elapsed().as_secs_f64();
     notes.extend(fitted.notes);

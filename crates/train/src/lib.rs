@@ -31,10 +31,10 @@ pub mod statistics;
 mod stochastic;
 
 pub use bounds::Bounded;
-pub use evaluate::{ByRow, Figures, LatentFigure, MeterFigure, TermFigure};
+pub use evaluate::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
 pub use fit::{Checks, Fit, FitError, Method, Monitor, TracePoint, fit, method, split, uses_lbfgs};
 pub use moments::Change;
-pub use new_rows::{NewRows, new_rows};
+pub use new_rows::{NewRows, Rows, anchors, new_rows, rows};
 pub use plan::plan;
 pub use posterior::{Posterior, Summary};
 pub use predictive::{PredictiveError, Prior, posterior_predictive, prior_predictive};

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::{InputId, Tensor};
+use fe_objective::Objective;
 
 use crate::evaluate::{self, ByRow, Figures};
-use crate::fit::FitError;
+use crate::fit::{Fit, FitError};
 use crate::heldout;
 use crate::problem::{Problem, Setting, Values};
 
@@ -37,4 +38,49 @@ pub fn new_rows(problem: &Problem, values: &Values, extra: HashMap<InputId, Arc<
     }
     let by_row = evaluate::by_row(problem, values, &problem.heldout, &fitted)?;
     Ok(NewRows { figures, by_row, refitted })
+}
+
+/// Some rows of a finished fit, each by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// Their numbers in the data.
+    pub rows: Vec<u64>,
+    /// Whether they were held out.
+    pub heldout: bool,
+    /// Their figures.
+    pub by_row: ByRow,
+}
+
+/// The rows of a finished fit one by one: those held out where there are any, else those trained on. Of more than `most`,
+/// as many at even distances. A program without rows has none.
+///
+/// # Errors
+/// When a run fails.
+pub fn rows(problem: &Problem, fit: &Fit, most: usize) -> Result<Rows, FitError> {
+    let named =
+        |name: &str| Ok(fit.anchors.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone()).unwrap_or_default());
+    let fitted = Setting { extra: anchors::<FitError>(problem.objective, named)?, ..Setting::default() };
+    let heldout = !problem.heldout.is_empty();
+    let all = if heldout { &problem.heldout } else { &problem.train };
+    let all = if problem.objective.row.is_some() { all.as_slice() } else { &[] };
+    let count = all.len().min(most);
+    let rows: Vec<u64> = (0..count).filter_map(|k| all.get(k * all.len() / count).copied()).collect();
+    let refitted = heldout && problem.objective.parameters.iter().any(|p| p.local);
+    let refit = if refitted { Some(heldout::refit(problem, &fit.values, &fitted)?) } else { None };
+    let by_row = evaluate::by_row(problem, refit.as_ref().unwrap_or(&fit.values), &rows, &fitted)?;
+    Ok(Rows { rows, heldout, by_row })
+}
+
+/// What stays fixed of joint guides, for each input that takes it, by its name.
+///
+/// # Errors
+/// The first of `named`.
+pub fn anchors<E>(
+    objective: &Objective,
+    mut named: impl FnMut(&str) -> Result<Tensor, E>,
+) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
+    let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
+    let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
+    let inputs = joints.chain(chains).filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
+    inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
 }

@@ -269,7 +269,8 @@ struct Simulation<'a> {
     seed: u64,
 }
 
-/// Latents and data from the program's priors; its parameters are at their start.
+/// Latents and data from the program's priors; its parameters are as `data` gives them, on the unconstrained scale, and
+/// else at their start.
 ///
 /// # Errors
 /// Where a distribution cannot be drawn from, as `Flat` cannot.
@@ -283,7 +284,7 @@ pub fn prior_predictive(
     let mut g = program.graph.clone();
     let mut feed = Feed { inputs: data.clone(), seed, step: STEP, ..Feed::default() };
     feed.extents.insert(AxisId::SAMPLE, count);
-    for param in &program.params {
+    for param in program.params.iter().filter(|p| !data.contains_key(&p.input)) {
         let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
         let scales = Scales { support: param.support, axes: &param.axes, free: &param.free };
         let values = scales.start(&g, &param.init, &param.name, seed, 0);

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Step, Summary};
 use crate::evaluate;
 use crate::fit::{Checks, FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
 use crate::optimizer::Rule;
-use crate::problem::{Problem, Setting};
+use crate::problem::{Problem, Setting, Values};
 use fe_check::OptimizerKind;
 
 /// Points of the trace over a fit of known length.
@@ -48,6 +48,7 @@ const ATTEMPTS: u64 = 10;
 pub(crate) fn run(
     problem: &Problem,
     method: &Method,
+    from: Option<Values>,
     monitor: &mut dyn Monitor,
     started: Instant,
 ) -> Result<Fitted, FitError> {
@@ -56,7 +57,8 @@ pub(crate) fn run(
     };
     let o = problem.objective;
     let mut notes = vec![];
-    let mut values = problem.start(0);
+    let goes_on = from.is_some();
+    let mut values = from.unwrap_or_else(|| problem.start(0));
     let mut base = Setting { samples: *samples, ..Setting::default() };
     if let Some((setting, from)) = start_of_chains(problem, &values, &base)?.pop() {
         base = setting;
@@ -106,7 +108,8 @@ pub(crate) fn run(
                 let at = progress(step);
                 let rows =
                     if whole { problem.train.clone() } else { Arc::new(chosen(&problem.train, &batches.batch(step))) };
-                let setting = Setting { step, progress: at, temperature: problem.temperature(at), ..base.clone() };
+                let now = if goes_on { 1.0 } else { at };
+                let setting = Setting { step, progress: now, temperature: problem.temperature(now), ..base.clone() };
                 Step { setting, rate: lr.at(at), rows, whole }
             })
             .collect();

@@ -1,8 +1,8 @@
 //! Fits to report, with figures of the size that such fits have.
 
 use fe_report::{
-    Constraint, Document, HeldOut, Latent, MeanField, Meter, Nested, Redraws, SCHEMA, Starts, Summary, Term, TermKind,
-    Verdict,
+    Constraint, Document, HeldOut, Latent, MeanField, Meter, Nested, Price, RateSplit, Redraws, SCHEMA, Starts,
+    Summary, Term, TermKind, Units, Verdict,
 };
 
 fn term(name: &str, kind: TermKind, nats: f64, estimator: &str, reason: &str) -> Term {
@@ -18,6 +18,15 @@ fn total(mut document: Document) -> Document {
     (document.distortion, document.rate) = (sum(false), sum(true));
     document.free_energy = document.distortion + document.rate;
     document.rate_bits = document.rate / std::f64::consts::LN_2;
+    for term in &mut document.terms {
+        term.bits = term.nats / std::f64::consts::LN_2;
+        term.energy = document.latents.get(&term.name).and_then(|latent| latent.energy);
+    }
+    for latent in document.latents.values_mut() {
+        latent.rate_bits = latent.rate / std::f64::consts::LN_2;
+    }
+    let mut priors = document.latents.values().filter_map(|latent| latent.prior_energy).peekable();
+    document.prior_energy = priors.peek().is_some().then(|| priors.sum());
     document.free_energy_total = document.free_energy * document.rows as f64;
     if document.objective.is_empty() {
         document.objective = "distortion + rate".into();
@@ -119,6 +128,28 @@ pub fn poisson_vae() -> Document {
         of: Some(512),
         local: true,
         dimension: 512,
+        split: Some(RateSplit {
+            log_ratio: 29.482_11 + 43.1874 - 42.9021,
+            minus_spikes: -43.1874,
+            prior_spikes: 42.9021,
+            mean_f: 29.482_11 / 42.9021,
+            suppressed: 8.482_11,
+            excited: 21.0,
+        }),
+        units: Some(Units {
+            rate: Some(vec![29.482_11 / 512.0; 512]),
+            energy: Some(vec![43.1874 / 512.0; 512]),
+            prior: Some(vec![42.9021 / 512.0; 512]),
+        }),
+        ..Latent::default()
+    };
+    let price = |unit: &str, per_spike: f64| Price {
+        unit: unit.into(),
+        per_spike,
+        per_row: 43.1874 * per_spike,
+        prior_per_row: Some(42.9021 * per_spike),
+        per_bit: Some(43.1874 * per_spike * std::f64::consts::LN_2 / 29.482_11),
+        heldout_per_row: Some(43.2209 * per_spike),
     };
     total(Document {
         model: "poisson_vae".into(),
@@ -132,12 +163,15 @@ pub fn poisson_vae() -> Document {
         objective: "distortion + rate".into(),
         objective_value: 167.202_45,
         energy: Some(43.1874),
+        prices: vec![price("ATP", 2.4e9), price("J", 1.2e-10)],
         heldout: Some(HeldOut {
             rows: Some(10_000),
             free_energy: 168.413_87,
             distortion: 138.902_55,
             rate: 29.511_32,
+            rate_bits: 29.511_32 / std::f64::consts::LN_2,
             energy: Some(43.2209),
+            prior_energy: Some(42.9021),
             r2: Some(0.4123),
         }),
         terms: vec![
@@ -169,6 +203,7 @@ pub fn metered() -> Document {
         of: Some(of),
         local: true,
         dimension: of,
+        ..Latent::default()
     };
     let rows = 60_000.0;
     let mut weight = normal(&vec![0.013; 600], &vec![0.0021; 600]);

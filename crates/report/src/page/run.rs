@@ -1,0 +1,126 @@
+//! The page of one run.
+
+use super::{Block, Drawing, Page, Pictured, Section, ledger, posterior, verdict};
+use crate::chart::{Axis, Chart, Histogram, Series};
+use crate::document::{Document, Latent};
+use crate::figures::{duration, percent, plural};
+use crate::trace::TraceRow;
+
+/// What the page of a run is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPage<'a> {
+    /// The figures.
+    pub document: &'a Document,
+    /// The course of the fit.
+    pub trace: &'a [TraceRow],
+    /// Pictures of what the program shows.
+    pub shown: Vec<Pictured>,
+    /// Rows of the data beside what their codes say of them.
+    pub reconstructions: Vec<Pictured>,
+    /// Data drawn from the priors.
+    pub samples: Vec<Pictured>,
+    /// Why pictures are missing.
+    pub missing: Vec<String>,
+    /// The derived objective.
+    pub explanation: Option<String>,
+    /// The program.
+    pub source: &'a str,
+    /// Options, versions, data, seed.
+    pub about: Vec<(String, String)>,
+}
+
+/// The page of a run.
+pub fn run_page(run: &RunPage) -> Page {
+    let document = run.document;
+    let mut sections = vec![];
+    let mut section = |title: &str, blocks: Vec<Block>| {
+        if !blocks.is_empty() {
+            sections.push(Section { title: title.into(), blocks });
+        }
+    };
+    let mut summary = vec![ledger::headline(document)];
+    summary.extend(verdict::summary(document));
+    section("Summary", summary);
+    section("Ledger", ledger::tables(document));
+    let units: Vec<Drawing> = document.latents.iter().flat_map(|(name, latent)| histograms(name, latent)).collect();
+    section("Units", if units.is_empty() { vec![] } else { vec![Block::Charts(units)] });
+    for (title, pictures) in
+        [("Pictures", &run.shown), ("Reconstructions", &run.reconstructions), ("Samples", &run.samples)]
+    {
+        section(title, if pictures.is_empty() { vec![] } else { vec![Block::Pictures(pictures.clone())] });
+    }
+    section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
+    section("Posterior", posterior::tables(document));
+    section("Course of the fit", course(run.trace));
+    section("Checks and notes", verdict::checks(&document.verdict));
+    section("Derivation", run.explanation.iter().cloned().map(Block::Listing).collect());
+    section("Program", vec![Block::Program(run.source.into())]);
+    section("This run", vec![Block::Facts(run.about.clone())]);
+    Page {
+        title: document.title.clone().unwrap_or_else(|| document.model.clone()),
+        subtitle: subtitle(document),
+        sections,
+        footer: format!("Written by fe {}.", document.fe_version),
+    }
+}
+
+fn subtitle(document: &Document) -> String {
+    let mut facts = vec![];
+    facts.extend(document.title.as_ref().map(|_| document.model.clone()));
+    if document.rows > 1 {
+        facts.push(plural(document.rows, "row"));
+    }
+    let steps = plural(document.steps, "step");
+    facts.push(document.optimizer.as_ref().map_or(steps.clone(), |o| format!("{steps} of {o}")));
+    facts.push(duration(document.seconds));
+    facts.extend(document.executor.clone());
+    facts.extend(document.threads.map(|threads| plural(threads, "thread")));
+    facts.extend(document.density.map(|part| format!("{} of counts not 0", percent(part))));
+    facts.push(format!("seed {}", document.seed));
+    facts.join(" · ")
+}
+
+/// Free energy, distortion and rate, each on a scale of its own.
+fn course(trace: &[TraceRow]) -> Vec<Block> {
+    let line = |name: &str, of: &dyn Fn(&TraceRow) -> Option<f64>, dashed: bool| Series {
+        name: name.into(),
+        // A figure that was not taken at a step is no point of the line.
+        points: trace.iter().filter_map(|row| Some((row.step as f64, of(row)?))).collect(),
+        marks: false,
+        dashed,
+    };
+    let chart = |title: &str, unit: &str, series: Vec<Series>| {
+        let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
+        let long = series.iter().any(|s| s.points.len() > 1);
+        let (x, y) = (Axis::linear("step"), Axis::linear(unit));
+        long.then(|| Drawing::Lines(Chart { title: title.into(), x, y, series }))
+    };
+    let (training, held) =
+        (line("training", &|r| r.free_energy, false), line("held out", &|r| r.heldout_free_energy, true));
+    let nats = "nats per row";
+    let charts: Vec<Drawing> = [
+        chart("Free energy F", nats, vec![training, held]),
+        chart("Distortion D", nats, vec![line("", &|r| r.distortion, false)]),
+        chart("Rate R", nats, vec![line("", &|r| r.rate, false)]),
+        chart("Energy", "spikes per row", vec![line("", &|r| r.energy, false)]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if charts.is_empty() { vec![] } else { vec![Block::Charts(charts)] }
+}
+
+fn histograms(name: &str, latent: &Latent) -> Vec<Drawing> {
+    let Some(units) = &latent.units else { return vec![] };
+    let of = |title: String, label: &str, values: &Option<Vec<f64>>| {
+        let values = values.clone().filter(|v| v.len() > 1)?;
+        Some(Drawing::Histogram(Histogram { title, x: Axis::linear(label), of: "units".into(), values }))
+    };
+    [
+        of(format!("Rate of each unit of {name}"), "nats per row", &units.rate),
+        of(format!("Spikes of each unit of {name}"), "spikes per row", &units.energy),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

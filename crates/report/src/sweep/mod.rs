@@ -1,0 +1,171 @@
+//! Many fits of one program: `sweep.json`, a tidy table, a summary for a terminal.
+
+mod certificate;
+mod pictures;
+mod table;
+mod terminal;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+pub use certificate::{FLOOR, Pair, Weighed, certificate};
+pub use pictures::sweep_pictures;
+pub use table::sweep_csv;
+pub use terminal::sweep_terminal;
+pub(crate) use terminal::{verdict, zeros};
+
+use crate::document::{Document, HeldOut, Latent, Meter};
+use crate::nested::number;
+
+/// What a sweep found: `sweep.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The model's name.
+    pub model: String,
+    /// Its title, when it states one.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The version of the compiler.
+    pub fe_version: String,
+    /// What was minimised, as written.
+    pub objective: String,
+    /// The names that were swept; the first runs along a curve.
+    pub over: Vec<String>,
+    /// Their units, where they have one.
+    pub units: Vec<Option<String>>,
+    /// Wall-clock seconds of the whole, over all sessions that it took.
+    #[serde(with = "number")]
+    pub seconds: f64,
+    /// Points fitted at a time.
+    pub jobs: u64,
+    /// Threads of each.
+    pub threads: u64,
+    /// The fits, the curve's variable running fastest.
+    pub points: Vec<Point>,
+    /// What the certificate compares: `−Δ(rest)/Δ(rate)`; none where nothing can be compared, which a note explains.
+    pub certifies: Option<String>,
+    /// Neighbours along each curve.
+    pub certificate: Vec<Pair>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// One fit of a sweep. Figures are those of its `fit.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The values of what was swept, by name, unless a name is one of the other keys; `at` has them all.
+    #[serde(flatten)]
+    pub named: IndexMap<String, f64>,
+    /// The values of what was swept, by name.
+    pub at: IndexMap<String, f64>,
+    /// Its run directory.
+    pub run: String,
+    /// Why there is no fit; figures are then null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// Distortion + rate, nats per row.
+    #[serde(with = "number")]
+    pub free_energy: f64,
+    /// Nats per row.
+    #[serde(with = "number")]
+    pub distortion: f64,
+    /// Nats per row.
+    #[serde(with = "number")]
+    pub rate: f64,
+    /// Spikes per row; none without counts.
+    pub energy: Option<f64>,
+    /// The prior's spikes per row.
+    #[serde(default)]
+    pub prior_energy: Option<f64>,
+    /// What was minimised.
+    #[serde(with = "number")]
+    pub objective_value: f64,
+    /// Whether the fit converged.
+    pub converged: bool,
+    /// Seconds of fitting.
+    #[serde(with = "number")]
+    pub seconds: f64,
+    /// The bounds, where there are any: what was reached, its multiplier, whether it was met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<crate::document::Constraint>,
+    /// On rows that the fit did not see.
+    pub heldout: Option<HeldOut>,
+    /// Each latent's code.
+    pub latents: IndexMap<String, Latent>,
+    /// Each metered expression's.
+    pub meters: IndexMap<String, Meter>,
+    /// Where it began, and what was done further.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Keys of a point that a swept name may not take.
+const KEYS: [&str; 16] = [
+    "at",
+    "run",
+    "failed",
+    "free_energy",
+    "distortion",
+    "rate",
+    "energy",
+    "prior_energy",
+    "objective_value",
+    "converged",
+    "seconds",
+    "constraints",
+    "heldout",
+    "latents",
+    "meters",
+    "notes",
+];
+
+impl Point {
+    /// A point at these values, of this run.
+    pub fn new(at: IndexMap<String, f64>, run: String) -> Self {
+        let named = at.iter().filter(|(n, _)| !KEYS.contains(&n.as_str())).map(|(n, v)| (n.clone(), *v)).collect();
+        Self { named, at, run, ..Self::default() }
+    }
+
+    /// The figures of its fit.
+    #[must_use]
+    pub fn of(self, document: &Document) -> Self {
+        let d = document;
+        let priors: Vec<f64> = d.latents.values().filter_map(|l| l.prior_energy).collect();
+        Self {
+            free_energy: d.free_energy,
+            distortion: d.distortion,
+            rate: d.rate,
+            energy: d.energy,
+            prior_energy: (!priors.is_empty()).then(|| priors.iter().sum()),
+            objective_value: d.objective_value,
+            converged: d.verdict.converged,
+            seconds: d.seconds,
+            constraints: d.constraints.clone(),
+            heldout: d.heldout.clone(),
+            latents: d.latents.clone(),
+            meters: d.meters.clone(),
+            ..self
+        }
+    }
+
+    /// A point that could not be fitted.
+    #[must_use]
+    pub fn failed(self, why: String) -> Self {
+        let nan = f64::NAN;
+        let figures = Self { free_energy: nan, distortion: nan, rate: nan, objective_value: nan, seconds: nan, ..self };
+        Self { failed: Some(why), ..figures }
+    }
+}
+
+impl Sweep {
+    /// A value with its name and unit.
+    pub(crate) fn said(&self, name: &str, value: f64) -> String {
+        let unit = self.over.iter().position(|o| o == name).and_then(|k| self.units.get(k)?.clone());
+        format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
+    }
+
+    /// Neighbours that cannot both be optima.
+    pub fn violations(&self) -> impl Iterator<Item = &Pair> {
+        self.certificate.iter().filter(|p| p.holds == Some(false))
+    }
+}
