@@ -22,7 +22,7 @@ use crate::{directory, output, progress, render};
 const MOST_ROWS: usize = 4096;
 
 /// A failure, and the program that it is about.
-pub type Blamed = (Failure, Option<Text>);
+pub type Blamed = Box<(Failure, Option<Text>)>;
 
 /// One of the two programs, and how it is read.
 struct Given {
@@ -38,7 +38,11 @@ struct Fits<'a> {
 
 /// Runs the command.
 pub fn compare(args: &CompareArgs) -> Result<(), Blamed> {
-    let of_none = |failure| (failure, None);
+    let of_none = |failure| Box::new((failure, None));
+    let of = |given: &Given| {
+        let text = given.text.clone();
+        move |failure| Box::new((failure, Some(text)))
+    };
     let [a, b] = given(args).map_err(of_none)?;
     if args.seeds == 0 {
         return Err(of_none(Failure::Usage("--seeds takes a number from 1".into())));
@@ -51,32 +55,20 @@ pub fn compare(args: &CompareArgs) -> Result<(), Blamed> {
     let mut first_seed = args.fit.seed;
     for number in 0..args.seeds {
         let options = FitArgs { seed: first_seed.map(|s| s.wrapping_add(number)), ..args.fit.clone() };
-        let prepared_a = match fitting::prepare(&a.text, &a.args, &options) {
-            Ok(prepared) => prepared,
-            Err(failure) => return Err((failure, Some(a.text))),
-        };
+        let prepared_a = fitting::prepare(&a.text, &a.args, &options).map_err(of(&a))?;
         // Where none is given, the first program's holds for both.
         let seed = prepared_a.seed;
         first_seed = first_seed.or(Some(seed));
         let options = FitArgs { seed: Some(seed), ..options };
-        let prepared_b = match fitting::prepare(&b.text, &b.args, &options) {
-            Ok(prepared) => prepared,
-            Err(failure) => return Err((failure, Some(b.text))),
-        };
+        let prepared_b = fitting::prepare(&b.text, &b.args, &options).map_err(of(&b))?;
         if number == 0 && !args.quiet {
             for (given, prepared) in [(&a, &prepared_a), (&b, &prepared_b)] {
                 let colour = render::colour_on_stderr();
                 output::err(&render::text(&given.text.file, &given.text.source, &prepared.warnings, colour));
             }
         }
-        let fitted_a = match fit(&prepared_a, &a.text, seed, args.quiet) {
-            Ok(fitted) => fitted,
-            Err(failure) => return Err((failure, Some(a.text))),
-        };
-        let fitted_b = match fit(&prepared_b, &b.text, seed, args.quiet) {
-            Ok(fitted) => fitted,
-            Err(failure) => return Err((failure, Some(b.text))),
-        };
+        let fitted_a = fit(&prepared_a, &a.text, seed, args.quiet).map_err(of(&a))?;
+        let fitted_b = fit(&prepared_b, &b.text, seed, args.quiet).map_err(of(&b))?;
         let fits = Fits { a: fitted_a, b: fitted_b };
         let unlike = unlike(&prepared_a, &prepared_b);
         pairs.push(pair([(&a, &prepared_a), (&b, &prepared_b)], &fits, seed, unlike, &mut report).map_err(of_none)?);
@@ -148,8 +140,8 @@ fn fit<'a>(prepared: &'a Prepared, text: &Text, seed: u64, quiet: bool) -> Resul
     Ok((fitted, rows))
 }
 
-/// In what the data of two programs differ: arrays with rows that bear one name and are not the same. Empty lists where
-/// there is something that both read.
+/// In what the data of two programs differ: arrays with rows that bear one name and hold other numbers, or nothing that both
+/// read. `None` where the rows are the same; either may read more of them than the other.
 fn unlike(a: &Prepared, b: &Prepared) -> Option<String> {
     let arrays = |p: &Prepared| -> Vec<(String, Vec<u64>)> {
         let row = p.program.row.map(|r| Axis::plain(r.axis));
@@ -170,7 +162,8 @@ fn unlike(a: &Prepared, b: &Prepared) -> Option<String> {
         return Some(format!("`{}` of A is not that of B", other.join("`, `")));
     }
     let common = of_a.iter().any(|(_, values)| of_b.iter().any(|(_, v)| v == values));
-    (!common && !(of_a.is_empty() && of_b.is_empty())).then(|| "no array of A is one of B".into())
+    let nothing = of_a.is_empty() && of_b.is_empty();
+    (!common && !nothing).then(|| "no array of A is one of B".into())
 }
 
 /// What the report says of one seed's fits.

@@ -63,8 +63,8 @@ fn dispatch(cli: &Cli) -> ExitCode {
             };
         }
         Command::Compare(args) => {
-            let outcome = threads(args.fit.threads).map_err(|f| (f, None)).and_then(|()| compare::compare(args));
-            return match outcome {
+            let ready = threads(args.fit.threads).map_err(|failure| Box::new((failure, None)));
+            return match ready.and_then(|()| compare::compare(args)).map_err(|blamed| *blamed) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err((failure, text)) => finish(Err(failure), text.as_ref()),
             };

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 const WRONG_SET: [&str; 2] = ["E0113", "E0114"];
 
 /// A program's text and what is called by it.
+#[derive(Clone)]
 pub struct Text {
     /// As shown in messages.
     pub file: String,

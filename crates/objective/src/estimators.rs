@@ -49,6 +49,7 @@ pub(crate) fn side_by_side(program: &Program, objective: &Objective) -> Vec<Stri
     let exact = "λ, exact".to_owned();
     lines.push(line([marked(Estimator::Score), exact.clone(), exact, "λ + 2λ² + λ²/(S − 1), S samples".into()]));
     let drawn = objective.terms.iter().any(|t| t.bias.is_some()) || objective.scored;
+    lines.push("  sigmoid: the mean is λ(1 + τ log(1 + e^(−1/τ))), and the variance that less λ τ σ(1/τ)".into());
     lines.push(match drawn {
         true => {
             "  * is taken; the mean of dz/d log λ is that of z, so its bias is that of a mean count's gradient".into()

@@ -326,6 +326,8 @@ fn label(figure: &Compared) -> String {
         "energy" => "",
         "prior_energy" => "prior",
         "r2" => "R²",
+        // Its unit is said by its name.
+        "seconds" => return figure.name.clone(),
         other => other,
     };
     let word = word.replace("_sparsity", "");
