@@ -16,7 +16,7 @@ fn trace() -> Vec<TraceRow> {
             distortion: Some(distortion),
             rate: Some(rate),
             energy: Some(25.0 * (1.0 - part)),
-            heldout_free_energy: (k % 5 == 0).then_some(distortion + rate + 1.0),
+            heldout_free_energy: k.is_multiple_of(5).then_some(distortion + rate + 1.0),
         }
     };
     (0..31).map(at).collect()
