@@ -181,10 +181,16 @@ pub(crate) fn relaxation_bias(indicator: Indicator, temperature: Schedule) -> St
             c.short,
             percent(c.kappa * tau)
         ),
-        Some(_) => format!(
-            "training relaxes counts ({name}, τ = {tau}{changes}): with τ > 1 arrivals are cut off and the mean is short; \
-             figures are taken at τ = 0"
-        ),
+        // What the window gains after t = 1 is more than what it lacks before t = 0, where nothing can arrive.
+        Some(_) => {
+            let of = relaxed::moments(indicator, tau);
+            format!(
+                "training relaxes counts ({name}, τ = {tau}{changes}): with τ > 1 their mean is too large by {}, their variance \
+                 {:.3} λ; figures are taken at τ = 0",
+                percent(of.mean - 1.0),
+                of.variance
+            )
+        }
         None => {
             let soft = relaxed::sigmoid_excess(tau);
             let short = relaxed::sigmoid_shortfall(tau) - soft;
