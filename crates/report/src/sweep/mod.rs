@@ -142,7 +142,8 @@ impl Point {
             seconds: d.seconds,
             constraints: d.constraints.clone(),
             heldout: d.heldout.clone(),
-            latents: d.latents.clone(),
+            // Single units are in the run's own document.
+            latents: d.latents.iter().map(|(n, l)| (n.clone(), Latent { units: None, ..l.clone() })).collect(),
             meters: d.meters.clone(),
             ..self
         }
