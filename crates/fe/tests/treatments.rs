@@ -84,7 +84,7 @@ fn subjects(folder: &TempDir) -> Vec<Subject> {
         }
         if source.contains("patches(") {
             let fewer = source.replace("count = 40_000", "count = 1_000");
-            let fewer = fewer.replace("patches_in_all = 100_000", "patches_in_all = 1_000");
+            let fewer = fewer.replace("patches_in_all = 100_000", "patches_in_all = 2_000");
             assert_ne!(fewer, source, "{name} takes other patches");
             source = fewer;
         }
