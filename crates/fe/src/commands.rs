@@ -51,7 +51,7 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
         }
     }
     if args.graph {
-        page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
+        page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.minimised.value]));
     }
     output::out(&page)
 }
@@ -62,8 +62,8 @@ pub fn explanation(program: &Program, objective: &Objective, source: &str) -> St
     let rows = program.row.map_or(1, |r| r.rows);
     match fe_train::method(objective, &program.train, rows) {
         Ok((method, notes)) => {
-            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
-                let names = objective.non_centred.join(", ");
+            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.guides.non_centred.is_empty(), &method) {
+                let names = objective.guides.non_centred.join(", ");
                 page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
             }
             page += &format!("fitted by {}\n", method.describe(objective));

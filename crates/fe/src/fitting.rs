@@ -89,10 +89,10 @@ pub fn prepare_with(text: &Text, args: &ProgramArgs, fit: &FitArgs, shared: &Sha
     let rows = program.row.map_or(0, |r| r.rows);
     let split = fe_train::split(rows, program.train.holdout, seed).map_err(Failure::Usage)?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
-    let as_written = match by_lbfgs && !objective.non_centred.is_empty() {
+    let as_written = match by_lbfgs && !objective.guides.non_centred.is_empty() {
         true => {
             let mut written = program.clone();
-            program::centre(&mut written, &objective.non_centred);
+            program::centre(&mut written, &objective.guides.non_centred);
             let objective = derive(&written)?;
             Some((written, objective))
         }
@@ -162,7 +162,7 @@ impl Prepared {
         let o = &self.objective;
         let rows = self.program.row.map_or(0, |r| r.rows);
         let whole = fe_train::uses_lbfgs(o, &self.program.train, rows);
-        whole && self.as_written.is_none() && o.joints.is_empty() && o.chains.is_empty()
+        whole && self.as_written.is_none() && o.guides.joints.is_empty() && o.guides.chains.is_empty()
     }
 
     /// Fits it, from parameters that another fit ended with where there are any: both ways where a hierarchy can be written as location + scale · u, of which
@@ -184,7 +184,7 @@ impl Prepared {
         let Ok(fit) = fe_train::fit(&problem, &written.train, None, monitor) else {
             return Ok(Fitted { notes, ..first });
         };
-        let names = &self.objective.non_centred;
+        let names = &self.objective.guides.non_centred;
         let values = (first.fit.figures.objective, fit.figures.objective);
         notes.push(program::choice(names, values.0, values.1));
         Ok(match values.1 < values.0 {

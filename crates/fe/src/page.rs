@@ -135,7 +135,7 @@ fn again(run: &Finished) -> Result<(String, Pictures), Failure> {
 
 fn pictures_again(run: &Finished, loaded: &Loaded, objective: &Objective) -> Result<Pictures, Failure> {
     let program: &Program = &loaded.program;
-    if objective.shown.is_empty() {
+    if objective.report.shown.is_empty() {
         return Ok(Pictures::default());
     }
     let rows = program.row.map_or(0, |r| r.rows);

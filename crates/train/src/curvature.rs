@@ -60,7 +60,7 @@ impl Anchor {
 
 /// Where a guide started, in words.
 pub fn started(joint: &Joint, from: &str) -> String {
-    format!("the {} started at {from}", if joint.flow { "flow" } else { "Gaussian guide" })
+    format!("the {} started at {from}", if joint.is_flow() { "flow" } else { "Gaussian guide" })
 }
 
 /// The prior's medians on the unconstrained scale.
@@ -86,10 +86,10 @@ pub fn candidates(
 ) -> Result<Vec<Anchor>, ExecutionError> {
     let median = medians(joint);
     let d = joint.dimension;
-    let factor = if joint.diagonal { vec![1.0; d] } else { unit(d) };
+    let factor = if joint.is_diagonal() { vec![1.0; d] } else { unit(d) };
     let mut list =
         vec![Anchor { base: median.clone(), factor, from: "the prior's median, unit scale", gradient: None }];
-    if !joint.curvature_known {
+    if !joint.landscape.known {
         return Ok(list);
     }
     let mut energy = Energy {
@@ -97,8 +97,8 @@ pub fn candidates(
         joint,
         values,
         fitted,
-        value: problem.compile(&[joint.energy, joint.energy_gradient])?,
-        product: problem.compile(&[joint.energy_product])?,
+        value: problem.compile(&[joint.landscape.energy, joint.landscape.energy_gradient])?,
+        product: problem.compile(&[joint.landscape.energy_product])?,
     };
     if let Some(factor) = energy.factor(&median)? {
         list.push(Anchor {
@@ -108,7 +108,7 @@ pub fn candidates(
             gradient: None,
         });
     }
-    if !joint.alone {
+    if !joint.landscape.alone {
         return Ok(list);
     }
     let options = lbfgs::Options { iterations: 500, ..lbfgs::Options::default() };
@@ -122,7 +122,7 @@ pub fn candidates(
             gradient: Some(reached),
         });
     }
-    if joint.fixed {
+    if joint.is_laplace() {
         list.retain(|a| a.gradient.is_some());
     }
     Ok(list)
@@ -141,9 +141,9 @@ impl Energy<'_> {
     fn setting(&self, point: &[f64], direction: Option<&[f64]>) -> Setting {
         let tensor = |v: &[f64]| Arc::new(Tensor { shape: vec![v.len()], values: v.to_vec() });
         let mut setting = Setting { extra: self.fitted.clone(), ..Setting::reporting(0, DRAWS) };
-        setting.extra.insert(self.joint.point, tensor(point));
+        setting.extra.insert(self.joint.landscape.point, tensor(point));
         if let Some(v) = direction {
-            setting.extra.insert(self.joint.direction, tensor(v));
+            setting.extra.insert(self.joint.landscape.direction, tensor(v));
         }
         setting
     }
@@ -169,7 +169,7 @@ impl Energy<'_> {
 
     /// The lower factor of the inverse Hessian at a point, or the scales by its diagonal.
     fn factor(&mut self, point: &[f64]) -> Result<Option<Vec<f64>>, ExecutionError> {
-        if self.joint.diagonal {
+        if self.joint.is_diagonal() {
             return Ok(diagonal_factor(&self.diagonal(point)?));
         }
         let d = self.joint.dimension;

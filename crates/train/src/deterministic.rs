@@ -53,7 +53,7 @@ pub(crate) struct NoiseSite {
 
 /// The sources of noise of an objective.
 pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
-    noise_sites_of(o, &[o.value])
+    noise_sites_of(o, &[o.minimised.value])
 }
 
 /// The sources of noise of some of an objective's nodes.
@@ -214,19 +214,19 @@ pub(crate) fn run(
         let of_chains = start_of_chains(problem, &values, &setting)?;
         let fitted = of_chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
         let mut candidates = vec![];
-        for joint in &o.joints {
+        for joint in &o.guides.joints {
             let anchors = curvature::candidates(problem, joint, &values, &fitted)?;
-            if joint.fixed && anchors.is_empty() {
+            if joint.is_laplace() && anchors.is_empty() {
                 let message = "a Laplace guide needs a mode, and none was found from the prior's median";
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
             }
-            mode = anchors.iter().filter(|_| joint.fixed).find_map(|a| a.gradient).or(mode);
+            mode = anchors.iter().filter(|_| joint.is_laplace()).find_map(|a| a.gradient).or(mode);
             candidates.push(anchors);
         }
         let mut best: Option<Start> = None;
         for (s, of_chain) in of_chains {
             let mut try_at = |s: &Setting| repeating.value(&values, s);
-            let found = best_anchors(&o.joints, &candidates, s, &mut try_at)?;
+            let found = best_anchors(&o.guides.joints, &candidates, s, &mut try_at)?;
             if found.value.is_finite() && best.as_ref().is_none_or(|b| found.value < b.value) {
                 best = Some(Start { of_chain, ..found });
             }
@@ -237,7 +237,7 @@ pub(crate) fn run(
                 if !of_chain.is_empty() {
                     notes.push(format!("the guide of the chain started at {of_chain}"));
                 }
-                notes.extend(o.joints.iter().zip(from).map(|(joint, from)| curvature::started(joint, from)));
+                notes.extend(o.guides.joints.iter().zip(from).map(|(joint, from)| curvature::started(joint, from)));
                 break;
             }
             None if attempt < ATTEMPTS
@@ -251,7 +251,7 @@ pub(crate) fn run(
                 if let Some((s, _)) = start_of_chains(problem, &values, &setting)?.first() {
                     setting = s.clone();
                 }
-                for joint in &o.joints {
+                for joint in &o.guides.joints {
                     if let Some(a) = curvature::candidates(problem, joint, &values, &setting.extra)?.first() {
                         a.feed(joint, &mut setting.extra);
                     }
@@ -275,7 +275,7 @@ pub(crate) fn run(
     let mut trace: Vec<TracePoint> = vec![];
     let mut interrupted = false;
     let level = std::cell::Cell::new(false);
-    let flow = o.joints.iter().any(|j| j.flow);
+    let flow = o.guides.joints.iter().any(|j| j.is_flow());
     let default = lbfgs::Options::default();
     let size: usize = values.iter().map(Vec::len).sum();
     let options = lbfgs::Options {
@@ -300,7 +300,7 @@ pub(crate) fn run(
     };
     let (mut values, mut outcome) = minimize(&mut repeating, &values, &setting, monitor)?;
     // With bounds, one minimum for each set of multipliers.
-    let mut bounded = o.bounds.is_empty();
+    let mut bounded = o.minimised.bounds.is_empty();
     let ended = |outcome: &Outcome| !level.get() && matches!(outcome.reason, Reason::Cancelled | Reason::MaxIterations);
     while !bounded && !ended(&outcome) {
         repeating.at(&values, &setting)?;
@@ -386,11 +386,11 @@ pub(crate) fn start_of_chains(
 ) -> Result<Vec<(Setting, &'static str)>, ExecutionError> {
     let o = problem.objective;
     let mut fitted = setting.extra.clone();
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         curvature::Anchor::median(joint).feed(joint, &mut fitted);
     }
     let mut settings = vec![(setting.clone(), "")];
-    for chain in &o.chains {
+    for chain in &o.guides.chains {
         let anchors = chains::candidates(problem, chain, values, &fitted)?;
         if let Some(best) = anchors.last() {
             best.feed(problem, chain, &mut fitted);

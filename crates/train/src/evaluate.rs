@@ -31,8 +31,6 @@ pub struct LatentFigure {
     pub name: String,
     /// Whether it has the row axis.
     pub local: bool,
-    /// Its guide.
-    pub guide: String,
     /// Nats.
     pub rate: f64,
     /// Expected spikes, of a count.
@@ -191,21 +189,21 @@ pub fn figures(
     let o = problem.objective;
     let has_rows = o.row.is_some();
     let count = if has_rows { rows.len().max(1) } else { 1 };
-    let sampled = !o.deterministic;
+    let sampled = !o.minimised.deterministic;
     let samples = if sampled { sample_count(count) } else { 1 };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
     let parts: Vec<bool> = o.terms.iter().map(|t| t.local).chain(o.energies.iter().map(|e| e.local)).collect();
-    let weighed = o.importance.map(|b| [(b.sum, b.local), (b.rest, false)]);
+    let weighed = o.minimised.importance.map(|b| [(b.sum, b.local), (b.rest, false)]);
     let parts: Vec<bool> = parts.into_iter().chain(weighed.iter().flatten().map(|b| b.1)).collect();
     outputs.extend(weighed.iter().flatten().map(|b| b.0));
     let first_part = outputs.len();
-    outputs.extend(o.latents.iter().flat_map(|l| &l.split).flat_map(PoissonRate::parts));
-    let split = o.latents.iter().filter(|l| l.split.is_some()).flat_map(|l| [l.local; 5]);
+    outputs.extend(o.guides.latents.iter().flat_map(|l| &l.split).flat_map(PoissonRate::parts));
+    let split = o.guides.latents.iter().filter(|l| l.split.is_some()).flat_map(|l| [l.local; 5]);
     let parts: Vec<bool> = parts.into_iter().chain(split).collect();
     let mut sums = problem.compile(&outputs)?;
     // Rows and samples in blocks of bounded size; weights that all rows share are of all rows.
-    let whole_rows = o.importance.is_some_and(|b| !b.local);
+    let whole_rows = o.minimised.importance.is_some_and(|b| !b.local);
     let block = if whole_rows { rows.len().max(1) } else { rows.len().clamp(1, FIGURE_ROWS) };
     let drawn = deterministic::noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
     let width = (65_536 / block).min(WIDTH / drawn).clamp(1, samples);
@@ -242,7 +240,7 @@ pub fn figures(
         let per_row = scale(term.local);
         let (mean, se) = mean_and_error(total);
         let nats = mean * per_row;
-        f.terms.push(TermFigure { nats, se: term.sampled.then_some(se * per_row) });
+        f.terms.push(TermFigure { nats, se: term.estimator.is_sampled().then_some(se * per_row) });
         whole.iter_mut().zip(total).for_each(|(w, t)| *w += t * per_row);
         match term.kind {
             TermKind::Rate => {
@@ -253,7 +251,7 @@ pub fn figures(
         }
     }
     f.free_energy = f.distortion + f.rate;
-    f.se = o.terms.iter().any(|t| t.sampled).then(|| mean_and_error(&whole).1);
+    f.se = o.terms.iter().any(|t| t.estimator.is_sampled()).then(|| mean_and_error(&whole).1);
     let energies: Vec<f64> = o
         .energies
         .iter()
@@ -267,15 +265,15 @@ pub fn figures(
             parts.iter().zip(totals).map(|(b, t)| mean_and_error(t).0 * scale(b.1)).sum()
         }
         // At its final weights.
-        None => o.spec.iter().map(|(w, of)| w.last() * functional(problem, of, &f, &energies)).sum(),
+        None => o.minimised.spec.iter().map(|(w, of)| w.last() * functional(problem, of, &f, &energies)).sum(),
     };
     let bound =
         |b: &fe_objective::Bound| b.stated.terms.iter().map(|(w, of)| w * functional(problem, of, &f, &energies)).sum();
-    f.bounds = o.bounds.iter().map(bound).collect();
+    f.bounds = o.minimised.bounds.iter().map(bound).collect();
     f.energies = energies;
     activities(problem, values, &blocks, fitted, &mut f)?;
     let mut parts = totals.iter().skip(first_part).map(|t| mean_and_error(t).0);
-    for (l, figure) in o.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
+    for (l, figure) in o.guides.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
         let mut next = || parts.next().unwrap_or(f64::NAN) * scale(l.local);
         figure.split =
             Some(RateSplit { log_ratio: next(), spikes: next(), prior: next(), suppressed: next(), excited: next() });
@@ -302,7 +300,7 @@ pub struct ByRow {
 /// When a run fails.
 pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting) -> Result<ByRow, ExecutionError> {
     let o = problem.objective;
-    let samples = if o.deterministic { 1 } else { sample_count(rows.len()) };
+    let samples = if o.minimised.deterministic { 1 } else { sample_count(rows.len()) };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
     let mut sums = problem.compile(&outputs)?;
@@ -387,22 +385,22 @@ fn activities(
 ) -> Result<(), ExecutionError> {
     let o = problem.objective;
     let mut outputs = vec![];
-    for l in &o.latents {
+    for l in &o.guides.latents {
         outputs.push(l.sample);
         outputs.extend(l.rate);
         outputs.extend(l.mean);
         outputs.extend(l.prior_mean);
     }
-    outputs.extend(o.meters.iter().map(|m| m.node));
-    outputs.extend(o.decoded.iter().flat_map(|&(x, m)| [x, m]));
+    outputs.extend(o.report.meters.iter().map(|m| m.node));
+    outputs.extend(o.report.decoded.iter().flat_map(|&(x, m)| [x, m]));
     let mut compiled = problem.compile(&outputs)?;
-    let mut latents: Vec<Activity> = o.latents.iter().map(|l| Activity::new(units(problem, &l.axes))).collect();
-    let mut meters: Vec<Activity> = o.meters.iter().map(|m| Activity::new(units(problem, &m.axes))).collect();
+    let mut latents: Vec<Activity> = o.guides.latents.iter().map(|l| Activity::new(units(problem, &l.axes))).collect();
+    let mut meters: Vec<Activity> = o.report.meters.iter().map(|m| Activity::new(units(problem, &m.axes))).collect();
     let mut r2 = R2::default();
-    let elements = o.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
+    let elements = o.guides.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
     for block in blocks {
         // With few rows, several samples of each, for the fractions to mean something.
-        let samples = if o.deterministic && o.latents.is_empty() {
+        let samples = if o.minimised.deterministic && o.guides.latents.is_empty() {
             1
         } else {
             (1000 / f.rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
@@ -410,14 +408,14 @@ fn activities(
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(REPORTING, samples) };
         let mut results = compiled.run(&problem.feed(values, block, &setting))?.into_iter();
         let mut next = || results.next().unwrap_or_default();
-        for (l, activity) in o.latents.iter().zip(&mut latents) {
+        for (l, activity) in o.guides.latents.iter().zip(&mut latents) {
             add_latent(l, activity, &mut next);
         }
         for activity in &mut meters {
             // A chunk always holds whole rows: its shape is (rows, units).
             let _ = activity.code.add(&next().values);
         }
-        for _ in &o.decoded {
+        for _ in &o.report.decoded {
             let (x, m): (Tensor, Tensor) = (next(), next());
             let columns: usize = x.shape.iter().skip(1).product();
             let _ = r2.add(&x.values, &m.values, columns);
@@ -426,7 +424,7 @@ fn activities(
     let by_name: HashMap<&str, f64> =
         o.energies.iter().map(|e| e.name.as_str()).zip(f.energies.iter().copied()).collect();
     let row = o.row.map(|r| Axis::plain(r.axis));
-    for (l, activity) in o.latents.iter().zip(&latents) {
+    for (l, activity) in o.guides.latents.iter().zip(&latents) {
         let rate = o
             .terms
             .iter()
@@ -442,7 +440,6 @@ fn activities(
         f.latents.push(LatentFigure {
             name: l.name.clone(),
             local: l.local,
-            guide: l.guide.clone(),
             rate,
             energy: by_name.get(l.name.as_str()).copied(),
             prior_energy: priors.as_ref().map(|p| share * p.iter().sum::<f64>()),
@@ -462,7 +459,7 @@ fn activities(
     let counts = f.latents.iter().filter(|l| l.energy.is_some());
     let priors: Option<Vec<f64>> = counts.map(|l| l.prior_energy).collect();
     f.prior_energy = priors.filter(|p| !p.is_empty() && p.len() == o.energies.len()).map(|p| p.iter().sum());
-    for (m, activity) in o.meters.iter().zip(&meters) {
+    for (m, activity) in o.report.meters.iter().zip(&meters) {
         f.meters.push(MeterFigure {
             name: m.name.clone(),
             mean: activity.code.mean().unwrap_or(f64::NAN),

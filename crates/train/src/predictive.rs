@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fe_check::{Latent, Program};
-use fe_distribution::{Distribution, Modifier, Support, family};
+use fe_distribution::{Distribution, Modifier, Support, draw_category};
 use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::{Axis, AxisId, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Op, Site, Tensor};
 use rand::rngs::ChaCha8Rng;
@@ -130,8 +130,7 @@ fn draw(
                 let k = match weights {
                     Some(w) => {
                         let shares: Vec<f64> = (0..count).map(|k| element(w, k)).collect();
-                        let categories = family("Categorical").and_then(|c| c.draw(&shares, rng));
-                        categories.ok_or_else(|| undrawable("its weights are no shares"))? as usize
+                        draw_category(&shares, rng).ok_or_else(|| undrawable("its weights are no shares"))?
                     }
                     None => 0,
                 };
@@ -228,7 +227,7 @@ pub fn posterior_predictive(
     let o = problem.objective;
     let rows = Arc::new((0..o.row.map_or(0, |r| r.rows) as u64).collect::<Vec<_>>());
     let mut list = vec![];
-    for predicted in &o.predictive {
+    for predicted in &o.report.predictive {
         let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&predicted.axes));
         let extent = |a: Axis| if a == Axis::SAMPLE { count } else { o.graph.extent_of(a.id) };
         if axes.iter().map(|&a| extent(a)).fold(1usize, usize::saturating_mul) > MOST {

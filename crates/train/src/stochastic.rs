@@ -66,7 +66,7 @@ pub(crate) fn run(
             notes.push(format!("the guide of the chain started at {from}"));
         }
     }
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         // Without a repeatable objective to compare candidates on, the most informed one is taken.
         if let Some(anchor) = curvature::candidates(problem, joint, &values, &base.extra)?.last() {
             anchor.feed(joint, &mut base.extra);
@@ -95,7 +95,7 @@ pub(crate) fn run(
     let mut window = Window::default();
     let mut history: Vec<f64> = vec![];
     let (mut converged, mut test, mut interrupted) = (false, String::new(), false);
-    let largest = if o.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
+    let largest = if o.minimised.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
     let mut attempt = 0;
     let mut done = 0u64;
     // Steps made in one call: as many as take a moment, and never past a point of the trace.
@@ -123,7 +123,8 @@ pub(crate) fn run(
             let value = outputs.first().copied().unwrap_or(f64::NAN);
             window.add(&summary.point(problem, done, started.elapsed().as_secs_f64(), outputs, step.rows.len()));
             history.push(value);
-            duals.update(outputs.get(outputs.len() - o.bounds.len().min(outputs.len())..).unwrap_or_default());
+            duals
+                .update(outputs.get(outputs.len() - o.minimised.bounds.len().min(outputs.len())..).unwrap_or_default());
         }
         if !made.finite {
             if done == 0 && attempt < ATTEMPTS {
