@@ -6,7 +6,8 @@ use fe_syntax::ast::{Argument, Declaration, Expr, ExprKind, Name};
 use crate::axes::extents;
 use crate::checker::Checker;
 use crate::messages;
-use crate::scope::{bare, nearest, parts};
+use crate::reads::{bare, parts};
+use crate::scope::nearest;
 use crate::source::{Header, Reader, SourceCall, Stage};
 
 /// All readers.
@@ -169,7 +170,7 @@ impl<'a> Checker<'a> {
             return Some((SourceCall { data: name, reader, stages: vec![], span, path_span: span }, span));
         }
         if matches!(d.value.kind.as_ref(), ExprKind::Error) {
-            self.incomplete = true;
+            self.said.incomplete = true;
             return None;
         }
         let mut all = find(&d.value).into_iter();
@@ -300,7 +301,7 @@ impl<'a> Checker<'a> {
         match bare(e).kind.as_ref() {
             ExprKind::Text(text) => Some(text.clone()),
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 None
             }
             _ => {

@@ -6,17 +6,15 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, StatementKind, Target, Type};
 
 use crate::checker::Checker;
-use crate::distributions::{Drawn, Role};
+use crate::distributions::Drawn;
 use crate::guide::Guide;
+use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::program::{Data, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
-use crate::scope::{Kind, bare, declaration_reads};
+use crate::reads::{bare, declaration_reads};
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
-
-/// What a parameter's start can be drawn by.
-pub(crate) const STARTS: [&str; 2] = ["normal", "uniform"];
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;
@@ -29,7 +27,7 @@ impl<'a> Checker<'a> {
         let ty = d.ty.as_ref().map(|t| self.declared_type(t));
         let source = self.source(d);
         if let Some((call, _)) = &source {
-            self.sources.push(call.clone());
+            self.found.sources.push(call.clone());
         }
         let (Some(axes), Some((call, whole))) = (axes, source) else { return Value::poison(name.span) };
         match self.header_of(d) {
@@ -40,7 +38,7 @@ impl<'a> Checker<'a> {
                     return Value::poison(name.span);
                 }
             }
-            None => self.incomplete = true,
+            None => self.said.incomplete = true,
         }
         let ty = match ty {
             Some(None) => return Value::poison(name.span),
@@ -67,8 +65,8 @@ impl<'a> Checker<'a> {
             return Value::poison(name.span);
         }
         let optional = d.ty.as_ref().is_some_and(|t| t.optional);
-        let number = self.data.len();
-        self.data.push(Data {
+        let number = self.found.data.len();
+        self.found.data.push(Data {
             name: name.value.clone(),
             input,
             axes: order.clone(),
@@ -165,7 +163,7 @@ impl<'a> Checker<'a> {
         let (input, raw) = self.graph.input(&name.value, &free);
         let node = support.constrain_along(&mut self.graph, raw, &free, &order).map_or(raw, |c| c.0);
         let along = along(support, &order);
-        self.params.push(Param {
+        self.found.params.push(Param {
             name: name.value.clone(),
             input,
             axes: order,
@@ -183,10 +181,10 @@ impl<'a> Checker<'a> {
         let e = bare(&d.value);
         match e.kind.as_ref() {
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 None
             }
-            ExprKind::Call { function, arguments } if STARTS.contains(&function.value.as_str()) => {
+            ExprKind::Call { function, arguments } if Init::DRAWS.contains(&function.value.as_str()) => {
                 let names: [&str; 2] = if function.value == "normal" { ["mean", "sd"] } else { ["low", "high"] };
                 let mut values = [None, None];
                 for (k, argument) in arguments.iter().enumerate() {
@@ -353,8 +351,13 @@ impl<'a> Checker<'a> {
             }
         }
         // What a loop does not declare over its steps is local to one.
-        if self.chain.as_ref().is_none_or(|c| value.has(c.axis) && d.target.axes.is_some()) {
-            self.lets.push(Named { name: name.value.clone(), node: value.node, axes: value.order(), span: name.span });
+        if self.loops.current.as_ref().is_none_or(|c| value.has(c.axis) && d.target.axes.is_some()) {
+            self.found.lets.push(Named {
+                name: name.value.clone(),
+                node: value.node,
+                axes: value.order(),
+                span: name.span,
+            });
         }
         Value { axis: None, span: name.span, ..value }
     }
@@ -375,7 +378,7 @@ impl<'a> Checker<'a> {
         if matches!(&result.unit, Some(unit) if *unit != fe_syntax::ast::Unit::Nats) {
             return self.fail(messages::loss_unit(result.span), name.span);
         }
-        self.losses.push(Loss { name: name.value.clone(), node: result.node, span });
+        self.found.losses.push(Loss { name: name.value.clone(), node: result.node, span });
         Value { axis: None, unit: None, span: name.span, ..result }
     }
 
@@ -387,11 +390,12 @@ impl<'a> Checker<'a> {
         let left = axes.clone().unwrap_or_default();
         let categories = ty.and_then(|t| t.1).and_then(|t| t.index);
         // In a loop the prior may read the latent's past: its value is there before.
-        let early = match (&self.chain, &axes) {
+        let early = match (&self.loops.current, &axes) {
             (Some(_), Some(axes)) => {
                 let stated = ty.and_then(|t| t.1);
                 Some(
-                    self.announced
+                    self.loops
+                        .announced
                         .get(name.value.as_str())
                         .copied()
                         .unwrap_or_else(|| self.announced_value(name, axes, stated, prior)),
@@ -427,11 +431,11 @@ impl<'a> Checker<'a> {
         self.overflow_warning(&drawn);
         let index =
             drawn.distribution.event.filter(|_| matches!(support, Support::Index(_)) && whole == node).map(|a| a.id);
-        self.latents.push(Latent {
+        self.found.latents.push(Latent {
             name: name.value.clone(),
             input,
             node,
-            chain: self.chain.as_ref().map(|c| c.axis).filter(|a| own.contains(a)),
+            chain: self.loops.current.as_ref().map(|c| c.axis).filter(|a| own.contains(a)),
             axes: own,
             support,
             prior: drawn.distribution,
@@ -497,16 +501,16 @@ impl<'a> Checker<'a> {
                     continue;
                 }
                 self.within(Some(around), |c| {
-                    let outside = c.chain.clone();
+                    let outside = c.loops.current.clone();
                     if let Some(Some(ahead)) = c.ahead(target) {
-                        c.chain = Some(ahead);
+                        c.loops.current = Some(ahead);
                     }
                     let ty = ty.as_ref().and_then(|t| c.plain_type(t));
                     if let Some(axes) = c.target_axes(target) {
                         let early = c.announced_value(&target.name, &axes, ty, prior);
-                        c.announced.insert(&target.name.value, early);
+                        c.loops.announced.insert(&target.name.value, early);
                     }
-                    c.chain = outside;
+                    c.loops.current = outside;
                 });
             }
         }

@@ -6,8 +6,10 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
+use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::scope::{Kind, bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Along, Level, Value};
 
@@ -37,14 +39,6 @@ const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
     ("phi", &["shape"]),
     ("kappa", &["concentration"]),
 ];
-
-/// What a distribution is needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Prior,
-    Guide,
-    Likelihood,
-}
 
 /// A distribution with what is known of its call.
 #[derive(Clone, Debug)]
@@ -90,7 +84,7 @@ impl<'a> Checker<'a> {
                 return None;
             }
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 return None;
             }
             _ => {
@@ -205,7 +199,7 @@ impl<'a> Checker<'a> {
         if let Some(family) = fe_distribution::family(name) {
             return Some(family);
         }
-        if crate::guides::JOINT.contains(&name) {
+        if crate::guide::JOINT.contains(&name) {
             self.report(messages::guide_word_as_distribution(name, span));
             return None;
         }
@@ -351,7 +345,7 @@ impl<'a> Checker<'a> {
         if value.level == Level::Data {
             return self.narrow_for(family, parameter, value);
         }
-        let local = |name: &str| self.locals.last().is_some_and(|l| l.contains_key(name));
+        let local = |name: &str| self.inlining.locals.last().is_some_and(|l| l.contains_key(name));
         let named = match bare(e).kind.as_ref() {
             ExprKind::Name(name) if !local(name) => {
                 self.scope.get(name).map(|entry| (name.clone(), entry.kind, entry.span))
@@ -364,7 +358,7 @@ impl<'a> Checker<'a> {
 
     /// Data are checked against what they are used for while loading.
     fn narrow_for(&mut self, family: &dyn Family, parameter: &Parameter, value: &Value) -> bool {
-        let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
+        let Some(datum) = value.datum.and_then(|k| self.found.data.get_mut(k)) else { return true };
         if datum.support == Support::Real {
             datum.support = parameter.support;
         }

@@ -8,11 +8,11 @@ use fe_graph::{Axis, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Statement, StatementKind};
 
-use crate::chains::{Chain, offset_of};
+use crate::chain::Chain;
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{bare, expression_reads, parts};
+use crate::reads::{bare, offset_of, parts, present_reads};
 use crate::value::{Level, Value};
 
 /// One of the `let`s.
@@ -57,23 +57,23 @@ impl<'a> Checker<'a> {
     fn member(&mut self, name: &'a str, d: &'a Declaration) -> Option<Member<'a>> {
         let ahead = self.ahead(&d.target)?;
         let Some(chain) = ahead else {
-            return Some(Member { name, declaration: d, chain: self.chain.clone(), start: None });
+            return Some(Member { name, declaration: d, chain: self.loops.current.clone(), start: None });
         };
         let start = self.start_of(name, &d.target)?;
         let StatementKind::Let(first) = &start.kind else { return None };
         let rest = self.rest_of_start(&d.target, &first.target, first.ty.as_ref())?;
-        let around = self.chain.take();
+        let around = self.loops.current.take();
         let order: Vec<Axis> = rest.iter().map(|a| a.0).collect();
         let before = self.enter(start.span);
         let value = self.at_site(format!("{name}.start"), |c| c.expression(&first.value, Some(&order)));
         let value = self.fit_axes(value, &rest, name, first.target.span);
         self.leave(before);
-        self.chain = around;
+        self.loops.current = around;
         (!value.poison).then_some(Member { name, declaration: d, chain: Some(chain), start: Some(value) })
     }
 
     fn recurrence_within(&mut self, mut members: Vec<Member<'a>>) -> Option<()> {
-        let around = self.chain.clone()?;
+        let around = self.loops.current.clone()?;
         let variable = around.variable.clone();
         let mut stand_ins: HashMap<&'a str, NodeId> = HashMap::new();
         let mut assumed: HashMap<&'a str, Value> = HashMap::new();
@@ -84,9 +84,9 @@ impl<'a> Checker<'a> {
             }
             let chain = member.chain.clone()?;
             let along = chain.axis;
-            self.chain = Some(chain);
+            self.loops.current = Some(chain);
             let axes = self.target_axes(&d.target);
-            self.chain = Some(around.clone());
+            self.loops.current = Some(around.clone());
             let axes = axes?;
             let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
             if !order.contains(&along) {
@@ -124,7 +124,7 @@ impl<'a> Checker<'a> {
             };
             ordered.push(members.remove(ready));
         }
-        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
+        let (first, params, said) = (self.found.lets.len(), self.found.params.len(), self.said.diagnostics.len());
         // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
         let values = loop {
             for (name, value) in &assumed {
@@ -138,14 +138,14 @@ impl<'a> Checker<'a> {
                 assumed.get(*name).is_some_and(|a| a.range == Range::POSITIVE) && !v.range.within(Support::Positive)
             };
             let unproved: Vec<&str> = values.iter().filter(unproved).map(|v| v.0).collect();
-            if unproved.is_empty() || self.diagnostics.len() > said {
+            if unproved.is_empty() || self.said.diagnostics.len() > said {
                 break values;
             }
             for name in unproved {
                 assumed.entry(name).and_modify(|a| a.range = Range::REAL);
             }
-            self.lets.truncate(first);
-            self.params.truncate(params);
+            self.found.lets.truncate(first);
+            self.found.params.truncate(params);
         };
         let recurrences: Vec<Recurrence> = values
             .iter()
@@ -164,13 +164,13 @@ impl<'a> Checker<'a> {
             Ok(stepped) => stepped.values,
             Err(node) => {
                 let at = self.graph.origin_of(node);
-                let place = self.origins.get(at.0 as usize).copied().unwrap_or_default();
+                let place = self.found.origins.get(at.0 as usize).copied().unwrap_or_default();
                 self.report(messages::mixes_positions(place, &variable));
                 return None;
             }
         };
         for ((name, value), node) in values.into_iter().zip(nodes) {
-            if let Some(named) = self.lets.iter_mut().skip(first).find(|l| l.name == name) {
+            if let Some(named) = self.found.lets.iter_mut().skip(first).find(|l| l.name == name) {
                 named.node = node;
             }
             self.values.insert(name, Value { node, ..value });
@@ -183,14 +183,14 @@ impl<'a> Checker<'a> {
         let mut values = vec![];
         for member in ordered {
             let before = self.enter(member.declaration.target.span);
-            self.chain = member.chain.clone();
+            self.loops.current = member.chain.clone();
             let mut value = self.definition(member.declaration);
             if let (Some(start), false) = (&member.start, value.poison) {
                 value.node = self.after_start(start.node, value.node);
                 value.range = value.range.hull(start.range);
                 value.level = value.level.max(start.level);
             }
-            self.chain = Some(around.clone());
+            self.loops.current = Some(around.clone());
             self.leave(before);
             self.values.insert(member.name, value.clone());
             values.push((member.name, value));
@@ -208,42 +208,4 @@ fn reads_earlier(e: &Expr, name: &str, variable: &str) -> bool {
         _ => false,
     };
     own || parts(e).into_iter().any(|p| reads_earlier(p, name, variable))
-}
-
-/// Names that an expression reads, but for those it reads at earlier positions; `past` says which offsets of a name are.
-pub(crate) fn present_reads<'a>(
-    e: &'a Expr,
-    variable: &str,
-    past: &dyn Fn(&str, i64) -> bool,
-    reads: &mut Vec<&'a str>,
-) {
-    if let ExprKind::Index { value, indices } = e.kind.as_ref() {
-        let name = match bare(value).kind.as_ref() {
-            ExprKind::Name(name) => name.as_str(),
-            _ => "",
-        };
-        if indices.iter().any(|i| offset_of(i, variable).is_some_and(|o| past(name, o))) {
-            // Its indices may read others.
-            for i in indices {
-                present_reads(i, variable, past, reads);
-            }
-            if name.is_empty() {
-                present_reads(value, variable, past, reads);
-            }
-            return;
-        }
-    }
-    let inner = parts(e);
-    if inner.is_empty() {
-        let mut own = vec![];
-        expression_reads(e, &mut own);
-        reads.extend(own.into_iter().map(|r| r.0));
-    } else {
-        if let ExprKind::Call { function, .. } = e.kind.as_ref() {
-            reads.push(&function.value);
-        }
-        for part in inner {
-            present_reads(part, variable, past, reads);
-        }
-    }
 }
