@@ -10,7 +10,17 @@ use crate::guide::closed_loops;
 use crate::guide::types::{Posterior, Realised};
 use crate::objective::Underivable;
 use crate::relaxation::gumbel_softmax;
-use crate::score::Scored;
+
+/// A latent whose draws have no pathwise derivative.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored {
+    /// Its number.
+    pub number: usize,
+    /// The node of its draw.
+    pub draw: NodeId,
+    /// Whether the program asks for the score function.
+    pub asked: bool,
+}
 
 /// What replaces the random nodes where a term is sampled.
 #[derive(Debug, Default)]
