@@ -92,7 +92,7 @@ fn usage(reader: &str) -> &'static str {
 }
 
 /// Where a declaration's source stands in its expression.
-pub(crate) struct Found<'e> {
+pub(crate) struct FoundReader<'e> {
     /// The reader with its stages.
     pub whole: &'e Expr,
     reader: &'e Name,
@@ -101,8 +101,15 @@ pub(crate) struct Found<'e> {
     stages: Vec<(Stage, Span)>,
 }
 
+/// What was given to a reader: its arguments by slot, further columns, and whether nothing was wrong.
+struct Given<'e> {
+    slots: Vec<Option<&'e Expr>>,
+    columns: Vec<&'e Expr>,
+    good: bool,
+}
+
 /// The reader call in an expression, outermost first, and every further one.
-pub(crate) fn find(e: &Expr) -> Vec<Found<'_>> {
+pub(crate) fn find(e: &Expr) -> Vec<FoundReader<'_>> {
     let mut found = vec![];
     let mut stack = vec![e];
     while let Some(e) = stack.pop() {
@@ -115,7 +122,7 @@ pub(crate) fn find(e: &Expr) -> Vec<Found<'_>> {
 }
 
 /// A reader call, or one with stages piped behind it.
-fn source_in(e: &Expr) -> Option<Found<'_>> {
+fn source_in(e: &Expr) -> Option<FoundReader<'_>> {
     let mut stages = vec![];
     let mut at = bare(e);
     while let ExprKind::Pipe { value, into } = at.kind.as_ref() {
@@ -131,7 +138,7 @@ fn source_in(e: &Expr) -> Option<Found<'_>> {
     stages.reverse();
     let ExprKind::Call { function, arguments } = at.kind.as_ref() else { return None };
     let file = arguments.iter().any(|a| matches!(a.value.kind.as_ref(), ExprKind::Text(_)));
-    (READERS.contains(&function.value.as_str()) || file).then_some(Found {
+    (READERS.contains(&function.value.as_str()) || file).then_some(FoundReader {
         whole: e,
         reader: function,
         arguments,
@@ -195,7 +202,7 @@ impl<'a> Checker<'a> {
         Some((call, found.whole.span))
     }
 
-    fn reader(&mut self, found: &Found) -> Option<Reader> {
+    fn reader(&mut self, found: &FoundReader) -> Option<Reader> {
         let name = found.reader.value.as_str();
         if !READERS.contains(&name) {
             let habit = READER_HABITS.iter().find(|h| h.0 == name.to_lowercase()).map(|h| h.1);
@@ -204,6 +211,57 @@ impl<'a> Checker<'a> {
             return None;
         }
         let specs = arguments_of(name);
+        let Given { slots: given, columns, mut good } = self.given_to(found, specs)?;
+        let mut texts: Vec<Option<String>> = vec![];
+        let mut numbers: Vec<Option<f64>> = vec![];
+        for (spec, value) in specs.iter().zip(&given) {
+            let (mut text, mut number) = (None, None);
+            if let Some(e) = value {
+                if spec.takes == Takes::Text {
+                    text = self.text_argument(name, spec.name, e);
+                    good &= text.is_some();
+                } else {
+                    number = self.number_argument(name, spec, e);
+                    good &= number.is_some();
+                }
+            }
+            texts.push(text);
+            numbers.push(number);
+        }
+        let columns: Vec<Option<String>> =
+            columns.into_iter().map(|e| self.text_argument("csv", "column", e)).collect();
+        if !good {
+            return None;
+        }
+        let named = |n: &str| specs.iter().position(|s| s.name == n);
+        let text = |n: &str| named(n).and_then(|k| texts.get(k).cloned().flatten());
+        let number = |n: &str| named(n).and_then(|k| numbers.get(k).copied().flatten());
+        let count = |n: &str| number(n).map(|v| v as usize);
+        let path = text("path").unwrap_or_default();
+        let seed = number("seed").map_or(0, |v| v as u64);
+        Some(match name {
+            "npy" => Reader::Npy { path },
+            "npz" => Reader::Npz { path, array: text("array") },
+            "csv" => Reader::Csv { path, columns: columns.into_iter().collect::<Option<_>>()? },
+            "json" => Reader::Json { path, field: text("field") },
+            "idx" => Reader::Idx { path },
+            "images" => Reader::Images { path },
+            "patches" => Reader::Patches {
+                path,
+                array: text("array"),
+                images: count("images"),
+                border: count("border").unwrap_or(0),
+                size: count("size")?,
+                count: count("count")?,
+                seed,
+            },
+            _ => Reader::NormalDraws { mean: number("mean")?, sd: number("sd")?, count: count("count")?, seed },
+        })
+    }
+
+    /// A reader's arguments, put to what it takes; `None` where there are too many.
+    fn given_to<'e>(&mut self, found: &FoundReader<'e>, specs: &[Spec]) -> Option<Given<'e>> {
+        let name = found.reader.value.as_str();
         let mut given: Vec<Option<&Expr>> = specs.iter().map(|_| None).collect();
         let mut columns = vec![];
         let mut good = true;
@@ -250,51 +308,7 @@ impl<'a> Checker<'a> {
                 good = false;
             }
         }
-        let mut texts: Vec<Option<String>> = vec![];
-        let mut numbers: Vec<Option<f64>> = vec![];
-        for (spec, value) in specs.iter().zip(&given) {
-            let (mut text, mut number) = (None, None);
-            if let Some(e) = value {
-                if spec.takes == Takes::Text {
-                    text = self.text_argument(name, spec.name, e);
-                    good &= text.is_some();
-                } else {
-                    number = self.number_argument(name, spec, e);
-                    good &= number.is_some();
-                }
-            }
-            texts.push(text);
-            numbers.push(number);
-        }
-        let columns: Vec<Option<String>> =
-            columns.into_iter().map(|e| self.text_argument("csv", "column", e)).collect();
-        if !good {
-            return None;
-        }
-        let named = |n: &str| specs.iter().position(|s| s.name == n);
-        let text = |n: &str| named(n).and_then(|k| texts.get(k).cloned().flatten());
-        let number = |n: &str| named(n).and_then(|k| numbers.get(k).copied().flatten());
-        let count = |n: &str| number(n).map(|v| v as usize);
-        let path = text("path").unwrap_or_default();
-        let seed = number("seed").map_or(0, |v| v as u64);
-        Some(match name {
-            "npy" => Reader::Npy { path },
-            "npz" => Reader::Npz { path, array: text("array") },
-            "csv" => Reader::Csv { path, columns: columns.into_iter().collect::<Option<_>>()? },
-            "json" => Reader::Json { path, field: text("field") },
-            "idx" => Reader::Idx { path },
-            "images" => Reader::Images { path },
-            "patches" => Reader::Patches {
-                path,
-                array: text("array"),
-                images: count("images"),
-                border: count("border").unwrap_or(0),
-                size: count("size")?,
-                count: count("count")?,
-                seed,
-            },
-            _ => Reader::NormalDraws { mean: number("mean")?, sd: number("sd")?, count: count("count")?, seed },
-        })
+        Some(Given { slots: given, columns, good })
     }
 
     fn text_argument(&mut self, reader: &str, what: &str, e: &Expr) -> Option<String> {

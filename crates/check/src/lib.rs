@@ -23,6 +23,7 @@ mod guides;
 mod importance;
 mod indexing;
 mod kind;
+mod latents;
 mod layers;
 mod lists;
 mod messages;

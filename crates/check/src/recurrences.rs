@@ -31,6 +31,12 @@ impl Member<'_> {
     }
 }
 
+/// Members of a recurrence that are read earlier.
+struct Assumed<'a> {
+    stand_ins: HashMap<&'a str, NodeId>,
+    values: HashMap<&'a str, Value>,
+}
+
 impl<'a> Checker<'a> {
     /// `let`s of a loop that read one another's past, worked out together.
     pub fn recurrence(&mut self, names: &[&'a str], around: &'a Statement) {
@@ -72,14 +78,13 @@ impl<'a> Checker<'a> {
         (!value.poison).then_some(Member { name, declaration: d, chain: Some(chain), start: Some(value) })
     }
 
-    fn recurrence_within(&mut self, mut members: Vec<Member<'a>>) -> Option<()> {
-        let around = self.loops.current.clone()?;
-        let variable = around.variable.clone();
-        let mut stand_ins: HashMap<&'a str, NodeId> = HashMap::new();
-        let mut assumed: HashMap<&'a str, Value> = HashMap::new();
-        for member in &members {
+    /// What stands in for each member that is read earlier, and what is assumed of it.
+    fn assumptions(&mut self, members: &[Member<'a>], around: &Chain) -> Option<Assumed<'a>> {
+        let variable = &around.variable;
+        let mut assumed = Assumed { stand_ins: HashMap::new(), values: HashMap::new() };
+        for member in members {
             let (name, d) = (member.name, member.declaration);
-            if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, &variable)) {
+            if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, variable)) {
                 continue;
             }
             let chain = member.chain.clone()?;
@@ -90,7 +95,7 @@ impl<'a> Checker<'a> {
             let axes = axes?;
             let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
             if !order.contains(&along) {
-                self.report(messages::lag_of_a_local(name, d.target.span, &variable));
+                self.report(messages::lag_of_a_local(name, d.target.span, variable));
                 return None;
             }
             let (_, stand_in) = self.graph.input(name, &order);
@@ -102,10 +107,14 @@ impl<'a> Checker<'a> {
                 _ => Range::POSITIVE,
             };
             let value = Value { axes, ..Value::scalar(stand_in, range, Level::Random, d.target.span) };
-            assumed.insert(name, value);
-            stand_ins.insert(name, stand_in);
+            assumed.values.insert(name, value);
+            assumed.stand_ins.insert(name, stand_in);
         }
-        // Each after those it reads at the same position.
+        Some(assumed)
+    }
+
+    /// Members, each after those it reads at the same position.
+    fn in_order(&mut self, mut members: Vec<Member<'a>>, variable: &str) -> Option<Vec<Member<'a>>> {
         let forward: Vec<&str> = members.iter().filter(|m| m.is_forward()).map(|m| m.name).collect();
         let past = |name: &str, offset: i64| offset < i64::from(forward.contains(&name));
         let mut ordered: Vec<Member<'a>> = vec![];
@@ -113,7 +122,7 @@ impl<'a> Checker<'a> {
             let waiting: Vec<&str> = members.iter().map(|m| m.name).collect();
             let ready = members.iter().position(|m| {
                 let mut reads = vec![];
-                present_reads(&m.declaration.value, &variable, &past, &mut reads);
+                present_reads(&m.declaration.value, variable, &past, &mut reads);
                 !reads.iter().any(|r| waiting.contains(r))
             });
             let Some(ready) = ready else {
@@ -124,6 +133,14 @@ impl<'a> Checker<'a> {
             };
             ordered.push(members.remove(ready));
         }
+        Some(ordered)
+    }
+
+    fn recurrence_within(&mut self, members: Vec<Member<'a>>) -> Option<()> {
+        let around = self.loops.current.clone()?;
+        let variable = around.variable.clone();
+        let Assumed { stand_ins, values: mut assumed } = self.assumptions(&members, &around)?;
+        let ordered = self.in_order(members, &variable)?;
         let (first, params, said) = (self.found.lets.len(), self.found.params.len(), self.said.diagnostics.len());
         // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
         let values = loop {

@@ -31,6 +31,7 @@ mod quadrature;
 mod relaxation;
 pub mod relaxed;
 mod score;
+mod spread;
 mod stencil;
 mod terms;
 mod values;
