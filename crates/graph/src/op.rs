@@ -29,8 +29,16 @@ impl Hash for Real {
 pub struct Site(pub u64);
 
 impl Site {
-    /// The site of a name (FNV-1a).
+    /// Names of streams outside of any graph that a node's could be too.
+    pub const OUTSIDE: [&str; 2] = ["holdout", "batches"];
+
+    /// The site of a node of this name.
     pub fn named(name: &str) -> Self {
+        if Self::OUTSIDE.contains(&name) { Self::outside(&format!("node {name}")) } else { Self::outside(name) }
+    }
+
+    /// The site of a stream that no graph draws from (FNV-1a).
+    pub fn outside(name: &str) -> Self {
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
     }
 }
