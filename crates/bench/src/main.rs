@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum};
 use fe_check::{Header, OptimizerKind, Overrides};
 use fe_cpu::{CpuExecutor, Precision};
-use fe_graph::descent::{Descending, Descent, Move, Rule};
+use fe_graph::training::{Rule, Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Executor, InputId, Tensor};
 use fe_objective::Objective;
 use fe_train::batches::Batches;
@@ -176,7 +176,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let base =
         Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
-    let descent = Descent {
+    let training = TrainingLoop {
         outputs: vec![objective.value],
         parameters: objective
             .parameters
@@ -191,9 +191,9 @@ fn serve(args: &Args) -> Result<(), Failure> {
             _ => Rule::Adam,
         },
         clip: None,
-        feed: problem.descent_feed(&base, batch),
+        feed: problem.training_feed(&base, batch),
     };
-    let mut engine = executor.descend(&objective.graph, &descent)?.ok_or("no descent")?;
+    let mut engine = executor.train(&objective.graph, &training)?.ok_or("no training")?;
     let compile_s = started.elapsed().as_secs_f64();
     say(json!({
         "ready": args.work, "compile_s": compile_s, "precision": match args.precision { PrecisionArg::F32 => "f32", PrecisionArg::F64 => "f64" },
@@ -230,7 +230,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
 /// Makes some steps, a call for each few hundred.
 fn go(
-    engine: &mut dyn Descending,
+    engine: &mut dyn Trainer,
     o: &Objective,
     batches: &mut Batches,
     (done, count): (u64, u64),
@@ -240,15 +240,15 @@ fn go(
     let mut step = done;
     while step < done + count {
         let until = (step + 1000).min(done + count);
-        let moves: Vec<Move> = (step..until)
-            .map(|step| Move {
+        let steps: Vec<TrainingStep> = (step..until)
+            .map(|step| TrainingStep {
                 step,
                 rate: lr,
                 scalars: scalars.clone(),
                 rows: batched.then(|| Arc::new(batches.batch(step).into_iter().map(|r| r as u64).collect())),
             })
             .collect();
-        let made = engine.advance(&moves)?;
+        let made = engine.advance(&steps)?;
         if !made.finite {
             return Err(format!("step {} is not finite", step + made.made as u64).into());
         }

@@ -117,7 +117,7 @@ fn parameters(run: &Run) -> Result<Vec<u8>, Failure> {
         let tensor = run.problem.declared_value(parameter, value);
         arrays.push((parameter.name.clone(), tensor.shape, bytes(&tensor.values)));
     }
-    for (name, tensor) in &run.fit.anchors {
+    for (name, tensor) in &run.fit.preconditioners {
         arrays.push((name.clone(), tensor.shape.clone(), bytes(&tensor.values)));
     }
     for (name, tensor) in run.problem.statistics() {

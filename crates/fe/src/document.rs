@@ -59,7 +59,7 @@ pub fn document(
         optimizer: Some(fit.method.clone()),
         executor: Some(setting.executor),
         threads: Some(setting.threads as u64),
-        density: fit.density,
+        density: fit.nonzero_fraction,
         objective: program.objective.text.clone(),
         objective_value: f.objective,
         schema: report::SCHEMA,

@@ -146,7 +146,7 @@ impl Finished {
 
     /// What stays fixed of joint Gaussians.
     pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Failure> {
-        fe_train::anchors(objective, |name| self.array(name))
+        fe_train::preconditioners(objective, |name| self.array(name))
     }
 
     /// What `run.json` says.

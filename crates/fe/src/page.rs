@@ -49,8 +49,9 @@ fn page(
 
 /// What stayed fixed of joint guides, by input: a fit has all that its guides take.
 fn anchors(objective: &Objective, fit: &Fit) -> HashMap<InputId, Arc<Tensor>> {
-    let named = |name: &str| fit.anchors.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(());
-    fe_train::anchors(objective, named).unwrap_or_default()
+    let named =
+        |name: &str| fit.preconditioners.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(());
+    fe_train::preconditioners(objective, named).unwrap_or_default()
 }
 
 /// What `run.json` says, for a reader.

@@ -1,5 +1,5 @@
-//! From nodes of a graph to what a plan is made of: every value is a number or a view of a stored one, sums over rows are
-//! split in panels, and contractions become products or fused sums.
+//! From nodes of a graph to what a plan is made of: every value is a number or a view of a stored one, sums over rows
+//! are split in panels, and contractions become products or fused sums.
 
 mod draws;
 mod indexing;
@@ -27,7 +27,7 @@ pub type Id = usize;
 /// Axes with their extents, none of them 1, in the order of the layout.
 pub type Axes = Vec<(Axis, usize)>;
 
-/// How often something is computed.
+/// The unit in which a value is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// For each panel of rows.
@@ -54,7 +54,7 @@ impl Value {
     }
 }
 
-/// What a node does.
+/// The operation of a stored value.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Input {
@@ -129,7 +129,7 @@ impl Stored {
     }
 }
 
-/// Everything the outputs need, in order of evaluation.
+/// The stored values that the outputs need, in order of evaluation.
 pub struct Lowered {
     pub nodes: Vec<Stored>,
     pub outputs: Vec<Value>,

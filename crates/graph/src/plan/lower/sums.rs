@@ -150,7 +150,7 @@ impl Lowering<'_> {
         if panels { self.over_panels(value) } else { value }
     }
 
-    /// What the node being lowered is multiplied by, where that has zeros; it is laid out along the same axes.
+    /// The factor of the node being lowered, where that has zeros; it is laid out along the same axes.
     fn mask(&self, axes: &[(Axis, usize)]) -> Option<Value> {
         let value = self.values.get(self.masks.get(&self.now)?)?;
         let view = value.view()?;
