@@ -121,9 +121,9 @@ fn values(o: &Objective, given: &HashMap<String, Tensor>) -> Result<Vec<Vec<f64>
 /// A Gaussian guide stands where it is stated, whatever the curvature there.
 fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
     let mut extra = HashMap::new();
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         let n = joint.dimension;
-        let step = if joint.diagonal { 1 } else { n + 1 };
+        let step = if joint.is_diagonal() { 1 } else { n + 1 };
         let shape = joint.scale_shape();
         let identity =
             (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k.is_multiple_of(step)))).collect();
@@ -177,15 +177,15 @@ fn serve(args: &Args) -> Result<(), Failure> {
         Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
     let training = TrainingLoop {
-        outputs: vec![objective.value],
+        outputs: vec![objective.minimised.value],
         parameters: objective
             .parameters
             .iter()
-            .zip(&objective.gradient)
+            .zip(&objective.minimised.gradient)
             .zip(&start)
             .map(|((p, &g), v)| (p.input, g, v.clone()))
             .collect(),
-        scalars: objective.controls.iter().map(|c| c.0).chain([objective.temperature]).collect(),
+        scalars: objective.minimised.controls.iter().map(|c| c.0).chain([objective.minimised.temperature]).collect(),
         rule: match program.train.optimizer {
             Some(OptimizerKind::Adamax) => Rule::Adamax,
             _ => Rule::Adam,
@@ -236,7 +236,7 @@ fn go(
     (done, count): (u64, u64),
     (batched, lr): (bool, f64),
 ) -> Result<(), Failure> {
-    let scalars: Vec<f64> = o.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
+    let scalars: Vec<f64> = o.minimised.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
     let mut step = done;
     while step < done + count {
         let until = (step + 1000).min(done + count);
@@ -267,10 +267,10 @@ fn objective_at(
 ) -> Result<(f64, f64), Failure> {
     let o = problem.objective;
     let all = problem.training_rows();
-    let rows = if batch <= 1 || o.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
+    let rows = if batch <= 1 || o.guides.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
     let rows = Arc::new((0..rows as u64).collect::<Vec<_>>());
-    let mut compiled = problem.compile(&[o.value])?;
-    let draws = if o.deterministic { 1 } else { DRAWS };
+    let mut compiled = problem.compile(&[o.minimised.value])?;
+    let draws = if o.minimised.deterministic { 1 } else { DRAWS };
     let samples = if all < 1000 { 1000 } else { 1 };
     let mut found = vec![];
     for step in 0..draws {

@@ -66,14 +66,14 @@ struct Watch<'a> {
 /// The nodes that are watched, in the order of [`Watch::add`].
 fn nodes(o: &Objective) -> Vec<NodeId> {
     let mut nodes = vec![];
-    for l in &o.latents {
+    for l in &o.guides.latents {
         nodes.push(l.sample);
         nodes.extend(l.rate);
         nodes.extend(l.mean);
         nodes.extend(l.prior_mean);
     }
-    nodes.extend(o.meters.iter().map(|m| m.node));
-    nodes.extend(o.decoded.iter().flat_map(|&(x, m)| [x, m]));
+    nodes.extend(o.report.meters.iter().map(|m| m.node));
+    nodes.extend(o.report.decoded.iter().flat_map(|&(x, m)| [x, m]));
     nodes
 }
 
@@ -91,9 +91,9 @@ pub(crate) fn add(
     let o = problem.objective;
     let mut compiled = problem.compile(&nodes(o))?;
     let mut watch = Watch::new(problem);
-    let elements = o.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
+    let elements = o.guides.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
     // With few rows, several samples of each, for the fractions to mean something.
-    let samples = if o.deterministic && o.latents.is_empty() {
+    let samples = if o.minimised.deterministic && o.guides.latents.is_empty() {
         1
     } else {
         (1000 / f.rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
@@ -102,13 +102,18 @@ pub(crate) fn add(
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Figures.step(0), samples) };
         watch.add(compiled.run(&problem.feed(values, block, &setting))?);
     }
-    let latents: Vec<LatentFigure> =
-        o.latents.iter().zip(&watch.latents).map(|(l, activity)| latent_figure(problem, l, activity, f)).collect();
+    let latents: Vec<LatentFigure> = o
+        .guides
+        .latents
+        .iter()
+        .zip(&watch.latents)
+        .map(|(l, activity)| latent_figure(problem, l, activity, f))
+        .collect();
     f.latents = latents;
     let counts = f.latents.iter().filter(|l| l.energy.is_some());
     let priors: Option<Vec<f64>> = counts.map(|l| l.prior_energy).collect();
     f.prior_energy = priors.filter(|p| !p.is_empty() && p.len() == o.energies.len()).map(|p| p.iter().sum());
-    f.meters = o.meters.iter().zip(&watch.meters).map(|(m, activity)| meter_figure(&m.name, activity)).collect();
+    f.meters = o.report.meters.iter().zip(&watch.meters).map(|(m, activity)| meter_figure(&m.name, activity)).collect();
     f.r2 = watch.r2.value();
     Ok(())
 }
@@ -119,8 +124,8 @@ impl<'a> Watch<'a> {
         let activity = |axes: &[Axis]| Activity::new(units(problem, axes));
         Self {
             o,
-            latents: o.latents.iter().map(|l| activity(&l.axes)).collect(),
-            meters: o.meters.iter().map(|m| activity(&m.axes)).collect(),
+            latents: o.guides.latents.iter().map(|l| activity(&l.axes)).collect(),
+            meters: o.report.meters.iter().map(|m| activity(&m.axes)).collect(),
             r2: R2::default(),
         }
     }
@@ -129,14 +134,14 @@ impl<'a> Watch<'a> {
     fn add(&mut self, results: Vec<Tensor>) {
         let mut results = results.into_iter();
         let mut next = || results.next().unwrap_or_default();
-        for (l, activity) in self.o.latents.iter().zip(&mut self.latents) {
+        for (l, activity) in self.o.guides.latents.iter().zip(&mut self.latents) {
             add_latent(l, activity, &mut next);
         }
         for activity in &mut self.meters {
             // A chunk always holds whole rows: its shape is (rows, units).
             let _ = activity.code.add(&next().values);
         }
-        for _ in &self.o.decoded {
+        for _ in &self.o.report.decoded {
             let (x, m): (Tensor, Tensor) = (next(), next());
             let columns: usize = x.shape.iter().skip(1).product();
             let _ = self.r2.add(&x.values, &m.values, columns);
@@ -158,7 +163,6 @@ fn latent_figure(problem: &Problem, l: &LatentNodes, activity: &Activity, f: &Fi
     LatentFigure {
         name: l.name.clone(),
         local: l.local,
-        guide: l.guide.clone(),
         rate: rates.next().map_or(0.0, |(_, v)| v.nats),
         energy: energies.next_back().map(|(_, v)| *v),
         prior_energy: priors.as_ref().map(|p| share * p.iter().sum::<f64>()),

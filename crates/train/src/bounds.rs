@@ -84,12 +84,12 @@ impl Multipliers {
             let limit = b.stated.limit;
             Price { limit, multiplier: first(b), penalty: first(b) / scale(limit), miss: f64::INFINITY }
         };
-        Self { prices: o.bounds.iter().map(price).collect(), rounds: 0 }
+        Self { prices: o.minimised.bounds.iter().map(price).collect(), rounds: 0 }
     }
 
     /// As inputs of the objective.
     pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
-        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+        for (bound, price) in o.minimised.bounds.iter().zip(&self.prices) {
             feed(extra, bound.multiplier, price.multiplier);
             feed(extra, bound.penalty, price.penalty);
         }
@@ -145,12 +145,12 @@ impl DualAscent {
     /// For a fit of so many steps.
     pub fn new(o: &Objective, steps: u64) -> Self {
         let dual = |b: &fe_objective::Bound| Dual { limit: b.stated.limit, log: first(b).ln(), average: None };
-        Self { prices: o.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
+        Self { prices: o.minimised.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
     }
 
     /// As inputs of the objective.
     pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
-        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+        for (bound, price) in o.minimised.bounds.iter().zip(&self.prices) {
             feed(extra, bound.multiplier, price.price());
             feed(extra, bound.penalty, 0.0);
         }
@@ -178,7 +178,7 @@ pub(crate) fn bounded(
     extra: &HashMap<InputId, Arc<Tensor>>,
     tolerance: f64,
 ) -> Vec<Bounded> {
-    let pairs = o.bounds.iter().zip(reached);
+    let pairs = o.minimised.bounds.iter().zip(reached);
     pairs
         .map(|(b, &value)| {
             let multiplier = extra.get(&b.multiplier).map_or(f64::NAN, |t| t.item());
@@ -189,7 +189,7 @@ pub(crate) fn bounded(
 
 /// Notes of bounds that were not met.
 pub(crate) fn unmet(o: &Objective, bounded: &[Bounded]) -> Vec<String> {
-    let pairs = o.bounds.iter().zip(bounded).filter(|(_, b)| !b.met);
+    let pairs = o.minimised.bounds.iter().zip(bounded).filter(|(_, b)| !b.met);
     pairs
         .map(|(b, reached)| {
             format!(

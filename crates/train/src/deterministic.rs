@@ -167,7 +167,7 @@ impl<'a> Minimizer<'a> {
 
     /// One run of L-BFGS, with what is left of the iterations.
     fn minimize(&mut self, start: &Values) -> Result<Minimum, ExecutionError> {
-        let flow = self.problem.objective.joints.iter().any(|j| j.flow);
+        let flow = self.problem.objective.guides.joints.iter().any(|j| j.is_flow());
         let before = self.done;
         let left = self.options.iterations.saturating_sub(before as usize);
         let options = lbfgs::Options { iterations: left, ..self.options };
@@ -189,7 +189,7 @@ impl<'a> Minimizer<'a> {
     /// With bounds, one minimum for each set of multipliers. Whether the multipliers have settled.
     fn meet_bounds(&mut self, minimum: &mut Minimum) -> Result<bool, ExecutionError> {
         let o = self.problem.objective;
-        let mut settled = o.bounds.is_empty();
+        let mut settled = o.minimised.bounds.is_empty();
         while !settled && (self.level || !matches!(minimum.outcome.reason, Reason::Cancelled | Reason::MaxIterations)) {
             self.objective.at(&minimum.values, &self.setting)?;
             settled = !self.multipliers.update(&self.objective.bounded());

@@ -1,6 +1,6 @@
 //! Draws of one distribution on the host, given its arguments.
 
-use fe_distribution::{Distribution, Modifier, Support, family};
+use fe_distribution::{Distribution, Modifier, Support, draw_category};
 use fe_graph::{Axis, Tensor};
 use rand::rngs::ChaCha8Rng;
 
@@ -158,8 +158,7 @@ impl<'a> Drawing<'a> {
         }
         let component = match self.arguments.get(self.own).filter(|_| self.mixed) {
             Some(weights) => {
-                let category = family("Categorical").and_then(|c| c.draw(&all(weights), rng));
-                category.ok_or_else(|| self.undrawable("its weights are no shares"))? as usize
+                draw_category(&all(weights), rng).ok_or_else(|| self.undrawable("its weights are no shares"))?
             }
             None => 0,
         };

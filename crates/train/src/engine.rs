@@ -46,7 +46,7 @@ pub enum Engine {
 fn watched(problem: &Problem) -> Vec<NodeId> {
     let o = problem.objective;
     let sums = o.terms.iter().map(|t| t.sum).chain(o.energies.iter().map(|e| e.sum));
-    std::iter::once(o.value).chain(sums).chain(o.bounds.iter().map(|b| b.value)).collect()
+    std::iter::once(o.minimised.value).chain(sums).chain(o.minimised.bounds.iter().map(|b| b.value)).collect()
 }
 
 impl Engine {
@@ -67,9 +67,10 @@ impl Engine {
         if !local || whole && problem.heldout.is_empty() {
             let outputs = watched(problem);
             let width = outputs.iter().map(|&id| elements(problem, id, base, batch)).sum();
-            let parameters = o.parameters.iter().zip(&o.gradient).zip(values);
-            let multipliers = o.bounds.iter().map(|b| b.multiplier);
-            let scalars = o.controls.iter().map(|c| c.0).chain([o.temperature]).chain(multipliers).collect();
+            let parameters = o.parameters.iter().zip(&o.minimised.gradient).zip(values);
+            let multipliers = o.minimised.bounds.iter().map(|b| b.multiplier);
+            let scalars =
+                o.minimised.controls.iter().map(|c| c.0).chain([o.minimised.temperature]).chain(multipliers).collect();
             let training = TrainingLoop {
                 outputs,
                 parameters: parameters.map(|((p, &g), v)| (p.input, g, v.clone())).collect(),
@@ -83,7 +84,7 @@ impl Engine {
             }
         }
         let mut outputs = watched(problem);
-        outputs.extend(&o.gradient);
+        outputs.extend(&o.minimised.gradient);
         let optimizers = (Optimizer::new(rule), Optimizer::new(rule));
         let (compiled, values) = (problem.compile(&outputs)?, values.clone());
         Ok(Self::Hosted(Box::new(Hosted { compiled, optimizers, values, limit })))
@@ -100,11 +101,12 @@ impl Engine {
                         step: s.setting.step,
                         rate: s.rate,
                         scalars: o
+                            .minimised
                             .controls
                             .iter()
                             .map(|c| c.1.at(s.setting.progress))
                             .chain([s.setting.temperature])
-                            .chain(o.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
+                            .chain(o.minimised.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
                             .collect(),
                         rows: (!s.whole).then(|| s.rows.clone()),
                     })

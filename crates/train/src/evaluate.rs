@@ -33,8 +33,8 @@ impl Summed {
     fn new(o: &Objective) -> Self {
         let mut all: Vec<(NodeId, bool)> = o.terms.iter().map(|t| (t.sum, t.local)).collect();
         all.extend(o.energies.iter().map(|e| (e.sum, e.local)));
-        all.extend(o.importance.iter().flat_map(|b| [(b.sum, b.local), (b.rest, false)]));
-        for latent in &o.latents {
+        all.extend(o.minimised.importance.iter().flat_map(|b| [(b.sum, b.local), (b.rest, false)]));
+        for latent in &o.guides.latents {
             all.extend(latent.split.iter().flat_map(PoissonRate::parts).map(|node| (node, latent.local)));
         }
         let (nodes, local) = all.into_iter().unzip();
@@ -54,7 +54,7 @@ fn blocks(problem: &Problem, rows: &Arc<Vec<u64>>) -> Vec<Arc<Vec<u64>>> {
 }
 
 fn block_size(o: &Objective, rows: usize) -> usize {
-    if o.importance.is_some_and(|b| !b.local) { rows.max(1) } else { rows.clamp(1, FIGURE_ROWS) }
+    if o.minimised.importance.is_some_and(|b| !b.local) { rows.max(1) } else { rows.clamp(1, FIGURE_ROWS) }
 }
 
 /// The totals of sums over rows.
@@ -78,7 +78,7 @@ impl<'a> Totals<'a> {
     ) -> Result<Self, ExecutionError> {
         let o = problem.objective;
         let count = if o.row.is_some() { rows.len().max(1) } else { 1 };
-        let samples = if o.deterministic { 1 } else { sample_count(count) };
+        let samples = if o.minimised.deterministic { 1 } else { sample_count(count) };
         let summed = Summed::new(o);
         let mut compiled = problem.compile(&summed.nodes)?;
         let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
@@ -122,7 +122,7 @@ impl<'a> Totals<'a> {
         let mut whole = vec![0.0; self.samples.first().map_or(0, Vec::len)];
         for (k, (term, total)) in o.terms.iter().zip(&self.samples).enumerate() {
             let (nats, se) = self.per_row(k);
-            f.terms.push(TermFigure { nats, se: term.sampled.then_some(se) });
+            f.terms.push(TermFigure { nats, se: term.estimator.is_sampled().then_some(se) });
             let scale = self.scale(term.local);
             whole.iter_mut().zip(total).for_each(|(w, t)| *w += t * scale);
             match term.kind {
@@ -134,7 +134,7 @@ impl<'a> Totals<'a> {
             }
         }
         f.free_energy = f.distortion + f.rate;
-        f.se = o.terms.iter().any(|t| t.sampled).then(|| mean_and_error(&whole).1);
+        f.se = o.terms.iter().any(|t| t.estimator.is_sampled()).then(|| mean_and_error(&whole).1);
         f.energies = (0..o.energies.len()).map(|k| self.per_row(o.terms.len() + k).0).collect();
         f.energy = (!f.energies.is_empty()).then(|| f.energies.iter().sum());
         f
@@ -144,21 +144,21 @@ impl<'a> Totals<'a> {
     fn objective(&self, f: &mut Figures) {
         let o = self.problem.objective;
         let of = |f: &Figures, w: f64, functional: &Functional| w * value_of(o, functional, f);
-        f.objective = match o.importance {
+        f.objective = match o.minimised.importance {
             Some(_) => (0..2).map(|k| self.per_row(o.terms.len() + o.energies.len() + k).0).sum(),
-            None => o.spec.iter().map(|(w, functional)| of(f, w.last(), functional)).sum(),
+            None => o.minimised.spec.iter().map(|(w, functional)| of(f, w.last(), functional)).sum(),
         };
         let bound = |b: &Bound| b.stated.terms.iter().map(|(w, functional)| of(f, *w, functional)).sum();
-        f.bounds = o.bounds.iter().map(bound).collect();
+        f.bounds = o.minimised.bounds.iter().map(bound).collect();
     }
 
     /// The parts of rates, for the latents that have them.
     fn splits(&self, f: &mut Figures) {
         let o = self.problem.objective;
-        let weighed = if o.importance.is_some() { 2 } else { 0 };
+        let weighed = if o.minimised.importance.is_some() { 2 } else { 0 };
         let mut parts = (o.terms.len() + o.energies.len() + weighed..).map(|k| self.per_row(k).0);
         let mut next = || parts.next().unwrap_or(f64::NAN);
-        for (_, figure) in o.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
+        for (_, figure) in o.guides.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
             let [log_ratio, spikes, prior, suppressed, excited] = std::array::from_fn(|_| next());
             figure.split = Some(RateSplit { log_ratio, spikes, prior, suppressed, excited });
         }
@@ -190,7 +190,7 @@ pub fn figures(
 /// When a run fails.
 pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting) -> Result<ByRow, ExecutionError> {
     let o = problem.objective;
-    let samples = if o.deterministic { 1 } else { sample_count(rows.len()) };
+    let samples = if o.minimised.deterministic { 1 } else { sample_count(rows.len()) };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
     outputs.extend(o.energies.iter().map(|e| e.sum));
     let mut sums = problem.compile(&outputs)?;

@@ -16,8 +16,6 @@ pub struct LatentFigure {
     pub name: String,
     /// Whether it has the row axis.
     pub local: bool,
-    /// Its guide.
-    pub guide: String,
     /// Nats.
     pub rate: f64,
     /// Expected spikes, of a count.

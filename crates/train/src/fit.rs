@@ -203,7 +203,9 @@ pub fn fit(
     let mut preconditioners: Vec<(String, Tensor)> = extra
         .extra
         .iter()
-        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
+        .filter(|(input, _)| {
+            !problem.objective.minimised.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input))
+        })
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
@@ -246,7 +248,7 @@ pub(crate) fn locate_rows(
 ) -> FitError {
     let o = problem.objective;
     let outputs: Vec<NodeId> =
-        o.terms.iter().map(|t| t.sum).chain([o.value]).chain(o.gradient.iter().copied()).collect();
+        o.terms.iter().map(|t| t.sum).chain([o.minimised.value]).chain(o.minimised.gradient.iter().copied()).collect();
     let search = || -> Result<(Vec<String>, Option<Box<NonFinite>>), ExecutionError> {
         let mut compiled = problem.compile(&outputs)?;
         let feed = problem.feed(values, rows, setting);

@@ -24,14 +24,14 @@ pub(crate) fn refit(problem: &Problem, values: &Values, fitted: &Setting) -> Res
     let o = problem.objective;
     let mut values = values.clone();
     let local: Vec<usize> = (0..values.len()).filter(|&k| o.parameters.get(k).is_some_and(|p| p.local)).collect();
-    let outputs: Vec<_> = local.iter().filter_map(|&k| o.gradient.get(k).copied()).collect();
+    let outputs: Vec<_> = local.iter().filter_map(|&k| o.minimised.gradient.get(k).copied()).collect();
     let mut compiled = problem.compile(&outputs)?;
     let rows: Vec<usize> = problem.heldout.iter().map(|&r| r as usize).collect();
     let mut optimizer = Optimizer::new(Rule::Adam);
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
         let setting = Setting {
-            samples: if o.scored { SCORE_SAMPLES } else { 1 },
+            samples: if o.minimised.scored { SCORE_SAMPLES } else { 1 },
             step: Purpose::Refit.step(step),
             progress: 1.0,
             temperature: problem.temperature(1.0),

@@ -68,7 +68,7 @@ impl LaplaceStart {
 
 /// A note of where a guide started.
 pub(crate) fn started(joint: &Joint, from: &str) -> String {
-    format!("the {} started at {from}", if joint.flow { "flow" } else { "Gaussian guide" })
+    format!("the {} started at {from}", if joint.is_flow() { "flow" } else { "Gaussian guide" })
 }
 
 /// The prior's medians on the unconstrained scale.
@@ -79,7 +79,7 @@ fn medians(joint: &Joint) -> Vec<f64> {
 /// The scale of independent standard normals.
 fn unit(joint: &Joint) -> Vec<f64> {
     let d = joint.dimension;
-    if joint.diagonal {
+    if joint.is_diagonal() {
         return vec![1.0; d];
     }
     let mut scale = vec![0.0; d * d];
@@ -100,23 +100,23 @@ pub(crate) fn candidates(
     let start = |location: &[f64], scale, from| LaplaceStart { location: location.to_vec(), scale, from, mode: None };
     let median = medians(joint);
     let mut list = vec![start(&median, unit(joint), "the prior's median, unit scale")];
-    if !joint.curvature_known {
+    if !joint.landscape.known {
         return Ok(list);
     }
     let axes = [joint.axis];
     let nodes = PotentialNodes {
         axes: &axes,
-        point: joint.point,
-        direction: joint.direction,
-        value: joint.energy,
-        gradient: joint.energy_gradient,
-        product: joint.energy_product,
+        point: joint.landscape.point,
+        direction: joint.landscape.direction,
+        value: joint.landscape.energy,
+        gradient: joint.landscape.energy_gradient,
+        product: joint.landscape.energy_product,
     };
     let mut hessian = Hessian { problem, joint, potential: Potential::new(problem, nodes, values, fitted, DRAWS)? };
     if let Some(scale) = hessian.scale(&median)? {
         list.push(start(&median, scale, "the prior's median and the curvature there"));
     }
-    if !joint.alone {
+    if !joint.landscape.alone {
         return Ok(list);
     }
     if let Some((mode, reached)) = hessian.mode(&median)?
@@ -125,7 +125,7 @@ pub(crate) fn candidates(
         let found = start(&mode, scale, "the mode found from the prior's median, and the curvature there");
         list.push(LaplaceStart { mode: Some(reached), ..found });
     }
-    if joint.fixed {
+    if joint.is_laplace() {
         list.retain(|a| a.mode.is_some());
     }
     Ok(list)
@@ -151,7 +151,7 @@ impl Hessian<'_> {
 
     /// The lower factor of the inverse Hessian at a point, or the scales by its diagonal.
     fn scale(&mut self, point: &[f64]) -> Result<Option<Vec<f64>>, ExecutionError> {
-        if self.joint.diagonal {
+        if self.joint.is_diagonal() {
             return Ok(diagonal_scale(&self.diagonal(point)?));
         }
         let d = self.joint.dimension;

@@ -72,7 +72,7 @@ impl Method {
                     Rule::Sgd { .. } => "sgd",
                 };
                 let rows = if o.row.is_some() { format!(", batch {batch}") } else { String::new() };
-                let drawn = if o.deterministic {
+                let drawn = if o.minimised.deterministic {
                     ", no sampling".to_owned()
                 } else {
                     format!(", {samples} sample{} a step", if *samples == 1 { "" } else { "s" })
@@ -91,7 +91,7 @@ fn parameter_count(o: &Objective) -> usize {
 /// The optimizer of a fit: the one asked for, else L-BFGS for what is small and repeats, else Adam.
 fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
     let size = parameter_count(o);
-    let scheduled = !o.controls.is_empty() || train.lr.is_some() || train.epochs.is_some();
+    let scheduled = !o.minimised.controls.is_empty() || train.lr.is_some() || train.epochs.is_some();
     match train.optimizer {
         Some(kind) => kind,
         None if repeats(o) && !in_batches(train, rows) && !scheduled && size <= most_parameters(o) => {
@@ -104,12 +104,12 @@ fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
 /// Programs with at most this many parameters are fitted by L-BFGS: chains start at their curvature, and take few steps
 /// however long they are.
 fn most_parameters(o: &Objective) -> usize {
-    if o.chains.is_empty() { SMALL } else { CHAINED }
+    if o.guides.chains.is_empty() { SMALL } else { CHAINED }
 }
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.deterministic || !o.scored && noise_dimensions(o) <= FIXED_DRAWS
+    o.minimised.deterministic || !o.minimised.scored && noise_dimensions(o) <= FIXED_DRAWS
 }
 
 fn noise_dimensions(o: &Objective) -> usize {
@@ -147,14 +147,14 @@ fn lbfgs(o: &Objective, train: &TrainSpec) -> Result<(Method, Vec<String>), FitE
     }
     let dimensions = noise_dimensions(o);
     let draws = match train.samples {
-        _ if o.deterministic => 0,
+        _ if o.minimised.deterministic => 0,
         Some(s) => s.max(dimensions + 2).next_power_of_two(),
         // What can bend fits the draws themselves where they are few.
-        None if o.joints.iter().any(|j| j.flow) => FLOW_DRAWS,
+        None if o.guides.joints.iter().any(|j| j.is_flow()) => FLOW_DRAWS,
         None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
     };
     let mut notes = vec![];
-    if !o.controls.is_empty() {
+    if !o.minimised.controls.is_empty() {
         notes.push("L-BFGS takes a schedule at its end value throughout".into());
     }
     let iterations = train.steps.or(train.epochs).unwrap_or(2000) as u64;
@@ -165,15 +165,15 @@ fn stochastic(o: &Objective, train: &TrainSpec, rows: usize, rule: Rule) -> Resu
     if train.starts.is_some_and(|n| n > 1) {
         return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
     }
-    let samples = train.samples.unwrap_or(if o.scored { SCORE_SAMPLES } else { 1 });
-    if o.scored && samples < 2 {
+    let samples = train.samples.unwrap_or(if o.minimised.scored { SCORE_SAMPLES } else { 1 });
+    if o.minimised.scored && samples < 2 {
         return Err(FitError::Unsuited(
             "the score function compares each sample with the others: `samples` has to be 2 or more".into(),
         ));
     }
     let mut notes = vec![];
     let batch = train.batch.unwrap_or_else(|| {
-        if rows > WHOLE && o.importance.is_none_or(|b| b.local) {
+        if rows > WHOLE && o.minimised.importance.is_none_or(|b| b.local) {
             notes.push(format!("no batch was stated: {DEFAULT_BATCH} rows a step"));
             DEFAULT_BATCH
         } else {

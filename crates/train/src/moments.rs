@@ -41,8 +41,8 @@ impl<'a> Moments<'a> {
     /// When the executor cannot compile.
     pub fn new(problem: &'a Problem<'a>) -> Result<Option<Self>, ExecutionError> {
         let o = problem.objective;
-        let latents: HashSet<&str> = o.latents.iter().map(|l| l.name.as_str()).collect();
-        let reported = o.posterior.iter().filter(|p| latents.contains(p.name.as_str()));
+        let latents: HashSet<&str> = o.guides.latents.iter().map(|l| l.name.as_str()).collect();
+        let reported = o.report.posterior.iter().filter(|p| latents.contains(p.name.as_str()));
         let (mut outputs, mut size) = (vec![], 0usize);
         for r in reported {
             outputs.push(r.node);

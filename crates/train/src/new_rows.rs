@@ -81,8 +81,8 @@ pub fn preconditioners<E>(
     objective: &Objective,
     mut named: impl FnMut(&str) -> Result<Tensor, E>,
 ) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
-    let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
-    let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
+    let joints = objective.guides.joints.iter().flat_map(|j| [j.base, j.curvature]);
+    let chains = objective.guides.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
     let inputs = joints.chain(chains).filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
     inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
 }

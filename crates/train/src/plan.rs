@@ -24,8 +24,8 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         set(row.id, batch);
     }
     let changes = |input: &fe_graph::InputId| {
-        *input == o.temperature
-            || o.controls.iter().any(|c| c.0 == *input)
+        *input == o.minimised.temperature
+            || o.minimised.controls.iter().any(|c| c.0 == *input)
             || o.parameters.iter().any(|p| p.input == *input)
             || batch < rows && o.graph.input_info(*input).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == row))
     };
@@ -41,8 +41,8 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         steady: all.filter(|i| !changes(i)).collect(),
         steady_draws: true,
         dense: false,
-        whole: o.gradient.iter().copied().collect(),
+        whole: o.minimised.gradient.iter().copied().collect(),
     };
-    let outputs: Vec<_> = std::iter::once(o.value).chain(o.gradient.iter().copied()).collect();
+    let outputs: Vec<_> = std::iter::once(o.minimised.value).chain(o.minimised.gradient.iter().copied()).collect();
     Plan::new(&o.graph, &outputs, &conditions)
 }

@@ -73,23 +73,23 @@ pub struct Posterior {
 /// When a run fails.
 pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Posterior, ExecutionError> {
     let o = problem.objective;
-    if o.posterior.is_empty() && o.log_weight.is_none() {
+    if o.report.posterior.is_empty() && o.report.log_weight.is_none() {
         return Ok(Posterior::default());
     }
-    let mut outputs: Vec<_> = o.posterior.iter().map(|p| p.node).collect();
-    outputs.extend(o.log_weight);
+    let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
+    outputs.extend(o.report.log_weight);
     let matched = matched_draws(problem, &outputs, DRAWS);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.
     let known = if matched.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
-    if o.log_weight.is_none() && known.len() == o.posterior.len() {
-        let guide = o.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
+    if o.report.log_weight.is_none() && known.len() == o.report.posterior.len() {
+        let guide = o.report.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
         return Ok(Posterior { guide, ..Posterior::default() });
     }
     let mut compiled = problem.compile(&outputs)?;
     let reading = Reading { purpose: Purpose::Table, count: DRAWS, matched: matched.as_ref() };
     let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
-    let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
     let mut result = Posterior {
         khat: smoothed.as_ref().map(|s| s.khat),
@@ -98,7 +98,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     };
     let uniform = vec![1.0 / DRAWS as f64; DRAWS];
     let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
-        let pairs = o.posterior.iter().zip(drawn);
+        let pairs = o.report.posterior.iter().zip(drawn);
         pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
     };
     result.guide = table(&drawn, &uniform);
@@ -137,7 +137,7 @@ fn normals<'a>(
 ) -> Result<HashMap<&'a str, Summary>, ExecutionError> {
     let o = problem.objective;
     let normal: Vec<(&Reported, NodeId, NodeId)> =
-        o.posterior.iter().filter_map(|r| r.normal.map(|(m, s)| (r, m, s))).collect();
+        o.report.posterior.iter().filter_map(|r| r.normal.map(|(m, s)| (r, m, s))).collect();
     if normal.is_empty() {
         return Ok(HashMap::new());
     }

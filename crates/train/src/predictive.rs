@@ -80,7 +80,7 @@ pub fn posterior_predictive(
     let o = problem.objective;
     let rows = Arc::new((0..o.row.map_or(0, |r| r.rows) as u64).collect::<Vec<_>>());
     let mut list = vec![];
-    for predicted in &o.predictive {
+    for predicted in &o.report.predictive {
         let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&predicted.axes));
         let extent = |a: Axis| if a == Axis::SAMPLE { count } else { o.graph.extent_of(a.id) };
         if axes.iter().map(|&a| extent(a)).fold(1usize, usize::saturating_mul) > MOST {

@@ -221,9 +221,9 @@ impl<'a> Problem<'a> {
         let mut scalar = |input: InputId, v: f64| {
             feed.inputs.insert(input, Arc::new(Tensor::scalar(v)));
         };
-        scalar(self.objective.temperature, setting.temperature);
-        scalar(self.objective.per_row, 1.0 / self.training_rows() as f64);
-        for &(input, schedule) in &self.objective.controls {
+        scalar(self.objective.minimised.temperature, setting.temperature);
+        scalar(self.objective.minimised.per_row, 1.0 / self.training_rows() as f64);
+        for &(input, schedule) in &self.objective.minimised.controls {
             scalar(input, schedule.at(setting.progress));
         }
         for (input, tensor) in &setting.extra {
@@ -244,7 +244,8 @@ impl<'a> Problem<'a> {
             feed.rows = Some((axis, rows));
         }
         feed.inputs = if whole { self.training_data.clone() } else { self.data.clone() };
-        feed.inputs.insert(self.objective.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
+        feed.inputs
+            .insert(self.objective.minimised.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
         for (input, tensor) in &setting.extra {
             feed.inputs.insert(*input, tensor.clone());
         }
@@ -276,7 +277,7 @@ impl<'a> Problem<'a> {
 
     /// The temperature at a fraction of the fit.
     pub fn temperature(&self, progress: f64) -> f64 {
-        Schedule::at(self.objective.temperature_schedule, progress)
+        Schedule::at(self.objective.minimised.temperature_schedule, progress)
     }
 
     /// Starting values; `attempt` asks for other random ones.

@@ -26,7 +26,7 @@ pub(crate) struct NoiseSite {
 
 /// The sources of noise of an objective.
 pub(crate) fn noise_sites(o: &Objective) -> Vec<NoiseSite> {
-    noise_sites_of(o, &[o.value])
+    noise_sites_of(o, &[o.minimised.value])
 }
 
 /// The sources of noise of some of an objective's nodes.

@@ -142,6 +142,6 @@ fn index(o: &Objective, of: &Independent, scalar: usize) -> Vec<usize> {
         places.push((*axis, rest % extent));
         rest /= extent;
     }
-    let declared = o.latents.iter().find(|l| l.name == of.name).map_or(&[][..], |l| &l.axes);
+    let declared = o.guides.latents.iter().find(|l| l.name == of.name).map_or(&[][..], |l| &l.axes);
     declared.iter().filter_map(|a| places.iter().find(|p| p.0 == *a).map(|p| p.1)).collect()
 }

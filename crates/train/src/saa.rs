@@ -23,11 +23,11 @@ impl<'a> SaaObjective<'a> {
     /// When the executor cannot.
     pub fn new(problem: &'a Problem<'a>) -> Result<Self, ExecutionError> {
         let o = problem.objective;
-        let mut outputs = vec![o.value];
-        outputs.extend(&o.gradient);
+        let mut outputs = vec![o.minimised.value];
+        outputs.extend(&o.minimised.gradient);
         outputs.extend(o.terms.iter().map(|t| t.sum));
         outputs.extend(o.energies.iter().map(|e| e.sum));
-        outputs.extend(o.bounds.iter().map(|b| b.value));
+        outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
         Ok(Self { problem, compiled: problem.compile(&outputs)?, sums: vec![] })
     }
 

@@ -72,18 +72,18 @@ pub struct Loo {
 pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Draws, ExecutionError> {
     let o = problem.objective;
     let rows = problem.training_rows();
-    let pointwise = o.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
-    let mut outputs: Vec<NodeId> = o.posterior.iter().map(|p| p.node).collect();
-    outputs.extend(o.log_weight);
+    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
+    let mut outputs: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
+    outputs.extend(o.report.log_weight);
     let mut drawn = vec![];
     if !outputs.is_empty() {
         let mut compiled = problem.compile(&outputs)?;
         let reading = Reading { purpose: Purpose::Draws, count: COUNT, matched: None };
         drawn = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
     }
-    let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     let mut by_row = None;
-    if let (Some(weight), Some(row)) = (o.log_weight, pointwise) {
+    if let (Some(weight), Some(row)) = (o.report.log_weight, pointwise) {
         let outputs = [weight, row];
         let mut compiled = problem.compile(&outputs)?;
         let matched = matched_draws(problem, &outputs, COUNT);
@@ -93,7 +93,7 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
     }
     let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
     let mut posterior = vec![];
-    for (reported, values) in o.posterior.iter().zip(drawn) {
+    for (reported, values) in o.report.posterior.iter().zip(drawn) {
         let sorted = fe_graph::axis::sorted(&reported.axes);
         let extents = sorted.iter().map(|a| o.graph.extent_of(a.id));
         let whole = Tensor { shape: std::iter::once(COUNT).chain(extents).collect(), values };
@@ -104,12 +104,12 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
         posterior.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values: whole.values });
     }
     let mut observed = vec![];
-    if !o.observed.is_empty() {
-        let nodes: Vec<NodeId> = o.observed.iter().map(|r| r.node).collect();
+    if !o.report.observed.is_empty() {
+        let nodes: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();
         let mut compiled = problem.compile(&nodes)?;
         let results =
             compiled.run(&problem.feed(values, &problem.train, &Setting::reporting(Purpose::Draws.step(0), 1)))?;
-        for (reported, tensor) in o.observed.iter().zip(results) {
+        for (reported, tensor) in o.report.observed.iter().zip(results) {
             let sorted = fe_graph::axis::sorted(&reported.axes);
             let order: Vec<usize> = reported.axes.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
             let Tensor { shape, values } = tensor.permuted(&order).unwrap_or(tensor);

@@ -70,7 +70,7 @@ fn not_finite(problem: &Problem, values: &Values, setting: &Setting) -> Result<F
     if let Some((s, _)) = starts_of_chains(problem, values, &setting)?.first() {
         setting = s.clone();
     }
-    for joint in &problem.objective.joints {
+    for joint in &problem.objective.guides.joints {
         if let Some(first) = laplace::candidates(problem, joint, values, &setting.extra)?.first() {
             first.feed(joint, &mut setting.extra);
         }
@@ -99,9 +99,9 @@ impl Candidates {
         let chains = starts_of_chains(problem, values, setting)?;
         let fitted = chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
         let mut joints = vec![];
-        for joint in &problem.objective.joints {
+        for joint in &problem.objective.guides.joints {
             let starts = laplace::candidates(problem, joint, values, &fitted)?;
-            if joint.fixed && starts.is_empty() {
+            if joint.is_laplace() && starts.is_empty() {
                 let message = "a Laplace guide needs a mode, and none was found from the prior's median";
                 return Err(FitError::Unsuited(format!("{message}; use `FullRank()`")));
             }
@@ -112,7 +112,7 @@ impl Candidates {
 
     /// The search for the mode of the last guide that stays at its mode.
     fn mode(&self, o: &Objective) -> Option<Reached> {
-        let fixed = o.joints.iter().zip(&self.joints).filter(|(joint, _)| joint.fixed);
+        let fixed = o.guides.joints.iter().zip(&self.joints).filter(|(joint, _)| joint.is_laplace());
         fixed.filter_map(|(_, starts)| starts.iter().find_map(|s| s.mode)).last()
     }
 
@@ -124,7 +124,7 @@ impl Candidates {
     ) -> Result<Option<GuideStart>, ExecutionError> {
         let mut best: Option<GuideStart> = None;
         for (setting, of_chains) in self.chains {
-            let found = best_of_joints(&o.joints, &self.joints, setting, value_at)?;
+            let found = best_of_joints(&o.guides.joints, &self.joints, setting, value_at)?;
             if found.value.is_finite() && best.as_ref().is_none_or(|b| found.value < b.value) {
                 best = Some(GuideStart { of_chains, ..found });
             }
@@ -135,7 +135,7 @@ impl Candidates {
 
 impl GuideStart {
     fn notes(&self, o: &Objective) -> Vec<String> {
-        let joints = o.joints.iter().zip(&self.of_joints).map(|(joint, from)| laplace::started(joint, from));
+        let joints = o.guides.joints.iter().zip(&self.of_joints).map(|(joint, from)| laplace::started(joint, from));
         chain_started(self.of_chains).into_iter().chain(joints).collect()
     }
 }
@@ -182,11 +182,11 @@ pub(crate) fn starts_of_chains(
 ) -> Result<Vec<(Setting, &'static str)>, ExecutionError> {
     let o = problem.objective;
     let mut fitted = setting.extra.clone();
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         LaplaceStart::median(joint).feed(joint, &mut fitted);
     }
     let mut settings = vec![(setting.clone(), "")];
-    for chain in &o.chains {
+    for chain in &o.guides.chains {
         let starts = chains::candidates(problem, chain, values, &fitted)?;
         if let Some(best) = starts.last() {
             best.feed(problem, chain, &mut fitted);

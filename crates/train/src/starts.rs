@@ -75,8 +75,8 @@ pub(crate) fn evaluation(problem: &Problem, draws: usize) -> usize {
         id if Some(id) == row => problem.training_rows(),
         id => o.graph.extent_of(id),
     };
-    let mut roots = vec![o.value];
-    roots.extend(&o.gradient);
+    let mut roots = vec![o.minimised.value];
+    roots.extend(&o.minimised.gradient);
     let size = |&n: &fe_graph::NodeId| o.graph.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
     o.graph.reachable(&roots).iter().map(size).fold(0, usize::saturating_add)
 }

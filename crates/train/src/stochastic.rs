@@ -197,7 +197,8 @@ impl<'a> Training<'a> {
         let clock = Instant::now();
         let made = self.engine.advance(self.problem, steps)?;
         if clock.elapsed().as_secs_f64() < A_MOMENT {
-            let largest = if self.problem.objective.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
+            let largest =
+                if self.problem.objective.minimised.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
             self.chunk = (self.chunk * 2).min(largest);
         }
         Ok(made)
@@ -205,7 +206,7 @@ impl<'a> Training<'a> {
 
     /// Takes down the steps that were made, and moves the multipliers of bounds by them.
     fn record(&mut self, steps: &[Step], made: &Made) {
-        let bounds = self.problem.objective.bounds.len();
+        let bounds = self.problem.objective.minimised.bounds.len();
         for (outputs, step) in made.outputs.chunks(made.width.max(1)).take(made.steps).zip(steps) {
             self.done += 1;
             let (seconds, sums) = (self.started.elapsed().as_secs_f64(), self.sizes.split(outputs));
@@ -286,7 +287,7 @@ fn start_of_guides(problem: &Problem, values: &Values, samples: usize) -> Result
         base = setting;
         notes.extend(chain_started(from));
     }
-    for joint in &problem.objective.joints {
+    for joint in &problem.objective.guides.joints {
         if let Some(start) = laplace::candidates(problem, joint, values, &base.extra)?.last() {
             start.feed(joint, &mut base.extra);
             notes.push(laplace::started(joint, start.from));
