@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use fe_check::OptimizerKind;
 use fe_cpu::{CpuExecutor, Precision};
 use fe_data::InMemory;
-use fe_graph::descent::{Descending, Descent, Move, Rule};
+use fe_graph::training::{Rule, Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Executor, InputId, Tensor};
 use fe_objective::Objective;
 use fe_pipeline::{Assignment, ReadOptions, Text};
@@ -123,9 +123,9 @@ fn values(o: &Objective, given: &HashMap<String, Tensor>) -> Result<Vec<Vec<f64>
 /// A Gaussian guide stands where it is stated, whatever the curvature there.
 fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
     let mut extra = HashMap::new();
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         let n = joint.dimension;
-        let step = if joint.diagonal { 1 } else { n + 1 };
+        let step = if joint.is_diagonal() { 1 } else { n + 1 };
         let shape = joint.scale_shape();
         let identity =
             (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k.is_multiple_of(step)))).collect();
@@ -175,24 +175,24 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let base =
         Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
-    let descent = Descent {
-        outputs: vec![objective.value],
+    let training = TrainingLoop {
+        outputs: vec![objective.minimised.value],
         parameters: objective
             .parameters
             .iter()
-            .zip(&objective.gradient)
+            .zip(&objective.minimised.gradient)
             .zip(&start)
             .map(|((p, &g), v)| (p.input, g, v.clone()))
             .collect(),
-        scalars: objective.controls.iter().map(|c| c.0).chain([objective.temperature]).collect(),
+        scalars: objective.minimised.controls.iter().map(|c| c.0).chain([objective.minimised.temperature]).collect(),
         rule: match program.train.optimizer {
             Some(OptimizerKind::Adamax) => Rule::Adamax,
             _ => Rule::Adam,
         },
         clip: None,
-        feed: problem.descent_feed(&base, batch),
+        feed: problem.training_feed(&base, batch),
     };
-    let mut engine = executor.descend(&objective.graph, &descent)?.ok_or("no descent")?;
+    let mut engine = executor.train(&objective.graph, &training)?.ok_or("no training")?;
     let compile_s = started.elapsed().as_secs_f64();
     say(json!({
         "ready": args.work, "compile_s": compile_s, "precision": match args.precision { PrecisionArg::F32 => "f32", PrecisionArg::F64 => "f64" },
@@ -229,25 +229,25 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
 /// Makes some steps, a call for each few hundred.
 fn go(
-    engine: &mut dyn Descending,
+    engine: &mut dyn Trainer,
     o: &Objective,
     batches: &mut Batches,
     (done, count): (u64, u64),
     (batched, lr): (bool, f64),
 ) -> Result<(), Failure> {
-    let scalars: Vec<f64> = o.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
+    let scalars: Vec<f64> = o.minimised.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
     let mut step = done;
     while step < done + count {
         let until = (step + 1000).min(done + count);
-        let moves: Vec<Move> = (step..until)
-            .map(|step| Move {
+        let steps: Vec<TrainingStep> = (step..until)
+            .map(|step| TrainingStep {
                 step,
                 rate: lr,
                 scalars: scalars.clone(),
                 rows: batched.then(|| Arc::new(batches.batch(step).into_iter().map(|r| r as u64).collect())),
             })
             .collect();
-        let made = engine.advance(&moves)?;
+        let made = engine.advance(&steps)?;
         if !made.finite {
             return Err(format!("step {} is not finite", step + made.made as u64).into());
         }
@@ -266,10 +266,10 @@ fn objective_at(
 ) -> Result<(f64, f64), Failure> {
     let o = problem.objective;
     let all = problem.training_rows();
-    let rows = if batch <= 1 || o.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
+    let rows = if batch <= 1 || o.guides.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
     let rows = Arc::new((0..rows as u64).collect::<Vec<_>>());
-    let mut compiled = problem.compile(&[o.value])?;
-    let draws = if o.deterministic { 1 } else { DRAWS };
+    let mut compiled = problem.compile(&[o.minimised.value])?;
+    let draws = if o.minimised.deterministic { 1 } else { DRAWS };
     let samples = if all < 1000 { 1000 } else { 1 };
     let mut found = vec![];
     for step in 0..draws {

@@ -1,4 +1,4 @@
-//! A step of a descent allocates nothing: twenty times the steps cost as many allocations.
+//! A step of a training allocates nothing: twenty times the steps cost as many allocations.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod counting;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use counting::allocations;
 use fe_cpu::{CpuExecutor, Precision};
-use fe_graph::descent::{Descent, Move, Rule};
+use fe_graph::training::{Rule, TrainingLoop, TrainingStep};
 use fe_graph::{Axis, Executor, Feed, Graph, Indicator, NoiseKind, Site, Tensor};
 
 /// Batches, products with counts and without, loops, picks and sums at an index.
-fn model() -> (Graph, Descent) {
+fn model() -> (Graph, TrainingLoop) {
     let (batch, latents, rows) = (128, 40, 500);
     let mut g = Graph::new();
     let axis = |g: &mut Graph, name: &str, extent| Axis { id: g.add_axis(name, extent), primes: 0 };
@@ -39,7 +39,7 @@ fn model() -> (Graph, Descent) {
     feed.inputs.insert(x_id, Arc::new(Tensor::new(vec![rows, 50], numbers(rows * 50, 1.0)).unwrap()));
     feed.extents.insert(n.id, batch);
     feed.rows = Some((n.id, Arc::new((0..batch as u64).collect())));
-    let descent = Descent {
+    let training = TrainingLoop {
         outputs: vec![value],
         parameters: vec![(w_id, gradient, numbers(latents * 50, 0.1))],
         scalars: vec![t_id],
@@ -47,16 +47,16 @@ fn model() -> (Graph, Descent) {
         clip: Some(10.0),
         feed,
     };
-    (g, descent)
+    (g, training)
 }
 
 #[test]
 fn steps_allocate_nothing() {
     for precision in [Precision::F32, Precision::F64] {
-        let (graph, descent) = model();
-        let mut engine = CpuExecutor::new(precision).descend(&graph, &descent).unwrap().unwrap();
-        let moves = |from: u64, count: u64| -> Vec<Move> {
-            let step = |step| Move {
+        let (graph, training) = model();
+        let mut engine = CpuExecutor::new(precision).train(&graph, &training).unwrap().unwrap();
+        let steps = |from: u64, count: u64| -> Vec<TrainingStep> {
+            let step = |step| TrainingStep {
                 step,
                 rate: 1e-3,
                 scalars: vec![0.2],
@@ -65,9 +65,9 @@ fn steps_allocate_nothing() {
             (from..from + count).map(step).collect()
         };
         let mut made_in = |from, count| {
-            let moves = moves(from, count);
+            let steps = steps(from, count);
             let before = allocations();
-            let advance = engine.advance(&moves).unwrap();
+            let advance = engine.advance(&steps).unwrap();
             assert!(advance.finite && advance.made == count as usize);
             allocations() - before
         };
@@ -75,7 +75,7 @@ fn steps_allocate_nothing() {
         let (few, many) = (made_in(10, 5), made_in(15, 100));
         // The pool's own threads may allocate a little meanwhile; a step that did would show 95 times.
         assert!(many < few + 40, "{few} allocations in 5 steps, {many} in 100");
-        let density = engine.density().unwrap();
-        assert!(density > 0.0 && density < 1.0, "{density}");
+        let nonzero_fraction = engine.nonzero_fraction().unwrap();
+        assert!(nonzero_fraction > 0.0 && nonzero_fraction < 1.0, "{nonzero_fraction}");
     }
 }

@@ -1,4 +1,5 @@
-//! The objective and its gradient on all training rows, for a minimiser: compiled once, run at many points.
+//! The objective and its gradient on all training rows, for a minimiser: compiled once, run at many points. Noise is a
+//! fixed set of draws, so that it is the same function each time (sample average approximation, SAA).
 
 use std::ops::ControlFlow;
 
@@ -7,26 +8,26 @@ use fe_graph::{Compiled, ExecutionError, Tensor};
 use crate::lbfgs::{self, Options, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
 
-/// A compiled objective that repeats.
-pub(crate) struct Repeating<'a> {
+/// A compiled objective that is the same function at every evaluation.
+pub(crate) struct SaaObjective<'a> {
     problem: &'a Problem<'a>,
     compiled: Box<dyn Compiled>,
-    /// The sums of terms and energies, and what is bounded, at the last point that was run.
+    /// The sums of terms and energies, and the values that are bounded, at the last point that was run.
     pub sums: Vec<Tensor>,
 }
 
-impl<'a> Repeating<'a> {
+impl<'a> SaaObjective<'a> {
     /// Compiles.
     ///
     /// # Errors
     /// When the executor cannot.
     pub fn new(problem: &'a Problem<'a>) -> Result<Self, ExecutionError> {
         let o = problem.objective;
-        let mut outputs = vec![o.value];
-        outputs.extend(&o.gradient);
+        let mut outputs = vec![o.minimised.value];
+        outputs.extend(&o.minimised.gradient);
         outputs.extend(o.terms.iter().map(|t| t.sum));
         outputs.extend(o.energies.iter().map(|e| e.sum));
-        outputs.extend(o.bounds.iter().map(|b| b.value));
+        outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
         Ok(Self { problem, compiled: problem.compile(&outputs)?, sums: vec![] })
     }
 
@@ -44,7 +45,7 @@ impl<'a> Repeating<'a> {
         Ok((value, gradient))
     }
 
-    /// What is bounded, at the last point that was run.
+    /// The values that are bounded, at the last point that was run.
     pub fn bounded(&self) -> Vec<f64> {
         let o = self.problem.objective;
         self.sums.iter().skip(o.terms.len() + o.energies.len()).map(Tensor::item).collect()

@@ -7,15 +7,16 @@
 //! with C the anchor's map from noise to states, A = A⁰ + L⁰ B W, L = L⁰ D. About the anchor the divergence has unit
 //! curvature in μ, in B, and in D below its diagonal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::f64::consts::PI;
 
 use fe_check::{Guide, Latent, Program};
-use fe_graph::{Axis, Graph, InputId, NodeId, Op, Site};
+use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
-use crate::formula;
-use crate::guides::{Carrier, FULL_RANK_LIMIT, Posterior, Realised, free, prior_median};
-use crate::markov::{Block, Recursion, earlier};
+use crate::guide::Builder;
+use crate::guide::choice::{ChainReason, GuideChoice};
+use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Posterior};
+use crate::markov::{Block, ChainLaw, Recursion};
 use crate::objective::{Block as Part, Underivable};
 use crate::stencil;
 
@@ -25,79 +26,13 @@ pub const BLOCK_LIMIT: usize = 16;
 /// Rows beyond which a fit may go in batches.
 const WHOLE: usize = 4096;
 
-/// A Gaussian Markov chain under construction.
-#[derive(Clone, Debug)]
-pub(crate) struct Chain {
-    /// The latents.
-    pub parts: Vec<Part>,
-    /// Axes of u, the steps first.
-    pub axes: Vec<Axis>,
-    /// Axes of A and L, the steps first.
-    pub square: Vec<Axis>,
-    /// How many steps back terms reach.
-    pub reach: usize,
-    /// Why this is the guide.
-    pub because: &'static str,
-    pub base: InputId,
-    pub transition: InputId,
-    pub scale: InputId,
-    pub whitening: InputId,
-    /// The node of u − m, which is random.
-    pub deviation: NodeId,
-    /// The node of ε.
-    pub noise: NodeId,
-    /// The node of u.
-    pub value: NodeId,
-    pub site: Site,
-    /// u − m from ε.
-    block: Block,
-    recursion: Recursion,
-    factor: NodeId,
-    pub law: ChainLaw,
-}
-
-/// What is known of the deviation of a chain: it is normal with mean 0.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChainLaw {
-    /// The axis of the steps.
-    pub steps: Axis,
-    pub block: Block,
-    /// Axes of the scalars of a step, where these are independent.
-    pub apart: Option<Axis>,
-    /// A over (steps, row, column), or over (steps, scalars).
-    transition: NodeId,
-    /// P of every step, over the same axes.
-    pub covariance: NodeId,
-}
-
-impl ChainLaw {
-    /// Cov(x_t, x_{t−lag}) at every t ≥ lag: A_t Cov(x_{t−1}, x_{t−lag}).
-    pub fn lagged(&self, g: &mut Graph, lag: usize) -> NodeId {
-        let Some(less) = lag.checked_sub(1) else { return self.covariance };
-        let before = self.lagged(g, less);
-        let before = earlier(g, before, self.steps, 1);
-        match self.block {
-            Block::Scalars => g.mul(self.transition, before),
-            Block::Vector(row) => g.matrix_product(self.transition, before, row, row.primed()),
-        }
-    }
-}
-
-impl Chain {
-    /// u − m at this ε.
-    pub fn at_noise(&self, g: &mut Graph, noise: NodeId) -> NodeId {
-        let spread = self.block.apply(g, self.factor, noise);
-        self.recursion.states(g, spread)
-    }
-}
-
 /// Latents that share a chain.
 #[derive(Clone, Debug)]
 pub(crate) struct Members {
     pub steps: Axis,
     pub latents: Vec<usize>,
     /// Why they have this guide.
-    pub because: &'static str,
+    pub reason: ChainReason,
 }
 
 /// How many steps back each latent of a loop reads each other latent of it in its prior: (reader, read, steps).
@@ -195,7 +130,7 @@ pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) 
             ));
         }
         let Some(steps) = set.first().and_then(|&k| program.latents.get(k)).and_then(|l| l.chain) else { continue };
-        list.push(Members { steps, latents: set, because: "as the prior links steps" });
+        list.push(Members { steps, latents: set, reason: ChainReason::Prior });
     }
     list
 }
@@ -230,7 +165,7 @@ fn hangs_on<'p>(g: &Graph, program: &'p Program, set: &[usize]) -> Option<&'p st
 pub(crate) fn stated(program: &Program) -> Result<Vec<Members>, Underivable> {
     let mut groups: BTreeMap<usize, Members> = BTreeMap::new();
     for (k, latent) in program.latents.iter().enumerate() {
-        let (Guide::Tridiagonal(n), Some(steps)) = (&latent.guide, latent.chain) else { continue };
+        let (Guide::Tridiagonal { group: n }, Some(steps)) = (&latent.guide, latent.chain) else { continue };
         let failed = |message: String, help: &str| Underivable {
             message,
             span: latent.guide_span.unwrap_or(latent.span),
@@ -248,37 +183,31 @@ pub(crate) fn stated(program: &Program) -> Result<Vec<Members>, Underivable> {
                 &format!("leave out `batch` and `holdout`, with at most {WHOLE} rows, or use `MeanField()`"),
             ));
         }
-        groups.entry(*n).or_insert(Members { steps, latents: vec![], because: "as stated" }).latents.push(k);
+        groups.entry(*n).or_insert(Members { steps, latents: vec![], reason: ChainReason::Stated }).latents.push(k);
     }
     Ok(groups.into_values().collect())
 }
 
 /// Builds the chains of some latents: one for all where the scalars of a step are few, else one for each.
-pub(crate) fn build(
-    g: &mut Graph,
-    program: &Program,
-    members: &[Members],
-    done: &mut Realised,
-    in_chain: &mut HashMap<usize, Posterior>,
-    replaced: &mut HashMap<NodeId, NodeId>,
-) -> Result<(), Underivable> {
+pub(crate) fn build(b: &mut Builder, members: &[Members]) -> Result<(), Underivable> {
+    let program = b.program;
     for set in members {
-        let length = g.extent_of(set.steps.id).max(1);
+        let length = b.g.extent_of(set.steps.id).max(1);
         let size = |g: &Graph, ks: &[usize]| -> usize {
             ks.iter()
                 .filter_map(|&k| program.latents.get(k))
                 .map(|l| l.support.free_elements(g, &l.axes) / length)
                 .sum()
         };
-        if size(g, &set.latents) <= BLOCK_LIMIT {
-            build_chain(g, program, set, &set.latents, done, in_chain, replaced)?;
+        if size(b.g, &set.latents) <= BLOCK_LIMIT {
+            build_chain(b, set, &set.latents)?;
             continue;
         }
         for &k in &set.latents {
-            build_chain(g, program, set, &[k], done, in_chain, replaced)?;
-            let own = size(g, &[k]);
+            build_chain(b, set, &[k])?;
+            let own = size(b.g, &[k]);
             if let (true, Some(latent)) = (own > BLOCK_LIMIT, program.latents.get(k)) {
-                done.notes.push(format!(
+                b.done.notes.push(format!(
                     "`{}` has {own} scalars a step, and correlations among more than {BLOCK_LIMIT} are not fitted: each is \
                      a chain of its own",
                     latent.name
@@ -288,7 +217,7 @@ pub(crate) fn build(
         let names: Vec<&str> =
             set.latents.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.name.as_str()).collect();
         if let [_, _, ..] = names.as_slice() {
-            done.notes.push(format!(
+            b.done.notes.push(format!(
                 "`{}` have more than {BLOCK_LIMIT} scalars a step together: each has a tridiagonal guide of its own",
                 names.join("`, `")
             ));
@@ -320,53 +249,47 @@ fn reach(g: &Graph, program: &Program, steps: Axis) -> usize {
     most.min(g.extent_of(steps.id).saturating_sub(1)).max(1)
 }
 
-fn build_chain(
-    g: &mut Graph,
-    program: &Program,
-    set: &Members,
-    members: &[usize],
-    done: &mut Realised,
-    in_chain: &mut HashMap<usize, Posterior>,
-    replaced: &mut HashMap<NodeId, NodeId>,
-) -> Result<(), Underivable> {
+fn build_chain(b: &mut Builder, set: &Members, members: &[usize]) -> Result<(), Underivable> {
+    let program = b.program;
     let steps = set.steps;
-    let length = g.extent_of(steps.id).max(1);
+    let length = b.g.extent_of(steps.id).max(1);
     let latents: Vec<(usize, &Latent)> =
         members.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l))).collect();
     let Some(&(_, first)) = latents.first() else { return Ok(()) };
-    let outside = g.set_origin(g.origin_of(first.node));
+    let outside = b.g.set_origin(b.g.origin_of(first.node));
     let (mut parts, mut width) = (vec![], 0);
     for (_, latent) in &latents {
-        let own = latent.support.free_elements(g, &latent.axes) / length;
-        let median = prior_median(g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0);
-        parts.push(Part { name: latent.name.clone(), start: width, length: own, median });
+        let own = latent.support.free_elements(b.g, &latent.axes) / length;
+        parts.push(Part { name: latent.name.clone(), start: width, length: own, median: b.free_median(latent) });
         width += own;
     }
     let names: Vec<&str> = latents.iter().map(|(_, l)| l.name.as_str()).collect();
     let name = format!("{}.guide", names.join("."));
-    let owns: Vec<Vec<Axis>> = latents.iter().map(|(_, l)| l.support.free_axes(g, &l.axes)).collect();
-    let rests: Vec<Vec<Axis>> = owns.iter().map(|own| own.iter().copied().filter(|a| *a != steps).collect()).collect();
+    let owns: Vec<Vec<Axis>> = latents.iter().map(|(_, l)| l.support.free_axes(b.g, &l.axes)).collect();
     // A scalar a step has no axis of its own.
-    let bare = width == 1 && rests.iter().all(Vec::is_empty);
-    let row = (!bare).then(|| Axis::plain(g.add_axis(&format!("{name} block"), width)));
+    let bare = width == 1 && owns.iter().flatten().all(|a| *a == steps);
+    let row = (!bare).then(|| Axis::plain(b.g.add_axis(&format!("{name} block"), width)));
     let dense = (2..=BLOCK_LIMIT).contains(&width);
-    let (mut chain, log_scale) = gaussian(g, program, done, &name, (steps, row), dense);
-    (chain.reach, chain.because) = (reach(g, program, steps), set.because);
-    let number = done.chains.len();
-    for (((part, (k, latent)), own), rest) in parts.iter().zip(&latents).zip(&owns).zip(&rests) {
-        let before = g.set_origin(g.origin_of(latent.node));
+    let block = row.filter(|_| dense).map_or(Block::Scalars, Block::Vector);
+    let (mut chain, log_scale) = gaussian(b, &name, Steps { along: steps, row, block });
+    (chain.reach, chain.reason) = (reach(b.g, program, steps), set.reason);
+    let of = Carrier::Chain(b.done.chains.len());
+    for ((part, &(k, latent)), own) in parts.iter().zip(&latents).zip(&owns) {
+        let before = b.g.set_origin(b.g.origin_of(latent.node));
+        let rest: Vec<Axis> = own.iter().copied().filter(|a| *a != steps).collect();
         let take = |g: &mut Graph, x: NodeId| -> NodeId {
             let Some(row) = row else { return x };
             if rest.is_empty() {
                 return g.pick(x, row, part.start);
             }
             if part.length == width {
-                return g.reshape(x, &[row], rest);
+                return g.reshape(x, &[row], &rest);
             }
             let flat = Axis::plain(g.add_axis(&format!("{} block", latent.name), part.length));
             let x = g.slice(x, row, part.start, flat);
-            g.reshape(x, &[flat], rest)
+            g.reshape(x, &[flat], &rest)
         };
+        let g = &mut *b.g;
         let u = take(g, chain.value);
         let Some((z, log_jacobian)) = latent.support.constrain_along(g, u, own, &latent.axes) else {
             return Err(Underivable {
@@ -375,50 +298,53 @@ fn build_chain(
                 help: "it takes real, positive, unit and bounded latents; state another guide".into(),
             });
         };
-        replaced.insert(latent.node, z);
         let (log_scale, noise) = (take(g, log_scale), take(g, chain.noise));
         let entropy = g.shift(log_scale, 0.5 * (1.0 + (2.0 * PI).ln()));
         let entropy = g.sum_all_but(entropy, &[]);
         let log_density = g.log_normal_pdf(noise);
         let log_density = g.sub(log_density, log_scale);
         let log_density = g.sum_all_but(log_density, &[]);
-        let of = Carrier::Chain(number);
-        in_chain.insert(*k, Posterior::Joint { of, log_jacobian, entropy, log_density, log_prior: None });
-        g.set_origin(before);
+        b.done.replaced.insert(latent.node, z);
+        let part = JointPart { of, log_jacobian, entropy, log_density, log_prior: None };
+        b.built.insert(k, Posterior::Joint(part));
+        b.g.set_origin(before);
     }
     chain.parts = parts;
-    done.chains.push(chain);
-    g.set_origin(outside);
+    b.done.chains.push(chain);
+    b.g.set_origin(outside);
     Ok(())
 }
 
+/// The steps of a chain: their axis, that of the scalars of a step, and how these hang together.
+#[derive(Clone, Copy)]
+struct Steps {
+    along: Axis,
+    row: Option<Axis>,
+    block: Block,
+}
+
 /// The chain over its steps and the scalars of each, and log L_jj.
-fn gaussian(
-    g: &mut Graph,
-    program: &Program,
-    done: &mut Realised,
-    name: &str,
-    (steps, row): (Axis, Option<Axis>),
-    dense: bool,
-) -> (Chain, NodeId) {
-    let axes: Vec<Axis> = std::iter::once(steps).chain(row).collect();
-    let (block, square) = match row {
-        Some(row) if dense => (Block::Vector(row), vec![steps, row, row.primed()]),
-        _ => (Block::Scalars, axes.clone()),
+fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
+    let Steps { along, row, block } = steps;
+    let axes: Vec<Axis> = std::iter::once(along).chain(row).collect();
+    let square = match block {
+        Block::Vector(row) => vec![along, row, row.primed()],
+        Block::Scalars => axes.clone(),
     };
-    let (base, base_node) = g.input(&format!("{name}.base"), &axes);
-    let (transition, anchor_map) = g.input(&format!("{name}.base_transition"), &square);
-    let (scale, anchor_factor) = g.input(&format!("{name}.base_scale"), &square);
-    let (whitening, whiten) = g.input(&format!("{name}.whitening"), &square);
-    let mean = free(g, done, program, format!("{name}.mean"), &axes, 0.0);
-    let link = free(g, done, program, format!("{name}.transition"), &square, 0.0);
-    let raw = free(g, done, program, format!("{name}.scale"), &square, 0.0);
+    let (base, base_node) = b.g.input(&format!("{name}.base"), &axes);
+    let (transition, anchor_map) = b.g.input(&format!("{name}.base_transition"), &square);
+    let (scale, anchor_factor) = b.g.input(&format!("{name}.base_scale"), &square);
+    let (whitening, whiten) = b.g.input(&format!("{name}.whitening"), &square);
+    let mean = b.free(format!("{name}.mean"), &axes, 0.0);
+    let link = b.free(format!("{name}.transition"), &square, 0.0);
+    let raw = b.free(format!("{name}.scale"), &square, 0.0);
+    let g = &mut *b.g;
     // Nothing comes before the first step.
-    let (place, zero) = (g.iota(steps), g.constant(0.0));
+    let (place, zero) = (g.iota(along), g.constant(0.0));
     let first = g.equal(place, zero);
     let anchor_map = g.select(first, zero, anchor_map);
     let shift = block.apply(g, anchor_factor, mean);
-    let shift = Recursion::new(g, block, anchor_map, steps).states(g, shift);
+    let shift = Recursion::new(g, block, anchor_map, along).states(g, shift);
     let mean = g.add(base_node, shift);
     let link = block.product(g, link, whiten);
     let link = block.product(g, anchor_factor, link);
@@ -439,20 +365,20 @@ fn gaussian(
     let factor = block.product(g, anchor_factor, inner);
     let log_anchor = g.log(anchor_diagonal);
     let log_scale = g.add(log_diagonal, log_anchor);
-    let recursion = Recursion::new(g, block, map, steps);
+    let recursion = Recursion::new(g, block, map, along);
     let spread = block.times_transposed(g, factor, factor);
     let covariance = recursion.covariances(g, spread);
     let (_, deviation) = g.input(&format!("{name}.deviation"), &axes);
     let site = format!("{name}.noise");
     let (_, noise) = g.input(&site, &axes);
     let value = g.add(mean, deviation);
-    let law = ChainLaw { steps, block, apart: row.filter(|_| !dense), transition: map, covariance };
+    let apart = row.filter(|_| block == Block::Scalars);
     let chain = Chain {
         parts: vec![],
         axes,
         square,
         reach: 1,
-        because: "",
+        reason: ChainReason::Stated,
         base,
         transition,
         scale,
@@ -461,10 +387,9 @@ fn gaussian(
         noise,
         value,
         site: Site::named(&site),
-        block,
         recursion,
         factor,
-        law,
+        law: ChainLaw { steps: along, block, apart, transition: map, covariance },
     };
     (chain, log_scale)
 }
@@ -475,15 +400,9 @@ fn lower_triangle(g: &mut Graph, row: Axis) -> NodeId {
     g.less(j, i)
 }
 
-/// The guide in words.
-pub(crate) fn describe(g: &Graph, chain: &Chain) -> String {
+/// The guide as it is reported.
+pub(crate) fn choice(g: &Graph, chain: &Chain) -> GuideChoice {
     let extents: Vec<usize> = chain.axes.iter().map(|a| g.extent_of(a.id)).collect();
     let (steps, width) = (extents.first().copied().unwrap_or(0), extents.get(1).copied().unwrap_or(1));
-    let steps = formula::plural(steps, "step");
-    let kind = match chain.block {
-        Block::Scalars if width > 1 => format!("{width} independent Gaussians with tridiagonal precision, {steps}"),
-        Block::Scalars => format!("Gaussian with tridiagonal precision, {steps}"),
-        Block::Vector(_) => format!("Gaussian with block-tridiagonal precision, {steps} of {width}"),
-    };
-    format!("{kind}, {}", chain.because)
+    GuideChoice::Chain { steps, width, blocks: chain.law.block != Block::Scalars, reason: chain.reason }
 }

@@ -1,19 +1,21 @@
-//! Descents without leaving the plan: parameters, their memory and the data stay in place, and every thread runs every
-//! step of a call.
+//! Training loops without leaving the plan: parameters, their memory and the data stay in place, and every thread runs
+//! every step of a call.
 
 #![allow(unsafe_code)]
 
+mod placement;
+
 use std::collections::HashMap;
-use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
-use fe_graph::descent::{Advance, Descending, Descent, Move, Rule};
-use fe_graph::plan::{Plan, View, permutation};
-use fe_graph::{Axis, ExecutionError, Graph, InputId, Origin, Tensor};
+use fe_graph::plan::{Plan, View};
+use fe_graph::training::{Advance, Rule, Trainer, TrainingLoop, TrainingStep};
+use fe_graph::{Axis, ExecutionError, Graph, Origin, Tensor};
 
+use self::placement::{Inputs, Piece, Placed, Placement, Table, room, slot, start_of_buffer, tables, with_extents};
 use crate::arena::Arena;
-use crate::executor::{Loaded, conditions, together};
+use crate::executor::{Loaded, together};
 use crate::index::read_out;
 use crate::isa::Isa;
 use crate::math::Real;
@@ -22,9 +24,6 @@ use crate::program::{Part, Scratch};
 use crate::random::Key;
 use crate::region::start_of;
 use crate::team::Barrier;
-
-/// Elements updated at a time, and over which a norm is summed: fixed, so that no number depends on the threads.
-const CHUNK: usize = 1 << 13;
 
 /// Rows that are fetched ahead of the one that is copied.
 const AHEAD: usize = 16;
@@ -43,37 +42,8 @@ fn prefetch<T>(at: *const T) {
     let _ = at;
 }
 
-/// A piece of a parameter, with its gradient and its memory.
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    parameter: usize,
-    gradient: usize,
-    memory: usize,
-    len: usize,
-}
-
-/// Data of which each batch takes some rows.
-struct Table<T> {
-    values: Arena<T>,
-    /// Elements of a row.
-    width: usize,
-    /// Where the batch's rows go.
-    into: usize,
-}
-
-/// A parameter's place and how it is laid out.
-struct Placed {
-    start: usize,
-    size: usize,
-    /// Extents over sorted axes, and the order in which the layout has them.
-    shape: Vec<usize>,
-    order: Vec<usize>,
-    /// The value of a parameter that nothing depends on, which stays.
-    idle: Option<Vec<f64>>,
-}
-
-/// A descent on this machine's cores.
-pub struct CpuDescent<T> {
+/// A training loop on this machine's cores.
+pub struct CpuTrainer<T> {
     loaded: Loaded<T>,
     isa: Isa,
     rule: Rule,
@@ -94,140 +64,40 @@ pub struct CpuDescent<T> {
     made: u64,
 }
 
-/// Pieces of [`CHUNK`] elements.
-fn chunks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    range.clone().step_by(CHUNK).map(move |at| at..range.end.min(at + CHUNK))
-}
-
 fn backend(message: &str) -> ExecutionError {
     ExecutionError::Backend { message: message.into(), origin: Origin::default() }
 }
 
-impl<T: Real> CpuDescent<T> {
-    /// Plans a descent.
+impl<T: Real> CpuTrainer<T> {
+    /// Plans a training loop.
     ///
     /// # Errors
     /// When an input is missing or misshapen, or there is not the memory.
-    pub fn new(graph: &Graph, descent: &Descent, isa: Isa, sparse: bool) -> Result<Self, ExecutionError> {
-        let mut feed = descent.feed.clone();
-        let mut conditions = conditions(graph, &feed);
-        let rows = conditions.rows;
-        let extent = |a: &Axis| conditions.extents.get(a.id.0 as usize).copied().unwrap_or(1);
-        let moving: HashMap<InputId, usize> = descent.parameters.iter().enumerate().map(|(k, p)| (p.0, k)).collect();
-        // What has rows is given whole, and a batch takes some of them.
-        let carries_rows = |id: &InputId| {
-            graph.input_info(*id).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == rows)) && !moving.contains_key(id)
-        };
-        let batch = rows.map_or(1, |r| extent(&r));
-        let mut wide: HashMap<InputId, Arc<Tensor>> = HashMap::new();
-        for (id, tensor) in &descent.feed.inputs {
-            if carries_rows(id) && tensor.shape.first() != Some(&batch) {
-                wide.insert(*id, tensor.clone());
-                let mut shape = tensor.shape.clone();
-                if let Some(first) = shape.first_mut() {
-                    *first = batch;
-                }
-                feed.inputs.insert(*id, Arc::new(Tensor::full(shape, 0.0)));
-            }
-        }
-        let steady =
-            |id: &&InputId| !wide.contains_key(id) && !descent.scalars.contains(id) && !moving.contains_key(id);
-        let fixed = feed.inputs.keys().filter(steady).copied().collect();
-        conditions.steady = fixed;
-        conditions.steady_draws = true;
-        conditions.dense = !sparse;
-        conditions.whole = descent.parameters.iter().map(|p| p.1).chain(descent.outputs.iter().copied()).collect();
-        for (id, _, values) in &descent.parameters {
-            let axes = graph.input_info(*id).map(|i| i.axes.clone()).unwrap_or_default();
-            let shape = axes.iter().map(|a| conditions.extents.get(a.id.0 as usize).copied().unwrap_or(1)).collect();
-            feed.inputs.insert(*id, Arc::new(Tensor { shape, values: values.clone() }));
-        }
-        for id in &descent.scalars {
-            feed.inputs.entry(*id).or_insert_with(|| Arc::new(Tensor::scalar(0.0)));
-        }
-        let mut nodes = descent.outputs.clone();
-        nodes.extend(descent.parameters.iter().map(|p| p.1));
-        let plan = Plan::new(graph, &nodes, &conditions);
-        let mut loaded = Loaded::<T>::new(plan, &conditions, isa)?;
+    pub fn new(graph: &Graph, training: &TrainingLoop, isa: Isa, sparse: bool) -> Result<Self, ExecutionError> {
+        let Inputs { conditions, feed, wide, batch } = Inputs::new(graph, training, sparse);
+        let mut nodes = training.outputs.clone();
+        nodes.extend(training.parameters.iter().map(|p| p.1));
+        let mut loaded = Loaded::<T>::new(Plan::new(graph, &nodes, &conditions), &conditions, isa)?;
         loaded.feed(&feed)?;
         let plan = &loaded.program.plan;
-        let slot = |id: &InputId| plan.inputs.iter().find(|s| s.key == *id);
-        let start = |buffer: usize| plan.buffers.get(buffer).map_or(0, |b| b.start);
-        let with_extents = |axes: &[Axis]| -> Vec<(Axis, usize)> {
-            axes.iter().map(|a| (*a, plan.extents.get(a.id.0 as usize).copied().unwrap_or(1))).collect()
-        };
-        let shape_of = |axes: &[Axis]| -> Vec<usize> { with_extents(axes).iter().map(|a| a.1).collect() };
-        let (mut parameters, mut pieces, mut memory) = (vec![], vec![], 0);
-        let mut fused: HashMap<usize, Vec<Piece>> = HashMap::new();
-        // A gradient that is the last stage's product moves its parameter at once, while it is in the cache: where
-        // nothing else in that stage reads the parameter, and no norm has to be known first.
-        let products = if descent.clip.is_none() { loaded.program.last_products() } else { vec![] };
-        let last = plan.phases.last();
-        for ((id, node, values), gradient) in
-            descent.parameters.iter().zip(plan.outputs.iter().skip(descent.outputs.len()))
-        {
-            let Some(slot) = slot(id) else {
-                let (shape, idle) = (shape_of(graph.axes_of(*node)), Some(values.clone()));
-                parameters.push(Placed { start: 0, size: 0, shape, order: vec![], idle });
-                continue;
-            };
-            let placed = Placed {
-                start: start(slot.buffer),
-                size: values.len(),
-                shape: shape_of(&slot.sorted),
-                order: permutation(&slot.sorted, &slot.axes),
-                idle: None,
-            };
-            if gradient.size() != placed.size {
-                return Err(backend("a gradient does not have its parameter's shape"));
-            }
-            let from = start_of(plan, gradient);
-            let piece = |range: Range<usize>| Piece {
-                parameter: placed.start + range.start,
-                gradient: from + range.start,
-                memory: memory + range.start,
-                len: range.len(),
-            };
-            let within = |r: &Range<usize>| r.start >= from && r.end <= from + placed.size;
-            let tiles: Vec<_> = products.iter().filter(|(_, r)| within(r)).collect();
-            let covered = tiles.iter().map(|(_, r)| r.len()).sum::<usize>() == placed.size;
-            if covered && last.is_some_and(|p| !p.reads(slot.buffer)) {
-                for (task, range) in tiles {
-                    let pieces = chunks(range.start - from..range.end - from).map(piece);
-                    fused.entry(*task).or_default().extend(pieces);
-                }
-            } else {
-                pieces.extend(chunks(0..placed.size).map(piece));
-            }
-            memory += placed.size.next_multiple_of(16);
-            parameters.push(placed);
-        }
-        let room =
-            |n: usize| Arena::new(n).ok_or_else(|| backend("there is not the memory for the data and the optimiser"));
-        let mut tables = vec![];
-        for slot in &plan.inputs {
-            let Some(tensor) = wide.get(&slot.key) else { continue };
-            let width = tensor.shape.iter().skip(1).product();
-            let mut values = room(tensor.len())?;
-            for (slot, &v) in values.all().iter_mut().zip(&tensor.values) {
-                *slot = T::from_f64(v);
-            }
-            tables.push(Table { values, width, into: start(slot.buffer) });
-        }
+        // With a limit the norm has to be known before anything moves.
+        let products = if training.clip.is_none() { loaded.program.last_products() } else { vec![] };
+        let Placement { parameters, pieces, fused, memory } = Placement::new(graph, training, plan, &products)?;
+        let tables = tables(plan, &wide)?;
         let outputs = plan
             .outputs
             .iter()
-            .zip(&descent.outputs)
-            .map(|(view, &node)| (view.clone(), with_extents(graph.axes_of(node))))
+            .zip(&training.outputs)
+            .map(|(view, &node)| (view.clone(), with_extents(plan, graph.axes_of(node))))
             .collect();
-        let scalars = descent.scalars.iter().map(|id| slot(id).map_or(usize::MAX, |s| start(s.buffer))).collect();
-        let memory = [room(memory)?, room(if matches!(descent.rule, Rule::Sgd { .. }) { 0 } else { memory })?];
+        let place = |id| slot(plan, id).map_or(usize::MAX, |s| start_of_buffer(plan, s.buffer));
+        let scalars = training.scalars.iter().map(place).collect();
+        let memory = [room(memory)?, room(if matches!(training.rule, Rule::Sgd { .. }) { 0 } else { memory })?];
         let squares = Arena::new(pieces.len()).ok_or_else(|| backend("there is not the memory for the optimiser"))?;
         Ok(Self {
-            loaded,
             isa,
-            rule: descent.rule,
-            clip: descent.clip,
+            rule: training.rule,
+            clip: training.clip,
             seed: feed.seed,
             outputs,
             scalars,
@@ -239,6 +109,7 @@ impl<T: Real> CpuDescent<T> {
             squares,
             batch,
             made: 0,
+            loaded,
         })
     }
 
@@ -271,7 +142,7 @@ impl<T: Real> CpuDescent<T> {
         finite
     }
 
-    /// What the gradient is multiplied by so that its norm is at most the limit; all threads call it.
+    /// The factor that brings the norm of the gradient to the limit at most; all threads call it.
     fn scale(&self, thread: usize, threads: usize, barrier: &Barrier) -> f64 {
         let Some(limit) = self.clip else { return 1.0 };
         let count = self.pieces.len();
@@ -308,17 +179,17 @@ impl<T: Real> CpuDescent<T> {
         }
     }
 
-    /// Makes moves until one is not finite. Returns how many were made and whether all were.
-    fn run(&mut self, moves: &[Move], outputs: &mut Vec<f64>) -> Result<(usize, bool), ExecutionError> {
-        for m in moves {
-            if m.scalars.len() != self.scalars.len() {
+    /// Makes steps until one is not finite. Returns how many were made, and whether all were.
+    fn run(&mut self, steps: &[TrainingStep], outputs: &mut Vec<f64>) -> Result<(usize, bool), ExecutionError> {
+        for step in steps {
+            if step.scalars.len() != self.scalars.len() {
                 return Err(backend("a step lacks a scalar"));
             }
-            let rows = m.rows.as_ref().map_or(0, |r| r.len());
+            let rows = step.rows.as_ref().map_or(0, |r| r.len());
             if !self.tables.is_empty() && rows != self.batch {
                 return Err(backend("a batch has another number of rows than was planned for"));
             }
-            if let Some(rows) = &m.rows {
+            if let Some(rows) = &step.rows {
                 let inside = |t: &Table<T>| rows.iter().all(|&r| (r as usize + 1) * t.width <= t.values.len());
                 if !self.tables.iter().all(inside) {
                     return Err(backend("a batch has a row that the data lack"));
@@ -337,11 +208,11 @@ impl<T: Real> CpuDescent<T> {
         together(&mut scratch, threads, |thread, scratch: &mut Scratch<T>| {
             let program = &this.loaded.program;
             let arena = &this.loaded.arena;
-            for (k, m) in moves.iter().enumerate() {
-                let rows: &[u64] = m.rows.as_ref().map_or(&this.loaded.rows, |r| r.as_slice());
-                let key = Key { seed: this.seed, step: m.step, rows };
+            for (k, step) in steps.iter().enumerate() {
+                let rows: &[u64] = step.rows.as_ref().map_or(&this.loaded.rows, |r| r.as_slice());
+                let key = Key { seed: this.seed, step: step.step, rows };
                 if thread == 0 {
-                    for (&at, &value) in this.scalars.iter().zip(&m.scalars).filter(|s| *s.0 != usize::MAX) {
+                    for (&at, &value) in this.scalars.iter().zip(&step.scalars).filter(|s| *s.0 != usize::MAX) {
                         // SAFETY: the other threads wait at the barrier below.
                         unsafe { arena.write(at, 1) }.fill(T::from_f64(value));
                     }
@@ -354,7 +225,7 @@ impl<T: Real> CpuDescent<T> {
                 let count = this.made + k as u64 + 1;
                 program.run(Part::Step, thread, arena, &key, scratch, &barrier, &failure, |task| {
                     if let Some(pieces) = this.fused.get(&task)
-                        && !this.move_pieces(pieces, Stride::new(m.rate, count, 1.0))
+                        && !this.move_pieces(pieces, Stride::new(step.rate, count, 1.0))
                     {
                         good.store(false, Ordering::Relaxed);
                     }
@@ -379,7 +250,7 @@ impl<T: Real> CpuDescent<T> {
                     }
                 }
                 let scale = this.scale(thread, threads, &barrier);
-                let stride = Stride::new(m.rate, count, scale);
+                let stride = Stride::new(step.rate, count, scale);
                 if !this.update(thread, threads, stride) {
                     good.store(false, Ordering::Relaxed);
                 }
@@ -408,7 +279,7 @@ impl<T: Real> CpuDescent<T> {
         Ok((made, finite))
     }
 
-    /// What a step changes, to come back to.
+    /// A copy of all that a step changes, to come back to.
     fn snapshot(&mut self) -> (Vec<Vec<T>>, [Vec<T>; 2], u64) {
         let arena = self.loaded.arena.all();
         let take = |p: &Placed| arena.get(p.start..p.start.saturating_add(p.size)).unwrap_or_default().to_vec();
@@ -431,16 +302,16 @@ impl<T: Real> CpuDescent<T> {
     }
 }
 
-impl<T: Real> Descending for CpuDescent<T> {
-    fn advance(&mut self, moves: &[Move]) -> Result<Advance, ExecutionError> {
+impl<T: Real> Trainer for CpuTrainer<T> {
+    fn advance(&mut self, steps: &[TrainingStep]) -> Result<Advance, ExecutionError> {
         let before = self.snapshot();
         let width: usize = self.outputs.iter().map(|o| o.1.iter().map(|a| a.1).product::<usize>()).sum();
-        let mut outputs = Vec::with_capacity(width * moves.len());
-        let (made, finite) = self.run(moves, &mut outputs)?;
+        let mut outputs = Vec::with_capacity(width * steps.len());
+        let (made, finite) = self.run(steps, &mut outputs)?;
         if !finite {
             // Noise is keyed and sums have one order, so the steps before come out the same again.
             self.restore(before);
-            self.run(moves.get(..made).unwrap_or_default(), &mut vec![])?;
+            self.run(steps.get(..made).unwrap_or_default(), &mut vec![])?;
         }
         Ok(Advance { made, outputs, finite })
     }
@@ -470,7 +341,7 @@ impl<T: Real> Descending for CpuDescent<T> {
         self.parameters.iter().map(read).collect()
     }
 
-    fn density(&self) -> Option<f64> {
+    fn nonzero_fraction(&self) -> Option<f64> {
         let met = self.loaded.scratch.iter().map(Scratch::met);
         let (entries, spikes) = met.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         (entries > 0).then(|| spikes as f64 / entries as f64)
@@ -480,12 +351,14 @@ impl<T: Real> Descending for CpuDescent<T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use std::sync::Arc;
+
     use fe_graph::Feed;
 
     use super::*;
 
     /// Two layers; the second's weights are read on the way back, the gradients of both are products.
-    fn network(clip: Option<f64>) -> (Graph, Descent) {
+    fn network(clip: Option<f64>) -> (Graph, TrainingLoop) {
         let (rows, wide, narrow) = (256, 300, 130);
         let mut g = Graph::new();
         let axis = |g: &mut Graph, name: &str, extent| Axis { id: g.add_axis(name, extent), primes: 0 };
@@ -508,19 +381,20 @@ mod tests {
         feed.rows = Some((n.id, Arc::new((0..rows as u64).collect())));
         let parameters =
             vec![(u_id, gradient[0], numbers(wide * wide, 0.05)), (v_id, gradient[1], numbers(wide * narrow, 0.05))];
-        let descent = Descent { outputs: vec![value], parameters, scalars: vec![], rule: Rule::Adam, clip, feed };
-        (g, descent)
+        let training = TrainingLoop { outputs: vec![value], parameters, scalars: vec![], rule: Rule::Adam, clip, feed };
+        (g, training)
     }
 
     #[test]
     fn a_parameter_moved_with_its_gradient_goes_where_it_does_otherwise() {
         fn course<T: Real>(clip: Option<f64>) -> (Vec<f64>, Vec<Vec<f64>>, usize) {
-            let (graph, descent) = network(clip);
-            let mut descent = CpuDescent::<T>::new(&graph, &descent, Isa::detect(), true).unwrap();
-            let moves: Vec<Move> = (0..20).map(|step| Move { step, rate: 1e-3, scalars: vec![], rows: None }).collect();
-            let advance = descent.advance(&moves).unwrap();
-            let fused = descent.fused.values().flatten().map(|p| p.len).sum();
-            (advance.outputs, descent.values(), fused)
+            let (graph, training) = network(clip);
+            let mut training = CpuTrainer::<T>::new(&graph, &training, Isa::detect(), true).unwrap();
+            let steps: Vec<TrainingStep> =
+                (0..20).map(|step| TrainingStep { step, rate: 1e-3, scalars: vec![], rows: None }).collect();
+            let advance = training.advance(&steps).unwrap();
+            let fused = training.fused.values().flatten().map(|p| p.len).sum();
+            (advance.outputs, training.values(), fused)
         }
         fn agree<T: Real>() {
             // A limit that no norm reaches scales nothing, and every gradient waits for it.
@@ -534,9 +408,9 @@ mod tests {
 
     #[test]
     fn a_step_that_is_not_finite_is_taken_back() {
-        let (graph, descent) = network(None);
-        let mut engine = CpuDescent::<f32>::new(&graph, &descent, Isa::detect(), true).unwrap();
-        let step = |step, rate| Move { step, rate, scalars: vec![], rows: None };
+        let (graph, training) = network(None);
+        let mut engine = CpuTrainer::<f32>::new(&graph, &training, Isa::detect(), true).unwrap();
+        let step = |step, rate| TrainingStep { step, rate, scalars: vec![], rows: None };
         engine.advance(&[step(0, 1e-3)]).unwrap();
         let good = engine.values();
         // So long a step that the next gradient overflows.

@@ -1,11 +1,11 @@
-//! Descents: many steps of an optimiser whose parameters stay with the executor.
+//! Training loops: many steps of an optimiser, whose parameters stay with the executor.
 
 use std::sync::Arc;
 
 use crate::executor::{ExecutionError, Feed};
 use crate::graph::{InputId, NodeId};
 
-/// How parameters move against their gradient g at rate r.
+/// A rule by which parameters move against their gradient g at rate r.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Adam, bias-corrected (Kingma and Ba 2015, algorithm 1): β = (0.9, 0.999), ε = 1e-8.
@@ -23,33 +23,33 @@ pub enum Rule {
 pub const BETA1: f64 = 0.9;
 /// The decay of Adam's mean square.
 pub const BETA2: f64 = 0.999;
-/// What keeps Adam from dividing by zero.
+/// The number that keeps Adam from dividing by zero.
 pub const EPSILON: f64 = 1e-8;
 
-/// What is descended.
+/// A training loop: what each step computes, and how it moves the parameters.
 #[derive(Clone, Debug)]
-pub struct Descent {
-    /// What is reported of each step, before it is made. Where one of them is not finite the step is not made.
+pub struct TrainingLoop {
+    /// Nodes that are reported of each step, before it is made. Where one of them is not finite the step is not made.
     pub outputs: Vec<NodeId>,
     /// The parameters, with their gradients and starting values over sorted axes.
     pub parameters: Vec<(InputId, NodeId, Vec<f64>)>,
     /// Scalar inputs that change from step to step.
     pub scalars: Vec<InputId>,
-    /// How parameters move.
+    /// The rule by which parameters move.
     pub rule: Rule,
     /// The largest norm of the gradient of all parameters together.
     pub clip: Option<f64>,
-    /// Everything else: the other inputs, extents, the seed. With batches, the extent of the row axis is that of a batch,
+    /// All else: the other inputs, extents, the seed. With batches, the extent of the row axis is that of a batch,
     /// and inputs that carry it are given for all rows of the data.
     pub feed: Feed,
 }
 
-/// One step.
+/// One step of a training loop.
 #[derive(Clone, Debug, Default)]
-pub struct Move {
-    /// Asks for fresh noise.
+pub struct TrainingStep {
+    /// The key of its noise.
     pub step: u64,
-    /// How far.
+    /// The step size.
     pub rate: f64,
     /// The changing scalars.
     pub scalars: Vec<f64>,
@@ -57,10 +57,10 @@ pub struct Move {
     pub rows: Option<Arc<Vec<u64>>>,
 }
 
-/// What came of some steps.
+/// The outcome of some steps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Advance {
-    /// How many were made.
+    /// Steps that were made.
     pub made: usize,
     /// The outputs of each step made, and of the one that could not be; one after another.
     pub outputs: Vec<f64>,
@@ -69,20 +69,20 @@ pub struct Advance {
     pub finite: bool,
 }
 
-/// A descent under way.
-pub trait Descending: Send {
+/// A training loop under way.
+pub trait Trainer: Send {
     /// Makes some steps.
     ///
     /// # Errors
     /// As a run of the graph.
-    fn advance(&mut self, moves: &[Move]) -> Result<Advance, ExecutionError>;
+    fn advance(&mut self, steps: &[TrainingStep]) -> Result<Advance, ExecutionError>;
 
     /// The parameters now, over sorted axes.
     fn values(&self) -> Vec<Vec<f64>>;
 
-    /// The part of sampled counts that was not 0, over all matrix products with them so far; none where there are no such
-    /// products, or the executor does not look.
-    fn density(&self) -> Option<f64> {
+    /// The fraction of sampled counts that was not 0, over all matrix products with them so far; none where there are
+    /// no such products, or the executor does not look.
+    fn nonzero_fraction(&self) -> Option<f64> {
         None
     }
 }

@@ -1,29 +1,31 @@
-//! Where parameters start, on the unconstrained scale, and how they are written on the program's.
+//! The bijector between a parameter's unconstrained scale, on which it is fitted, and the program's, and its start
+//! there.
 
 use fe_check::Init;
 use fe_distribution::Support;
-use fe_graph::noise::{Element, NoiseKey, Stream};
-use fe_graph::{Axis, Graph, Site, Tensor};
+use fe_graph::noise::{Element, Stream};
+use fe_graph::{Axis, Graph, Tensor};
 
 use crate::problem::{from_sorted, to_sorted};
+use crate::streams::Outside;
 
-/// A parameter's two scales: its type, its axes as declared, and those of its input, which may be others.
+/// A parameter's bijector: its support, its axes as declared, and those of its input, which may be others.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scales<'a> {
+pub(crate) struct Bijector<'a> {
     pub support: Support,
     pub axes: &'a [Axis],
     pub free: &'a [Axis],
 }
 
-impl Scales<'_> {
+impl Bijector<'_> {
     /// Elements on the program's scale, and how many of them lie along the last axis.
     fn size(&self, g: &Graph) -> (usize, usize) {
         let extents: Vec<usize> = self.axes.iter().map(|a| g.extent_of(a.id)).collect();
         (extents.iter().product(), extents.last().copied().unwrap_or(1))
     }
 
-    /// Unconstrained numbers over the input's sorted axes, of values in the declared order. NaN where they are none of the
-    /// type.
+    /// Unconstrained numbers over the input's sorted axes, of values in the declared order. NaN where they are none of
+    /// the type.
     pub fn unconstrain(&self, g: &Graph, values: &[f64]) -> Vec<f64> {
         let (_, last) = self.size(g);
         let count = self.support.free_elements(g, self.axes);
@@ -49,7 +51,7 @@ impl Scales<'_> {
     /// The unconstrained start of the parameter of a name; `attempt` asks for other random ones.
     pub fn start(&self, g: &Graph, init: &Init, name: &str, seed: u64, attempt: u64) -> Vec<f64> {
         let (size, last) = self.size(g);
-        let key = NoiseKey { seed, site: Site::named(&format!("start of {name}")), step: attempt };
+        let key = Outside::Start(name).key(seed, attempt);
         // Drawn in the order declared, so that the file of parameters is filled in its own order.
         let draw = |sample: &dyn Fn(&mut Stream) -> f64| -> Vec<f64> {
             let draws = (0..size as u64).map(|row| sample(&mut Stream::new(key, Element { row, rest: 0 }))).collect();

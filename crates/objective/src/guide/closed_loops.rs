@@ -3,19 +3,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fe_check::{Latent, Program};
-use fe_distribution::Distribution;
+use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, Graph, NodeId, Op, Recurrence, Site, axis};
 
-use crate::guides::{Posterior, Realised, Vector};
+use crate::guide::Builder;
+use crate::guide::types::{ClosedLoop, Posterior, Realised, Vector};
 use crate::objective::Underivable;
-
-/// Latents that are drawn together along an axis.
-#[derive(Clone, Debug)]
-pub(crate) struct ClosedLoop {
-    pub axis: Axis,
-    /// Their numbers, in order of declaration.
-    pub members: Vec<usize>,
-}
 
 /// The latents' own distributions that read a random value: of a stated guide, and of one that is the prior.
 fn own(posterior: &Posterior) -> Option<&Distribution> {
@@ -27,18 +20,52 @@ fn own(posterior: &Posterior) -> Option<&Distribution> {
 
 /// Finds the latents whose guides read one another, and puts affine functions of standard normal vectors in the place of
 /// those that are all normal.
-pub(crate) fn close(
-    g: &mut Graph,
-    program: &Program,
-    done: &mut Realised,
-    replaced: &mut HashMap<NodeId, NodeId>,
-) -> Result<(), Underivable> {
+pub(crate) fn close(b: &mut Builder) -> Result<(), Underivable> {
+    let program = b.program;
+    find(b)?;
+    for one in b.done.loops.clone() {
+        let normal = |&k: &usize| {
+            let d = b.done.posteriors.get(k).and_then(own);
+            d.is_some_and(|d| {
+                d.family.gaussian_on() == Some(Support::Real) && d.restricted.is_none() && d.modifiers.is_empty()
+            })
+        };
+        if one.members.iter().all(normal) {
+            let mut values = vec![];
+            for &k in &one.members {
+                let (Some(latent), Some(posterior)) = (program.latents.get(k), b.done.posteriors.get(k)) else {
+                    continue;
+                };
+                let Some(&[mean, sd]) = own(posterior).map(|d| d.args.as_slice()) else { continue };
+                let before = b.g.set_origin(b.g.origin_of(latent.node));
+                let noise = noise(b, latent);
+                let spread = b.g.mul(sd, noise);
+                values.push((k, b.g.add(mean, spread)));
+                b.g.set_origin(before);
+            }
+            let stepped = one.step(b.g, program, &values)?;
+            b.done.replaced.extend(stepped);
+        }
+    }
+    // What a loop reads may be replaced too, and what that reads.
+    for _ in 0..b.done.loops.len() {
+        let given = b.done.replaced.clone();
+        for value in b.done.replaced.values_mut() {
+            *value = b.g.substitute(&[*value], &given).first().copied().unwrap_or(*value);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the latents whose guides read one another.
+fn find(b: &mut Builder) -> Result<(), Underivable> {
+    let (g, program, done) = (&*b.g, b.program, &mut b.done);
     let nodes: HashMap<NodeId, usize> = program.latents.iter().enumerate().map(|(k, l)| (l.node, k)).collect();
     let reads: Vec<BTreeSet<usize>> = done
         .posteriors
         .iter()
         .zip(&program.latents)
-        .map(|(posterior, latent)| match own(posterior).filter(|_| !replaced.contains_key(&latent.node)) {
+        .map(|(posterior, latent)| match own(posterior).filter(|_| !done.replaced.contains_key(&latent.node)) {
             Some(d) => g.reachable(&d.args).iter().filter_map(|n| nodes.get(n).copied()).collect(),
             None => BTreeSet::new(),
         })
@@ -63,34 +90,6 @@ pub(crate) fn close(
         let Some(axis) = steps(g, program, done, &members) else { return Err(circle(program, &members)) };
         done.loops.push(ClosedLoop { axis, members });
     }
-    for one in done.loops.clone() {
-        let normal = |&k: &usize| {
-            let d = done.posteriors.get(k).and_then(own);
-            d.is_some_and(|d| d.family.name() == "Normal" && d.restricted.is_none() && d.modifiers.is_empty())
-        };
-        if one.members.iter().all(normal) {
-            let mut values = vec![];
-            for &k in &one.members {
-                let (Some(latent), Some(posterior)) = (program.latents.get(k), done.posteriors.get(k)) else {
-                    continue;
-                };
-                let Some(&[mean, sd]) = own(posterior).map(|d| d.args.as_slice()) else { continue };
-                let before = g.set_origin(g.origin_of(latent.node));
-                let noise = noise(g, program, latent, done);
-                let spread = g.mul(sd, noise);
-                values.push((k, g.add(mean, spread)));
-                g.set_origin(before);
-            }
-            replaced.extend(one.step(g, program, &values)?);
-        }
-    }
-    // What a loop reads may be replaced too, and what that reads.
-    for _ in 0..done.loops.len() {
-        let given = replaced.clone();
-        for value in replaced.values_mut() {
-            *value = g.substitute(&[*value], &given).first().copied().unwrap_or(*value);
-        }
-    }
     Ok(())
 }
 
@@ -111,11 +110,12 @@ fn steps(g: &Graph, program: &Program, done: &Realised, members: &[usize]) -> Op
 
 /// Standard normal numbers for each element of a latent: one vector, so that expectations along it are known, but for a
 /// latent with rows, of which a batch holds some.
-fn noise(g: &mut Graph, program: &Program, latent: &Latent, done: &mut Realised) -> NodeId {
+fn noise(b: &mut Builder, latent: &Latent) -> NodeId {
+    let (g, done) = (&mut *b.g, &mut b.done);
     let site = Site::named(&latent.name);
     let axes = axis::sorted(&latent.axes);
     let name = format!("{}.noise", latent.name);
-    if axes.len() == 1 || latent.is_local(program.row) {
+    if axes.len() == 1 || latent.is_local(b.program.row) {
         let (_, node) = g.input(&name, &axes);
         done.vectors.push(Vector { node, site, axes });
         return node;

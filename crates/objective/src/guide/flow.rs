@@ -7,50 +7,42 @@
 //! a power of what it follows, as in a funnel; of t, y_j and √(1 + y_j²) − 1, lines and bends. All coefficients start at 0,
 //! where a layer is the identity. The map is triangular, so its slopes give its volume, and blocks keep their order.
 
-use fe_check::Program;
 use fe_graph::{Graph, NodeId, Unary};
 
-use crate::groups::{Frame, strictly_lower};
-use crate::guides::{Realised, free};
+use crate::guide::Builder;
+use crate::guide::types::{Frame, strictly_lower};
 
 /// x after all layers, and Σ over layers of log ∂x'_i/∂x_i element by element; `None` without layers.
-pub(crate) fn layers(
-    g: &mut Graph,
-    program: &Program,
-    done: &mut Realised,
-    frame: &Frame,
-    count: usize,
-    noise: NodeId,
-) -> (NodeId, Option<NodeId>) {
+pub(crate) fn layers(b: &mut Builder, frame: &Frame, count: usize, noise: NodeId) -> (NodeId, Option<NodeId>) {
     let (mut x, mut log_slope) = (noise, None);
     for layer in 1..=count {
         let name = |what: &str| format!("{}.flow{layer}.{what}", frame.name);
-        let tail = free(g, done, program, name("tail"), &[frame.along], 0.0);
-        let skew = free(g, done, program, name("skew"), &[frame.along], 0.0);
-        let before = Bends::of(g, x);
-        let weight = g.exp(tail);
-        let angle = g.mul(weight, before.arsinh);
-        let angle = g.add(angle, skew);
-        let y = sinh(g, angle);
-        let after = Bends::of(g, y);
+        let tail = b.free(name("tail"), &[frame.along], 0.0);
+        let skew = b.free(name("skew"), &[frame.along], 0.0);
+        let before = Bends::of(b.g, x);
+        let weight = b.g.exp(tail);
+        let angle = b.g.mul(weight, before.arsinh);
+        let angle = b.g.add(angle, skew);
+        let y = sinh(b.g, angle);
+        let after = Bends::of(b.g, y);
         // log cosh of the angle is ½ log(1 + y²).
-        let stretched = g.sub(after.log_root, before.log_root);
-        let stretched = g.add(stretched, tail);
+        let stretched = b.g.sub(after.log_root, before.log_root);
+        let stretched = b.g.add(stretched, tail);
 
-        let mut sum = |g: &mut Graph, what: &str, parts: [(&str, NodeId); 2]| {
-            let mut total = g.constant(0.0);
+        let mut sum = |what: &str, parts: [(&str, NodeId); 2]| {
+            let mut total = b.g.constant(0.0);
             for (kind, value) in parts {
-                let matrix = name(&format!("{what}.{kind}"));
-                let raw = free(g, done, program, matrix, &[frame.along, frame.across], 0.0);
-                let below = strictly_lower(g, frame, raw, frame.dimension);
-                let turned = g.rename(value, &[(frame.along, frame.across)]);
-                let part = g.contract(below, turned, &[frame.across]);
-                total = g.add(total, part);
+                let raw = b.free(name(&format!("{what}.{kind}")), &[frame.along, frame.across], 0.0);
+                let below = strictly_lower(b.g, frame, raw, frame.dimension);
+                let turned = b.g.rename(value, &[(frame.along, frame.across)]);
+                let part = b.g.contract(below, turned, &[frame.across]);
+                total = b.g.add(total, part);
             }
             total
         };
-        let log_scale = sum(g, "scale", [("odd", after.arsinh), ("even", after.log_root)]);
-        let shift = sum(g, "shift", [("odd", y), ("even", after.bend)]);
+        let log_scale = sum("scale", [("odd", after.arsinh), ("even", after.log_root)]);
+        let shift = sum("shift", [("odd", y), ("even", after.bend)]);
+        let g = &mut *b.g;
         let scale = g.exp(log_scale);
         let scaled = g.mul(y, scale);
         x = g.add(scaled, shift);

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Guide, Latent, Program};
-use fe_distribution::{Distribution, Support, family};
+use fe_distribution::{Distribution, Support, gaussian_on};
 use fe_graph::{Graph, NodeId, axis};
 
 /// A latent as a function of its standardised u.
@@ -74,7 +74,7 @@ pub(crate) fn standardised(
     let on_line = g.add(m, spread);
     let log_scale = g.log(s);
     let (value, log_jacobian, standard) = match latent.support {
-        Support::Positive => (g.exp(on_line), g.add(log_scale, on_line), family("Normal")?),
+        Support::Positive => (g.exp(on_line), g.add(log_scale, on_line), gaussian_on(Support::Real)?),
         _ => (on_line, log_scale, latent.prior.family),
     };
     let log_prior = Distribution::new(standard, args).log_density(g, u)?;

@@ -1,6 +1,7 @@
 //! The estimators of a Poisson count's gradient, side by side, as `fe explain` prints them.
 
-use fe_check::{Estimator, Guide, Latent, Program};
+use fe_check::{GradientEstimator, Guide, Latent, Program};
+use fe_distribution::Family;
 use fe_graph::Indicator;
 
 use crate::objective::Objective;
@@ -18,24 +19,26 @@ const WIDTHS: [usize; 4] = [19, 11, 28, 0];
 
 /// A line for each estimator that could stand behind a Poisson latent; nothing where there is none.
 pub(crate) fn side_by_side(program: &Program, objective: &Objective) -> Vec<String> {
-    let counts: Vec<&Latent> = program.latents.iter().filter(|l| guide_family(l) == Some("Poisson")).collect();
+    let counts: Vec<&Latent> =
+        program.latents.iter().filter(|l| guide_family(l).is_some_and(|f| f.counts_arrivals())).collect();
     if counts.is_empty() {
         return vec![];
     }
-    let tau = objective.temperature_schedule.last();
+    let tau = objective.minimised.temperature_schedule.last();
     let names: Vec<&str> = counts.iter().map(|l| l.name.as_str()).collect();
     let mut lines = vec![
         format!("a count z with rate λ, as training may draw {} at τ = {tau}", names.join(", ")),
         line(["", "mean", "variance", "variance of dz/d log λ"].map(str::to_owned)),
     ];
-    let marked = |estimator: Estimator| {
+    let marked = |estimator: GradientEstimator| {
         let name = format!("by {}", word(estimator));
-        let chosen = counts.iter().any(|l| l.estimator.map_or(Estimator::Relaxed(l.indicator()), |e| e.0) == estimator);
+        let chosen =
+            counts.iter().any(|l| l.estimator.map_or(GradientEstimator::Relaxed(l.indicator()), |e| e.0) == estimator);
         if chosen { format!("{name} *") } else { name }
     };
     for indicator in INDICATORS {
         let [mean, variance, slope] = relaxed_count(indicator, tau);
-        lines.push(line([marked(Estimator::Relaxed(indicator)), mean, variance, slope]));
+        lines.push(line([marked(GradientEstimator::Relaxed(indicator)), mean, variance, slope]));
     }
     let softened: Vec<String> = RATES
         .iter()
@@ -45,10 +48,15 @@ pub(crate) fn side_by_side(program: &Program, objective: &Objective) -> Vec<Stri
         })
         .collect();
     let softened = format!("no closed form; by quadrature {}", softened.join(", "));
-    lines.push(format!("  {:<width$}{softened}", marked(Estimator::GumbelSoftmax), width = WIDTHS[0]));
+    lines.push(format!("  {:<width$}{softened}", marked(GradientEstimator::GumbelSoftmax), width = WIDTHS[0]));
     let exact = "λ, exact".to_owned();
-    lines.push(line([marked(Estimator::Score), exact.clone(), exact, "λ + 2λ² + λ²/(S − 1), S samples".into()]));
-    let drawn = objective.terms.iter().any(|t| t.bias.is_some()) || objective.scored;
+    lines.push(line([
+        marked(GradientEstimator::Score),
+        exact.clone(),
+        exact,
+        "λ + 2λ² + λ²/(S − 1), S samples".into(),
+    ]));
+    let drawn = objective.terms.iter().any(|t| t.bias.is_some()) || objective.minimised.scored;
     lines.push("  sigmoid: the mean is λ(1 + τ log(1 + e^(−1/τ))), and the variance that less λ τ σ(1/τ)".into());
     lines.push(match drawn {
         true => {
@@ -65,19 +73,19 @@ fn line(cells: [String; 4]) -> String {
 }
 
 /// The word behind `by`.
-fn word(estimator: Estimator) -> String {
+fn word(estimator: GradientEstimator) -> String {
     match estimator {
-        Estimator::Relaxed(indicator) => format!("{indicator:?}").to_lowercase(),
-        Estimator::GumbelSoftmax => "gumbel_softmax".into(),
+        GradientEstimator::Relaxed(indicator) => format!("{indicator:?}").to_lowercase(),
+        GradientEstimator::GumbelSoftmax => "gumbel_softmax".into(),
         other => format!("{other:?}").to_lowercase(),
     }
 }
 
 /// The family of a count's guide, of its own.
-fn guide_family(latent: &Latent) -> Option<&'static str> {
+fn guide_family(latent: &Latent) -> Option<&'static dyn Family> {
     let family = match &latent.guide {
-        Guide::Stated(d) => d.family.name(),
-        Guide::Prior | Guide::Default => latent.prior.family.name(),
+        Guide::Stated(d) => d.family,
+        Guide::Prior | Guide::Default => latent.prior.family,
         _ => return None,
     };
     (latent.support == fe_distribution::Support::Count).then_some(family)

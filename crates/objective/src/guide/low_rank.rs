@@ -5,8 +5,8 @@ use fe_check::Init;
 use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Site, Tensor};
 
-use crate::groups::{Conditional, Frame, over_block};
-use crate::guides::{Realised, Vector};
+use crate::guide::Builder;
+use crate::guide::types::{Conditional, Frame, Vector, over_block};
 use crate::objective::{Block, Parameter, Start};
 
 /// The spread of the loadings at their start, over all factors: at 0 itself no factor would know where to go.
@@ -25,7 +25,8 @@ pub(crate) struct LowRank {
 }
 
 impl LowRank {
-    pub fn new(g: &mut Graph, done: &mut Realised, frame: &Frame, rank: usize, scale: NodeId) -> Self {
+    pub fn new(b: &mut Builder, frame: &Frame, rank: usize, scale: NodeId) -> Self {
+        let (g, done) = (&mut *b.g, &mut b.done);
         let name = &frame.name;
         let axis = Axis::plain(g.add_axis(&format!("{name} factor"), rank));
         let axes = vec![frame.along, axis];
