@@ -1,7 +1,6 @@
 //! Whether a ledger adds up: every sum that a reader may form of a document's figures, to rounding.
 
 use crate::document::{Document, Latent, Term, TermKind};
-use crate::figures::bits;
 
 /// Sums of figures that were made one by one, in f64.
 const ROUNDING: f64 = 1e-9;
@@ -32,17 +31,29 @@ pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
     };
     let distortions = terms(|term| term.kind == TermKind::Distortion);
     let rates = terms(|term| term.kind != TermKind::Distortion);
-    adds("the sum of the terms", &terms(|_| true), document.free_energy, ROUNDING)?;
-    adds("the sum of the distortions", &distortions, document.distortion, ROUNDING)?;
-    adds("the sum of the rates", &rates, document.rate, ROUNDING)?;
-    adds("distortion + rate", &[document.distortion, document.rate], document.free_energy, ROUNDING)?;
-    adds("the rate in bits", &[bits(document.rate)], document.rate_bits, ROUNDING)?;
-    let total = document.free_energy * document.rows as f64;
-    adds("the free energy of all rows", &[total], document.free_energy_total, ROUNDING)?;
-    if let (Some(local), Some(global)) = (document.local_rate, document.global_rate) {
-        adds("local + global rate", &[local, global], document.rate, ROUNDING)?;
+    adds("the sum of the terms", &terms(|_| true), document.account.free_energy, ROUNDING)?;
+    adds("the sum of the distortions", &distortions, document.account.distortion, ROUNDING)?;
+    adds("the sum of the rates", &rates, document.account.rate, ROUNDING)?;
+    adds(
+        "distortion + rate",
+        &[document.account.distortion, document.account.rate],
+        document.account.free_energy,
+        ROUNDING,
+    )?;
+    let whole = document.account.over(document.rows);
+    for (name, parts, total) in [
+        ("free energy", whole.free_energy_total, document.account.free_energy_total),
+        ("distortion", whole.distortion_total, document.account.distortion_total),
+        ("rate", whole.rate_total, document.account.rate_total),
+    ] {
+        if let (Some(parts), Some(total)) = (parts, total) {
+            adds(&format!("the {name} of all rows"), &[parts], total, ROUNDING)?;
+        }
     }
-    if let Some(energy) = document.energy {
+    if let (Some(local), Some(global)) = (document.account.local_rate, document.account.global_rate) {
+        adds("local + global rate", &[local, global], document.account.rate, ROUNDING)?;
+    }
+    if let Some(energy) = document.account.energy {
         let spikes: Vec<f64> = document.terms.iter().filter_map(|term| term.energy).collect();
         adds("the sum of the spikes", &spikes, energy, ROUNDING)?;
         for price in &document.prices {
@@ -50,12 +61,17 @@ pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
             adds(&what, &[energy * price.per_spike], price.per_row, ROUNDING)?;
         }
     }
-    if let Some(prior) = document.prior_energy {
+    if let Some(prior) = document.account.prior_energy {
         let spikes: Vec<f64> = document.latents.values().filter_map(|latent| latent.prior_energy).collect();
         adds("the sum of the prior spikes", &spikes, prior, ROUNDING)?;
     }
     if let Some(held) = &document.heldout {
-        adds("distortion + rate of held-out rows", &[held.distortion, held.rate], held.free_energy, ROUNDING)?;
+        adds(
+            "distortion + rate of held-out rows",
+            &[held.account.distortion, held.account.rate],
+            held.account.free_energy,
+            ROUNDING,
+        )?;
     }
     for (name, latent) in &document.latents {
         let term = document.terms.iter().find(|term| term.kind != TermKind::Distortion && term.name == *name);

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Figure;
 use crate::document::Document;
-use crate::figures::{duration, fixed, plural, significant};
+use crate::figures::{bits, duration, fixed, plural, significant};
 use crate::layout::{Align, NO_BREAK, Page, Span, Table, Tone, elide};
 use crate::nested::number;
 use crate::terminal::{LABEL, NAME, WIDTH, filled};
@@ -107,12 +108,14 @@ pub struct PairOfFits {
     pub errors: Errors,
 }
 
-/// A figure in a document.
-struct Figure {
+/// A figure of a document that may be compared.
+struct Entry {
     of: &'static str,
     name: String,
     unit: &'static str,
     value: Option<f64>,
+    /// Of an account, which has errors.
+    figure: Option<Figure>,
 }
 
 /// The code of a document: counts, then meters, then other latents with sparsities.
@@ -128,26 +131,22 @@ fn codes(document: &Document) -> Vec<(&str, [Option<f64>; 4])> {
 }
 
 /// Every figure of a document, in an order that depends on nothing but what is there; `with` names codes together.
-fn figures(document: &Document, heldout: bool, with: &[String]) -> Vec<Figure> {
+fn figures(document: &Document, heldout: bool, with: &[String]) -> Vec<Entry> {
     let mut list = vec![];
-    let mut put = |of, name: &str, unit, value| list.push(Figure { of, name: name.into(), unit, value });
-    if heldout {
-        let h = document.heldout.as_ref();
-        put("held out", "free_energy", "nats", h.map(|h| h.free_energy));
-        put("held out", "distortion", "nats", h.map(|h| h.distortion));
-        put("held out", "rate", "nats", h.map(|h| h.rate));
-        put("held out", "rate_bits", "bits", h.map(|h| h.rate_bits));
-        put("held out", "energy", "spikes", h.and_then(|h| h.energy));
-        put("held out", "prior_energy", "spikes", h.and_then(|h| h.prior_energy));
-        put("held out", "r2", "", h.and_then(|h| h.r2));
+    let held = document.heldout.as_ref().map(|held| &held.account);
+    let accounts = [("held out", held)].into_iter().filter(|_| heldout).chain([("training", Some(&document.account))]);
+    for (of, account) in accounts {
+        list.extend(Figure::COMPARED.map(|figure| Entry {
+            of,
+            name: figure.key().into(),
+            unit: figure.unit(),
+            value: account.and_then(|account| figure.of(account)),
+            figure: Some(figure),
+        }));
     }
-    put("training", "free_energy", "nats", Some(document.free_energy));
-    put("training", "distortion", "nats", Some(document.distortion));
-    put("training", "rate", "nats", Some(document.rate));
-    put("training", "rate_bits", "bits", Some(document.rate_bits));
-    put("training", "energy", "spikes", document.energy);
-    put("training", "prior_energy", "spikes", document.prior_energy);
-    put("training", "r2", "", document.r2);
+    let mut put = |of, name: &str, unit, value| {
+        list.push(Entry { of, name: name.into(), unit, value, figure: None });
+    };
     let codes = codes(document);
     for (place, code) in with.iter().enumerate() {
         let values = codes.get(place).map_or([None; 4], |c| c.1);
@@ -178,7 +177,7 @@ pub fn compared(pairs: &[PairOfFits]) -> Vec<Compared> {
     let heldout = first.a.heldout.is_some() || first.b.heldout.is_some();
     let basis = if heldout { "held out" } else { "training" };
     let names = together(&first.a, &first.b);
-    let all: Vec<[Vec<Figure>; 2]> = pairs.iter().map(|p| [&p.a, &p.b].map(|d| figures(d, heldout, &names))).collect();
+    let all: Vec<[Vec<Entry>; 2]> = pairs.iter().map(|p| [&p.a, &p.b].map(|d| figures(d, heldout, &names))).collect();
     let mut list = vec![];
     let count = all.first().map_or(0, |[a, _]| a.len());
     for k in 0..count {
@@ -186,7 +185,7 @@ pub fn compared(pairs: &[PairOfFits]) -> Vec<Compared> {
             all.iter().map(|p| p.get(side).and_then(|f| f.get(k)).and_then(|f| f.value)).collect()
         };
         let (a, b) = (values(0), values(1));
-        let Some(Figure { of, name, unit, .. }) = all.first().and_then(|[a, _]| a.get(k)) else { continue };
+        let Some(Entry { of, name, unit, figure, .. }) = all.first().and_then(|[a, _]| a.get(k)) else { continue };
         if a.is_none() && b.is_none() {
             continue;
         }
@@ -194,12 +193,12 @@ pub fn compared(pairs: &[PairOfFits]) -> Vec<Compared> {
             (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| b - a).collect()),
             _ => None,
         };
-        let place = match name.as_str() {
-            "free_energy" => Some((0, 1.0)),
-            "distortion" => Some((1, 1.0)),
-            "rate" => Some((2, 1.0)),
-            "rate_bits" => Some((2, 1.0 / std::f64::consts::LN_2)),
-            "energy" => Some((3, 1.0)),
+        let place = match figure {
+            Some(Figure::FreeEnergy) => Some((0, 1.0)),
+            Some(Figure::Distortion) => Some((1, 1.0)),
+            Some(Figure::Rate) => Some((2, 1.0)),
+            Some(Figure::RateBits) => Some((2, bits(1.0))),
+            Some(Figure::Energy) => Some((3, 1.0)),
             _ => None,
         };
         // Errors of a mean over seeds, each known by itself.
@@ -359,10 +358,14 @@ fn cells(figure: &Compared) -> [Span; 5] {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::account::Account;
     use crate::document::{HeldOut, Latent, Meter};
 
     fn pair(seed: f64) -> PairOfFits {
-        let held = |f: f64, energy| Some(HeldOut { free_energy: f, rate: 2.0, energy, ..HeldOut::default() });
+        let held = |free_energy: f64, energy| {
+            let account = Account { free_energy, rate: 2.0, energy, ..Account::default() };
+            Some(HeldOut { account, ..HeldOut::default() })
+        };
         let z = Latent { zeros: Some(0.5), active: Some(7), ..Latent::default() };
         let a = Document {
             heldout: held(10.0, Some(3.0)),

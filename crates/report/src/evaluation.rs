@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::{self, Account};
 use crate::balance::{Imbalance, balance};
 use crate::document::{Document, Term};
 use crate::figures::{adding_decimals, fixed, plural, significant};
 use crate::layout::{Align, Page, Span, Table};
-use crate::nested::{Nested, number};
+use crate::nested::Nested;
 use crate::terminal::{LABEL, WIDTH, filled, terms};
 
 /// What a finished fit says of new rows. Figures are nats per new row unless a field says otherwise; of what all rows share,
@@ -28,43 +29,9 @@ pub struct Evaluation {
     pub rows: u64,
     /// Rows that the fit was made on.
     pub trained_rows: u64,
-    /// Distortion + rate.
-    #[serde(with = "number")]
-    pub free_energy: f64,
-    /// Monte Carlo standard error of `free_energy`, when any term was sampled.
-    #[serde(default)]
-    pub free_energy_se: Option<f64>,
-    /// E_q[−log p(x|z) + losses].
-    #[serde(with = "number")]
-    pub distortion: f64,
-    /// KL(q‖p) summed over latents.
-    #[serde(with = "number")]
-    pub rate: f64,
-    /// `rate` in bits.
-    #[serde(with = "number")]
-    pub rate_bits: f64,
-    /// The part of `rate` from latents that have the row axis.
-    #[serde(default)]
-    pub local_rate: Option<f64>,
-    /// The part of `rate` from latents shared by all rows.
-    #[serde(default)]
-    pub global_rate: Option<f64>,
-    /// Free energy of all new rows together, nats.
-    #[serde(with = "number")]
-    pub free_energy_total: f64,
-    /// Distortion of all new rows together, nats.
-    #[serde(with = "number")]
-    pub distortion_total: f64,
-    /// Rate of all new rows together, nats.
-    #[serde(with = "number")]
-    pub rate_total: f64,
-    /// Expected spikes per row; none without counts.
-    pub energy: Option<f64>,
-    /// The same under the prior; none where it is not known of every count.
-    #[serde(default)]
-    pub prior_energy: Option<f64>,
-    /// Mean over rows of 1 − SS_res/SS_tot; none where nothing is reconstructed.
-    pub r2: Option<f64>,
+    /// The free energy and what it is made of.
+    #[serde(flatten, serialize_with = "account::of_new_rows")]
+    pub account: Account,
     /// Whether the guide has free parameters for each row, which were refitted with all else fixed.
     pub refitted: bool,
     /// The terms of the free energy; they add up to it.
@@ -143,20 +110,7 @@ pub fn evaluation_terminal(evaluation: &Evaluation, width: usize, colour: bool) 
 
 /// What the table of terms needs.
 fn ledger(e: &Evaluation) -> Document {
-    Document {
-        rows: e.rows,
-        terms: e.terms.clone(),
-        free_energy: e.free_energy,
-        free_energy_se: e.free_energy_se,
-        distortion: e.distortion,
-        rate: e.rate,
-        rate_bits: e.rate_bits,
-        local_rate: e.local_rate,
-        global_rate: e.global_rate,
-        free_energy_total: e.free_energy_total,
-        energy: e.energy,
-        ..Document::default()
-    }
+    Document { rows: e.rows, terms: e.terms.clone(), account: e.account, ..Document::default() }
 }
 
 fn totals(page: &mut Page, e: &Evaluation) {
@@ -168,9 +122,10 @@ fn totals(page: &mut Page, e: &Evaluation) {
         let spikes = spikes.map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
         table.row(&Span::plain(label), figures.into_iter().chain(spikes).chain([filled(r2, |r2| fixed(r2, 3))]));
     };
-    let spikes = [e.energy, e.prior_energy];
-    line("mean", [e.free_energy, e.distortion, e.rate], spikes, e.r2);
-    let all = [e.free_energy_total, e.distortion_total, e.rate_total];
+    let a = &e.account;
+    let spikes = [a.energy, a.prior_energy];
+    line("mean", [a.free_energy, a.distortion, a.rate], spikes, a.r2);
+    let all = [a.free_energy_total, a.distortion_total, a.rate_total].map(|total| total.unwrap_or(f64::NAN));
     line("total", all, spikes.map(|spikes| spikes.map(|spikes| spikes * e.rows as f64)), None);
     page.blank();
     page.table(&table);

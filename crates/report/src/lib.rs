@@ -4,6 +4,7 @@
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
 //! [`run_page`] makes a page of it all.
 
+mod account;
 mod arrays;
 mod balance;
 mod chart;
@@ -22,7 +23,9 @@ mod posterior;
 mod sweep;
 mod terminal;
 mod trace;
+mod verdict;
 
+pub use account::{Account, Figure};
 pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
@@ -30,8 +33,7 @@ pub use comparison::{
     Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
 };
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
-    Summary, Term, TermKind, Units, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, Price, RateSplit, SCHEMA, Summary, Term, TermKind, Units,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
@@ -45,3 +47,4 @@ pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
+pub use verdict::{MeanField, Redraws, Starts, Verdict};

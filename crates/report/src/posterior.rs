@@ -2,11 +2,12 @@
 
 use indexmap::IndexMap;
 
-use crate::document::{Summary, Verdict};
+use crate::document::Summary;
 use crate::figures::{NONE, count, decimals, fixed, significant};
 use crate::layout::{Align, Page, Span, Table, Tone, elide};
 use crate::nested::Nested;
 use crate::terminal::NAME;
+use crate::verdict::Verdict;
 
 /// Elements of one array that are all shown, and how many are where it has more.
 const WHOLE: usize = 12;

@@ -1,9 +1,10 @@
 //! The ledger of a fit, as text for a terminal.
 
-use crate::document::{Document, Latent, LeaveOneOut, MeanField, Starts, Term, TermKind, Verdict};
+use crate::document::{Document, Latent, LeaveOneOut, Term, TermKind};
 use crate::figures::{adding_decimals, bits, count, duration, fixed, maybe, percent, plural, quantity, significant};
 use crate::layout::{Align, NO_BREAK, Page, Span, Table, Tone, elide};
 use crate::posterior;
+use crate::verdict::{MeanField, Starts, Verdict};
 
 /// The objective when a program states none; it needs no line of its own.
 pub(crate) const DEFAULT_OBJECTIVE: &str = "distortion + rate";
@@ -54,7 +55,7 @@ fn heading(page: &mut Page, document: &Document) {
     });
     facts.push(duration(document.seconds));
     facts.extend(document.executor.clone());
-    facts.extend(document.density.map(|part| format!("{} of counts not 0", percent(part))));
+    facts.extend(document.nonzero_fraction.map(|part| format!("{} of counts not 0", percent(part))));
     facts.extend(document.threads.map(|threads| plural(threads, "thread")));
     // Lines are broken between facts, after the point.
     let facts: Vec<String> = facts.iter().map(|fact| fact.replace(' ', NO_BREAK)).collect();
@@ -81,12 +82,16 @@ fn free_energy(page: &mut Page, document: &Document) {
 /// Decimals with which the terms and their sums, as written, add up.
 pub(crate) fn adding(document: &Document) -> usize {
     let (distortions, rates) = parts(document);
-    let halves = document.local_rate.zip(document.global_rate).map_or(vec![document.rate], |(l, g)| vec![l, g]);
+    let halves = document
+        .account
+        .local_rate
+        .zip(document.account.global_rate)
+        .map_or(vec![document.account.rate], |(l, g)| vec![l, g]);
     adding_decimals(&[
-        (&distortions, document.distortion),
-        (&rates, document.rate),
-        (&halves, document.rate),
-        (&[document.distortion, document.rate], document.free_energy),
+        (&distortions, document.account.distortion),
+        (&rates, document.account.rate),
+        (&halves, document.account.rate),
+        (&[document.account.distortion, document.account.rate], document.account.free_energy),
     ])
 }
 
@@ -102,7 +107,7 @@ fn parts(document: &Document) -> (Vec<f64>, Vec<f64>) {
 /// Whether the sums of distortions and of rates are worth a line each: they are more than one term.
 pub(crate) fn has_sums(document: &Document) -> bool {
     let (distortions, rates) = parts(document);
-    distortions.len() > 1 || rates.len() > 1 || document.local_rate.zip(document.global_rate).is_some()
+    distortions.len() > 1 || rates.len() > 1 || document.account.local_rate.zip(document.account.global_rate).is_some()
 }
 
 /// The table of the terms and their sums; gives the decimals of its figures.
@@ -133,17 +138,17 @@ pub(crate) fn terms(page: &mut Page, document: &Document) -> usize {
         let mut sum = |label: &str, value: f64, information: String| {
             table.row(&Span::plain(label), [Span::plain(nats(value)), Span::plain(""), Span::plain(information)]);
         };
-        sum("D", document.distortion, nats(bits(document.distortion)));
-        sum("R", document.rate, nats(document.rate_bits));
-        if let Some((local, global)) = document.local_rate.zip(document.global_rate) {
+        sum("D", document.account.distortion, nats(bits(document.account.distortion)));
+        sum("R", document.account.rate, nats(document.account.rate_bits()));
+        if let Some((local, global)) = document.account.local_rate.zip(document.account.global_rate) {
             sum("  local", local, nats(bits(local)));
             sum("  global / rows", global, nats(bits(global)));
         }
     }
-    let information = Span::plain(nats(bits(document.free_energy)));
+    let information = Span::plain(nats(bits(document.account.free_energy)));
     table.row(
         &Span::strong("F = D + R"),
-        [Span::strong(nats(document.free_energy)), se(document.free_energy_se), information],
+        [Span::strong(nats(document.account.free_energy)), se(document.account.free_energy_se), information],
     );
 
     page.blank();
@@ -177,7 +182,7 @@ fn evidence(page: &mut Page, document: &Document, decimals: usize) {
 
 /// What the free energy says about the evidence.
 pub(crate) fn bound(document: &Document, decimals: usize) -> String {
-    let total = document.free_energy_total;
+    let total = document.account.free_energy_total.unwrap_or(f64::NAN);
     // One decimal place less for each power of ten of the rows, so that no digit is shown that the figures lack.
     let powers = document.rows.max(1).ilog10() as usize;
     let total_decimals = decimals.saturating_sub(powers);
@@ -188,7 +193,7 @@ pub(crate) fn bound(document: &Document, decimals: usize) -> String {
     } else {
         format!("log evidence ≥ {} nats{rows}", fixed(-total, total_decimals))
     };
-    if document.up_to_constant {
+    if document.account.up_to_constant {
         text.push_str("; known up to a constant, as a Flat prior is not normalised");
     }
     text
@@ -213,7 +218,7 @@ fn code(page: &mut Page, document: &Document) {
         (population, Align::Point),
         ("active", Align::Right),
     ];
-    let mut table = Table::new(if document.energy.is_some() { "spikes" } else { "code" }, &columns);
+    let mut table = Table::new(if document.account.energy.is_some() { "spikes" } else { "code" }, &columns);
     let three = |value: f64| fixed(value, 3);
     for (name, latent) in document.latents.iter().filter(|(_, latent)| tells(latent)) {
         let active = match (latent.active, latent.of) {
@@ -239,8 +244,8 @@ fn code(page: &mut Page, document: &Document) {
     }
     if document.latents.values().filter(|latent| latent.energy.is_some()).count() > 1 {
         let four = |spikes| significant(spikes, 4);
-        let prior = filled(document.prior_energy, four);
-        table.row(&Span::strong("energy"), [Span::strong(maybe(document.energy, four)), prior]);
+        let prior = filled(document.account.prior_energy, four);
+        table.row(&Span::strong("energy"), [Span::strong(maybe(document.account.energy, four)), prior]);
     }
     page.blank();
     page.table(&table);
@@ -333,13 +338,18 @@ fn meters(page: &mut Page, document: &Document) {
 
 fn held_out(page: &mut Page, document: &Document) {
     let Some(held) = &document.heldout else { return };
-    let decimals = adding_decimals(&[(&[held.distortion, held.rate], held.free_energy)]);
+    let decimals = adding_decimals(&[(&[held.account.distortion, held.account.rate], held.account.free_energy)]);
     let columns = ["F", "D", "R", "spikes", "prior", "R²"].map(|name| (name, Align::Point));
     let mut table = Table::new("held out", &columns);
     let label = held.rows.map_or_else(|| "per row".into(), |rows| plural(rows, "row"));
-    let figures = [fixed(held.free_energy, decimals), fixed(held.distortion, decimals), fixed(held.rate, decimals)];
-    let spikes = [held.energy, held.prior_energy].map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
-    let r2 = filled(held.r2, |r2| fixed(r2, 3));
+    let figures = [
+        fixed(held.account.free_energy, decimals),
+        fixed(held.account.distortion, decimals),
+        fixed(held.account.rate, decimals),
+    ];
+    let spikes =
+        [held.account.energy, held.account.prior_energy].map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
+    let r2 = filled(held.account.r2, |r2| fixed(r2, 3));
     table.row(&Span::plain(label), figures.map(Span::plain).into_iter().chain(spikes).chain([r2]));
     page.blank();
     page.table(&table);

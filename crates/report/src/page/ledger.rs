@@ -14,21 +14,27 @@ pub(super) fn headline(document: &Document) -> Block {
     let decimals = terminal::adding(document).min(3);
     let nats = |v: f64| fixed(v, decimals);
     let per = if document.rows > 1 { "nats per row" } else { "nats" };
-    let error = document.free_energy_se.map_or_else(String::new, |se| format!(" ± {}", significant(se, 2)));
+    let error = document.account.free_energy_se.map_or_else(String::new, |se| format!(" ± {}", significant(se, 2)));
     let mut list = vec![
-        figure("Free energy F", nats(document.free_energy), format!("{per}{error}")),
-        figure("Distortion D", nats(document.distortion), per),
-        figure("Rate R", nats(document.rate), format!("{per} = {} bits", fixed(document.rate_bits, decimals.min(2)))),
+        figure("Free energy F", nats(document.account.free_energy), format!("{per}{error}")),
+        figure("Distortion D", nats(document.account.distortion), per),
+        figure(
+            "Rate R",
+            nats(document.account.rate),
+            format!("{per} = {} bits", fixed(document.account.rate_bits(), decimals.min(2))),
+        ),
     ];
-    if let Some(energy) = document.energy {
-        let prior = document.prior_energy;
+    if let Some(energy) = document.account.energy {
+        let prior = document.account.prior_energy;
         let prior = prior.map_or_else(String::new, |p| format!("; {} under the prior", significant(p, 4)));
         list.push(figure("Energy", significant(energy, 4), format!("spikes per row{prior}")));
     }
     if let Some(held) = &document.heldout {
         let rows = held.rows.map_or_else(String::new, |rows| format!(", {}", plural(rows, "row")));
-        list.push(figure("Held-out F", nats(held.free_energy), format!("nats per row{rows}")));
-        list.extend(held.r2.map(|r2| figure("Held-out R²", fixed(r2, 3), "of reconstructions from mean codes")));
+        list.push(figure("Held-out F", nats(held.account.free_energy), format!("nats per row{rows}")));
+        list.extend(
+            held.account.r2.map(|r2| figure("Held-out R²", fixed(r2, 3), "of reconstructions from mean codes")),
+        );
     }
     Block::Headline(list)
 }
@@ -74,13 +80,13 @@ fn terms(document: &Document, decimals: usize) -> Table {
     if terminal::has_sums(document) {
         let none = || Cell::from("");
         let rate = |name: &str, v: f64| Row::sum(name, [nats(v), none(), nats(bits(v))]);
-        table.rows.push(Row::sum("D", [nats(document.distortion)]));
-        table.rows.push(rate("R", document.rate));
-        if let Some((local, global)) = document.local_rate.zip(document.global_rate) {
+        table.rows.push(Row::sum("D", [nats(document.account.distortion)]));
+        table.rows.push(rate("R", document.account.rate));
+        if let Some((local, global)) = document.account.local_rate.zip(document.account.global_rate) {
             table.rows.extend([rate("R of each row", local), rate("R of what rows share, by row", global)]);
         }
     }
-    let whole = [nats(document.free_energy), se(document.free_energy_se)];
+    let whole = [nats(document.account.free_energy), se(document.account.free_energy_se)];
     table.rows.push(Row::sum("F = D + R", whole).strong());
     table
 }
@@ -124,7 +130,7 @@ fn codes(document: &Document) -> Table {
         table.row(name, cells);
     }
     if document.latents.values().filter(|l| l.energy.is_some()).count() > 1 {
-        let energy = optional(document.energy, |v| significant(v, 4));
+        let energy = optional(document.account.energy, |v| significant(v, 4));
         table.rows.push(Row::sum("energy", ["".into(), energy]).strong());
     }
     table
@@ -183,10 +189,11 @@ fn held_out(document: &Document) -> Table {
     let columns = ["F", "D", "R", "spikes", "prior spikes", "R²"].map(|name| (name, Kind::Figure));
     let mut table = Table::new("Rows held out, nats per row", columns);
     let Some(held) = &document.heldout else { return table };
-    let decimals = adding_decimals(&[(&[held.distortion, held.rate], held.free_energy)]);
-    let figures = [held.free_energy, held.distortion, held.rate].map(|v| Cell::Text(fixed(v, decimals)));
-    let spikes = [held.energy, held.prior_energy].map(|v| optional(v, |v| significant(v, 4)));
-    let others = spikes.into_iter().chain([optional(held.r2, |v| fixed(v, 3))]);
+    let decimals = adding_decimals(&[(&[held.account.distortion, held.account.rate], held.account.free_energy)]);
+    let figures =
+        [held.account.free_energy, held.account.distortion, held.account.rate].map(|v| Cell::Text(fixed(v, decimals)));
+    let spikes = [held.account.energy, held.account.prior_energy].map(|v| optional(v, |v| significant(v, 4)));
+    let others = spikes.into_iter().chain([optional(held.account.r2, |v| fixed(v, 3))]);
     let name = held.rows.map_or_else(|| "per row".into(), |rows| plural(rows, "row"));
     table.row(name, figures.into_iter().chain(others));
     table

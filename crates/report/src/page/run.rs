@@ -75,7 +75,7 @@ fn subtitle(document: &Document) -> String {
     facts.push(duration(document.seconds));
     facts.extend(document.executor.clone());
     facts.extend(document.threads.map(|threads| plural(threads, "thread")));
-    facts.extend(document.density.map(|part| format!("{} of counts not 0", percent(part))));
+    facts.extend(document.nonzero_fraction.map(|part| format!("{} of counts not 0", percent(part))));
     facts.push(format!("seed {}", document.seed));
     facts.join(" · ")
 }

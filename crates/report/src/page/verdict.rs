@@ -1,9 +1,10 @@
 //! Whether a fit can be relied on, in plain words, and what speaks against it.
 
 use super::{Block, Mood};
-use crate::document::{Document, Verdict};
+use crate::document::Document;
 use crate::figures::{fixed, percent};
 use crate::layout::{NO_BREAK, Tone};
+use crate::verdict::Verdict;
 use crate::{posterior, terminal};
 
 impl From<Tone> for Mood {

@@ -60,13 +60,13 @@ fn points(page: &mut Page, sweep: &Sweep) {
         table.row(
             &Span::plain(values.join(", ")),
             [
-                figure(p.free_energy),
-                figure(p.distortion),
-                figure(p.rate),
-                spikes(p.energy),
-                spikes(p.prior_energy),
+                figure(p.account.free_energy),
+                figure(p.account.distortion),
+                figure(p.account.rate),
+                spikes(p.account.energy),
+                spikes(p.account.prior_energy),
                 Span::plain(zeros(p).map(percent).unwrap_or_default()),
-                figure(p.heldout.as_ref().map_or(f64::NAN, |h| h.free_energy)),
+                figure(p.heldout.as_ref().map_or(f64::NAN, |h| h.account.free_energy)),
                 remark,
             ],
         );
