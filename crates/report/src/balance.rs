@@ -1,6 +1,8 @@
 //! Whether a ledger adds up: every sum that a reader may form of a document's figures, to rounding.
 
-use crate::document::{Document, Latent, Term, TermKind};
+use crate::account::Account;
+use crate::document::{Document, Latent, TermKind};
+use crate::ledger::Sums;
 
 /// Sums of figures that were made one by one, in f64.
 const ROUNDING: f64 = 1e-9;
@@ -26,36 +28,8 @@ pub struct Imbalance {
 /// The first that does not hold.
 pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
     let carried = if single { SINGLE } else { ROUNDING };
-    let terms = |of: fn(&Term) -> bool| -> Vec<f64> {
-        document.terms.iter().filter(|term| of(term)).map(|term| term.nats).collect()
-    };
-    let distortions = terms(|term| term.kind == TermKind::Distortion);
-    let rates = terms(|term| term.kind != TermKind::Distortion);
-    adds("the sum of the terms", &terms(|_| true), document.account.free_energy, ROUNDING)?;
-    adds("the sum of the distortions", &distortions, document.account.distortion, ROUNDING)?;
-    adds("the sum of the rates", &rates, document.account.rate, ROUNDING)?;
-    adds(
-        "distortion + rate",
-        &[document.account.distortion, document.account.rate],
-        document.account.free_energy,
-        ROUNDING,
-    )?;
-    let whole = document.account.over(document.rows);
-    for (name, parts, total) in [
-        ("free energy", whole.free_energy_total, document.account.free_energy_total),
-        ("distortion", whole.distortion_total, document.account.distortion_total),
-        ("rate", whole.rate_total, document.account.rate_total),
-    ] {
-        if let (Some(parts), Some(total)) = (parts, total) {
-            adds(&format!("the {name} of all rows"), &[parts], total, ROUNDING)?;
-        }
-    }
-    if let (Some(local), Some(global)) = (document.account.local_rate, document.account.global_rate) {
-        adds("local + global rate", &[local, global], document.account.rate, ROUNDING)?;
-    }
+    sums(Sums::from(document))?;
     if let Some(energy) = document.account.energy {
-        let spikes: Vec<f64> = document.terms.iter().filter_map(|term| term.energy).collect();
-        adds("the sum of the spikes", &spikes, energy, ROUNDING)?;
         for price in &document.prices {
             let what = format!("the price in {}", price.unit);
             adds(&what, &[energy * price.per_spike], price.per_row, ROUNDING)?;
@@ -66,12 +40,8 @@ pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
         adds("the sum of the prior spikes", &spikes, prior, ROUNDING)?;
     }
     if let Some(held) = &document.heldout {
-        adds(
-            "distortion + rate of held-out rows",
-            &[held.account.distortion, held.account.rate],
-            held.account.free_energy,
-            ROUNDING,
-        )?;
+        let Account { free_energy, distortion, rate, .. } = held.account;
+        adds("distortion + rate of held-out rows", &[distortion, rate], free_energy, ROUNDING)?;
     }
     for (name, latent) in &document.latents {
         let term = document.terms.iter().find(|term| term.kind != TermKind::Distortion && term.name == *name);
@@ -83,6 +53,35 @@ pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
         }
         let sampled = term.is_some_and(|term| term.se.is_some());
         parts(name, latent, sampled, carried)?;
+    }
+    Ok(())
+}
+
+/// Checks the sums of an account: of its terms, of its parts, and over its rows.
+pub(crate) fn sums(of: Sums) -> Result<(), Imbalance> {
+    let Account { free_energy, distortion, rate, .. } = *of.account;
+    let (distortions, rates) = of.parts();
+    let all: Vec<f64> = of.terms.iter().map(|term| term.nats).collect();
+    adds("the sum of the terms", &all, free_energy, ROUNDING)?;
+    adds("the sum of the distortions", &distortions, distortion, ROUNDING)?;
+    adds("the sum of the rates", &rates, rate, ROUNDING)?;
+    adds("distortion + rate", &[distortion, rate], free_energy, ROUNDING)?;
+    let whole = of.account.over(of.rows);
+    for (name, parts, total) in [
+        ("free energy", whole.free_energy_total, of.account.free_energy_total),
+        ("distortion", whole.distortion_total, of.account.distortion_total),
+        ("rate", whole.rate_total, of.account.rate_total),
+    ] {
+        if let (Some(parts), Some(total)) = (parts, total) {
+            adds(&format!("the {name} of all rows"), &[parts], total, ROUNDING)?;
+        }
+    }
+    if let (Some(local), Some(global)) = (of.account.local_rate, of.account.global_rate) {
+        adds("local + global rate", &[local, global], rate, ROUNDING)?;
+    }
+    if let Some(energy) = of.account.energy {
+        let spikes: Vec<f64> = of.terms.iter().filter_map(|term| term.energy).collect();
+        adds("the sum of the spikes", &spikes, energy, ROUNDING)?;
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{self, Account};
-use crate::balance::{Imbalance, balance};
-use crate::document::{Document, Term};
-use crate::figures::{adding_decimals, fixed, plural, significant};
-use crate::layout::{Align, Page, Span, Table};
+use crate::balance::{Imbalance, sums};
+use crate::document::Term;
+use crate::figures::plural;
+use crate::ledger::{Span, Sums, new_rows};
 use crate::nested::Nested;
-use crate::terminal::{LABEL, WIDTH, filled, terms};
+use crate::terminal::layout::Page;
 
 /// What a finished fit says of new rows. Figures are nats per new row unless a field says otherwise; of what all rows share,
 /// each has the part that a row had in the fit.
@@ -61,7 +61,7 @@ impl Evaluation {
     /// # Errors
     /// The first sum that does not hold.
     pub fn balance(&self) -> Result<(), Imbalance> {
-        balance(&ledger(self), false)
+        sums(Sums::from(self))
     }
 }
 
@@ -89,44 +89,21 @@ impl ByRow {
 
 /// The ledger of new rows, within `width` columns (taken as 60 to 120), with ANSI colour if asked for.
 pub fn evaluation_terminal(evaluation: &Evaluation, width: usize, colour: bool) -> String {
-    let mut page = Page::new(width.clamp(WIDTH.0, WIDTH.1), colour);
-    let mut name = vec![Span::strong(&evaluation.model)];
-    name.extend(evaluation.title.iter().map(|title| Span::plain(format!(" · {title}"))));
-    page.paragraph(Span::plain(""), 0, &name);
+    let mut page = Page::within(width, colour);
+    page.heading(&evaluation.model, evaluation.title.as_deref());
     let (new, old) = (plural(evaluation.rows, "new row"), plural(evaluation.trained_rows, "row"));
     page.paragraph(Span::plain(""), 0, &[Span::faint(format!("{new}, by the fit of {old} in {}", evaluation.run))]);
-    terms(&mut page, &ledger(evaluation));
-    totals(&mut page, evaluation);
-    if evaluation.refitted {
-        let text = "the guide has free parameters for each row: those of the new rows were fitted with all else fixed";
+    for table in [Sums::from(evaluation).table(), new_rows(evaluation)] {
         page.blank();
-        page.paragraph(Span::strong("note"), LABEL, &[Span::plain(text)]);
+        page.ledger(&table);
+    }
+    let refitted = "the guide has free parameters for each row: those of the new rows were fitted with all else fixed";
+    if evaluation.refitted {
+        page.blank();
+        page.labelled("note", &[Span::plain(refitted)]);
     }
     for note in &evaluation.notes {
-        page.paragraph(Span::strong("note"), LABEL, &[Span::plain(note)]);
+        page.labelled("note", &[Span::plain(note)]);
     }
     page.into_text()
-}
-
-/// What the table of terms needs.
-fn ledger(e: &Evaluation) -> Document {
-    Document { rows: e.rows, terms: e.terms.clone(), account: e.account, ..Document::default() }
-}
-
-fn totals(page: &mut Page, e: &Evaluation) {
-    let columns = ["F", "D", "R", "spikes", "prior", "R²"].map(|name| (name, Align::Point));
-    let mut table = Table::new("new rows", &columns);
-    let mut line = |label: &str, [f, d, r]: [f64; 3], spikes: [Option<f64>; 2], r2: Option<f64>| {
-        let decimals = adding_decimals(&[(&[d, r], f)]);
-        let figures = [f, d, r].map(|v| Span::plain(fixed(v, decimals)));
-        let spikes = spikes.map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
-        table.row(&Span::plain(label), figures.into_iter().chain(spikes).chain([filled(r2, |r2| fixed(r2, 3))]));
-    };
-    let a = &e.account;
-    let spikes = [a.energy, a.prior_energy];
-    line("mean", [a.free_energy, a.distortion, a.rate], spikes, a.r2);
-    let all = [a.free_energy_total, a.distortion_total, a.rate_total].map(|total| total.unwrap_or(f64::NAN));
-    line("total", all, spikes.map(|spikes| spikes.map(|spikes| spikes * e.rows as f64)), None);
-    page.blank();
-    page.table(&table);
 }

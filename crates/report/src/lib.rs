@@ -2,7 +2,8 @@
 //!
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
-//! [`run_page`] makes a page of it all.
+//! [`run_page`] makes a page of it all. What a reader is shown is decided once, in `ledger`, as tables of typed cells
+//! ([`Table`], [`Cell`], [`Number`]); terminal and page only lay these out.
 
 mod account;
 mod arrays;
@@ -15,11 +16,10 @@ mod figures;
 mod file;
 mod inference_data;
 mod json;
-mod layout;
+mod ledger;
 mod nested;
 mod page;
 mod picture;
-mod posterior;
 mod sweep;
 mod terminal;
 mod trace;
@@ -39,10 +39,9 @@ pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
+pub use ledger::{Cell, Column, Interval, Kind, Label, Number, Room, Row, Span, Table, Tone, Value};
 pub use nested::{Nested, ShapeError};
-pub use page::{
-    Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page, sweep_page,
-};
+pub use page::{Block, Drawing, Fact, Headline, Page, Pictured, RunPage, Section, run_page, sweep_page};
 pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;

@@ -1,6 +1,7 @@
 //! Many fits of one program: `sweep.json`, a tidy table, a summary for a terminal.
 
 mod certificate;
+mod ledger;
 mod pictures;
 mod table;
 mod terminal;
@@ -9,10 +10,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use certificate::{FLOOR, Pair, Weighed, certificate};
+pub(crate) use ledger::{pairs, points, verdict, zeros};
 pub use pictures::sweep_pictures;
 pub use table::sweep_csv;
 pub use terminal::sweep_terminal;
-pub(crate) use terminal::{verdict, zeros};
 
 use crate::account::{self, Account};
 use crate::document::{Document, HeldOut, Latent, Meter};
@@ -154,6 +155,18 @@ impl Sweep {
     pub(crate) fn said(&self, name: &str, value: f64) -> String {
         let unit = self.over.iter().position(|o| o == name).and_then(|k| self.units.get(k)?.clone());
         format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
+    }
+
+    /// What was swept, with its values at a point.
+    pub(crate) fn place(&self, point: &Point) -> String {
+        point.at.iter().map(|(name, value)| self.said(name, *value)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Two neighbours: `beta = 1 to 2, K = 32`.
+    pub(crate) fn neighbours(&self, pair: &Pair) -> String {
+        let first = self.over.first().map_or("", String::as_str);
+        let along = self.over.get(1).zip(pair.along).map(|(name, value)| format!(", {}", self.said(name, value)));
+        format!("{} to {}{}", self.said(first, pair.from), pair.to, along.unwrap_or_default())
     }
 
     /// Neighbours that cannot both be optima.

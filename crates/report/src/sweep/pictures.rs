@@ -1,7 +1,6 @@
 //! The curves of a sweep.
 
-use super::terminal::zeros;
-use super::{Point, Sweep};
+use super::{Point, Sweep, zeros};
 use crate::chart::{Axis, Chart, Series};
 
 /// Values that span more than this are spread in the logarithm.
