@@ -3,16 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-/// What a piece of text is for; colour follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Plain,
-    Strong,
-    Faint,
-    Good,
-    Doubtful,
-    Bad,
-}
+use crate::figures::elide;
+use crate::ledger::{NO_BREAK, Span, Tone};
 
 impl Tone {
     fn style(self) -> Style {
@@ -27,39 +19,11 @@ impl Tone {
     }
 }
 
-/// A run of text in one tone, on one line.
-#[derive(Clone, Debug)]
-pub(crate) struct Span {
-    text: String,
-    tone: Tone,
-}
-
 impl Span {
-    /// Control characters, which could move the cursor or change the terminal, become spaces.
-    pub(crate) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
-        let text = text.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { text, tone }
-    }
-
-    pub(crate) fn plain(text: impl AsRef<str>) -> Self {
-        Self::new(text, Tone::Plain)
-    }
-
-    pub(crate) fn faint(text: impl AsRef<str>) -> Self {
-        Self::new(text, Tone::Faint)
-    }
-
-    pub(crate) fn strong(text: impl AsRef<str>) -> Self {
-        Self::new(text, Tone::Strong)
-    }
-
     fn width(&self) -> usize {
         self.text.width()
     }
 }
-
-/// A space at which no line is broken.
-pub(crate) const NO_BREAK: &str = "\u{a0}";
 
 /// Text as it grows, line by line.
 pub(crate) struct Page {
@@ -334,18 +298,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A name no wider than this, its middle left out where it is longer.
-pub(crate) fn elide(name: &str, width: usize) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    if name.width() <= width {
-        return name.to_owned();
-    }
-    let half = width.saturating_sub(1) / 2;
-    let ends =
-        letters.iter().take(half).chain(['…'].iter()).chain(letters.iter().skip(letters.len().saturating_sub(half)));
-    ends.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,11 +324,5 @@ mod tests {
     #[test]
     fn a_terminal_is_not_given_control_characters() {
         assert_eq!(Span::plain("a\u{1b}[2Jb\n").text, "a [2Jb ");
-    }
-
-    #[test]
-    fn long_names_lose_their_middle() {
-        assert_eq!(elide("short", 10), "short");
-        assert_eq!(elide("z.guide.dense.2.weight", 11), "z.gui…eight");
     }
 }
