@@ -15,9 +15,13 @@ use crate::trials::{Tier, Trials};
 struct Subject {
     program: Program,
     options: Options,
+    tier: Tier,
     /// Holds the data that stand in for the program's own.
     _folder: Arc<TempDir>,
 }
+
+/// Programs of the gallery, whose headers say nothing of it, that are slow.
+const SLOW: [&str; 1] = ["regulator"];
 
 /// The first digits of the gallery's, every fourth pixel each way, as a file.
 fn few_digits(folder: &Path) -> String {
@@ -41,9 +45,9 @@ fn few_digits(folder: &Path) -> String {
 fn subjects() -> Vec<Arc<Subject>> {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let digits = few_digits(folder.path());
-    let mut programs = [Program::all_of("tests/exact"), Program::all_of("examples")].concat();
-    programs.sort_by_key(|p| !p.slow());
-    let subject = |mut program: Program| {
+    let (exact, gallery) = (Program::all_of("tests/exact"), Program::all_of("examples"));
+    let subject = |mut program: Program, slow: bool| {
+        let tier = Tier::of(slow);
         let mut options = Options::default();
         if program.source.contains("train {") {
             options.steps = Some(20);
@@ -60,9 +64,13 @@ fn subjects() -> Vec<Arc<Subject>> {
             program.source = narrower;
             options.data.push(format!("x={digits}"));
         }
-        Arc::new(Subject { program, options, _folder: Arc::clone(&folder) })
+        Arc::new(Subject { program, options, tier, _folder: Arc::clone(&folder) })
     };
-    programs.into_iter().map(subject).collect()
+    let exact = exact.into_iter().map(|p| (p.slow(), p));
+    let gallery = gallery.into_iter().map(|p| (SLOW.contains(&p.name.as_str()), p));
+    let mut subjects: Vec<_> = exact.chain(gallery).map(|(slow, p)| subject(p, slow)).collect();
+    subjects.sort_by_key(|s| s.tier == Tier::Everyday);
+    subjects
 }
 
 /// The fit on one thread, which every treatment is compared with, is made once.
@@ -131,8 +139,8 @@ pub fn trials(trials: &mut Trials) {
     for (treatment, check) in treatments {
         for subject in &subjects {
             let name = format!("treatments::{}::{treatment}", subject.program.name);
-            let (tier, subject) = (Tier::of(subject.program.slow()), Arc::clone(subject));
-            trials.add(name, tier, move || check(&subject));
+            let subject = Arc::clone(subject);
+            trials.add(name, subject.tier, move || check(&subject));
         }
     }
 }
