@@ -1,12 +1,17 @@
-//! One way in which every trial fits a program.
+//! One way in which every trial fits a program: by the library under the command line, in this process.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
+use fe_pipeline::{
+    Assignment, ExecutorKind, FitOptions, Precision, Prepared, ReadOptions, Text, derive, explanation, load,
+    on_threads, prepare,
+};
+use fe_train::Monitor;
 use serde_json::Value;
 
-use crate::common::{code, programs, root, stderr, stdout, stem, with_input};
+use crate::common::{programs, root, stem};
 
 /// A program and where its data are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,8 +62,8 @@ pub struct Options {
     pub seed: Option<u64>,
     pub steps: Option<usize>,
     pub threads: usize,
-    pub precision: Option<&'static str>,
-    pub executor: Option<&'static str>,
+    pub precision: Option<Precision>,
+    pub executor: Option<ExecutorKind>,
     /// `NAME=VALUE` of `const`s and `dim`s.
     pub set: Vec<String>,
     /// `NAME=FILE` of data.
@@ -86,11 +91,11 @@ impl Options {
     }
 }
 
-/// What a fit leaves: `fit.json`, and the bytes of its parameters.
+/// What a fit leaves: `fit.json`, and the bits of its parameters with what was placed before the first step.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub document: Value,
-    pub parameters: Vec<u8>,
+    pub parameters: Vec<(String, Vec<u64>)>,
 }
 
 impl Outcome {
@@ -104,26 +109,55 @@ impl Outcome {
     }
 }
 
+/// Nobody watches.
+struct Silent;
+
+impl Monitor for Silent {
+    fn step(&mut self, _: u64, _: Option<u64>, _: f64) -> bool {
+        true
+    }
+
+    fn note(&mut self, _: &str) {}
+}
+
+impl Program {
+    fn text(&self) -> Text {
+        let (file, stem) = (format!("{}.fe", self.name), self.name.clone());
+        Text { file, source: self.source.clone(), folder: self.folder.clone(), stem }
+    }
+}
+
+impl Options {
+    fn reading(&self) -> ReadOptions {
+        let pairs = |given: &[String]| given.iter().map(|pair| Assignment::parse(pair).unwrap()).collect();
+        ReadOptions { data: pairs(&self.data), set: pairs(&self.set), ..ReadOptions::default() }
+    }
+
+    fn fitting(&self) -> FitOptions {
+        let Self { seed, steps, precision, executor, .. } = *self;
+        FitOptions { seed, steps, precision, executor, ..FitOptions::default() }
+    }
+}
+
+/// Fits what is prepared.
+fn solve(prepared: &Prepared) -> Result<Outcome, fe_pipeline::Error> {
+    let fitted = prepared.fit(None, &mut Silent)?;
+    let document = fe_report::json(&prepared.document(&fitted)?);
+    let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect();
+    let names = fitted.problem.objective.parameters.iter().map(|p| p.name.clone());
+    let mut parameters: Vec<(String, Vec<u64>)> = names.zip(fitted.fit.values.iter().map(|v| bits(v))).collect();
+    parameters.extend(fitted.fit.anchors.iter().map(|(name, tensor)| (name.clone(), bits(&tensor.values))));
+    parameters.extend(fitted.problem.statistics().into_iter().map(|(name, tensor)| (name, bits(&tensor.values))));
+    Ok(Outcome { document: serde_json::from_str(&document).unwrap(), parameters })
+}
+
 /// Fits a program, which must go well.
 pub fn fit(program: &Program, options: &Options) -> Outcome {
-    let out = tempfile::tempdir().unwrap();
-    let given = |name: &'static str, value: Option<String>| value.into_iter().flat_map(move |v| [name.to_owned(), v]);
-    let mut arguments: Vec<String> =
-        ["run", "-", "--quiet", "--out", out.path().to_str().unwrap()].map(str::to_owned).to_vec();
-    arguments.extend(given("--threads", Some(options.threads.to_string())));
-    arguments.extend(given("--seed", options.seed.map(|s| s.to_string())));
-    arguments.extend(given("--steps", options.steps.map(|s| s.to_string())));
-    arguments.extend(given("--precision", options.precision.map(str::to_owned)));
-    arguments.extend(given("--executor", options.executor.map(str::to_owned)));
-    options.set.iter().for_each(|pair| arguments.extend(given("--set", Some(pair.clone()))));
-    options.data.iter().for_each(|pair| arguments.extend(given("--data", Some(pair.clone()))));
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let output = with_input(&program.folder, &arguments, &program.source);
-    assert_eq!(code(&output), 0, "{} with {options:?}: {}", program.name, stderr(&output));
-    let read = |name: &str| std::fs::read(out.path().join(name)).unwrap();
-    let document: Value = serde_json::from_slice(&read("fit.json")).unwrap();
-    assert!(!document["terms"].as_array().unwrap().is_empty(), "{} was fitted to nothing", program.name);
-    Outcome { document, parameters: read("params.safetensors") }
+    let work = || solve(&prepare(&program.text(), &options.reading(), &options.fitting())?);
+    let outcome = on_threads(Some(options.threads), work).and_then(|outcome| outcome);
+    let outcome = outcome.unwrap_or_else(|e| panic!("{} with {options:?}: {e:?}", program.name));
+    assert!(!outcome.document["terms"].as_array().unwrap().is_empty(), "{} was fitted to nothing", program.name);
+    outcome
 }
 
 /// Fits that several trials look at.
@@ -144,12 +178,16 @@ pub fn document(program: &Program, options: &Options) -> Value {
     fit(program, options).document
 }
 
-/// How the objective of a program was derived, and its graph, without white space.
+/// How the objective of a program was derived and is fitted, and its graph and its gradient's, without white space.
 pub fn explained(program: &Program, options: &Options) -> String {
-    let mut arguments = vec!["explain", "-", "--graph"];
-    options.set.iter().for_each(|pair| arguments.extend(["--set", pair]));
-    options.data.iter().for_each(|pair| arguments.extend(["--data", pair]));
-    let output = with_input(&program.folder, &arguments, &program.source);
-    assert_eq!(code(&output), 0, "{}: {}", program.name, stderr(&output));
-    stdout(&output).split_whitespace().collect()
+    let text = program.text();
+    let work = || {
+        let loaded = load(&text, &options.reading())?;
+        let objective = derive(&loaded.program, &text)?;
+        let roots = [&[objective.value], objective.gradient.as_slice()].concat();
+        let page = explanation(&loaded.program, &objective, &text.source);
+        Ok::<_, fe_pipeline::Error>(page + &objective.graph.dump(&roots))
+    };
+    let page = on_threads(Some(1), work).and_then(|page| page);
+    page.unwrap_or_else(|e| panic!("{}: {e:?}", program.name)).split_whitespace().collect()
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fe_pipeline::{ExecutorKind, Precision};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -104,7 +105,7 @@ fn apart(found: &Value, reference: &Value) -> Vec<(&'static str, f64)> {
 fn both_precisions(subject: &Subject) {
     let unasked = shared(&subject.program, &subject.options);
     let executor = unasked.document["executor"].as_str().unwrap();
-    let other = if executor.ends_with("f64") { "f32" } else { "f64" };
+    let other = if executor.ends_with("f64") { Precision::F32 } else { Precision::F64 };
     let other = document(&subject.program, &Options { precision: Some(other), ..subject.options.clone() });
     let (single, double) =
         if executor.ends_with("f64") { (&other, &unasked.document) } else { (&unasked.document, &other) };
@@ -115,13 +116,14 @@ fn both_precisions(subject: &Subject) {
 
 /// Both executors compute the same objective and its gradient, and take the same twenty steps, to the rounding of f64.
 fn both_executors(subject: &Subject) {
-    let by = |executor: &'static str| Options {
+    let by = |executor| Options {
         executor: Some(executor),
-        precision: Some("f64"),
+        precision: Some(Precision::F64),
         steps: Some(20),
         ..subject.options.clone()
     };
-    let [planned, reference] = ["cpu", "candle"].map(|executor| document(&subject.program, &by(executor)));
+    let [planned, reference] =
+        [ExecutorKind::Cpu, ExecutorKind::Candle].map(|executor| document(&subject.program, &by(executor)));
     for (figure, off) in apart(&planned, &reference) {
         assert!(off < 1e-8, "{figure} is off by {off:e}");
     }
