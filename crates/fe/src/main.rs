@@ -12,6 +12,7 @@ mod executor;
 mod failure;
 mod finished;
 mod fitting;
+mod messages;
 mod output;
 mod page;
 mod pictures;
@@ -52,6 +53,11 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> ExitCode {
+    if let Command::Explain(args) = &cli.command
+        && let Some(code) = messages::asked(&args.program.model)
+    {
+        return finish(messages::explain(&code), None);
+    }
     let (model, wanted) = match &cli.command {
         Command::Fmt(args) => return finish(commands::fmt(args), None),
         Command::Sample(args) => return finish(sample::sample(args), None),
