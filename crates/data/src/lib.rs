@@ -13,6 +13,7 @@ mod file;
 mod idx;
 mod images;
 mod json;
+mod memory;
 mod npy;
 mod patches;
 mod standardize;
@@ -20,6 +21,7 @@ mod table;
 mod whiten;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -31,6 +33,7 @@ use crate::cache::Entry;
 pub use codes::CODES;
 pub use error::{DataError, Kind, Place};
 pub use file::fetch_hash;
+pub use memory::InMemory;
 pub use standardize::Statistic;
 
 /// What a reader call in a program asks for. Paths are resolved already, relative to the
@@ -122,6 +125,8 @@ pub enum Reader {
         /// Seed.
         seed: u64,
     },
+    /// An array that the caller has already.
+    Memory(Arc<InMemory>),
 }
 
 /// A preprocessing stage.
@@ -189,7 +194,8 @@ pub struct Array {
     /// Patches that were drawn again because nothing varied in them.
     pub redrawn: usize,
     /// SHA-256 of the contents of the file, in hexadecimal; of several files, of their contents
-    /// one after the other in order of path; of `normal_draws`, of the values as little-endian f64.
+    /// one after the other in order of path; of `normal_draws` and of arrays in memory, of the values
+    /// as little-endian f64.
     pub sha256: String,
     /// Whether it was taken from [`Options::cache`] and not decoded.
     pub cached: bool,
@@ -248,6 +254,7 @@ pub fn header(source: &Source) -> Result<Header, DataError> {
             check_draws(*mean, *sd, *count)?;
             Header::new(vec![*count], Element::Real)
         }
+        Reader::Memory(array) => array.header()?,
     };
     match source.stages.is_empty() {
         true => Ok(header),
@@ -275,6 +282,7 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
             let content = decode(reader, Path::new(""), false)?;
             (None, file::hash_values(&content.values), content, false)
         }
+        Reader::Memory(array) => (None, array.hash(), array.content()?, false),
         reader => {
             let path = path(reader)?;
             let sha256 = fetch_hash(&path)?;
@@ -320,7 +328,7 @@ fn path(reader: &Reader) -> Result<PathBuf, DataError> {
         Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => file::single(path),
         Reader::Json { path, .. } | Reader::Idx { path } => file::single(path),
         Reader::Images { pattern } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
-        Reader::NormalDraws { .. } => Ok(PathBuf::new()),
+        Reader::NormalDraws { .. } | Reader::Memory(_) => Ok(PathBuf::new()),
     }
 }
 
@@ -335,6 +343,7 @@ fn decode(reader: &Reader, path: &Path, whitened: bool) -> Result<Content, DataE
         Reader::Images { pattern } => images::load(pattern, whitened),
         Reader::Patches { .. } => patches::load(reader, whitened),
         Reader::NormalDraws { mean, sd, count, seed } => normal_draws(*mean, *sd, *count, *seed),
+        Reader::Memory(array) => array.content(),
     }
 }
 

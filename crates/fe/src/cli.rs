@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fe_pipeline::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions};
+
+use crate::failure::Failure;
 
 /// Compiles probabilistic programs to their free energy, fits them, and reports what their codes cost.
 #[derive(Debug, Parser)]
@@ -264,6 +267,70 @@ pub struct FmtArgs {
     /// Change nothing; exit with 1 where a program is not in the canonical layout.
     #[arg(long)]
     pub check: bool,
+}
+
+/// The assignments of an option that is given as `NAME=VALUE`.
+fn assignments(given: &[String], option: &str, form: &str) -> Result<Vec<Assignment>, Failure> {
+    let wrong = |text: &String| Failure::usage(format!("--{option} takes NAME={form}, not `{text}`"));
+    given.iter().map(|text| Assignment::parse(text).ok_or_else(|| wrong(text))).collect()
+}
+
+/// How a program is read, from `--data` and `--set`, with the user's cache of decoded data.
+pub fn reading(data: &[String], set: &[String]) -> Result<ReadOptions, Failure> {
+    let set = assignments(set, "set", "VALUE")?;
+    let data = assignments(data, "data", "FILE")?;
+    Ok(ReadOptions { data, set, cache: cache(), ..ReadOptions::default() })
+}
+
+/// Where decoded data are kept: `FE_CACHE`, which may be empty for nowhere, or `fe` in the user's folder of caches.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if std::env::var_os("FE_CACHE").is_some() {
+        return named("FE_CACHE");
+    }
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(folder.join("fe"))
+}
+
+impl ProgramArgs {
+    /// How the program is read.
+    pub fn reading(&self) -> Result<ReadOptions, Failure> {
+        reading(&self.data, &self.set)
+    }
+}
+
+impl FitArgs {
+    /// How a program is fitted, threads apart.
+    pub fn options(&self) -> FitOptions {
+        FitOptions {
+            seed: self.seed,
+            steps: self.steps,
+            epochs: self.epochs,
+            precision: self.precision.map(|p| match p {
+                PrecisionArg::F32 => Precision::F32,
+                PrecisionArg::F64 => Precision::F64,
+            }),
+            executor: self.executor.map(|e| match e {
+                ExecutorArg::Cpu => ExecutorKind::Cpu,
+                ExecutorArg::Candle => ExecutorKind::Candle,
+            }),
+            device: self.device.clone(),
+        }
+    }
+}
+
+impl Command {
+    /// The threads that are asked for.
+    pub fn threads(&self) -> Option<usize> {
+        match self {
+            Self::Run(args) => args.fit.threads,
+            Self::Sweep(args) => args.fit.threads,
+            Self::Compare(args) => args.fit.threads,
+            Self::Check(_) | Self::Explain(_) | Self::Sample(_) | Self::Eval(_) | Self::Report(_) | Self::Fmt(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// Floating-point precision.

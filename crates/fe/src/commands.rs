@@ -1,34 +1,31 @@
 //! `fe check`, `fe explain` and `fe fmt`.
 
-use fe_check::Program;
-use fe_objective::Objective;
+use fe_pipeline::{Error, derive, explanation, load, plan};
 
 use crate::cli::{CheckArgs, ExplainArgs, FmtArgs};
-use crate::failure::Failure;
-use crate::output;
-use crate::program::{self, Text};
-use crate::render;
+use crate::failure::{Failure, at, code};
+use crate::{input, output, render};
 
 /// Everything short of fitting.
-pub fn check(text: &Text, args: &CheckArgs) -> Result<(), Failure> {
-    let outcome = program::load(text, &args.program).and_then(|loaded| {
-        let derived = fe_objective::derive(&loaded.program, &text.source);
-        derived.map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
-        Ok(loaded)
-    });
+pub fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let text = input::text(&args.program.model)?;
+    let reading = args.program.reading()?;
+    let outcome = load(&text, &reading).and_then(|loaded| derive(&loaded.program, &text).map(|_| loaded));
     if args.json {
         let diagnostics = match &outcome {
             Ok(loaded) => &loaded.warnings,
-            Err(Failure::Program(d) | Failure::Data(d)) => d,
+            Err(Error::Program(d) | Error::Data(d)) => d,
             Err(_) => &vec![],
         };
         output::out(&format!("{:#}\n", render::json(&text.file, &text.source, diagnostics)))?;
-        return outcome.map(|_| ()).map_err(|f| f.silenced());
+        return outcome.map(|_| ()).map_err(|error| match error {
+            Error::Program(_) | Error::Data(_) => Failure::Said(code(&error)),
+            other => other.into(),
+        });
     }
-    let loaded = outcome?;
-    output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
-    let count = loaded.warnings.len();
-    let warnings = match count {
+    let loaded = outcome.map_err(at(&text))?;
+    output::diagnostics(&text, &loaded.warnings);
+    let warnings = match loaded.warnings.len() {
         0 => String::new(),
         1 => ", with 1 warning".into(),
         n => format!(", with {n} warnings"),
@@ -37,18 +34,16 @@ pub fn check(text: &Text, args: &CheckArgs) -> Result<(), Failure> {
 }
 
 /// The derived objective.
-pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
-    let loaded = program::load(text, &args.program)?;
-    output::err(&render::text(&text.file, &text.source, &loaded.warnings, render::colour_on_stderr()));
-    let objective = fe_objective::derive(&loaded.program, &text.source)
-        .map_err(|e| Failure::Program(vec![program::underivable(e)]))?;
+pub fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    let text = input::text(&args.program.model)?;
+    let loaded = load(&text, &args.program.reading()?).map_err(at(&text))?;
+    output::diagnostics(&text, &loaded.warnings);
+    let objective = derive(&loaded.program, &text).map_err(at(&text))?;
     let mut page = explanation(&loaded.program, &objective, &text.source);
-    if args.plan {
-        let rows = loaded.program.row.map_or(1, |r| r.rows);
-        if let Ok((method, _)) = fe_train::method(&objective, &loaded.program.train, rows) {
-            let plan = fe_train::plan(&objective, &method, rows);
-            page += &format!("\nplan of a step, in f32\n{}", plan.describe(&objective.graph, size_of::<f32>()));
-        }
+    if args.plan
+        && let Some(plan) = plan(&loaded.program, &objective)
+    {
+        page += &format!("\nplan of a step, in f32\n{plan}");
     }
     if args.graph {
         page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
@@ -56,34 +51,16 @@ pub fn explain(text: &Text, args: &ExplainArgs) -> Result<(), Failure> {
     output::out(&page)
 }
 
-/// The derivation in the notation of a paper, and how it is fitted.
-pub fn explanation(program: &Program, objective: &Objective, source: &str) -> String {
-    let mut page = fe_objective::explain(program, objective, source);
-    let rows = program.row.map_or(1, |r| r.rows);
-    match fe_train::method(objective, &program.train, rows) {
-        Ok((method, notes)) => {
-            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
-                let names = objective.non_centred.join(", ");
-                page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
-            }
-            page += &format!("fitted by {}\n", method.describe(objective));
-            page.extend(notes.iter().map(|note| format!("note: {note}\n")));
-        }
-        Err(e) => page += &format!("it cannot be fitted as asked: {e}\n"),
-    }
-    page
-}
-
 /// Canonical layout.
 pub fn fmt(args: &FmtArgs) -> Result<(), Failure> {
     let mut unformatted = false;
     for model in &args.models {
-        let text = Text::read(model)?;
+        let text = input::text(model)?;
         let formatted = match fe_syntax::format(&text.source) {
-            Ok(f) => f,
-            Err(d) => {
-                output::err(&render::text(&text.file, &text.source, &d, render::colour_on_stderr()));
-                return Err(Failure::Program(vec![]));
+            Ok(formatted) => formatted,
+            Err(diagnostics) => {
+                output::diagnostics(&text, &diagnostics);
+                return Err(Failure::Said(code(&Error::Program(vec![]))));
             }
         };
         if args.check {

@@ -1,65 +1,16 @@
 //! `fe eval`: a finished fit on rows that it has not seen.
 
-use std::collections::HashMap;
+use fe_pipeline::{Finished, evaluate};
+use fe_report::{evaluation_terminal, write_atomically};
 
-use fe_check::{Data, Header, Program, Reader, Row, SourceCall};
-use fe_objective::{Objective, TermKind};
-use fe_report::{ByRow, Evaluation, Nested, evaluation_terminal, write_atomically};
-use fe_syntax::Diagnostic;
-use fe_train::{Kept, NewRows, Problem};
-
-use crate::cli::{EvalArgs, PrecisionArg};
-use crate::failure::Failure;
-use crate::finished::Finished;
-use crate::program::{self, Loaded};
-use crate::run::width;
-use crate::{data, document, executor, output, render};
+use crate::cli::{self, EvalArgs};
+use crate::failure::{Failure, at};
+use crate::{output, render};
 
 /// Runs the command.
-pub fn eval(run: &Finished, args: &EvalArgs) -> Result<(), Failure> {
-    let (headers, trained) = run.headers()?;
-    let mut options = run.options.clone();
-    let given = program::pairs(&args.data, "data", "FILE")?;
-    options.data.retain(|old| !given.iter().any(|(name, _)| old.split('=').next().map(str::trim) == Some(name)));
-    options.data.extend(args.data.iter().cloned());
-    // Understood as the fit was: with the data it had, whose sizes decided on guides and estimators.
-    let Loaded { mut program, sources, .. } = program::load_with(&run.text, &options, &headers)?;
-    let mut objective = run.derive(&mut program)?;
-    let row = evaluable(&program, &objective)?;
-    let rows = new_rows(&program, row, &sources, &headers, &given)?;
-    let row = Row { rows, ..row };
-    program.graph.set_extent(row.axis, rows);
-    program.row = Some(row);
-    objective.graph.set_extent(row.axis, rows);
-    objective.row = Some(row);
-
-    let mut remembered = run.remembered();
-    remembered.statistics.retain(|name, _| headers.contains_key(name));
-    let all: Vec<u64> = (0..rows as u64).collect();
-    let arrays = data::load_as(&program, &sources, &all, &remembered)?;
-    let executor = executor::open(None, PrecisionArg::F64, "cpu")?;
-    let mut statistics = HashMap::new();
-    for prepared in objective.prepared.iter().filter(|p| p.statistic) {
-        let name = objective.graph.input_info(prepared.input).map(|i| i.name.clone()).unwrap_or_default();
-        statistics.insert(name.clone(), run.array(&name)?);
-    }
-    let kept = Kept { trained, statistics };
-    let internal = |e: fe_graph::ExecutionError| Failure::Internal(e.to_string());
-    let problem = Problem::of_new_rows(&objective, executor.as_ref(), arrays.tensors, &kept, run.seed);
-    let problem = problem.map_err(internal)?;
-    let mut values = problem.start(0);
-    for (value, parameter) in values.iter_mut().zip(&objective.parameters) {
-        if !parameter.local {
-            *value = run.parameter(&problem, parameter)?;
-        } else if value.len() != problem.shape(parameter).iter().product::<usize>() {
-            let why = "starts at numbers of its own for each row of the run";
-            return Err(Failure::Usage(format!("`{}` {why}, and has none for new rows", parameter.name)));
-        }
-    }
-    let found = fe_train::new_rows(&problem, &values, run.anchors(&objective)?)
-        .map_err(|e| crate::fitting::failed(e, &program, &objective))?;
-    let evaluation = evaluation(&program, &objective, run, trained, found);
-    evaluation.balance().map_err(|e| Failure::Internal(e.to_string()))?;
+pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
+    let run = Finished::read(&args.run)?;
+    let evaluation = evaluate(&run, &cli::reading(&args.data, &[])?).map_err(at(&run.text))?;
     if let Some(path) = &args.out {
         write_atomically(path, evaluation.by_row.csv())
             .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
@@ -67,162 +18,9 @@ pub fn eval(run: &Finished, args: &EvalArgs) -> Result<(), Failure> {
     if args.json {
         return output::out(&fe_report::json(&evaluation));
     }
-    let mut text = evaluation_terminal(&evaluation, width(), render::colour_on_stdout());
+    let mut text = evaluation_terminal(&evaluation, output::width(), render::colour_on_stdout());
     if let Some(path) = &args.out {
         text.push_str(&format!("\nrows saved in {}\n", path.display()));
     }
     output::out(&text)
-}
-
-/// The row axis of a program that can be evaluated on new rows.
-fn evaluable(program: &Program, objective: &Objective) -> Result<Row, Failure> {
-    let Some(row) = program.row else {
-        return Err(Failure::Usage(format!(
-            "{} has no row axis, one that comes first in every observed array and has no `for`: its data are one whole, and \
-             there are no new rows of it",
-            program.name
-        )));
-    };
-    let local = |name: &str| program.latents.iter().any(|l| l.name == name && l.is_local(program.row));
-    let chained = objective.chains.iter().flat_map(|c| &c.blocks);
-    match objective.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {
-        None => Ok(row),
-        Some(block) => Err(Failure::Usage(format!(
-            "the guide of `{}` is one Gaussian over all rows of the fit, and has no part for new ones: state a guide for each \
-             row, or hold rows out in the fit",
-            block.name
-        ))),
-    }
-}
-
-/// How many rows the new data have, each of which must be like those that the fit saw.
-fn new_rows(
-    program: &Program,
-    row: Row,
-    sources: &[(SourceCall, Option<fe_data::Source>)],
-    headers: &HashMap<String, Header>,
-    given: &[(String, String)],
-) -> Result<usize, Failure> {
-    let with_rows = |d: &&Data| d.axes.first().is_some_and(|a| a.id == row.axis && a.primes == 0);
-    let names: Vec<&str> = program.data.iter().filter(with_rows).map(|d| d.name.as_str()).collect();
-    let is_given = |name: &str| given.iter().any(|(g, _)| g == name);
-    if !names.iter().any(|n| is_given(n)) {
-        return Err(Failure::Usage(format!(
-            "new rows are given by --data NAME=FILE, for each of {}",
-            names.join(", ")
-        )));
-    }
-    let mut wrong = vec![];
-    let mut sizes: Vec<(&Data, &SourceCall, usize)> = vec![];
-    for data in &program.data {
-        let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else { continue };
-        let (rows, replaced) = (with_rows(&data), is_given(&data.name));
-        if replaced && matches!(call.reader, Reader::NormalDraws { .. } | Reader::Numbers { .. }) {
-            return Err(Failure::Usage(format!("`{}` is not read from a file, so no other can be given", data.name)));
-        }
-        let (Some(before), Some(source), true) = (headers.get(&data.name), source, replaced) else {
-            sizes.extend(rows.then_some((data, call, row.rows)));
-            continue;
-        };
-        // Statistics are there already, so one row will do.
-        let stages = source.stages.iter().copied().filter(|s| *s != fe_data::Stage::Standardize).collect();
-        let now = match fe_data::header(&fe_data::Source { stages, ..source.clone() }) {
-            Ok(header) => header,
-            Err(e) => {
-                wrong.push(program::data_diagnostic(&e, call));
-                continue;
-            }
-        };
-        let rest = |shape: &[usize]| shape.iter().skip(usize::from(rows)).product::<usize>();
-        let (had, has) = (rest(&before.shape), rest(&now.shape));
-        if had != has || before.levels.is_some() != now.levels.is_some() {
-            wrong.push(unlike(data, call, rows, before, (had, has), now.levels.is_some()));
-        } else if rows {
-            sizes.push((data, call, now.shape.first().copied().unwrap_or(0)));
-        }
-    }
-    if let (Some(first), true) = (sizes.first(), wrong.is_empty())
-        && let Some(other) = sizes.iter().find(|s| s.2 != first.2)
-    {
-        wrong.push(uneven(first, other));
-    }
-    match sizes.first() {
-        Some(first) if wrong.is_empty() => Ok(first.2),
-        _ => Err(Failure::Data(wrong)),
-    }
-}
-
-/// New data of another width or kind than those of the fit.
-fn unlike(
-    data: &Data,
-    call: &SourceCall,
-    rows: bool,
-    before: &Header,
-    (had, has): (usize, usize),
-    text: bool,
-) -> Diagnostic {
-    let of = if rows { " a row" } else { "" };
-    let message = if had == has {
-        let kind = |text: bool| if text { "text" } else { "numbers" };
-        format!(
-            "the new `{}` holds {}, and the fit was made with {}",
-            data.name,
-            kind(text),
-            kind(before.levels.is_some())
-        )
-    } else {
-        format!("the new `{}` has {has} numbers{of}, and the fit was made with {had}", data.name)
-    };
-    let label = format!("read here, with shape {:?} in the fit", before.shape);
-    Diagnostic::error("R0010", message, call.span, label)
-        .help("give data with the columns that the model was fitted to")
-}
-
-/// New data whose numbers of rows differ.
-fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &SourceCall, usize)) -> Diagnostic {
-    let message = format!("`{}` has {} rows, and `{}` has {}", first.0.name, first.2, other.0.name, other.2);
-    Diagnostic::error("R0011", message, other.1.span, "each row needs its own here")
-        .and(first.1.span, "and here")
-        .help(format!("give new rows of both: --data {}=FILE --data {}=FILE", first.0.name, other.0.name))
-}
-
-fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, found: NewRows) -> Evaluation {
-    let NewRows { figures: f, by_row, refitted } = found;
-    let split = o.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
-    let nested = |v: Vec<f64>| Nested::new(vec![v.len()], v).unwrap_or_default();
-    let rows = f.rows as f64;
-    let mut notes = vec![];
-    if split {
-        notes.push(format!("of what all rows share, each new row has the part that each of the {trained} rows had"));
-    }
-    Evaluation {
-        model: program.name.clone(),
-        title: program.title.clone(),
-        run: run.folder.display().to_string(),
-        fe_version: env!("CARGO_PKG_VERSION").into(),
-        rows: f.rows as u64,
-        trained_rows: trained as u64,
-        free_energy: f.free_energy,
-        free_energy_se: f.se,
-        distortion: f.distortion,
-        rate: f.rate,
-        rate_bits: f.rate / std::f64::consts::LN_2,
-        local_rate: split.then_some(f.local_rate),
-        global_rate: split.then_some(f.rate - f.local_rate),
-        free_energy_total: f.free_energy * rows,
-        distortion_total: f.distortion * rows,
-        rate_total: f.rate * rows,
-        energy: f.energy,
-        prior_energy: f.prior_energy,
-        r2: f.r2,
-        refitted,
-        terms: document::terms(o, &f),
-        by_row: ByRow {
-            free_energy: nested(by_row.free_energy),
-            distortion: nested(by_row.distortion),
-            rate: nested(by_row.rate),
-            energy: by_row.energy.map(nested),
-        },
-        notes,
-    }
 }

@@ -1,88 +1,91 @@
 //! Why a command ends otherwise than well, and its exit code.
 
+use fe_pipeline::{Error, Text, fault};
 use fe_syntax::{Diagnostic, Severity};
 
 /// A failure, by kind; each kind has one exit code.
 #[derive(Debug)]
 pub enum Failure {
-    /// The program is wrong: diagnostics.
-    Program(Vec<Diagnostic>),
     /// The command line is wrong.
     Usage(String),
-    /// The data are wrong or missing: diagnostics at their readers.
-    Data(Vec<Diagnostic>),
-    /// The fit failed: what, and where in the program.
-    Fit(Vec<Diagnostic>),
+    /// What the pipeline found wrong, at places of this program where it is known.
+    Pipeline(Error, Option<Text>),
     /// Some of many fits failed.
     Fits(String),
     /// With `--strict`: a fit that is not to be relied on, and why.
     Unconverged(String),
     /// Files are not in the canonical layout.
     Unformatted,
-    /// A file could not be read or written.
+    /// Diagnostics were said already; the code that they end with.
+    Said(u8),
+    /// Standard output or a file of the command's own could not be written.
     Io(String),
-    /// A fault of the compiler.
-    Internal(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Pipeline(error, None)
+    }
+}
+
+/// Has an error point at places of a program.
+pub fn at(text: &Text) -> impl Fn(Error) -> Failure {
+    |error| Failure::Pipeline(error, Some(text.clone()))
 }
 
 impl Failure {
-    /// The same failure, its diagnostics said already.
-    pub fn silenced(self) -> Self {
-        match self {
-            Self::Program(_) => Self::Program(vec![]),
-            Self::Data(_) => Self::Data(vec![]),
-            other => other,
-        }
+    /// The command line is wrong in this way.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
     }
 
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Program(_) | Self::Unformatted => 1,
+            Self::Pipeline(error, _) => code(error),
+            Self::Unformatted => 1,
             Self::Usage(_) | Self::Io(_) => 2,
-            Self::Data(_) => 3,
-            Self::Fit(_) | Self::Fits(_) => 4,
+            Self::Fits(_) => 4,
             Self::Unconverged(_) => 5,
-            Self::Internal(_) => 70,
+            Self::Said(code) => *code,
         }
     }
 
-    /// What is wrong at places of the program.
-    pub fn diagnostics(&self) -> &[Diagnostic] {
+    /// What is wrong at places of a program.
+    pub fn diagnostics(&self) -> Option<(&Text, &[Diagnostic])> {
         match self {
-            Self::Program(d) | Self::Data(d) | Self::Fit(d) => d,
-            _ => &[],
-        }
-    }
-
-    /// In a few words, where there is no room for the place.
-    pub fn brief(&self) -> String {
-        match self.diagnostics() {
-            [] => self.message().trim().trim_start_matches("fe: ").to_owned(),
-            [first, ..] => first.message.clone(),
+            Self::Pipeline(error, Some(text)) => Some((text, error.diagnostics())),
+            _ => None,
         }
     }
 
     /// What is said below the diagnostics: lines, or nothing.
     pub fn message(&self) -> String {
         match self {
-            Self::Program(d) | Self::Data(d) | Self::Fit(d) => {
-                match d.iter().filter(|d| d.severity == Severity::Error).count() {
+            Self::Pipeline(error @ (Error::Program(_) | Error::Data(_) | Error::Fit(_)), _) => {
+                match error.diagnostics().iter().filter(|d| d.severity == Severity::Error).count() {
                     0 | 1 => String::new(),
                     errors => format!("{errors} errors\n"),
                 }
             }
+            Self::Pipeline(Error::Internal(message), _) => format!("fe: {}", fault(message)),
+            Self::Pipeline(Error::Request(message) | Error::Io(message), _) => format!("fe: {message}\n"),
             Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
             Self::Unconverged(test) | Self::Fits(test) => format!("fe: {test}\n"),
-            Self::Internal(message) => fault(message),
-            Self::Unformatted => String::new(),
+            Self::Unformatted | Self::Said(_) => String::new(),
         }
     }
 }
 
-/// What is said of a fault of the compiler.
-pub fn fault(message: &str) -> String {
-    format!("fe: a fault of the compiler itself: {message}\nplease report it, with the program and the command\n")
+/// The exit code of an error of the pipeline.
+pub fn code(error: &Error) -> u8 {
+    match error {
+        Error::Program(_) => 1,
+        Error::Request(_) | Error::Io(_) => 2,
+        Error::Data(_) => 3,
+        Error::Fit(_) => 4,
+        Error::Internal(_) => 70,
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_compiler_says_so_and_asks_for_a_report() {
-        let failure = Failure::Internal("an input was not given".into());
+        let failure = Failure::from(Error::Internal("an input was not given".into()));
         assert_eq!(failure.code(), 70);
         assert_eq!(
             failure.message(),

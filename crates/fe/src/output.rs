@@ -2,7 +2,11 @@
 
 use std::io::{ErrorKind, Write};
 
+use fe_pipeline::Text;
+use fe_syntax::Diagnostic;
+
 use crate::failure::Failure;
+use crate::render;
 
 /// Writes to standard output.
 ///
@@ -21,4 +25,18 @@ pub fn out(text: &str) -> Result<(), Failure> {
 /// Writes to standard error; there is nowhere to say that it failed.
 pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes diagnostics of a program to standard error.
+pub fn diagnostics(text: &Text, diagnostics: &[Diagnostic]) {
+    err(&render::text(&text.file, &text.source, diagnostics, render::colour_on_stderr()));
+}
+
+/// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
+pub fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
+    columns
+        .or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w)))
+        .unwrap_or(100)
+        .clamp(60, 200)
 }

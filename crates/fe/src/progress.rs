@@ -1,10 +1,12 @@
 //! Progress: a bar on a terminal, a plain line now and then elsewhere. Ctrl-C ends the fit cleanly.
 
 use std::io::IsTerminal;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
+use fe_pipeline::{Text, Watch};
+use fe_syntax::Diagnostic;
 use fe_train::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -17,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(10);
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether the user wants an end.
-pub fn stopped() -> bool {
+fn stopped() -> bool {
     STOP.load(Ordering::SeqCst)
 }
 
@@ -34,18 +36,54 @@ fn watch() {
     });
 }
 
-/// How many of many fits are done, on standard error.
-pub struct Points {
-    bar: Option<ProgressBar>,
+/// Shows on standard error how work on several fits goes.
+pub struct Shown {
     quiet: bool,
+    /// How many of many fits are done, on a terminal.
+    bar: OnceLock<ProgressBar>,
 }
 
-impl Points {
-    /// Of so many.
-    pub fn new(total: usize, quiet: bool) -> Self {
+impl Shown {
+    /// A display, and a handler of Ctrl-C.
+    pub fn new(quiet: bool) -> Self {
         watch();
-        let terminal = !quiet && std::io::stderr().is_terminal();
-        let bar = terminal.then(|| {
+        Self { quiet, bar: OnceLock::new() }
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Watch for Shown {
+    fn warnings(&self, text: &Text, warnings: &[Diagnostic]) {
+        if !self.quiet {
+            output::diagnostics(text, warnings);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        if !self.quiet {
+            output::err(&format!("{line}\n"));
+        }
+    }
+
+    fn warn(&self, line: &str) {
+        output::err(&format!("warning: {line}\n"));
+    }
+
+    fn fit(&self) -> Box<dyn Monitor + '_> {
+        Box::new(Progress::new(self.quiet))
+    }
+
+    fn fits(&self, total: usize) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        self.bar.get_or_init(|| {
             let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
             if let Ok(style) =
                 ProgressStyle::with_template("{bar:30.cyan/dim} {pos}/{len} fits  {elapsed} of about {duration}")
@@ -55,38 +93,21 @@ impl Points {
             bar.enable_steady_tick(Duration::from_secs(1));
             bar
         });
-        Self { bar, quiet }
     }
 
-    /// One more is done; `line` says which.
-    pub fn done(&self, line: &str) {
-        match &self.bar {
+    fn done(&self, line: &str) {
+        match self.bar.get() {
             Some(bar) => {
                 bar.println(line);
                 bar.inc(1);
             }
-            None if !self.quiet => output::err(&format!("{line}\n")),
-            None => {}
+            None => self.note(line),
         }
     }
 
-    /// Clears the bar.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+    fn stopped(&self) -> bool {
+        stopped()
     }
-}
-
-/// A fit among many: it is not shown, and ends with them.
-pub struct Silent;
-
-impl Monitor for Silent {
-    fn step(&mut self, _: u64, _: Option<u64>, _: f64) -> bool {
-        !stopped()
-    }
-
-    fn note(&mut self, _: &str) {}
 }
 
 /// Shows how a fit goes on standard error.
@@ -112,9 +133,11 @@ impl Progress {
         });
         Self { bar, quiet, last: Instant::now(), average: None }
     }
+}
 
-    /// Clears the bar.
-    pub fn finish(&self) {
+impl Drop for Progress {
+    /// Clears the bar: the fit is over, whether it went well or not.
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -2,38 +2,38 @@
 
 use std::path::PathBuf;
 
+use fe_pipeline::{directory, prepare};
+
 use crate::cli::RunArgs;
-use crate::failure::Failure;
-use crate::program::Text;
-use crate::{directory, fitting, output, progress, render};
+use crate::failure::{Failure, at};
+use crate::progress::Progress;
+use crate::{input, output, render};
 
 /// Runs a program.
-pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
-    let prepared = fitting::prepare(text, &args.program, &args.fit)?;
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    let text = input::text(&args.program.model)?;
+    let (reading, fitting) = (args.program.reading()?, args.fit.options());
+    let prepared = prepare(&text, &reading, &fitting).map_err(at(&text))?;
     if !args.quiet {
-        output::err(&render::text(&text.file, &text.source, &prepared.warnings, render::colour_on_stderr()));
+        output::diagnostics(&text, &prepared.warnings);
     }
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&prepared.program.name));
     directory::create(&folder)?;
-    let mut display = progress::Progress::new(args.quiet);
-    let result = prepared.fit(None, &mut display);
-    display.finish();
-    let fitted = result?;
-    let document = prepared.document(&fitted)?;
+    let result = prepared.fit(None, &mut Progress::new(args.quiet));
+    let fitted = result.map_err(at(&text))?;
+    let document = prepared.document(&fitted).map_err(at(&text))?;
     let run = directory::Run {
         source: &text.source,
-        run_json: prepared.about(&fitted, prepared.identity(text, &args.program, &args.fit)),
-        program: fitted.program,
-        fit: &fitted.fit,
+        record: &prepared.record(&fitted, prepared.identity(&text, &reading, &fitting, None)),
+        fitted: &fitted,
         document: &document,
-        problem: &fitted.problem,
         statistics: &prepared.arrays.statistics,
     };
-    directory::write(&folder, &run)?;
+    run.write(&folder)?;
     if args.json {
         output::out(&fe_report::json(&document))?;
     } else if !args.quiet {
-        let ledger = fe_report::terminal(&document, width(), render::colour_on_stdout());
+        let ledger = fe_report::terminal(&document, output::width(), render::colour_on_stdout());
         output::out(&format!("{ledger}\nsaved in {}\n", folder.display()))?;
     }
     if args.strict && !fitted.fit.converged {
@@ -43,13 +43,4 @@ pub fn run(text: &Text, args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::Unconverged(document.verdict.faults().join("; ")));
     }
     Ok(())
-}
-
-/// Columns of the terminal; `COLUMNS` wins, and 100 elsewhere.
-pub fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<usize>().ok());
-    columns
-        .or_else(|| console::Term::stdout().size_checked().map(|(_, w)| usize::from(w)))
-        .unwrap_or(100)
-        .clamp(60, 200)
 }

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
-#[path = "../src/codes.rs"]
-mod running;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -51,7 +49,7 @@ fn codes() -> Vec<Code> {
     let mut all = fe_syntax::CODES.to_vec();
     all.extend(fe_check::codes());
     all.extend(fe_data::CODES.iter().map(|&(kind, title, about)| (kind.code(), title, about)));
-    all.extend(running::CODES);
+    all.extend(fe_pipeline::CODES);
     all.sort_by_key(|c| c.0);
     all
 }

@@ -2,7 +2,8 @@
 
 use fe_syntax::ast::{Ast, StatementKind};
 
-use crate::failure::Failure;
+use crate::error::Error;
+use crate::options::Assignment;
 
 /// The most points that a range may have.
 const MOST: usize = 10_000;
@@ -21,16 +22,16 @@ pub struct Over {
 }
 
 impl Over {
-    /// `NAME=VALUE` of `--set` at one of the values.
-    pub fn set(&self, value: f64) -> String {
+    /// The assignment of one of the values.
+    pub fn set(&self, value: f64) -> Assignment {
         let unit = self.unit.as_ref().map(|u| format!(" {u}")).unwrap_or_default();
-        format!("{}={value}{unit}", self.name)
+        Assignment::new(&self.name, &format!("{value}{unit}"))
     }
 }
 
 /// Reads `NAME=VALUES`: values separated by commas, ranges `a..b:n` among them, a unit behind them all.
-pub fn parse(given: &str, program: &Ast) -> Result<Over, Failure> {
-    let wrong = |why: String| Failure::Usage(format!("--over {given}: {why}"));
+pub fn parse(given: &str, program: &Ast) -> Result<Over, Error> {
+    let wrong = |why: String| Error::Request(format!("--over {given}: {why}"));
     let form = "it takes NAME=VALUES, such as beta=0.01..8:12, K=32,128,512 or \"budget=2,5,10 spikes\"";
     let (name, list) = given.split_once('=').ok_or_else(|| wrong(form.into()))?;
     let (name, list) = (name.trim().to_owned(), list.trim());

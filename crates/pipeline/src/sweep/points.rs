@@ -7,25 +7,27 @@ use fe_check::ObjectiveSpec;
 use fe_report::Document;
 use fe_train::Values;
 use indexmap::IndexMap;
-use serde_json::{Value, json};
 
+use super::SweepOptions;
 use super::over::Over;
-use crate::cli::{FitArgs, ProgramArgs};
 use crate::data::Shared;
 use crate::directory;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::finished::Finished;
-use crate::fitting::{self, Fitted, Prepared};
-use crate::program::Text;
-use crate::progress::Silent;
+use crate::fit::Fitted;
+use crate::options::Assignment;
+use crate::prepare::{Prepared, prepare_with};
+use crate::record::{Identity, SweepRecord};
+use crate::text::Text;
+use crate::watch::{Unseen, Watch};
 
 /// One fit to be made.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Its values, by name.
     pub at: IndexMap<String, f64>,
-    /// As for `--set`.
-    pub set: Vec<String>,
+    /// What is set.
+    pub set: Vec<Assignment>,
     /// Its run directory.
     pub folder: PathBuf,
     /// Which curve it lies on.
@@ -33,6 +35,13 @@ pub struct Place {
     /// The point of its curve at whose end it may begin. Fixed by the order of the values alone, so that the numbers do not
     /// depend on which fit ends first.
     pub parent: Option<usize>,
+}
+
+impl Place {
+    /// What is set there, as text.
+    pub fn name(&self) -> String {
+        self.set.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A fit that was made, or found.
@@ -61,7 +70,7 @@ pub fn places(over: &[Over], folder: &Path) -> Vec<Place> {
         let parents = parents(first.values.len());
         for (&value, parent) in first.values.iter().zip(parents) {
             let chosen: Vec<(&Over, f64)> = over.iter().zip([value, second]).collect();
-            let set: Vec<String> = chosen.iter().map(|(o, v)| o.set(*v)).collect();
+            let set: Vec<Assignment> = chosen.iter().map(|(o, v)| o.set(*v)).collect();
             let at = chosen.iter().map(|(o, v)| (o.name.clone(), *v)).collect();
             let parent = parent.filter(|_| !first.is_dim).map(|p| start + p);
             let name = chosen.iter().map(|(o, v)| format!("{}={v}", o.name)).collect::<Vec<_>>().join(",");
@@ -94,34 +103,46 @@ fn parents(count: usize) -> Vec<Option<usize>> {
 pub struct Context<'a> {
     /// The program.
     pub text: &'a Text,
-    /// How it is read, apart from what is swept.
-    pub program: &'a ProgramArgs,
-    /// How it is fitted.
-    pub fit: &'a FitArgs,
+    /// How it is read and fitted, apart from what is swept.
+    pub options: &'a SweepOptions,
     /// The data.
     pub shared: Shared,
-    /// Whether what is finished is kept.
-    pub resume: bool,
     /// All of them.
     pub places: Vec<Place>,
+    /// Who watches.
+    pub watch: &'a dyn Watch,
 }
 
-/// What is kept of a point in its `run.json`, beside what a run has there.
-const SWEEP: &str = "sweep";
+/// What was prepared for a place's fit, and what decides its numbers.
+struct Ready {
+    prepared: Prepared,
+    identity: Identity,
+    started: Instant,
+}
 
-/// What is written last to a run directory: where it is, all is.
-const LAST: &str = "fit.json";
+/// What came before a fit that is kept.
+struct Past<'a> {
+    /// Where it began, and what was done.
+    notes: Vec<String>,
+    /// The fit that it goes on from, of the same place.
+    document: Option<&'a Document>,
+}
 
 impl Context<'_> {
-    fn prepare(&self, place: &Place) -> Result<(Prepared, Value), Failure> {
-        let mut arguments = self.program.clone();
-        arguments.set.extend(place.set.iter().cloned());
-        let prepared = fitting::prepare_with(self.text, &arguments, self.fit, &self.shared)?;
-        let mut identity = prepared.identity(self.text, &arguments, self.fit);
-        if let Some(map) = identity.as_object_mut() {
-            map.insert(SWEEP.into(), json!({ "began": self.parent(place, &prepared).map(|p| p.set.join(", ")) }));
-        }
-        Ok((prepared, identity))
+    /// Says of a place's fit how it ended.
+    pub fn say(&self, place: &Place, what: &str) {
+        self.watch.done(&format!("{}: {what}", place.name()));
+    }
+
+    fn prepare(&self, place: &Place) -> Result<Ready, Error> {
+        let started = Instant::now();
+        let mut reading = self.options.reading.clone();
+        reading.set.extend(place.set.iter().cloned());
+        let prepared = prepare_with(self.text, &reading, &self.options.fitting, &self.shared)?;
+        let began = self.parent(place, &prepared).map(Place::name);
+        let sweep = SweepRecord { began, notes: vec![] };
+        let identity = prepared.identity(self.text, &reading, &self.options.fitting, Some(sweep));
+        Ok(Ready { prepared, identity, started })
     }
 
     /// Where a fit begins, if not by itself.
@@ -130,112 +151,92 @@ impl Context<'_> {
     }
 
     /// Makes the fit of a place; `None` where it was interrupted.
-    pub fn make(&self, place: &Place) -> Result<Option<Made>, Failure> {
-        let started = Instant::now();
-        let (prepared, identity) = self.prepare(place)?;
-        if self.resume
-            && let Some(made) = self.found(place, &prepared, &identity)
+    pub fn make(&self, place: &Place) -> Result<Option<Made>, Error> {
+        let ready = self.prepare(place)?;
+        if self.options.resume
+            && let Some(made) = self.found(place, &ready)
         {
             return Ok(Some(made));
         }
         let mut notes = vec![];
         // A parent that could not be fitted leaves a point to begin by itself.
-        let from = match self.parent(place, &prepared).filter(|p| p.folder.join(LAST).exists()) {
+        let from = match self.parent(place, &ready.prepared).filter(|p| p.folder.join(directory::FIT).exists()) {
             Some(parent) => {
-                notes.push(format!("began where the fit at {} ended", parent.set.join(", ")));
-                Some(ended(&parent.folder, &prepared)?)
+                notes.push(format!("began where the fit at {} ended", parent.name()));
+                Some(ended(&parent.folder, &ready.prepared)?)
             }
             None => None,
         };
-        let fitted = prepared.fit(from, &mut Silent)?;
+        let fitted = ready.prepared.fit(from, &mut Unseen(self.watch))?;
         if fitted.fit.interrupted {
             return Ok(None);
         }
-        self.keep(place, &prepared, fitted, identity, notes, None, started).map(Some)
+        self.keep(place, &ready, fitted, Past { notes, document: None }).map(Some)
     }
 
     /// The parameters that a place's fit ended with, for a fit of another place of the same shape.
-    pub fn ended(&self, place: &Place) -> Result<Values, Failure> {
-        let (prepared, _) = self.prepare(place)?;
-        ended(&place.folder, &prepared)
+    pub fn ended(&self, place: &Place) -> Result<Values, Error> {
+        ended(&place.folder, &self.prepare(place)?.prepared)
     }
 
     /// Fits a place further, from parameters that were the end of the fit at `whence`; `None` where that ends no lower,
     /// or was interrupted, and what was there is left.
-    pub fn further(&self, place: &Place, made: &Made, from: Values, whence: &str) -> Result<Option<Made>, Failure> {
-        let started = Instant::now();
-        let (prepared, identity) = self.prepare(place)?;
-        let fitted = prepared.fit(Some(from), &mut Silent)?;
+    pub fn further(&self, place: &Place, made: &Made, from: Values, whence: &str) -> Result<Option<Made>, Error> {
+        let ready = self.prepare(place)?;
+        let fitted = ready.prepared.fit(Some(from), &mut Unseen(self.watch))?;
         let (before, now) = (made.document.objective_value, fitted.fit.figures.objective);
         if fitted.fit.interrupted || now >= before {
             return Ok(None);
         }
         let mut notes = made.notes.clone();
         notes.push(format!("trained further, from where the fit at {whence} ended: {before:.6} became {now:.6}"));
-        self.keep(place, &prepared, fitted, identity, notes, Some(&made.document), started).map(Some)
+        self.keep(place, &ready, fitted, Past { notes, document: Some(&made.document) }).map(Some)
     }
 
-    /// Writes a fit to its directory; `before` is what it goes on from.
-    #[allow(clippy::too_many_arguments)]
-    fn keep(
-        &self,
-        place: &Place,
-        prepared: &Prepared,
-        mut fitted: Fitted,
-        identity: Value,
-        notes: Vec<String>,
-        before: Option<&Document>,
-        started: Instant,
-    ) -> Result<Made, Failure> {
+    /// Writes a fit to its directory.
+    fn keep(&self, place: &Place, ready: &Ready, mut fitted: Fitted, past: Past) -> Result<Made, Error> {
+        let prepared = &ready.prepared;
+        let notes = past.notes;
         let mut document = prepared.document(&fitted)?;
         document.verdict.notes.extend(notes.iter().cloned());
-        document.seconds += before.map_or(0.0, |d| d.seconds);
-        document.steps += before.map_or(0, |d| d.steps);
+        document.seconds += past.document.map_or(0.0, |d| d.seconds);
+        document.steps += past.document.map_or(0, |d| d.steps);
         // The data are the same at every point, and not small.
         fitted.fit.draws.observed.clear();
-        let mut run_json = prepared.about(&fitted, identity);
-        if let Some(sweep) = run_json.get_mut(SWEEP).and_then(Value::as_object_mut) {
-            sweep.insert("notes".into(), json!(notes));
+        let mut record = prepared.record(&fitted, ready.identity.clone());
+        if let Some(sweep) = &mut record.identity.sweep {
+            sweep.notes = notes.clone();
         }
         let run = directory::Run {
             source: &self.text.source,
-            run_json,
-            program: fitted.program,
-            fit: &fitted.fit,
+            record: &record,
+            fitted: &fitted,
             document: &document,
-            problem: &fitted.problem,
             statistics: &prepared.arrays.statistics,
         };
         directory::create(&place.folder)?;
-        directory::write(&place.folder, &run)?;
+        run.write(&place.folder)?;
         let objective = fitted.program.objective.clone();
-        Ok(Made { document, objective, notes, found: false, seconds: started.elapsed().as_secs_f64() })
+        Ok(Made { document, objective, notes, found: false, seconds: ready.started.elapsed().as_secs_f64() })
     }
 
     /// The fit of a place, where its directory holds one of this very program, with these options and data.
-    fn found(&self, place: &Place, prepared: &Prepared, identity: &Value) -> Option<Made> {
-        let read = |name: &str| std::fs::read(place.folder.join(name)).ok();
-        let about: Value = serde_json::from_slice(&read("run.json")?).ok()?;
-        let same = identity.as_object()?.iter().all(|(key, value)| match key.as_str() {
-            SWEEP => about.get(SWEEP).and_then(|s| s.get("began")) == value.get("began"),
-            key => about.get(key) == Some(value),
-        });
-        if !same || read("model.fe")? != self.text.source.as_bytes() {
+    fn found(&self, place: &Place, ready: &Ready) -> Option<Made> {
+        let run = Finished::read(&place.folder).ok()?;
+        let mut identity = run.record.identity.clone();
+        let notes = identity.sweep.as_mut().map(|s| std::mem::take(&mut s.notes))?;
+        if identity != ready.identity || run.text.source != self.text.source {
             return None;
         }
-        let document: Document = serde_json::from_slice(&read(LAST)?).ok()?;
-        let notes = about.get(SWEEP)?.get("notes").and_then(Value::as_array).into_iter().flatten();
-        let notes = notes.filter_map(|n| n.as_str().map(str::to_owned)).collect();
-        let objective = prepared.program.objective.clone();
+        let document = run.document().ok()?;
+        let objective = ready.prepared.program.objective.clone();
         Some(Made { document, objective, notes, found: true, seconds: 0.0 })
     }
 }
 
 /// The parameters that a run ended with.
-fn ended(folder: &Path, prepared: &Prepared) -> Result<Values, Failure> {
-    let run = Finished::read(folder)?;
-    let problem = prepared.problem()?;
-    problem.objective.parameters.iter().map(|p| run.parameter(&problem, p)).collect()
+fn ended(folder: &Path, prepared: &Prepared) -> Result<Values, Error> {
+    Finished::read(folder)?.values(&prepared.problem()?)
 }
 
 #[cfg(test)]

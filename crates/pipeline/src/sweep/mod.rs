@@ -1,4 +1,4 @@
-//! `fe sweep`: many fits of one program, side by side, with the certificate of their curves.
+//! Many fits of one program, side by side, with the certificate of their curves.
 
 mod over;
 mod points;
@@ -8,21 +8,18 @@ mod weights;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fe_report::{
-    Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures, sweep_terminal, write_atomically,
-};
+use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
 
 use self::over::Over;
 use self::points::{Context, Made, Place, places};
-use self::side_by_side::side_by_side;
-use crate::cli::SweepArgs;
+use self::side_by_side::{Crew, side_by_side};
 use crate::data::Shared;
-use crate::directory::PAGE;
-use crate::failure::Failure;
-use crate::program::{self, Text};
-use crate::progress::{Points, stopped};
-use crate::run::width;
-use crate::{directory, fitting, output, render};
+use crate::directory::{self, PAGE, PROGRAM};
+use crate::error::Error;
+use crate::options::{FitOptions, ReadOptions};
+use crate::prepare::prepare_with;
+use crate::text::Text;
+use crate::watch::Watch;
 
 /// What is written last to a sweep's directory.
 const SWEEP: &str = "sweep.json";
@@ -30,80 +27,60 @@ const SWEEP: &str = "sweep.json";
 /// A place's fit: made, or why not; `None` where it was interrupted, or not begun.
 type Outcome = Option<Result<Made, String>>;
 
-/// Runs the command.
-pub fn sweep(text: &Text, args: &SweepArgs) -> Result<(), Failure> {
+/// What is swept, and how.
+#[derive(Clone, Debug)]
+pub struct SweepOptions {
+    /// `NAME=VALUES`, once or twice. The first runs along a curve.
+    pub over: Vec<String>,
+    /// How the program is read, apart from what is swept.
+    pub reading: ReadOptions,
+    /// How it is fitted.
+    pub fitting: FitOptions,
+    /// Fits made at a time; as many as there are threads where none is said.
+    pub jobs: Option<usize>,
+    /// Whether points that are finished in the directory are kept.
+    pub resume: bool,
+    /// Rounds in which points are trained further that the certificate shows not to have converged.
+    pub certify: usize,
+    /// The sweep's directory; `runs/NAME-sweep` where none is said.
+    pub folder: Option<PathBuf>,
+}
+
+/// Makes the fits of a sweep and writes its directory; gives what came of it, and where it is.
+///
+/// # Errors
+/// When the program or the options are wrong, or the directory cannot be written. A fit that fails is a point that says so.
+pub fn sweep(text: &Text, options: &SweepOptions, watch: &dyn Watch) -> Result<(Sweep, PathBuf), Error> {
     let started = Instant::now();
-    let over = swept(text, args)?;
+    let over = swept(text, options)?;
     // What is wrong with the program is found before anything is fitted.
     let shared = Shared::default();
-    let mut first = args.program.clone();
+    let mut first = options.reading.clone();
     first.set.extend(over.iter().filter_map(|o| o.values.first().map(|v| o.set(*v))));
-    let prepared = fitting::prepare_with(text, &first, &args.fit, &shared)?;
-    if !args.quiet {
-        output::err(&render::text(&text.file, &text.source, &prepared.warnings, render::colour_on_stderr()));
-    }
+    let prepared = prepare_with(text, &first, &options.fitting, &shared)?;
+    watch.warnings(text, &prepared.warnings);
     let (model, title) = (prepared.program.name.clone(), prepared.program.title.clone());
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{model}-sweep")));
+    let folder = options.folder.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{model}-sweep")));
     directory::create(&folder)?;
-    let before = if args.resume { earlier(&folder) } else { 0.0 };
+    let before = if options.resume { earlier(&folder) } else { 0.0 };
     let begin_together = prepared.can_go_on() && over.first().is_some_and(|o| !o.is_dim);
     drop(prepared);
 
-    let places = places(&over, &folder);
-    let context =
-        Context { text, program: &args.program, fit: &args.fit, shared, resume: args.resume, places: places.clone() };
+    let context = Context { text, options, shared, places: places(&over, &folder), watch };
     let cores = rayon::current_num_threads();
-    let jobs = args.jobs.unwrap_or(cores).clamp(1, places.len().max(1));
-    let threads = (cores / jobs).max(1);
-    let display = Points::new(places.len(), args.quiet);
-    let say = |place: &Place, what: &str| display.done(&format!("{}: {what}", place.set.join(", ")));
-    let all: Vec<usize> = (0..places.len()).collect();
-    let parent = |k: usize| places.get(k).and_then(|p| p.parent).filter(|_| begin_together);
-    let made = side_by_side(&all, parent, (jobs, threads), |k| {
-        let place = places.get(k)?;
-        let outcome = context.make(place);
-        match &outcome {
-            Ok(Some(made)) => say(place, &brief(made)),
-            Ok(None) => {}
-            Err(e) => say(place, &format!("failed: {}", e.brief())),
-        }
-        outcome.map_err(|e| e.brief()).transpose()
-    })?;
-    let mut outcomes: Vec<Outcome> = places.iter().map(|_| None).collect();
-    for (k, outcome) in made {
-        if let Some(place) = outcomes.get_mut(k) {
-            *place = outcome;
-        }
-    }
-    let mut notes = vec![];
-    if begin_together {
-        notes.push("fits begin where a neighbour's ended: a minimum is sought on all rows, from a near one".to_owned());
-    }
-    let rounds = args.certify.unwrap_or(0);
-    for round in 0..rounds {
-        let (_, pairs) = certified(&over, &places, &outcomes);
-        if stopped() || !certify(&context, (&over, &pairs), round, (jobs, threads), &mut outcomes, &say)? {
+    let jobs = options.jobs.unwrap_or(cores).clamp(1, context.places.len().max(1));
+    let crew = Crew { jobs, threads: (cores / jobs).max(1) };
+    watch.fits(context.places.len());
+    let mut outcomes = made(&context, crew, begin_together)?;
+    for round in 0..options.certify {
+        let (_, pairs) = certified(&over, &context.places, &outcomes);
+        if watch.stopped() || !certify(&context, (&over, &pairs), round, crew, &mut outcomes)? {
             break;
         }
     }
-    display.finish();
 
-    let unfinished = outcomes.iter().filter(|o| o.is_none()).count();
-    if unfinished > 0 {
-        notes.push(format!(
-            "interrupted: {} of {} fits are done; the same command with --resume goes on",
-            places.len() - unfinished,
-            places.len()
-        ));
-    }
-    let (of, pairs) = certified(&over, &places, &outcomes);
-    let certifies = match of {
-        Ok(words) => Some(words),
-        Err(why) => {
-            notes.push(format!("no certificate: {why}"));
-            None
-        }
-    };
+    let (of, pairs) = certified(&over, &context.places, &outcomes);
+    let notes = notes(begin_together, &outcomes, of.as_ref().err());
     let objective = outcomes.iter().flatten().flatten().map(|m| m.document.objective.clone()).next();
     let report = Sweep {
         model,
@@ -113,35 +90,72 @@ pub fn sweep(text: &Text, args: &SweepArgs) -> Result<(), Failure> {
         over: over.iter().map(|o| o.name.clone()).collect(),
         units: over.iter().map(|o| o.unit.clone()).collect(),
         seconds: before + started.elapsed().as_secs_f64(),
-        jobs: jobs as u64,
-        threads: threads as u64,
-        points: places.iter().zip(&outcomes).filter_map(|(p, o)| Some(point(p, o.as_ref()?))).collect(),
-        certifies,
+        jobs: crew.jobs as u64,
+        threads: crew.threads as u64,
+        points: context.places.iter().zip(&outcomes).filter_map(|(p, o)| Some(point(p, o.as_ref()?))).collect(),
+        certifies: of.ok(),
         certificate: pairs,
         notes,
     };
     write(&folder, &report, &text.source)?;
-    if args.json {
-        output::out(&fe_report::json(&report))?;
-    } else if !args.quiet {
-        let table = sweep_terminal(&report, width(), render::colour_on_stdout());
-        output::out(&format!("{table}\nsaved in {}\n", folder.display()))?;
+    Ok((report, folder))
+}
+
+/// Every fit, in the order of the places.
+fn made(context: &Context, crew: Crew, begin_together: bool) -> Result<Vec<Outcome>, Error> {
+    let places = &context.places;
+    let all: Vec<usize> = (0..places.len()).collect();
+    let parent = |k: usize| places.get(k).and_then(|p| p.parent).filter(|_| begin_together);
+    let stopped = || context.watch.stopped();
+    let made = side_by_side(&all, parent, crew, &stopped, |k| {
+        let place = places.get(k)?;
+        let outcome = context.make(place);
+        match &outcome {
+            Ok(Some(made)) => context.say(place, &brief(made)),
+            Ok(None) => {}
+            Err(e) => context.say(place, &format!("failed: {}", e.brief())),
+        }
+        outcome.map_err(|e| e.brief()).transpose()
+    })?;
+    let mut outcomes: Vec<Outcome> = places.iter().map(|_| None).collect();
+    for (k, outcome) in made {
+        if let Some(place) = outcomes.get_mut(k) {
+            *place = outcome;
+        }
     }
-    ending(&report, args.strict)
+    Ok(outcomes)
+}
+
+/// What the user should know of a sweep.
+fn notes(begin_together: bool, outcomes: &[Outcome], uncertified: Option<&String>) -> Vec<String> {
+    let mut notes = vec![];
+    if begin_together {
+        notes.push("fits begin where a neighbour's ended: a minimum is sought on all rows, from a near one".to_owned());
+    }
+    let unfinished = outcomes.iter().filter(|o| o.is_none()).count();
+    if unfinished > 0 {
+        notes.push(format!(
+            "interrupted: {} of {} fits are done; the same command with --resume goes on",
+            outcomes.len() - unfinished,
+            outcomes.len()
+        ));
+    }
+    notes.extend(uncertified.map(|why| format!("no certificate: {why}")));
+    notes
 }
 
 /// What is swept, of names that the program has.
-fn swept(text: &Text, args: &SweepArgs) -> Result<Vec<Over>, Failure> {
+fn swept(text: &Text, options: &SweepOptions) -> Result<Vec<Over>, Error> {
     let parsed = fe_syntax::parse(&text.source);
-    let over = args.over.iter().map(|given| over::parse(given, &parsed.ast)).collect::<Result<Vec<_>, _>>()?;
-    let set = program::pairs(&args.program.set, "set", "VALUE")?;
+    let over = options.over.iter().map(|given| over::parse(given, &parsed.ast)).collect::<Result<Vec<_>, _>>()?;
+    let set = &options.reading.set;
     match over.as_slice() {
-        [a, b] if a.name == b.name => Err(Failure::Usage(format!("`{}` is swept twice: give it one --over", a.name))),
-        [_] | [_, _] => match over.iter().find(|o| set.iter().any(|(name, _)| *name == o.name)) {
-            Some(o) => Err(Failure::Usage(format!("`{}` is both swept and set: leave out --set {0}", o.name))),
+        [a, b] if a.name == b.name => Err(Error::Request(format!("`{}` is swept twice: give it one --over", a.name))),
+        [_] | [_, _] => match over.iter().find(|o| set.iter().any(|a| a.name == o.name)) {
+            Some(o) => Err(Error::Request(format!("`{}` is both swept and set: leave out --set {0}", o.name))),
             None => Ok(over),
         },
-        more => Err(Failure::Usage(format!("one or two names can be swept at a time, not {}", more.len()))),
+        more => Err(Error::Request(format!("one or two names can be swept at a time, not {}", more.len()))),
     }
 }
 
@@ -204,10 +218,9 @@ fn certify(
     context: &Context,
     (over, pairs): (&[Over], &[Pair]),
     round: usize,
-    crew: (usize, usize),
+    crew: Crew,
     outcomes: &mut [Outcome],
-    say: &(impl Fn(&Place, &str) + Sync),
-) -> Result<bool, Failure> {
+) -> Result<bool, Error> {
     let names: Vec<&str> = over.iter().map(|o| o.name.as_str()).collect();
     let find = |value: f64, along: Option<f64>| {
         context.places.iter().position(|p| {
@@ -226,7 +239,7 @@ fn certify(
         let whence = if round == 0 || !same_shape { beaten } else { other };
         let (Some(k), Some(from)) = (find(beaten, pair.along), find(whence, pair.along)) else { continue };
         let (Some(place), false) = (context.places.get(from), work.iter().any(|(w, _, _)| *w == k)) else { continue };
-        work.push((k, context.ended(place)?, place.set.join(", ")));
+        work.push((k, context.ended(place)?, place.name()));
     }
     let todo: Vec<usize> = work.iter().map(|w| w.0).collect();
     let before: &[Outcome] = outcomes;
@@ -234,6 +247,7 @@ fn certify(
         &todo,
         |_| None,
         crew,
+        &|| context.watch.stopped(),
         |k| {
             let (_, from, whence) = work.iter().find(|w| w.0 == k)?;
             let (place, Some(Ok(made))) = (context.places.get(k)?, before.get(k)?) else { return None };
@@ -243,7 +257,7 @@ fn certify(
                 Ok(None) => "trained further, and no lower".into(),
                 Err(e) => format!("training further failed: {}", e.brief()),
             };
-            say(place, &lower);
+            context.say(place, &lower);
             outcome.ok().flatten()
         },
     )?;
@@ -258,48 +272,30 @@ fn certify(
 }
 
 /// Writes the program, `sweep.csv`, the pictures, the page and `sweep.json`.
-fn write(folder: &Path, report: &Sweep, source: &str) -> Result<(), Failure> {
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        write_atomically(&path, text).map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))
-    };
-    let csv = sweep_csv(report).map_err(|e| Failure::Internal(format!("the table cannot be written: {e}")))?;
+fn write(folder: &Path, report: &Sweep, source: &str) -> Result<(), Error> {
+    let put = |name: &str, text: String| directory::put(&folder.join(name), text.as_bytes());
+    let csv = sweep_csv(report).map_err(|e| Error::Internal(format!("the table cannot be written: {e}")))?;
     put("sweep.csv", csv)?;
     for (name, picture) in sweep_pictures(report) {
         put(name, picture.svg())?;
     }
-    put("model.fe", source.to_owned())?;
+    put(PROGRAM, source.to_owned())?;
     put(PAGE, sweep_page(report, source).html())?;
     put(SWEEP, fe_report::json(report))
 }
 
 /// Writes the page of a finished sweep again, where the directory is one; gives where it is.
-pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Failure> {
+///
+/// # Errors
+/// When a file of the sweep is damaged, or the page cannot be written.
+pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Error> {
     let unread = |name: &str, e: &dyn std::fmt::Display| {
-        Failure::Io(format!("{} cannot be read: {e}", folder.join(name).display()))
+        Error::Io(format!("{} cannot be read: {e}", folder.join(name).display()))
     };
     let Ok(text) = std::fs::read(folder.join(SWEEP)) else { return Ok(None) };
     let sweep: Sweep = serde_json::from_slice(&text).map_err(|e| unread(SWEEP, &e))?;
-    let source = std::fs::read_to_string(folder.join("model.fe")).map_err(|e| unread("model.fe", &e))?;
+    let source = std::fs::read_to_string(folder.join(PROGRAM)).map_err(|e| unread(PROGRAM, &e))?;
     let path = folder.join(PAGE);
-    write_atomically(&path, sweep_page(&sweep, &source).html())
-        .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
+    directory::put(&path, sweep_page(&sweep, &source).html().as_bytes())?;
     Ok(Some(path))
-}
-
-/// How the command ends.
-fn ending(report: &Sweep, strict: bool) -> Result<(), Failure> {
-    let failed = report.points.iter().filter(|p| p.failed.is_some()).count();
-    if failed > 0 {
-        return Err(Failure::Fits(format!("{failed} of {} fits failed", report.points.len())));
-    }
-    let (unconverged, broken) = (report.points.iter().filter(|p| !p.converged).count(), report.violations().count());
-    if strict && unconverged + broken > 0 {
-        return Err(Failure::Unconverged(format!(
-            "{unconverged} of {} fits have not converged; {broken} of {} pairs violate the certificate",
-            report.points.len(),
-            report.certificate.len()
-        )));
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use fe_objective::{Objective, TermKind};
 use fe_report as report;
 use fe_train::{Fit, Posterior, Response, Summary};
 
-use crate::failure::Failure;
+use crate::error::Error;
 
 /// What the document says besides the fit's own figures.
 pub struct Setting {
@@ -32,7 +32,7 @@ pub fn document(
     objective: &Objective,
     fit: &Fit,
     setting: Setting,
-) -> Result<report::Document, Failure> {
+) -> Result<report::Document, Error> {
     // Executors are named with their precision.
     let single = setting.executor.ends_with("f32");
     let f = &fit.figures;
@@ -108,7 +108,7 @@ pub fn document(
         verdict: verdict(fit, setting.draws, notes),
     };
     // A ledger that does not add up is not written.
-    report::balance(&document, single).map_err(|e| Failure::Internal(e.to_string()))?;
+    report::balance(&document, single).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(document)
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::failure::Failure;
-use crate::progress::stopped;
+use crate::error::Error;
 
 /// What is known of each piece of work.
 enum State<T> {
@@ -12,14 +11,24 @@ enum State<T> {
     Done(T),
 }
 
-/// Does the work of `todo`, `jobs` at a time on `threads` threads each; one whose parent is in `todo` waits for it. What
+/// How many work at a time, and on how many threads each.
+#[derive(Clone, Copy, Debug)]
+pub struct Crew {
+    /// Pieces of work at a time.
+    pub jobs: usize,
+    /// Threads of each.
+    pub threads: usize,
+}
+
+/// Does the work of `todo`, side by side; one whose parent is in `todo` waits for it. What
 /// comes back is in the order of `todo`, without what was not begun when the user wanted an end.
 pub fn side_by_side<T: Send>(
     todo: &[usize],
     parent: impl Fn(usize) -> Option<usize> + Sync,
-    (jobs, threads): (usize, usize),
+    crew: Crew,
+    stopped: &(impl Fn() -> bool + Sync),
     work: impl Fn(usize) -> T + Sync,
-) -> Result<Vec<(usize, T)>, Failure> {
+) -> Result<Vec<(usize, T)>, Error> {
     let states: Mutex<Vec<State<T>>> = Mutex::new(todo.iter().map(|_| State::Waiting).collect());
     let changed = Condvar::new();
     // The next that can be begun; `Err(true)` while others may still make one ready.
@@ -32,9 +41,9 @@ pub fn side_by_side<T: Send>(
         let found = todo.iter().enumerate().find(|(at, k)| ready(*at, **k)).map(|(at, _)| at);
         found.ok_or_else(|| states.iter().any(|s| matches!(s, State::Running)))
     };
-    let worker = || -> Result<(), Failure> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Failure::Internal(format!("threads cannot be started: {e}")))?;
+    let worker = || -> Result<(), Error> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(crew.threads).build();
+        let pool = pool.map_err(|e| Error::Internal(format!("threads cannot be started: {e}")))?;
         let mut held = states.lock().unwrap_or_else(PoisonError::into_inner);
         while !stopped() {
             let at = match next(&held) {
@@ -59,10 +68,10 @@ pub fn side_by_side<T: Send>(
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().try_for_each(|w| {
-            w.join().unwrap_or_else(|_| Err(Failure::Internal("a fit among others broke off".into())))
-        })
+        let workers: Vec<_> = (0..crew.jobs.max(1)).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|w| w.join().unwrap_or_else(|_| Err(Error::Internal("a fit among others broke off".into()))))
     })?;
     let states = states.into_inner().unwrap_or_else(PoisonError::into_inner);
     let done = todo.iter().zip(states).filter_map(|(&k, s)| match s {
@@ -83,7 +92,7 @@ mod tests {
         let order = Mutex::new(vec![]);
         let parent = |k: usize| [Some(2), Some(0), None, Some(2), Some(9)][k];
         let todo = [0, 1, 2, 3, 4];
-        let done = side_by_side(&todo, parent, (3, 1), |k| {
+        let done = side_by_side(&todo, parent, Crew { jobs: 3, threads: 1 }, &|| false, |k| {
             order.lock().unwrap().push(k);
             10 * k
         });
@@ -99,7 +108,8 @@ mod tests {
         let done = side_by_side(
             &[0, 1, 2, 3, 4, 5],
             |_| None,
-            (2, 3),
+            Crew { jobs: 2, threads: 3 },
+            &|| false,
             |_| {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(std::time::Duration::from_millis(5));

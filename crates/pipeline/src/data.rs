@@ -1,7 +1,7 @@
 //! Loads a checked program's data into tensors, and checks every value against its type and its likelihood.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use fe_check::{Data, Observe, Program, SourceCall};
@@ -10,8 +10,8 @@ use fe_distribution::Support;
 use fe_graph::{InputId, Tensor};
 use fe_syntax::Diagnostic;
 
-use crate::failure::Failure;
-use crate::program::data_diagnostic;
+use crate::error::Error;
+use crate::load::data_diagnostic;
 
 /// Loaded data.
 #[derive(Clone)]
@@ -46,8 +46,9 @@ pub fn load(
     program: &Program,
     sources: &[(SourceCall, Option<fe_data::Source>)],
     train: &[u64],
-) -> Result<Arrays, Failure> {
-    load_as(program, sources, train, &Remembered::default())
+    cache: Option<&Path>,
+) -> Result<Arrays, Error> {
+    load_as(program, sources, train, &Remembered::default(), cache)
 }
 
 /// Data that were read for one program, for others that read the same.
@@ -73,15 +74,16 @@ impl Shared {
         program: &Program,
         sources: &[(SourceCall, Option<fe_data::Source>)],
         train: &[u64],
-    ) -> Result<Arrays, Failure> {
-        let mut kept = self.0.lock().map_err(|_| Failure::Internal("the data are lost".into()))?;
+        cache: Option<&Path>,
+    ) -> Result<Arrays, Error> {
+        let mut kept = self.0.lock().map_err(|_| Error::Internal("the data are lost".into()))?;
         let inputs = inputs(program);
         if let Some(read) = kept.as_ref()
             && (read.sources.as_slice(), read.train.as_slice(), &read.inputs) == (sources, train, &inputs)
         {
             return Ok(Arrays { cached: true, ..read.arrays.clone() });
         }
-        let arrays = load(program, sources, train)?;
+        let arrays = load(program, sources, train, cache)?;
         *kept = Some(Read { sources: sources.to_vec(), train: train.to_vec(), inputs, arrays: arrays.clone() });
         Ok(arrays)
     }
@@ -93,7 +95,8 @@ pub fn load_as(
     sources: &[(SourceCall, Option<fe_data::Source>)],
     train: &[u64],
     remembered: &Remembered,
-) -> Result<Arrays, Failure> {
+    cache: Option<&Path>,
+) -> Result<Arrays, Error> {
     let mut arrays = Arrays {
         tensors: HashMap::new(),
         hashes: vec![],
@@ -106,7 +109,7 @@ pub fn load_as(
     let mut wrong = vec![];
     for data in &program.data {
         let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else {
-            return Err(Failure::Internal(format!("`{}` has no source", data.name)));
+            return Err(Error::Internal(format!("`{}` has no source", data.name)));
         };
         let values = match source {
             None => numbers(call),
@@ -116,7 +119,8 @@ pub fn load_as(
                 let rows = with_rows.then(|| train.iter().map(|&r| r as usize).collect());
                 let allow_missing = data.optional;
                 let statistics = remembered.statistics.get(&data.name).cloned();
-                let options = fe_data::Options { rows, cache: cache(), allow_missing, statistics };
+                let cache = cache.map(Path::to_owned);
+                let options = fe_data::Options { rows, cache, allow_missing, statistics };
                 match fe_data::load_with(source, &options) {
                     Ok(array) => match relevelled(data, call, array, remembered) {
                         Ok(array) => read(data, array, &mut arrays),
@@ -147,17 +151,7 @@ pub fn load_as(
         let shape = fe_graph::axis::sorted(&data.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
         arrays.tensors.insert(data.input, Arc::new(Tensor { shape, values }));
     }
-    if wrong.is_empty() { Ok(arrays) } else { Err(Failure::Data(wrong)) }
-}
-
-/// Where decoded data are kept: `FE_CACHE`, which may be empty for nowhere, or `fe` in the user's folder of caches.
-fn cache() -> Option<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if std::env::var_os("FE_CACHE").is_some() {
-        return named("FE_CACHE");
-    }
-    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
-    Some(folder.join("fe"))
+    if wrong.is_empty() { Ok(arrays) } else { Err(Error::Data(wrong)) }
 }
 
 /// Numbers written in the program.

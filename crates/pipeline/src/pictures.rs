@@ -2,7 +2,6 @@
 //!
 //! A page is not worth a failed run: what cannot be made is said in its place.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_check::{Program, Row};
@@ -10,6 +9,8 @@ use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Shown;
 use fe_report::{Pictured, Shades, images};
 use fe_train::{Problem, Setting, Values};
+
+use crate::finished::Solution;
 
 /// The most images of one picture.
 const MOST: usize = 1024;
@@ -38,15 +39,10 @@ struct Fitted<'a> {
     setting: Setting,
 }
 
-/// The pictures of a fit, given what stayed fixed of its joint guides.
-pub fn pictures(
-    program: &Program,
-    problem: &Problem,
-    values: &Values,
-    anchors: HashMap<InputId, Arc<Tensor>>,
-) -> Pictures {
-    let setting = Setting { extra: anchors, ..Setting::reporting(0, 1) };
-    let fitted = Fitted { problem, values, setting };
+/// The pictures of a fit.
+pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pictures {
+    let setting = Setting { extra: solution.anchors.clone(), ..Setting::reporting(0, 1) };
+    let fitted = Fitted { problem, values: &solution.values, setting };
     let mut made = Pictures::default();
     for shown in &problem.objective.shown {
         match fitted.shown(shown) {

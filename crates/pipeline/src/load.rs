@@ -1,50 +1,19 @@
 //! From a file to a checked program: text, data headers, diagnostics.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fe_check::{Overrides, Program, Reader, SourceCall, Stage};
 use fe_data::DataError;
 use fe_syntax::{Diagnostic, Severity, Span};
 
-use crate::cli::ProgramArgs;
-use crate::failure::Failure;
+use crate::error::Error;
+use crate::options::ReadOptions;
+use crate::text::Text;
 
 /// The codes of overrides that name nothing or are no number: the command line is wrong, and not the program.
 const WRONG_SET: [&str; 2] = ["E0113", "E0114"];
-
-/// A program's text and what is called by it.
-#[derive(Clone)]
-pub struct Text {
-    /// As shown in messages.
-    pub file: String,
-    /// The text.
-    pub source: String,
-    /// The folder that paths in it are relative to.
-    pub folder: PathBuf,
-    /// The model's name where the program states none.
-    pub stem: String,
-}
-
-impl Text {
-    /// Reads a program, from standard input when it is called `-`.
-    pub fn read(model: &str) -> Result<Self, Failure> {
-        if model == "-" {
-            let mut source = String::new();
-            std::io::stdin()
-                .read_to_string(&mut source)
-                .map_err(|e| Failure::Io(format!("standard input cannot be read: {e}")))?;
-            return Ok(Self { file: "<stdin>".into(), source, folder: PathBuf::from("."), stem: "model".into() });
-        }
-        let path = Path::new(model);
-        let bytes = std::fs::read(path).map_err(|e| Failure::Io(format!("{model} cannot be read: {e}")))?;
-        let source = String::from_utf8(bytes).map_err(|_| Failure::Io(format!("{model} is not UTF-8 text")))?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
-        Ok(Self { file: model.to_owned(), source, folder, stem })
-    }
-}
 
 /// A checked program.
 pub struct Loaded {
@@ -57,39 +26,30 @@ pub struct Loaded {
     pub sources: Vec<(SourceCall, Option<fe_data::Source>)>,
     /// The headers of the data, by name.
     pub headers: HashMap<String, fe_check::Header>,
-}
-
-/// `NAME=VALUE` of an option, taken apart.
-pub fn pairs(given: &[String], what: &str, form: &str) -> Result<Vec<(String, String)>, Failure> {
-    given
-        .iter()
-        .map(|s| {
-            s.split_once('=')
-                .map(|(a, b)| (a.trim().to_owned(), b.trim().to_owned()))
-                .ok_or_else(|| Failure::Usage(format!("--{what} takes NAME={form}, not `{s}`")))
-        })
-        .collect()
+    /// Where decoded data are kept from run to run.
+    pub cache: Option<PathBuf>,
 }
 
 /// Parses, reads the headers of the data, and checks.
-pub fn load(text: &Text, args: &ProgramArgs) -> Result<Loaded, Failure> {
-    load_with(text, args, &HashMap::new())
+pub fn load(text: &Text, options: &ReadOptions) -> Result<Loaded, Error> {
+    load_with(text, options, &HashMap::new())
 }
 
 /// As [`load`], with the headers of some data known: their files are not looked at.
 pub fn load_with(
     text: &Text,
-    args: &ProgramArgs,
+    options: &ReadOptions,
     known: &HashMap<String, fe_check::Header>,
-) -> Result<Loaded, Failure> {
-    let set = pairs(&args.set, "set", "VALUE")?;
-    let replaced: HashMap<String, String> = pairs(&args.data, "data", "FILE")?.into_iter().collect();
+) -> Result<Loaded, Error> {
+    let replaced: HashMap<&str, &str> = options.data.iter().map(|a| (a.name.as_str(), a.value.as_str())).collect();
+    let set = options.set.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
     let overrides = Overrides { set };
     let parsed = fe_syntax::parse(&text.source);
     let (calls, mut diagnostics) = fe_check::sources(&parsed.ast, &overrides);
-    if let Some(name) = replaced.keys().find(|n| !calls.iter().any(|c| c.data == **n)) {
+    let given = options.data.iter().map(|a| &a.name).chain(options.arrays.keys());
+    if let Some(name) = given.into_iter().find(|n| !calls.iter().any(|c| c.data == **n)) {
         let known: Vec<&str> = calls.iter().map(|c| c.data.as_str()).collect();
-        return Err(Failure::Usage(format!(
+        return Err(Error::Request(format!(
             "--data {name}=…: the program has no data called `{name}`; it reads {}",
             if known.is_empty() { "none".into() } else { known.join(", ") }
         )));
@@ -98,7 +58,12 @@ pub fn load_with(
     let mut sources = vec![];
     let mut broken = vec![];
     for call in calls {
-        let Some(source) = source(&call, &text.folder, replaced.get(&call.data).map(String::as_str)) else {
+        let array = options.arrays.get(&call.data);
+        let source = match array {
+            Some(array) => Some(in_memory(&call, array.clone())),
+            None => source(&call, &text.folder, replaced.get(call.data.as_str()).copied()),
+        };
+        let Some(source) = source else {
             if let Reader::Numbers { shape, .. } = &call.reader {
                 let header = fe_check::Header { shape: shape.clone(), ..fe_check::Header::default() };
                 headers.insert(call.data.clone(), header);
@@ -129,20 +94,20 @@ pub fn load_with(
     }
     if let Some(d) = all.iter().find(|d| WRONG_SET.contains(&d.code)) {
         let help = d.help.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
-        return Err(Failure::Usage(format!("{}{help}", d.message)));
+        return Err(Error::Request(format!("{}{help}", d.message)));
     }
     all.sort_by_key(|d| (d.span(), d.code));
     let wrong = all.iter().any(|d| d.severity == Severity::Error);
     if wrong {
         all.append(&mut broken);
-        return Err(Failure::Program(all));
+        return Err(Error::Program(all));
     }
     if !broken.is_empty() {
-        return Err(Failure::Data(broken));
+        return Err(Error::Data(broken));
     }
     match checked.program {
-        Some(program) => Ok(Loaded { program, warnings: all, sources, headers }),
-        None => Err(Failure::Internal("a program without errors was not compiled".into())),
+        Some(program) => Ok(Loaded { program, warnings: all, sources, headers, cache: options.cache.clone() }),
+        None => Err(Error::Internal("a program without errors was not compiled".into())),
     }
 }
 
@@ -186,15 +151,20 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe
         }
         Reader::Numbers { .. } => return None,
     };
-    let stages = call
-        .stages
-        .iter()
-        .map(|s| match s.0 {
-            Stage::Whiten => fe_data::Stage::Whiten,
-            Stage::Standardize => fe_data::Stage::Standardize,
-        })
-        .collect();
-    Some(fe_data::Source { reader, stages })
+    Some(fe_data::Source { reader, stages: stages(call) })
+}
+
+/// The caller's array in the place of what a reader would give.
+fn in_memory(call: &SourceCall, array: Arc<fe_data::InMemory>) -> fe_data::Source {
+    fe_data::Source { reader: fe_data::Reader::Memory(array), stages: stages(call) }
+}
+
+fn stages(call: &SourceCall) -> Vec<fe_data::Stage> {
+    let stage = |stage: &Stage| match stage {
+        Stage::Whiten => fe_data::Stage::Whiten,
+        Stage::Standardize => fe_data::Stage::Standardize,
+    };
+    call.stages.iter().map(|s| stage(&s.0)).collect()
 }
 
 /// A failed derivation as a diagnostic.
@@ -208,16 +178,4 @@ pub fn centre(program: &mut Program, names: &[String]) {
     for latent in program.latents.iter_mut().filter(|l| names.contains(&l.name)) {
         latent.centred = true;
     }
-}
-
-/// Which of two fits was kept, that with latents as location + scale · u or as written, by what was minimised.
-pub fn choice(names: &[String], non_centred: f64, centred: f64) -> String {
-    let names = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    let (kept, low, high) = match centred < non_centred {
-        true => ("as written", centred, non_centred),
-        false => ("as location + scale · u", non_centred, centred),
-    };
-    format!(
-        "{names}: fitted both as written and as location + scale · u; kept {kept}, {low:.4} against {high:.4} a row"
-    )
 }

@@ -3,66 +3,86 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use fe_check::Program;
 use fe_data::Statistic;
-use fe_report::{Array, Document, Group, TraceRow, inference_data, json, trace_csv, write_atomically};
-use fe_train::{Fit, Problem};
+use fe_report::{Array, Document, Group, inference_data, json, trace_csv, write_atomically};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::failure::Failure;
-use crate::{finished, page};
+use crate::error::Error;
+use crate::fit::Fitted;
+use crate::page;
+use crate::record::{self, RunRecord};
 
 /// The page of a run.
 pub const PAGE: &str = "report.html";
+
+/// The program as run.
+pub(crate) const PROGRAM: &str = "model.fe";
+
+/// The parameters, in 64 bits on the program's scale.
+pub(crate) const PARAMETERS: &str = "params.safetensors";
+
+/// The course of the fit.
+pub(crate) const TRACE: &str = "trace.csv";
+
+/// The document of the fit, written last: where it is, all is.
+pub(crate) const FIT: &str = "fit.json";
 
 /// What is written.
 pub struct Run<'a> {
     /// The program as run.
     pub source: &'a str,
-    /// Options, versions, data hashes, seed.
-    pub run_json: serde_json::Value,
-    /// The program as it was fitted.
-    pub program: &'a Program,
+    /// What it was made from.
+    pub record: &'a RunRecord,
     /// The fit.
-    pub fit: &'a Fit,
+    pub fitted: &'a Fitted<'a>,
     /// Its document.
     pub document: &'a Document,
-    /// What was fitted.
-    pub problem: &'a Problem<'a>,
     /// What `standardize` subtracted and divided by, by name of the data.
     pub statistics: &'a [(String, Vec<Statistic>)],
 }
 
 /// Makes the folder, before anything is fitted for it.
-pub fn create(folder: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create(folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder).map_err(|e| unwritten(folder, &e))
 }
 
-fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Failure {
-    Failure::Io(format!("{} cannot be written: {e}", what.display()))
+/// Writes a file aside and renames it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomically(path, bytes).map_err(|e| unwritten(path, &e))
 }
 
-/// Writes everything.
-pub fn write(folder: &Path, run: &Run) -> Result<(), Failure> {
-    let put = |name: &str, bytes: &[u8]| {
-        let path = folder.join(name);
-        write_atomically(&path, bytes).map_err(|e| unwritten(&path, &e))
-    };
-    put("model.fe", run.source.as_bytes())?;
-    put("run.json", format!("{:#}\n", run.run_json).as_bytes())?;
-    let trace = trace(run.fit);
-    put("trace.csv", trace_csv(&trace).as_bytes())?;
-    put("params.safetensors", &parameters(run)?)?;
-    let nc = inference_data(&groups(run)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
-    put("posterior.nc", &nc)?;
-    put(PAGE, page::of_fit(run, &trace).html().as_bytes())?;
-    // Last: who finds it finds the others.
-    put("fit.json", json(run.document).as_bytes())
+fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::Io(format!("{} cannot be written: {e}", what.display()))
+}
+
+impl Run<'_> {
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let put = |name: &str, bytes: &[u8]| put(&folder.join(name), bytes);
+        put(PROGRAM, self.source.as_bytes())?;
+        put(record::FILE, self.record.text()?.as_bytes())?;
+        let trace = self.fitted.trace();
+        put(TRACE, trace_csv(&trace).as_bytes())?;
+        put(PARAMETERS, &parameters(self)?)?;
+        let nc = inference_data(&groups(self)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
+        put("posterior.nc", &nc)?;
+        put(PAGE, page::of_fit(self, &trace).html().as_bytes())?;
+        put(FIT, json(self.document).as_bytes())
+    }
 }
 
 /// Draws and data as ArviZ has them.
 fn groups(run: &Run) -> Vec<Group> {
-    let draws = &run.fit.draws;
+    let draws = &run.fitted.fit.draws;
     let array = |d: &fe_train::Drawn| Array {
         name: d.name.clone(),
         axes: d.axes.clone(),
@@ -94,48 +114,38 @@ fn groups(run: &Run) -> Vec<Group> {
     groups
 }
 
-fn trace(fit: &Fit) -> Vec<TraceRow> {
-    fit.trace
-        .iter()
-        .map(|p| TraceRow {
-            step: p.step,
-            seconds: p.seconds,
-            free_energy: Some(p.free_energy),
-            distortion: Some(p.distortion),
-            rate: Some(p.rate),
-            energy: p.energy,
-            heldout_free_energy: p.heldout,
-        })
-        .collect()
-}
-
 /// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.
-fn parameters(run: &Run) -> Result<Vec<u8>, Failure> {
+fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
     let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
     let bytes = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    for (parameter, value) in run.problem.objective.parameters.iter().zip(&run.fit.values) {
-        let tensor = run.problem.declared_value(parameter, value);
+    for (parameter, value) in run.fitted.problem.objective.parameters.iter().zip(&run.fitted.fit.values) {
+        let tensor = run.fitted.problem.declared_value(parameter, value);
         arrays.push((parameter.name.clone(), tensor.shape, bytes(&tensor.values)));
     }
-    for (name, tensor) in &run.fit.anchors {
+    for (name, tensor) in &run.fitted.fit.anchors {
         arrays.push((name.clone(), tensor.shape.clone(), bytes(&tensor.values)));
     }
-    for (name, tensor) in run.problem.statistics() {
+    for (name, tensor) in run.fitted.problem.statistics() {
         arrays.push((name, tensor.shape, bytes(&tensor.values)));
     }
     for (data, columns) in run.statistics {
-        let (mean, sd) = finished::statistic_names(data);
+        let (mean, sd) = statistic_names(data);
         for (name, of) in
             [(mean, columns.iter().map(|c| c.mean).collect()), (sd, columns.iter().map(|c| c.sd).collect::<Vec<_>>())]
         {
             arrays.push((name, vec![columns.len()], bytes(&of)));
         }
     }
-    let internal = |e: &dyn std::fmt::Display| Failure::Internal(format!("parameters cannot be saved: {e}"));
+    let internal = |e: &dyn std::fmt::Display| Error::Internal(format!("parameters cannot be saved: {e}"));
     let mut views = vec![];
     for (name, shape, data) in &arrays {
         views.push((name.clone(), TensorView::new(Dtype::F64, shape.clone(), data).map_err(|e| internal(&e))?));
     }
     let metadata = HashMap::from([("fe_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| internal(&e))
+}
+
+/// The names under which the statistics of `standardize` are saved.
+pub(crate) fn statistic_names(data: &str) -> (String, String) {
+    (format!("{data}.standardize.mean"), format!("{data}.standardize.sd"))
 }

@@ -1,0 +1,52 @@
+//! Why the way from a program to its report ends early.
+
+use fe_syntax::Diagnostic;
+
+/// What is wrong, by kind. Diagnostics point at places of the program.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// The program is wrong.
+    Program(Vec<Diagnostic>),
+    /// What the caller asks for cannot be had of this program or run.
+    Request(String),
+    /// The data are wrong or missing: diagnostics at their readers.
+    Data(Vec<Diagnostic>),
+    /// The fit failed: what, and where in the program.
+    Fit(Vec<Diagnostic>),
+    /// A file could not be read or written.
+    Io(String),
+    /// A fault of the compiler.
+    Internal(String),
+}
+
+impl Error {
+    /// What is wrong at places of the program.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match self {
+            Self::Program(d) | Self::Data(d) | Self::Fit(d) => d,
+            Self::Request(_) | Self::Io(_) | Self::Internal(_) => &[],
+        }
+    }
+
+    /// In a few words, where there is no room for the place.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Program(d) | Self::Data(d) | Self::Fit(d) => d.first().map(|d| d.message.clone()).unwrap_or_default(),
+            Self::Request(message) | Self::Io(message) => message.clone(),
+            Self::Internal(message) => fault(message).trim().to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.brief())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What is said of a fault of the compiler.
+pub fn fault(message: &str) -> String {
+    format!("a fault of the compiler itself: {message}\nplease report it, with the program and the command\n")
+}

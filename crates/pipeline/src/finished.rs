@@ -1,0 +1,195 @@
+//! A finished run, read back from its directory: to what was prepared, and to where the fit ended.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fe_check::Program;
+use fe_data::Statistic;
+use fe_graph::{InputId, Tensor};
+use fe_objective::{Objective, Parameter};
+use fe_report::{Document, TraceRow, read_trace};
+use fe_train::{Problem, Values};
+
+use crate::data::{Arrays, Remembered};
+use crate::directory::{self, statistic_names};
+use crate::error::Error;
+use crate::executor;
+use crate::load::{self, Loaded};
+use crate::options::{ExecutorKind, Precision};
+use crate::prepare::{Prepared, derive};
+use crate::record::RunRecord;
+use crate::text::Text;
+
+/// What a run directory says of its fit.
+pub struct Finished {
+    /// The program, its paths relative to where it was when it was run.
+    pub text: Text,
+    /// What the run was made from.
+    pub record: RunRecord,
+    /// Where it is.
+    pub folder: PathBuf,
+    /// `params.safetensors`
+    parameters: Vec<u8>,
+}
+
+/// Where a fit ended: all that evaluates it, draws from it and shows it, beside the problem that it solves.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// The parameters, on the unconstrained scale, in the order of the objective's.
+    pub values: Values,
+    /// What was set before the fit of joint guides, by the input that takes it.
+    pub anchors: HashMap<InputId, Arc<Tensor>>,
+}
+
+impl Finished {
+    /// Reads a run directory.
+    ///
+    /// # Errors
+    /// When a file of it is missing or damaged.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let bytes = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path)
+                .map_err(|e| Error::Io(format!("{} cannot be read: {e}; is it a finished run?", path.display())))
+        };
+        let source = String::from_utf8(bytes(directory::PROGRAM)?)
+            .map_err(|_| Error::Io(format!("{} is damaged", folder.join(directory::PROGRAM).display())))?;
+        let record = RunRecord::read(folder)?;
+        let text = Text::of_file(&record.identity.program, source);
+        Ok(Self { text, record, folder: folder.to_owned(), parameters: bytes(directory::PARAMETERS)? })
+    }
+
+    /// The program as it was understood: with the data it had, whose files are not looked at, and fitted as long as it was.
+    ///
+    /// # Errors
+    /// When this version of the language understands it otherwise.
+    pub fn load(&self) -> Result<Loaded, Error> {
+        let headers = self.record.headers(&self.folder)?;
+        let mut loaded = load::load_with(&self.text, &self.record.identity.options.reading(), &headers)?;
+        self.record.identity.options.apply(&mut loaded.program.train);
+        Ok(loaded)
+    }
+
+    /// The objective that was fitted; it changes what the program says of latents that were fitted as written.
+    ///
+    /// # Errors
+    /// When it cannot be derived any more.
+    pub fn derive(&self, program: &mut Program) -> Result<Objective, Error> {
+        load::centre(program, &self.record.centred);
+        derive(program, &self.text)
+    }
+
+    /// What was fitted, with its data as they are now, in double precision.
+    ///
+    /// # Errors
+    /// When the program is understood otherwise now, or its data cannot be read.
+    pub fn prepare(&self) -> Result<Prepared, Error> {
+        let mut loaded = self.load()?;
+        let objective = self.derive(&mut loaded.program)?;
+        self.prepare_with(loaded, objective)
+    }
+
+    /// As [`Finished::prepare`], of a program and its objective that are at hand.
+    ///
+    /// # Errors
+    /// When its data cannot be read.
+    pub fn prepare_with(&self, loaded: Loaded, objective: Objective) -> Result<Prepared, Error> {
+        let executor = executor::open(Some(ExecutorKind::Cpu), Precision::F64, "cpu")?;
+        Prepared::of_objective(loaded, objective, self.record.identity.seed, executor)
+    }
+
+    /// What the fit knows of its data that new ones are to be seen with: statistics and levels, by name.
+    pub fn remembered(&self) -> Remembered {
+        let mut remembered = Remembered::default();
+        for of in &self.record.levels {
+            remembered.levels.insert(of.name.clone(), of.levels.clone());
+        }
+        for data in &self.record.identity.data {
+            let (mean, sd) = statistic_names(&data.name);
+            if let (Ok(mean), Ok(sd)) = (self.array(&mean), self.array(&sd)) {
+                let pairs = mean.values.into_iter().zip(sd.values);
+                let statistics = pairs.map(|(mean, sd)| Statistic { mean, sd }).collect();
+                remembered.statistics.insert(data.name.clone(), statistics);
+            }
+        }
+        remembered
+    }
+
+    /// A saved array, in its declared order.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the file is damaged.
+    pub fn array(&self, name: &str) -> Result<Tensor, Error> {
+        let path = self.folder.join(directory::PARAMETERS);
+        let unread = |e: &dyn std::fmt::Display| Error::Io(format!("{}: `{name}`: {e}", path.display()));
+        let saved = safetensors::SafeTensors::deserialize(&self.parameters).map_err(|e| unread(&e))?;
+        let view = saved.tensor(name).map_err(|e| unread(&e))?;
+        let values: Vec<f64> =
+            view.data().chunks_exact(8).filter_map(|b| Some(f64::from_le_bytes(b.try_into().ok()?))).collect();
+        Ok(Tensor { shape: view.shape().to_vec(), values })
+    }
+
+    /// A fitted parameter, as a fit has it.
+    ///
+    /// # Errors
+    /// As [`Finished::array`].
+    pub fn parameter(&self, problem: &Problem, parameter: &Parameter) -> Result<Vec<f64>, Error> {
+        Ok(problem.unconstrained_value(parameter, &self.array(&parameter.name)?.values))
+    }
+
+    /// The parameters that the fit ended with, for a problem of the same shape.
+    ///
+    /// # Errors
+    /// As [`Finished::array`].
+    pub fn values(&self, problem: &Problem) -> Result<Values, Error> {
+        problem.objective.parameters.iter().map(|p| self.parameter(problem, p)).collect()
+    }
+
+    /// What stays fixed of joint Gaussians.
+    ///
+    /// # Errors
+    /// As [`Finished::array`].
+    pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Error> {
+        fe_train::anchors(objective, |name| self.array(name))
+    }
+
+    /// Where the fit of this problem ended.
+    ///
+    /// # Errors
+    /// As [`Finished::array`].
+    pub fn solution(&self, problem: &Problem) -> Result<Solution, Error> {
+        Ok(Solution { values: self.values(problem)?, anchors: self.anchors(problem.objective)? })
+    }
+
+    /// What was reported.
+    ///
+    /// # Errors
+    /// When `fit.json` is missing or damaged.
+    pub fn document(&self) -> Result<Document, Error> {
+        serde_json::from_str(&self.text_of(directory::FIT)?).map_err(|e| self.damaged(directory::FIT, &e))
+    }
+
+    /// The course of the fit.
+    ///
+    /// # Errors
+    /// When `trace.csv` is missing or damaged.
+    pub fn trace(&self) -> Result<Vec<TraceRow>, Error> {
+        read_trace(&self.text_of(directory::TRACE)?).map_err(|e| self.damaged(directory::TRACE, &e))
+    }
+
+    fn text_of(&self, name: &str) -> Result<String, Error> {
+        let path = self.folder.join(name);
+        std::fs::read_to_string(&path).map_err(|e| Error::Io(format!("{} cannot be read: {e}", path.display())))
+    }
+
+    fn damaged(&self, name: &str, e: &dyn std::fmt::Display) -> Error {
+        Error::Io(format!("{} is damaged: {e}", self.folder.join(name).display()))
+    }
+
+    /// The first of the data that are not those of the fit.
+    pub fn changed(&self, arrays: &Arrays) -> Option<String> {
+        let hash = |name: &str| self.record.identity.data.iter().find(|d| d.name == name).map(|d| d.sha256.as_str());
+        arrays.hashes.iter().find(|(name, now)| hash(name) != Some(now)).map(|(name, _)| name.clone())
+    }
+}

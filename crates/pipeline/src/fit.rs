@@ -1,0 +1,189 @@
+//! A fit, both ways where a hierarchy can be written both ways, and what is reported of it.
+
+use fe_check::{OptimizerKind, Program};
+use fe_graph::NonFinite;
+use fe_objective::Objective;
+use fe_report::{Document, TraceRow};
+use fe_syntax::{Diagnostic, Span};
+use fe_train::{Fit, FitError, Monitor, Problem, Values};
+
+use crate::document::{self, Setting};
+use crate::error::Error;
+use crate::finished::Solution;
+use crate::prepare::Prepared;
+use crate::record::{Identity, Levels, RunRecord, SCHEMA, Seconds};
+
+/// A fit, and what it was a fit of.
+pub struct Fitted<'a> {
+    /// The fit.
+    pub fit: Fit,
+    /// What was fitted.
+    pub problem: Problem<'a>,
+    /// The program as it was fitted.
+    pub program: &'a Program,
+    /// Latents that were fitted as written, and not as location + scale · u.
+    centred: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// Fits it, from parameters that another fit ended with where there are any: both ways where a hierarchy can be
+    /// written as location + scale · u, of which the lower is kept.
+    ///
+    /// # Errors
+    /// When a value stops being finite, or what `train` asks cannot be done.
+    pub fn fit(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
+        let mut notes = self.arrays.notes.clone();
+        let problem = self.problem()?;
+        let fit = fe_train::fit(&problem, &self.program.train, from, monitor)
+            .map_err(|e| failed(e, &self.program, &self.objective))?;
+        let first = Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![] };
+        let Some((written, objective)) = self.as_written.as_ref().filter(|_| !first.fit.interrupted) else {
+            return Ok(Fitted { notes, ..first });
+        };
+        let problem = self.bind(objective, self.seed)?;
+        // Where it cannot be fitted as written there is nothing to choose.
+        let Ok(fit) = fe_train::fit(&problem, &written.train, None, monitor) else {
+            return Ok(Fitted { notes, ..first });
+        };
+        let names = &self.objective.non_centred;
+        let values = (first.fit.figures.objective, fit.figures.objective);
+        notes.push(choice(names, values.0, values.1));
+        Ok(match values.1 < values.0 {
+            true => Fitted { fit, problem, program: written, centred: names.clone(), notes },
+            false => Fitted { notes, ..first },
+        })
+    }
+
+    /// What is reported of a fit.
+    ///
+    /// # Errors
+    /// When its figures do not add up.
+    pub fn document(&self, fitted: &Fitted) -> Result<Document, Error> {
+        let setting = Setting {
+            seed: self.seed,
+            executor: self.executor.name(),
+            threads: rayon::current_num_threads(),
+            notes: fitted.notes.clone(),
+            draws: fitted.fit.fixed_draws,
+        };
+        document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting)
+    }
+
+    /// What the fit was made from, for its directory.
+    pub fn record(&self, fitted: &Fitted, identity: Identity) -> RunRecord {
+        // Reading apart, the time to the first step that is known to be made.
+        let first_step = fitted.fit.trace.iter().find(|p| p.step > 0).map(|p| self.seconds.others + p.seconds);
+        let levels = self.arrays.levels.iter().map(|(n, l)| Levels { name: n.clone(), levels: l.clone() });
+        RunRecord {
+            schema: SCHEMA,
+            identity,
+            threads: rayon::current_num_threads(),
+            method: fitted.fit.method.clone(),
+            centred: fitted.centred.clone(),
+            seconds: Seconds {
+                data: self.seconds.data,
+                data_cached: self.arrays.cached,
+                first_step_without_data: first_step,
+            },
+            rows: fitted.fit.figures.rows,
+            levels: levels.collect(),
+        }
+    }
+}
+
+impl Fitted<'_> {
+    /// Where it ended.
+    pub fn solution(&self) -> Solution {
+        let named =
+            |name: &str| self.fit.anchors.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(());
+        // A fit has all that its guides take.
+        let anchors = fe_train::anchors(self.problem.objective, named).unwrap_or_default();
+        Solution { values: self.fit.values.clone(), anchors }
+    }
+
+    /// The course of the fit.
+    pub fn trace(&self) -> Vec<TraceRow> {
+        let row = |p: &fe_train::TracePoint| TraceRow {
+            step: p.step,
+            seconds: p.seconds,
+            free_energy: Some(p.free_energy),
+            distortion: Some(p.distortion),
+            rate: Some(p.rate),
+            energy: p.energy,
+            heldout_free_energy: p.heldout,
+        };
+        self.fit.trace.iter().map(row).collect()
+    }
+}
+
+/// Why a fit failed, at its place in the program.
+pub fn failed(e: FitError, program: &Program, objective: &Objective) -> Error {
+    match e {
+        FitError::Execution(fe_graph::ExecutionError::Index { origin, value, extent }) => {
+            let message = format!("an index is {value}, outside the {extent} places of its axis");
+            let d = Diagnostic::error("R0002", message, span_of(program, origin), "this index");
+            Error::Data(vec![d.help("an index counts from 0; write `- 1` after a source that counts from 1")])
+        }
+        FitError::Execution(e) => Error::Internal(e.to_string()),
+        FitError::Unsuited(message) => {
+            let span = program.train.span.unwrap_or_default();
+            Error::Program(vec![Diagnostic::error("E0801", message, span, "asked for here")])
+        }
+        FitError::NonFinite { step, terms, place } => {
+            let first = objective.terms.iter().find(|t| terms.contains(&t.name)).map(|t| t.span);
+            Error::Fit(vec![non_finite(program, step, &terms, first, place.as_deref())])
+        }
+    }
+}
+
+fn span_of(program: &Program, origin: fe_graph::Origin) -> Span {
+    program.origins.get(origin.0 as usize).copied().unwrap_or_default()
+}
+
+fn non_finite(
+    program: &Program,
+    step: u64,
+    terms: &[String],
+    first: Option<Span>,
+    place: Option<&NonFinite>,
+) -> Diagnostic {
+    let of = match terms {
+        [] => "its gradient".to_owned(),
+        terms => format!("the term{} `{}`", if terms.len() == 1 { "" } else { "s" }, terms.join("`, `")),
+    };
+    let message = format!("the free energy stopped being finite at step {step}, in {of}");
+    let (span, label) = match place {
+        None => (
+            first.or(program.objective.span).unwrap_or_default(),
+            "no single operation is to blame: a sum over rows, or a gradient, left the range of numbers".to_owned(),
+        ),
+        Some(p) => {
+            let at: Vec<String> =
+                p.index.iter().filter(|(axis, _)| axis != "sample").map(|(axis, k)| format!("{axis} = {k}")).collect();
+            let at = if at.is_empty() { String::new() } else { format!(" at {}", at.join(", ")) };
+            let of: Vec<String> = p.operands.iter().map(|v| format!("{v:.6}")).collect();
+            let of = if of.is_empty() { String::new() } else { format!(" of {}", of.join(" and ")) };
+            // What belongs to no line of its own is said of the term.
+            let own = (p.origin != fe_graph::Origin::default()).then(|| span_of(program, p.origin));
+            (own.or(first).unwrap_or_default(), format!("{}{of} gives {}{at}", p.operation, p.value))
+        }
+    };
+    let help = match program.train.optimizer {
+        Some(OptimizerKind::Lbfgs) => "bound what is exponentiated, or state another start",
+        _ => "lower the step size `lr`, clip the gradient with `clip = 100`, or bound what is exponentiated",
+    };
+    Diagnostic::error("R0001", message, span, label).help(help)
+}
+
+/// Which of two fits was kept, that with latents as location + scale · u or as written, by what was minimised.
+fn choice(names: &[String], non_centred: f64, centred: f64) -> String {
+    let names = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let (kept, low, high) = match centred < non_centred {
+        true => ("as written", centred, non_centred),
+        false => ("as location + scale · u", non_centred, centred),
+    };
+    format!(
+        "{names}: fitted both as written and as location + scale · u; kept {kept}, {low:.4} against {high:.4} a row"
+    )
+}

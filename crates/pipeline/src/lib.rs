@@ -1,0 +1,52 @@
+//! The library under the command line: `Text → Loaded → Prepared → Fitted → Document`, and from a finished run's directory
+//! back to what was prepared and where the fit ended.
+//!
+//! ```text
+//! Text      a program and where it stands            Text::read
+//! Loaded    checked, with the headers of its data    load
+//! Prepared  derived, with its data                   prepare
+//! Fitted    a problem and its solution               Prepared::fit
+//! Document  what is reported of it                   Prepared::document, directory::Run::write
+//! Finished  a run's directory                        Finished::read, Finished::prepare, Finished::solution
+//! ```
+//!
+//! Nothing here prints, reads the environment, or knows of exit codes: what calls it does. Data come from files, or from
+//! arrays of the caller's ([`ReadOptions::arrays`]).
+
+mod codes;
+pub mod compare;
+pub mod data;
+pub mod directory;
+mod document;
+mod error;
+mod evaluate;
+mod executor;
+mod explain;
+mod finished;
+mod fit;
+mod load;
+mod options;
+mod page;
+mod pictures;
+mod prepare;
+mod record;
+pub mod sample;
+pub mod sweep;
+mod text;
+mod threads;
+mod watch;
+
+pub use codes::CODES;
+pub use error::{Error, fault};
+pub use evaluate::evaluate;
+pub use explain::{explanation, plan};
+pub use finished::{Finished, Solution};
+pub use fit::{Fitted, failed};
+pub use load::{Loaded, load, load_with};
+pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions};
+pub use page::rewrite;
+pub use prepare::{Prepared, derive, prepare, prepare_with};
+pub use record::RunRecord;
+pub use text::Text;
+pub use threads::on_threads;
+pub use watch::{Unwatched, Watch};

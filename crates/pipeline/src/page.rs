@@ -1,0 +1,127 @@
+//! `report.html`: the page of a run, from a fit that was just made or from its directory.
+
+use std::path::{Path, PathBuf};
+
+use fe_objective::Objective;
+use fe_report::{Document, Page, RunPage, TraceRow, run_page};
+
+use crate::directory::{self, Run};
+use crate::error::Error;
+use crate::explain::explanation;
+use crate::finished::Finished;
+use crate::load::Loaded;
+use crate::pictures::{Pictures, pictures};
+use crate::record::RunRecord;
+
+/// The page of a fit.
+pub(crate) fn of_fit(run: &Run, trace: &[TraceRow]) -> Page {
+    let fitted = run.fitted;
+    let made = pictures(fitted.program, &fitted.problem, &fitted.solution());
+    let explanation = explanation(fitted.program, fitted.problem.objective, run.source);
+    page(run.document, trace, (run.source, Some(explanation)), run.record, made)
+}
+
+fn page(
+    document: &Document,
+    trace: &[TraceRow],
+    (source, explanation): (&str, Option<String>),
+    record: &RunRecord,
+    made: Pictures,
+) -> Page {
+    run_page(&RunPage {
+        document,
+        trace,
+        shown: made.shown,
+        reconstructions: made.reconstructions,
+        samples: made.samples,
+        missing: made.missing,
+        explanation,
+        source,
+        about: facts(record),
+    })
+}
+
+/// What a run was made from, for a reader.
+fn facts(record: &RunRecord) -> Vec<(String, String)> {
+    let identity = &record.identity;
+    let mut facts: Vec<(String, String)> = [
+        ("program", identity.program.clone()),
+        ("fe version", identity.fe_version.clone()),
+        ("seed", identity.seed.to_string()),
+        ("executor", identity.executor.clone()),
+        ("threads", record.threads.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let options = &identity.options;
+    let list = |all: &[crate::options::Assignment]| {
+        (!all.is_empty()).then(|| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    };
+    let given = [
+        ("data", list(&options.data)),
+        ("set", list(&options.set)),
+        ("steps", options.steps.map(|n| n.to_string())),
+        ("epochs", options.epochs.map(|n| n.to_string())),
+        ("precision", Some(options.precision.name().to_owned())),
+        ("device", Some(options.device.clone())),
+    ];
+    facts.extend(given.into_iter().filter_map(|(name, value)| Some((format!("--{name}"), value?))));
+    for data in &identity.data {
+        let shape = data.header.as_ref().map(|h| format!("shape {}, ", shape(&h.shape))).unwrap_or_default();
+        facts.push((format!("data {}", data.name), format!("{shape}sha256 {}", data.sha256)));
+    }
+    facts
+}
+
+fn shape(extents: &[usize]) -> String {
+    let extents: Vec<String> = extents.iter().map(usize::to_string).collect();
+    format!("[{}]", extents.join(","))
+}
+
+/// Writes the page of a finished run again; gives where it is.
+///
+/// # Errors
+/// When a file of the run is missing or damaged, or the page cannot be written. A program that cannot be understood any
+/// more, or data that have changed, cost the page its derivation and its pictures, which it says.
+pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
+    let run = Finished::read(folder)?;
+    let (document, trace) = (run.document()?, run.trace()?);
+    let (explanation, made) = match again(&run) {
+        Ok((explanation, made)) => (Some(explanation), made),
+        Err(error) => {
+            let why = format!(
+                "The program cannot be understood again, so its derivation and pictures are left out: {}.",
+                error.brief()
+            );
+            (None, Pictures { missing: vec![why], ..Pictures::default() })
+        }
+    };
+    let page = page(&document, &trace, (&run.text.source, explanation), &run.record, made);
+    let path = folder.join(directory::PAGE);
+    directory::put(&path, page.html().as_bytes())?;
+    Ok(path)
+}
+
+/// The derivation, and the pictures where the data are as they were.
+fn again(run: &Finished) -> Result<(String, Pictures), Error> {
+    let mut loaded = run.load()?;
+    let objective = run.derive(&mut loaded.program)?;
+    let explanation = explanation(&loaded.program, &objective, &run.text.source);
+    let made = pictures_again(run, loaded, objective).unwrap_or_else(|error| Pictures {
+        missing: vec![format!("Pictures are left out, as the data cannot be read as they were: {}.", error.brief())],
+        ..Pictures::default()
+    });
+    Ok((explanation, made))
+}
+
+fn pictures_again(run: &Finished, loaded: Loaded, objective: Objective) -> Result<Pictures, Error> {
+    if objective.shown.is_empty() {
+        return Ok(Pictures::default());
+    }
+    let prepared = run.prepare_with(loaded, objective)?;
+    if let Some(changed) = run.changed(&prepared.arrays) {
+        return Err(Error::Request(format!("those of `{changed}` have changed since")));
+    }
+    let problem = prepared.problem()?;
+    Ok(pictures(&prepared.program, &problem, &run.solution(&problem)?))
+}

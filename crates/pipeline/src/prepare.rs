@@ -1,0 +1,232 @@
+//! From a program to all that its fit needs: understood, derived, its data loaded.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use fe_check::{Header, Program, TrainSpec};
+use fe_graph::Executor;
+use fe_objective::Objective;
+use fe_syntax::Diagnostic;
+use fe_train::Problem;
+
+use crate::data::{self, Arrays, Shared};
+use crate::error::Error;
+use crate::executor;
+use crate::load::{self, Loaded};
+use crate::options::{FitOptions, Precision, ReadOptions};
+use crate::record::{DataRecord, Identity, RunOptions, SweepRecord};
+use crate::text::Text;
+
+/// Below this many numbers of data and parameters together, f64 is the default.
+const DOUBLE_BELOW: usize = 100_000;
+
+/// Rows trained on, and rows held out.
+type Split = (Vec<u64>, Vec<u64>);
+
+/// A program with all that its fit needs.
+pub struct Prepared {
+    /// The program, with the caller's wishes.
+    pub program: Program,
+    /// What is minimised.
+    pub objective: Objective,
+    /// The program with its hierarchies as written, where they are tried both ways.
+    pub(crate) as_written: Option<(Program, Objective)>,
+    /// Its data.
+    pub arrays: Arrays,
+    /// What the user should know of the program.
+    pub warnings: Vec<Diagnostic>,
+    /// The seed.
+    pub seed: u64,
+    headers: HashMap<String, Header>,
+    split: Split,
+    precision: Precision,
+    pub(crate) executor: Box<dyn Executor>,
+    pub(crate) seconds: Seconds,
+}
+
+/// Where the time before the first step went.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seconds {
+    pub data: f64,
+    pub others: f64,
+}
+
+/// The objective of a program.
+///
+/// # Errors
+/// When it cannot be derived.
+pub fn derive(program: &Program, text: &Text) -> Result<Objective, Error> {
+    fe_objective::derive(program, &text.source).map_err(|e| Error::Program(vec![load::underivable(e)]))
+}
+
+/// Understands a program, derives its objective and reads its data.
+///
+/// # Errors
+/// When the program, the options or the data are wrong.
+pub fn prepare(text: &Text, reading: &ReadOptions, fitting: &FitOptions) -> Result<Prepared, Error> {
+    prepare_with(text, reading, fitting, &Shared::default())
+}
+
+/// As [`prepare`], of several programs that may read the same data.
+///
+/// # Errors
+/// As there.
+pub fn prepare_with(
+    text: &Text,
+    reading: &ReadOptions,
+    fitting: &FitOptions,
+    shared: &Shared,
+) -> Result<Prepared, Error> {
+    let started = Instant::now();
+    let Loaded { mut program, warnings, sources, headers, cache } = load::load(text, reading)?;
+    program.train = overridden(program.train.clone(), fitting);
+    let seed = program.train.seed.unwrap_or(0);
+    let objective = derive(&program, text)?;
+    let rows = program.row.map_or(0, |r| r.rows);
+    let split = split(&program, seed)?;
+    let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
+    let as_written = match by_lbfgs && !objective.non_centred.is_empty() {
+        true => {
+            let mut written = program.clone();
+            load::centre(&mut written, &objective.non_centred);
+            let objective = derive(&written, text)?;
+            Some((written, objective))
+        }
+        false => None,
+    };
+    let derived = started.elapsed();
+    let arrays = shared.load(&program, &sources, &split.0, cache.as_deref())?;
+    let read = started.elapsed();
+    let free = |p: &fe_objective::Parameter| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>();
+    let parameters: usize = objective.parameters.iter().map(free).sum();
+    let precision = match fitting.precision {
+        Some(p) => p,
+        None if arrays.numbers + parameters < DOUBLE_BELOW => Precision::F64,
+        // A line search cannot see past single precision.
+        None if by_lbfgs => Precision::F64,
+        None => Precision::F32,
+    };
+    let executor = executor::open(fitting.executor, precision, &fitting.device)?;
+    let seconds = Seconds { data: (read - derived).as_secs_f64(), others: derived.as_secs_f64() };
+    Ok(Prepared {
+        program,
+        objective,
+        as_written,
+        arrays,
+        warnings,
+        seed,
+        headers,
+        split,
+        precision,
+        executor,
+        seconds,
+    })
+}
+
+fn split(program: &Program, seed: u64) -> Result<Split, Error> {
+    let rows = program.row.map_or(0, |r| r.rows);
+    fe_train::split(rows, program.train.holdout, seed).map_err(Error::Request)
+}
+
+/// The `train` block with the caller's wishes.
+fn overridden(mut train: TrainSpec, wishes: &FitOptions) -> TrainSpec {
+    if wishes.seed.is_some() {
+        train.seed = wishes.seed;
+    }
+    if wishes.steps.is_some() {
+        train.steps = wishes.steps;
+        train.epochs = None;
+    }
+    if wishes.epochs.is_some() {
+        train.epochs = wishes.epochs;
+        train.steps = None;
+    }
+    train
+}
+
+impl Prepared {
+    /// A program whose objective is at hand, such as that of a finished run, in double precision.
+    pub(crate) fn of_objective(
+        loaded: Loaded,
+        objective: Objective,
+        seed: u64,
+        executor: Box<dyn Executor>,
+    ) -> Result<Self, Error> {
+        let Loaded { program, warnings, sources, headers, cache } = loaded;
+        let split = split(&program, seed)?;
+        let arrays = data::load(&program, &sources, &split.0, cache.as_deref())?;
+        let precision = Precision::F64;
+        let (as_written, seconds) = (None, Seconds::default());
+        Ok(Self {
+            program,
+            objective,
+            as_written,
+            arrays,
+            warnings,
+            seed,
+            headers,
+            split,
+            precision,
+            executor,
+            seconds,
+        })
+    }
+
+    /// An objective of this program with its data.
+    pub(crate) fn bind<'a>(&'a self, objective: &'a Objective, seed: u64) -> Result<Problem<'a>, Error> {
+        let tensors = self.arrays.tensors.clone();
+        Problem::new(objective, self.executor.as_ref(), tensors, self.split.clone(), seed)
+            .map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// The objective that is fitted first, with its data.
+    ///
+    /// # Errors
+    /// When the executor cannot run what data alone decide.
+    pub fn problem(&self) -> Result<Problem<'_>, Error> {
+        self.problem_with(self.seed)
+    }
+
+    /// As [`Prepared::problem`], with noise of another seed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn problem_with(&self, seed: u64) -> Result<Problem<'_>, Error> {
+        self.bind(&self.objective, seed)
+    }
+
+    /// Whether a fit can begin at the parameters of another one and gain by it: a minimum is sought on the whole, with
+    /// nothing that was placed by the curvature at its own start.
+    pub fn can_go_on(&self) -> bool {
+        let o = &self.objective;
+        let rows = self.program.row.map_or(0, |r| r.rows);
+        let whole = fe_train::uses_lbfgs(o, &self.program.train, rows);
+        whole && self.as_written.is_none() && o.joints.is_empty() && o.chains.is_empty()
+    }
+
+    /// What decides the numbers of a fit: two runs in which these agree are the same.
+    pub fn identity(
+        &self,
+        text: &Text,
+        reading: &ReadOptions,
+        fitting: &FitOptions,
+        sweep: Option<SweepRecord>,
+    ) -> Identity {
+        Identity {
+            fe_version: env!("CARGO_PKG_VERSION").into(),
+            program: text.file.clone(),
+            seed: self.seed,
+            executor: self.executor.name(),
+            options: RunOptions {
+                data: reading.data.clone(),
+                set: reading.set.clone(),
+                steps: fitting.steps,
+                epochs: fitting.epochs,
+                precision: self.precision,
+                device: fitting.device.clone(),
+            },
+            data: DataRecord::of(&self.arrays, &self.headers),
+            sweep,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `run.json`: what a run was made from, typed. It is written and read here alone.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use fe_check::{Header, TrainSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Arrays;
+use crate::error::Error;
+use crate::options::{Assignment, Precision, ReadOptions};
+
+/// The file.
+pub const FILE: &str = "run.json";
+
+/// The number of this form of the record. Runs from before it was counted have 0.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that `run.json` holds: enough to make the fit again, and to see new data as it saw its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The number of the form it was written in.
+    #[serde(default)]
+    pub schema: u32,
+    /// What decides the numbers of the fit.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Threads that it ran on.
+    pub threads: usize,
+    /// The method, in words.
+    pub method: String,
+    /// Latents that were fitted as written, and not as location + scale · u.
+    pub centred: Vec<String>,
+    /// Where the time before the first step went.
+    pub seconds: Seconds,
+    /// Rows trained on.
+    pub rows: usize,
+    /// Levels of text columns.
+    pub levels: Vec<Levels>,
+}
+
+/// What decides the numbers of a fit: two runs in which these agree are the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The version that ran it.
+    pub fe_version: String,
+    /// The program's file, as it was called.
+    pub program: String,
+    /// The seed.
+    pub seed: u64,
+    /// What ran the graph: `cpu, f64`.
+    pub executor: String,
+    /// The options that change numbers.
+    pub options: RunOptions,
+    /// The data, by declaration.
+    pub data: Vec<DataRecord>,
+    /// Of a sweep's point: how it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepRecord>,
+}
+
+/// Options of a run that change numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// `--data`
+    pub data: Vec<Assignment>,
+    /// `--set`
+    pub set: Vec<Assignment>,
+    /// `--steps`
+    pub steps: Option<usize>,
+    /// `--epochs`
+    pub epochs: Option<usize>,
+    /// The precision that was chosen.
+    pub precision: Precision,
+    /// `--device`
+    pub device: String,
+}
+
+/// What is known of an array: enough to understand the program without its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The data declaration.
+    pub name: String,
+    /// SHA-256 of what was read.
+    pub sha256: String,
+    /// Its header, where it was read from a file.
+    #[serde(flatten)]
+    pub header: Option<HeaderRecord>,
+}
+
+/// The header of an array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeaderRecord {
+    /// Sizes of its axes.
+    pub shape: Vec<usize>,
+    /// Whether it holds whole numbers.
+    pub whole_numbers: bool,
+    /// The number of its levels, of text.
+    pub level_count: Option<usize>,
+}
+
+/// How a point of a sweep was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SweepRecord {
+    /// The point at whose end it began.
+    pub began: Option<String>,
+    /// What was done further.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Seconds before the first step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// Reading the data.
+    pub data: f64,
+    /// Whether any of them came from the cache.
+    pub data_cached: bool,
+    /// To the first step that is known to be made, reading apart.
+    pub first_step_without_data: Option<f64>,
+}
+
+/// Levels of a text column, in the order of their indices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Levels {
+    /// The data declaration.
+    pub name: String,
+    /// The levels.
+    pub levels: Vec<String>,
+}
+
+impl DataRecord {
+    /// What is known of the arrays of a program.
+    pub fn of(arrays: &Arrays, headers: &HashMap<String, Header>) -> Vec<Self> {
+        let header =
+            |h: &Header| HeaderRecord { shape: h.shape.clone(), whole_numbers: h.integer, level_count: h.levels };
+        let record = |(name, sha256): &(String, String)| Self {
+            name: name.clone(),
+            sha256: sha256.clone(),
+            header: headers.get(name).map(header),
+        };
+        arrays.hashes.iter().map(record).collect()
+    }
+}
+
+impl RunOptions {
+    /// How the program was read. Arrays that the caller had in memory are not kept.
+    pub fn reading(&self) -> ReadOptions {
+        ReadOptions { data: self.data.clone(), set: self.set.clone(), ..ReadOptions::default() }
+    }
+
+    /// Puts the length that was asked for in the place of what the program says.
+    pub fn apply(&self, train: &mut TrainSpec) {
+        if self.steps.is_some() || self.epochs.is_some() {
+            (train.steps, train.epochs) = (self.steps, self.epochs);
+        }
+    }
+}
+
+impl RunRecord {
+    /// Reads the record of a run directory.
+    ///
+    /// # Errors
+    /// When there is none, when it is damaged, or when a later version wrote it.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(FILE);
+        let bytes = std::fs::read(&path)
+            .map_err(|e| Error::Io(format!("{} cannot be read: {e}; is it a finished run?", path.display())))?;
+        let damaged = |e: serde_json::Error| Error::Io(format!("{} is damaged: {e}", path.display()));
+        // The number of the form comes first: what follows may have changed with it.
+        let Numbered { schema } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        if schema > SCHEMA {
+            return Err(Error::Io(format!(
+                "{} was written by a later version of fe, in form {schema}; this one reads up to {SCHEMA}",
+                path.display()
+            )));
+        }
+        serde_json::from_slice(&bytes).map_err(damaged)
+    }
+
+    /// The record as text.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which no record of a run is.
+    pub fn text(&self) -> Result<String, Error> {
+        let json = serde_json::to_string_pretty(self).map_err(|e| Error::Internal(format!("{FILE}: {e}")))?;
+        Ok(json + "\n")
+    }
+
+    /// The headers of the data that were read from files.
+    ///
+    /// # Errors
+    /// When the run is from a version that did not keep them.
+    pub fn headers(&self, folder: &Path) -> Result<HashMap<String, Header>, Error> {
+        let header = |record: &DataRecord| {
+            let h = record.header.as_ref()?;
+            let header = Header { shape: h.shape.clone(), levels: h.level_count, integer: h.whole_numbers };
+            Some((record.name.clone(), header))
+        };
+        self.identity.data.iter().map(header).collect::<Option<_>>().ok_or_else(|| {
+            let path = folder.join(FILE);
+            Error::Io(format!("{} does not say what its data were like: run the program again", path.display()))
+        })
+    }
+}
+
+/// The one field that every form has.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    schema: u32,
+}

@@ -1,0 +1,199 @@
+//! From a text to a document and back from its directory, without a command line.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use fe_data::{Element, InMemory};
+use fe_pipeline::{
+    Assignment, Error, Finished, FitOptions, Prepared, ReadOptions, RunRecord, Text, Unwatched, directory, evaluate,
+    on_threads, prepare, rewrite, sample, sweep,
+};
+use fe_train::Monitor;
+
+/// A Gaussian mean with a known variance: posterior N(Σy / (n + 1/25), 1 / (n + 1/25)).
+const MEAN: &str = "\
+data y = csv(\"y.csv\", \"y\")
+latent mu ~ Normal(0, 5)
+observe y ~ Normal(mu, 1)
+";
+
+const Y: [f64; 5] = [0.5, 1.5, -0.25, 2.0, 1.25];
+
+struct Quiet;
+
+impl Monitor for Quiet {
+    fn step(&mut self, _: u64, _: Option<u64>, _: f64) -> bool {
+        true
+    }
+
+    fn note(&mut self, _: &str) {}
+}
+
+fn text(folder: &Path, source: &str) -> Text {
+    let file = folder.join("mean.fe");
+    std::fs::write(&file, source).unwrap();
+    Text::read(file.to_str().unwrap()).unwrap()
+}
+
+fn table(folder: &Path, values: &[f64]) {
+    let rows: Vec<String> = values.iter().map(f64::to_string).collect();
+    std::fs::write(folder.join("y.csv"), format!("y\n{}\n", rows.join("\n"))).unwrap();
+}
+
+fn fitted_mean(prepared: &Prepared) -> (f64, f64) {
+    let fitted = prepared.fit(None, &mut Quiet).unwrap();
+    let document = prepared.document(&fitted).unwrap();
+    let mu = document.posterior.get("mu").unwrap();
+    (mu.mean.values()[0], mu.sd.values()[0])
+}
+
+fn in_memory(values: &[f64]) -> ReadOptions {
+    let array = Arc::new(InMemory::real(vec![values.len()], values.to_vec()));
+    ReadOptions { arrays: HashMap::from([("y".to_owned(), array)]), ..ReadOptions::default() }
+}
+
+#[test]
+fn arrays_of_the_caller_and_files_give_the_same_fit_and_the_exact_posterior() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), &Y);
+    let text = text(folder.path(), MEAN);
+    let of_file = fitted_mean(&prepare(&text, &ReadOptions::default(), &FitOptions::default()).unwrap());
+    std::fs::remove_file(folder.path().join("y.csv")).unwrap();
+    let of_memory = fitted_mean(&prepare(&text, &in_memory(&Y), &FitOptions::default()).unwrap());
+    assert_eq!(of_file, of_memory);
+    let precision = Y.len() as f64 + 1.0 / 25.0;
+    let exact = (Y.iter().sum::<f64>() / precision, precision.sqrt().recip());
+    assert!((of_file.0 - exact.0).abs() < 1e-6 && (of_file.1 - exact.1).abs() < 1e-6, "{of_file:?}, not {exact:?}");
+}
+
+#[test]
+fn arrays_of_the_caller_are_checked_as_files_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = text(folder.path(), MEAN);
+    let refused = |reading: &ReadOptions| match prepare(&text, reading, &FitOptions::default()) {
+        Err(Error::Data(d)) => d[0].code.to_owned(),
+        other => panic!("{:?}", other.map(|_| ())),
+    };
+    assert_eq!(refused(&in_memory(&[1.0, f64::INFINITY])), "D0016");
+    assert_eq!(refused(&in_memory(&[])), "D0004");
+    let of = |array: InMemory| ReadOptions {
+        arrays: HashMap::from([("y".into(), Arc::new(array))]),
+        ..ReadOptions::default()
+    };
+    assert_eq!(refused(&of(InMemory::real(vec![3], vec![1.0]))), "D0020");
+    let text_without_levels = InMemory { element: Element::Text, ..InMemory::real(vec![1], vec![0.0]) };
+    assert_eq!(refused(&of(text_without_levels)), "D0020");
+    let unknown = ReadOptions {
+        arrays: HashMap::from([("x".into(), Arc::new(InMemory::real(vec![1], vec![0.0])))]),
+        ..in_memory(&Y)
+    };
+    assert!(
+        matches!(prepare(&text, &unknown, &FitOptions::default()), Err(Error::Request(m)) if m.contains("no data called `x`"))
+    );
+}
+
+/// Writes a run of the mean's program and gives where it ended.
+fn written(folder: &Path, text: &Text, reading: &ReadOptions) -> Vec<Vec<f64>> {
+    let fitting = FitOptions::default();
+    let prepared = prepare(text, reading, &fitting).unwrap();
+    let fitted = prepared.fit(None, &mut Quiet).unwrap();
+    let run = directory::Run {
+        source: &text.source,
+        record: &prepared.record(&fitted, prepared.identity(text, reading, &fitting, None)),
+        fitted: &fitted,
+        document: &prepared.document(&fitted).unwrap(),
+        statistics: &prepared.arrays.statistics,
+    };
+    directory::create(folder).unwrap();
+    run.write(folder).unwrap();
+    fitted.solution().values
+}
+
+#[test]
+fn a_finished_run_is_read_back_to_where_its_fit_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), &Y);
+    let text = text(folder.path(), MEAN);
+    let run = folder.path().join("run");
+    let values = written(&run, &text, &ReadOptions::default());
+    let finished = Finished::read(&run).unwrap();
+    let prepared = finished.prepare().unwrap();
+    let problem = prepared.problem().unwrap();
+    let again = finished.solution(&problem).unwrap().values;
+    for (was, is) in values.iter().flatten().zip(again.iter().flatten()) {
+        assert!((was - is).abs() <= 1e-15 * was.abs().max(1.0), "{was} became {is}");
+    }
+    assert_eq!(finished.document().unwrap().rows, Y.len() as u64);
+    assert_eq!(finished.changed(&prepared.arrays), None);
+    // What is written again says the same.
+    let page = std::fs::read(run.join("report.html")).unwrap();
+    assert_eq!(std::fs::read(rewrite(&run).unwrap()).unwrap(), page);
+    let drawn = sample::posterior(&finished, None, 10).unwrap();
+    assert_eq!(drawn.groups[0].arrays[0].shape, [Y.len()]);
+    // New rows from memory: −log of the predictive density is what F bounds.
+    let evaluation = evaluate(&finished, &in_memory(&[0.5, 1.0])).unwrap();
+    assert_eq!(evaluation.rows, 2);
+    table(folder.path(), &[1.0; 5]);
+    assert_eq!(finished.changed(&finished.prepare().unwrap().arrays).as_deref(), Some("y"));
+}
+
+#[test]
+fn a_record_is_one_form_with_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), &Y);
+    let text = text(folder.path(), MEAN);
+    let run = folder.path().join("run");
+    written(&run, &text, &ReadOptions { set: vec![], ..ReadOptions::default() });
+    let record = RunRecord::read(&run).unwrap();
+    let path = run.join("run.json");
+    let json = std::fs::read_to_string(&path).unwrap();
+    assert!(json.starts_with("{\n  \"schema\": 1,\n"), "{json}");
+    assert_eq!(record.text().unwrap(), json);
+    // A run from before the form was numbered is read as it is.
+    std::fs::write(&path, json.replace("  \"schema\": 1,\n", "")).unwrap();
+    assert_eq!(RunRecord { schema: 1, ..RunRecord::read(&run).unwrap() }, record);
+    std::fs::write(&path, json.replace("\"schema\": 1", "\"schema\": 99")).unwrap();
+    assert!(matches!(RunRecord::read(&run), Err(Error::Io(m)) if m.contains("later version")));
+    std::fs::write(&path, "{").unwrap();
+    assert!(matches!(RunRecord::read(&run), Err(Error::Io(m)) if m.contains("damaged")));
+}
+
+#[test]
+fn work_runs_on_the_threads_asked_for() {
+    for n in [1, 3] {
+        assert_eq!(on_threads(Some(n), rayon::current_num_threads).unwrap(), n);
+    }
+    assert!(on_threads(None, rayon::current_num_threads).unwrap() >= 1);
+    assert!(on_threads(Some(0), || ()).is_err());
+}
+
+#[test]
+fn a_sweep_goes_over_arrays_of_the_caller() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("const scale = 5\n{}", MEAN.replace("Normal(0, 5)", "Normal(0, scale)"));
+    let text = text(folder.path(), &source);
+    let options = sweep::SweepOptions {
+        over: vec!["scale=1,5".into()],
+        reading: in_memory(&Y),
+        fitting: FitOptions::default(),
+        jobs: None,
+        resume: false,
+        certify: 0,
+        folder: Some(folder.path().join("sweep")),
+    };
+    let (report, at) = sweep::sweep(&text, &options, &Unwatched).unwrap();
+    assert_eq!(report.points.len(), 2);
+    // −log evidence of y given the prior's scale: y ~ N(0, I + scale² 11ᵀ).
+    for (point, scale) in report.points.iter().zip([1.0f64, 5.0]) {
+        let n = Y.len() as f64;
+        let (sum, squares) = (Y.iter().sum::<f64>(), Y.iter().map(|y| y * y).sum::<f64>());
+        let s2 = scale * scale;
+        let evidence =
+            0.5 * (n * std::f64::consts::TAU.ln() + (n * s2).ln_1p() + squares - s2 * sum * sum / (n * s2 + 1.0));
+        assert!((point.free_energy - evidence / n).abs() < 1e-9, "{} and {}", point.free_energy, evidence / n);
+    }
+    assert!(at.join("sweep.json").exists());
+    assert_eq!(Assignment::parse("a = 2"), Some(Assignment::new("a", "2")));
+}
