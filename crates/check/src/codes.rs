@@ -1,5 +1,7 @@
 //! The codes of this phase, as the documentation explains them. A table for each hundred.
 
+use std::sync::LazyLock;
+
 mod axes;
 mod data;
 mod guides;
@@ -10,8 +12,8 @@ mod types;
 mod warnings;
 
 /// Code, title and explanation of every message of this phase, in order.
-pub fn codes() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    let tables = [
+pub static CODES: LazyLock<Vec<(&'static str, &'static str, &'static str)>> = LazyLock::new(|| {
+    [
         names::CODES,
         axes::CODES,
         types::CODES,
@@ -20,15 +22,15 @@ pub fn codes() -> impl Iterator<Item = &'static (&'static str, &'static str, &'s
         data::CODES,
         later::CODES,
         warnings::CODES,
-    ];
-    tables.into_iter().flatten()
-}
+    ]
+    .concat()
+});
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::codes;
+    use super::CODES;
 
     /// The tables and the messages hold the same codes.
     #[test]
@@ -47,7 +49,7 @@ mod tests {
         let is_code =
             |w: &&str| w.len() == 5 && w.starts_with(['E', 'W']) && w.chars().skip(1).all(|c| c.is_ascii_digit());
         let used: BTreeSet<&str> = files.iter().flat_map(|f| f.split('"')).filter(is_code).collect();
-        let listed: Vec<&str> = codes().map(|c| c.0).collect();
+        let listed: Vec<&str> = CODES.iter().map(|c| c.0).collect();
         assert!(listed.is_sorted());
         assert_eq!(used.into_iter().collect::<Vec<_>>(), listed);
     }

@@ -41,7 +41,7 @@ use std::collections::HashMap;
 use fe_syntax::Diagnostic;
 use fe_syntax::ast::Ast;
 
-pub use codes::codes;
+pub use codes::CODES;
 pub use program::*;
 pub use source::*;
 

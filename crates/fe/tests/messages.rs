@@ -47,7 +47,7 @@ type Code = (&'static str, &'static str, &'static str);
 /// Every code of every phase, in order. A crate with codes of its own is one line here.
 fn codes() -> Vec<Code> {
     let mut all = fe_syntax::CODES.to_vec();
-    all.extend(fe_check::codes());
+    all.extend(fe_check::CODES.iter());
     all.extend(fe_data::CODES.iter().map(|&(kind, title, about)| (kind.code(), title, about)));
     all.extend(fe_pipeline::CODES);
     all.sort_by_key(|c| c.0);
