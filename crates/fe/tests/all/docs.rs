@@ -304,6 +304,37 @@ fn links_lead_somewhere() {
     }
 }
 
+/// Every file below a folder, by its path.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    entries.flat_map(|p| if p.is_dir() { files(&p) } else { vec![p.to_string_lossy().into_owned()] }).collect()
+}
+
+/// A file or folder that a page names in backticks is there: by its path from the top of the repository, or, of the
+/// crates' sources, by the end of it. The history of changes may name what is gone.
+#[test]
+fn named_files_exist() {
+    let sources = files(&root().join("crates"));
+    let top = ["crates/", "docs/", "examples/", "grammar/", "tests/", "bench/", ".ci/"];
+    let mut missing = vec![];
+    for page in pages().into_iter().filter(|p| !p.ends_with("CHANGELOG.md")) {
+        let text = read(&page);
+        let prose: String = text.split("```").step_by(2).collect();
+        for name in quoted(&prose).into_iter().filter(|n| !n.contains(['*', ' ', '…'])) {
+            let at_the_top = top.iter().any(|folder| name.starts_with(folder)) && root().join(name).exists();
+            let known = if name.ends_with(".rs") && !name.starts_with("crates/") {
+                sources.iter().any(|s| s.ends_with(&format!("/{name}")))
+            } else {
+                at_the_top || !top.iter().any(|folder| name.starts_with(folder))
+            };
+            if !known {
+                missing.push(format!("{}: `{name}`", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "these are not there:\n{}", missing.join("\n"));
+}
+
 #[test]
 fn the_gallery_is_in_the_readme() {
     let readme = read(&root().join("README.md"));
