@@ -1,20 +1,18 @@
 //! `data`, `param`, `let`, `latent`, `loss`.
 
-use fe_distribution::{Distribution, Modifier, Support};
-use fe_graph::{Axis, InputId, NodeId};
+use fe_distribution::{Modifier, Support};
+use fe_graph::Axis;
 use fe_syntax::Span;
-use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, StatementKind, Target, Type};
+use fe_syntax::ast::{Declaration, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
-use crate::guide::Guide;
-use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::program::{Data, Init, Latent, Loss, Named, Param};
+use crate::program::{Data, Init, Loss, Named, Param};
 use crate::range::Range;
-use crate::reads::{bare, declaration_reads};
+use crate::reads::bare;
 use crate::types::Declared;
-use crate::value::{Along, Level, Value};
+use crate::value::{Along, Level, Value, along};
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;

@@ -1,20 +1,20 @@
 //! `latent`: its axes, its support, and its value before its prior is known.
 
-use fe_distribution::{Distribution, Modifier, Support};
+use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, InputId, NodeId};
 use fe_syntax::Span;
-use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, StatementKind, Target, Type};
+use fe_syntax::ast::{Expr, ExprKind, Name, StatementKind, Target, Type};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
 use crate::guide::Guide;
 use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::program::{Data, Init, Latent, Loss, Named, Param};
+use crate::program::Latent;
 use crate::range::Range;
 use crate::reads::{bare, declaration_reads};
 use crate::types::Declared;
-use crate::value::{Along, Level, Value};
+use crate::value::{Level, Value, along};
 
 impl<'a> Checker<'a> {
     /// `latent z[N, K] : positive ~ Gamma(2, 1) by cubic`
@@ -235,14 +235,4 @@ fn drawn_axes(support: Support, axes: &[Axis]) -> &[Axis] {
 fn family_support(e: &Expr) -> Option<Support> {
     let ExprKind::Call { function, .. } = bare(e).kind.as_ref() else { return None };
     fe_distribution::family(&function.value)?.support(&[])
-}
-
-/// What a vector type says along the last axis.
-fn along(support: Support, axes: &[Axis]) -> Option<Along> {
-    let last = *axes.last()?;
-    match support {
-        Support::Simplex | Support::OneHot => Some(Along::Simplex(last)),
-        Support::Ordered => Some(Along::Ordered(last)),
-        _ => None,
-    }
 }

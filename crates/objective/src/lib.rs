@@ -22,6 +22,7 @@ mod joints;
 mod law;
 mod ledger;
 mod markov;
+mod means;
 mod messages;
 mod minimised;
 mod nodes;

@@ -7,19 +7,12 @@ use fe_distribution::Statistic;
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
-use crate::expectation::{Expectation, rectified};
+use crate::expectation::{Expectation, Spread, rectified};
 use crate::law::Law;
 use crate::markov::{Block, ChainLaw};
 
 /// The most slopes of one affine function along the directions of a primitive.
 const MOST_SLOPES: usize = 1 << 23;
-
-/// A variance, and the axes along which different elements depend on different primitives (and so are independent).
-#[derive(Clone, Debug)]
-pub(crate) struct Spread {
-    pub variance: NodeId,
-    pub independent: Vec<Axis>,
-}
 
 impl Expectation {
     /// The variance of a node, and where its elements are independent.
@@ -199,7 +192,7 @@ impl Expectation {
 
     /// The covariance of two affine functions: over the directions of the primitives, the products of their slopes and the
     /// primitive's variance; and what chains add.
-    fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
+    pub(crate) fn covariance_by_directions(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
         let (left, right) = (self.slopes(g, a)?, self.slopes(g, b)?);
         let mut total = g.constant(0.0);
         for of in left {

@@ -95,10 +95,11 @@ impl Prepared {
 impl Fitted<'_> {
     /// Where it ended.
     pub fn solution(&self) -> Solution {
-        let named =
-            |name: &str| self.fit.anchors.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(());
+        let named = |name: &str| {
+            self.fit.preconditioners.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(())
+        };
         // A fit has all that its guides take.
-        let anchors = fe_train::anchors(self.problem.objective, named).unwrap_or_default();
+        let anchors = fe_train::preconditioners(self.problem.objective, named).unwrap_or_default();
         Solution { values: self.fit.values.clone(), anchors }
     }
 

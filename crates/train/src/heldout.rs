@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use fe_graph::{ExecutionError, Tensor};
 
-use crate::fit::{self, FitError};
+use crate::fit::FitError;
+use crate::method::SCORE_SAMPLES;
 use crate::optimizer::{Optimizer, Rule};
 use crate::problem::{Problem, Setting, Values};
+use crate::streams::Purpose;
 
 /// Steps of the refit.
 const STEPS: u64 = 500;
 
 /// First step size; it falls to 0 along half a cosine.
 const STEP_SIZE: f64 = 0.1;
-
-/// Steps from here on are the refit's, so that its noise is its own.
-const REFIT: u64 = 1 << 42;
 
 /// The values with the local parameters of held-out rows refitted by Adam.
 ///
@@ -32,8 +31,8 @@ pub(crate) fn refit(problem: &Problem, values: &Values, fitted: &Setting) -> Res
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
         let setting = Setting {
-            samples: if o.minimised.scored { fit::SCORE_SAMPLES } else { 1 },
-            step: REFIT + step,
+            samples: if o.minimised.scored { SCORE_SAMPLES } else { 1 },
+            step: Purpose::Refit.step(step),
             progress: 1.0,
             temperature: problem.temperature(1.0),
             extra: fitted.extra.clone(),

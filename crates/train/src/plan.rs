@@ -1,16 +1,16 @@
-//! The plan of a training step, for looking at.
+//! The plan of a training step, as `fe explain --plan` shows it.
 
 use fe_graph::plan::{Conditions, Plan};
 use fe_graph::{Axis, AxisId};
 use fe_objective::Objective;
 
-use crate::fit::Method;
+use crate::method::Method;
 
 /// The plan of a step of a fit on so many rows: the objective and its gradient, by the planned executor.
 pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
     let (samples, batch) = match method {
         Method::Lbfgs { draws, .. } => ((*draws).max(1), rows),
-        Method::Steps { samples, batch, .. } => (*samples, *batch),
+        Method::Steps(s) => (s.samples, s.batch),
     };
     let mut extents: Vec<usize> = o.graph.axes().iter().map(|a| a.extent).collect();
     let mut set = |axis: AxisId, extent: usize| {
@@ -31,8 +31,8 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
     };
     let all = (0..o.graph.inputs().len()).filter_map(|k| u32::try_from(k).ok().map(fe_graph::InputId));
     let drawn = match method {
-        Method::Lbfgs { .. } => crate::deterministic::noise_sites(o).iter().map(|s| s.site).collect(),
-        Method::Steps { .. } => std::collections::HashSet::new(),
+        Method::Lbfgs { .. } => crate::qmc::noise_sites(o).iter().map(|s| s.site).collect(),
+        Method::Steps(_) => std::collections::HashSet::new(),
     };
     let conditions = Conditions {
         extents,
