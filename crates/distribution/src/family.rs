@@ -230,7 +230,7 @@ pub trait Family: Debug + Send + Sync {
     }
 
     /// Of a vector family, its value from a standard normal vector.
-    fn from_normal(&self) -> Option<FromNormal> {
+    fn affine_in_normal(&self) -> Option<FromNormal> {
         None
     }
 

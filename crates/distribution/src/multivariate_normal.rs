@@ -67,7 +67,7 @@ impl Family for MultivariateNormal {
         &["mvnormal", "multi_normal", "multinormal", "multivariate_normal"]
     }
 
-    fn from_normal(&self) -> Option<FromNormal> {
+    fn affine_in_normal(&self) -> Option<FromNormal> {
         Some(from_normal)
     }
 

@@ -163,7 +163,7 @@ impl Point {
         let size: usize = shape.iter().product();
         let square = matches!(axes.as_slice(), [.., row, column] if *column == row.primed());
         let n = shape.last().copied().unwrap_or(1).max(1);
-        let on = |k: usize| !square || k % (n * n) % (n + 1) == 0;
+        let on = |k: usize| !square || (k % (n * n)).is_multiple_of(n + 1);
         let values = (0..size).map(|k| f64::from(u8::from(on(k)))).collect();
         self.inputs.insert(input, Arc::new(Tensor { shape, values }));
     }

@@ -39,7 +39,7 @@ pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Resul
 fn stated(b: &mut Builder, latent: &Latent, d: &Distribution) {
     let own = HashSet::from([latent.node]);
     let alone = !d.args.iter().any(|&a| b.g.depends_on(a, &own));
-    let (Some(axis), Some(map), true) = (d.event, d.family.from_normal(), alone) else { return };
+    let (Some(axis), Some(map), true) = (d.event, d.family.affine_in_normal(), alone) else { return };
     let axes = axis::sorted(&latent.axes);
     let (_, node) = b.g.input(&format!("{}.noise", latent.name), &axes);
     b.done.vectors.push(Vector { node, site: Site::named(&latent.name), axes });
