@@ -1,6 +1,5 @@
 //! Values and gradients of objectives against independent ways to the same number: formulas worked out by hand, sums and
 //! integrals done here, and finite differences.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use fe_objective::{DrawGradient, Estimator, Objective, Remainder};
 use fe_testing::{Model, Point, model};
