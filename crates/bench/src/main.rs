@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use fe_check::{Header, OptimizerKind, Overrides};
+use fe_check::OptimizerKind;
 use fe_cpu::{CpuExecutor, Precision};
+use fe_data::InMemory;
 use fe_graph::training::{Rule, Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Executor, InputId, Tensor};
 use fe_objective::Objective;
+use fe_pipeline::{Assignment, ReadOptions, Text};
 use fe_train::batches::Batches;
 use fe_train::{Problem, Setting};
 use safetensors::{Dtype, SafeTensors};
@@ -140,38 +142,35 @@ fn say(line: serde_json::Value) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The arrays given, in the place of files; the size of the code is that of the parameters given.
+fn reading(args: &Args, given: &HashMap<String, Tensor>) -> ReadOptions {
+    let size = given.get("u").filter(|_| args.work == "linear-poisson").map(|u| u.len().to_string());
+    let array = |t: &Tensor| Arc::new(InMemory::real(t.shape.clone(), t.values.clone()));
+    // Parameters are among what is given, and data alone have declarations that read.
+    let data = given.iter().filter(|(name, _)| ["x", "y", "sigma"].contains(&name.as_str()));
+    ReadOptions {
+        set: size.map(|size| Assignment::new("K", &size)).into_iter().collect(),
+        arrays: data.map(|(name, tensor)| (name.clone(), array(tensor))).collect(),
+        ..ReadOptions::default()
+    }
+}
+
 fn serve(args: &Args) -> Result<(), Failure> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     let given = read(&args.inputs)?;
     let started = Instant::now();
-    let text = source(&args.work)?;
-    // The size of the code is that of the parameters given.
-    let size = given.get("u").filter(|_| args.work == "linear-poisson").map(|u| ("K".into(), u.len().to_string()));
-    let overrides = Overrides { set: size.into_iter().collect() };
-    let parsed = fe_syntax::parse(text);
-    let (calls, _) = fe_check::sources(&parsed.ast, &overrides);
-    let mut headers = HashMap::new();
-    for call in &calls {
-        let tensor = given.get(&call.data).ok_or_else(|| format!("the inputs lack {}", call.data))?;
-        headers.insert(call.data.clone(), Header { shape: tensor.shape.clone(), ..Header::default() });
-    }
-    let checked = fe_check::check(&parsed.ast, &headers, &overrides, &args.work);
-    let program = checked.program.ok_or_else(|| format!("{:?}", checked.diagnostics))?;
-    let objective = fe_objective::derive(&program, text).map_err(|e| e.message)?;
-    let rows = program.row.map_or(0, |r| r.rows);
-    let data = program.data.iter().filter_map(|d| {
-        let tensor = given.get(&d.name)?;
-        let values = fe_train::to_sorted(&program.graph, &d.axes, tensor.values.clone());
-        let shape = fe_graph::axis::sorted(&d.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
-        Some((d.input, Arc::new(Tensor { shape, values })))
-    });
+    let text = Text::in_memory(&args.work, source(&args.work)?.into(), Path::new("."));
+    let loaded = fe_pipeline::load(&text, &reading(args, &given))?;
+    let program = &loaded.program;
+    let objective = fe_pipeline::derive(program, &text)?;
+    let (train, _) = fe_train::split(program.row.map_or(0, |r| r.rows), None, 0)?;
+    let data = fe_pipeline::data::load(program, &loaded.sources, &train, None)?;
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F64 => Precision::F64,
     };
     let executor = CpuExecutor::new(precision).with_sparse(!args.dense);
-    let (train, _) = fe_train::split(rows, None, 0)?;
-    let problem = Problem::new(&objective, &executor, data.collect(), (train, vec![]), 0)?;
+    let problem = Problem::new(&objective, &executor, data.tensors, (train, vec![]), 0)?;
     let start = values(&objective, &given)?;
     let base =
         Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
