@@ -12,6 +12,7 @@ use crate::estimate::Drawn;
 use crate::expectation::Expectation;
 use crate::guide;
 use crate::guide::types::{JointPart, Posterior, Realised};
+use crate::messages;
 use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Term, Underivable};
 use crate::prepare;
 use crate::score::Scored;
@@ -207,11 +208,8 @@ impl Objective {
             .map(|i| self.graph.input_node(i))
             .collect();
         let gradient = self.graph.gradient(self.minimised.value, &inputs);
-        self.minimised.gradient = gradient.map_err(|e| Underivable {
-            message: format!("the objective cannot be differentiated: {e}"),
-            span: program.objective.span.unwrap_or_default(),
-            help: "report this program".into(),
-        })?;
+        let span = program.objective.span.unwrap_or_default();
+        self.minimised.gradient = gradient.map_err(|e| messages::no_derivative("the objective", &e, span))?;
         Ok(())
     }
 
@@ -239,11 +237,7 @@ impl Objective {
             && program.train.optimizer == Some(OptimizerKind::Lbfgs)
             && program.train.batch.is_some()
         {
-            return Err(Underivable {
-                message: "lbfgs needs an objective that repeats, and batches of a sampled one do not".into(),
-                span: program.train.span.unwrap_or_default(),
-                help: "leave out `batch`, or use adam".into(),
-            });
+            return Err(messages::lbfgs_in_batches(program.train.span.unwrap_or_default()));
         }
         Ok(())
     }

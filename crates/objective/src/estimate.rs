@@ -9,6 +9,7 @@ use fe_syntax::Span;
 use crate::derive::Deriver;
 use crate::estimator::{DrawGradient, Estimator, Remainder};
 use crate::formula;
+use crate::messages;
 use crate::objective::Underivable;
 use crate::score::Scored;
 
@@ -177,14 +178,7 @@ impl Deriver<'_> {
 
     fn sample(&mut self, node: NodeId, span: Span) -> Result<NodeId, Underivable> {
         if let Some(latent) = self.left_over(node) {
-            return Err(Underivable {
-                message: format!(
-                    "this term mixes several elements of `{}`, which cannot be summed over then",
-                    latent.name
-                ),
-                span,
-                help: "leave `by enumeration` away: the score function is taken".into(),
-            });
+            return Err(messages::not_by_enumeration(&latent.name, span));
         }
         let sampled = self.g.substitute(&[node], &self.draws).first().copied().unwrap_or(node);
         let stuck: Option<&Latent> = self
@@ -194,16 +188,8 @@ impl Deriver<'_> {
             .find(|l| self.random.contains(&l.node) && self.g.depends_on(sampled, &HashSet::from([l.node])));
         if let Some(latent) = stuck {
             let index = self.program.latents.iter().position(|l| l.name == latent.name);
-            let guide = index.and_then(|k| self.realised.choices.get(k)).map(ToString::to_string).unwrap_or_default();
-            return Err(Underivable {
-                message: format!(
-                    "this term has no closed form under the guide of `{}` ({guide}), and that family has no draws in a graph",
-                    latent.name
-                ),
-                span,
-                help: "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand"
-                    .into(),
-            });
+            let guide = index.and_then(|k| self.realised.choices.get(k)).copied();
+            return Err(messages::no_draws(&latent.name, guide, span));
         }
         Ok(sampled)
     }

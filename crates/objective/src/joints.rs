@@ -6,6 +6,7 @@ use fe_graph::{Axis, NodeId};
 
 use crate::density::Density;
 use crate::derive::Deriver;
+use crate::messages;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
@@ -60,11 +61,8 @@ impl Deriver<'_> {
             energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
             energy = self.g.mean(energy, &[Axis::SAMPLE]);
         }
-        let failed = |e: fe_graph::DerivativeError| Underivable {
-            message: format!("the joint density cannot be differentiated: {e}"),
-            span: fe_syntax::Span::default(),
-            help: "report this program".into(),
-        };
+        let failed =
+            |e: fe_graph::DerivativeError| messages::no_derivative("the joint density", &e, fe_syntax::Span::default());
         let energy_gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
         let slope = self.g.mul(energy_gradient, along);
         let slope = self.g.sum_all_but(slope, &[]);

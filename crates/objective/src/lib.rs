@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod codes;
 mod count_estimators;
 mod degree;
 mod density;
@@ -19,6 +20,7 @@ mod joints;
 mod law;
 mod ledger;
 mod markov;
+mod messages;
 mod minimised;
 mod nodes;
 mod objective;
@@ -31,6 +33,7 @@ mod stencil;
 mod terms;
 mod values;
 
+pub use codes::CODES;
 pub use derive::{DEFAULT_TEMPERATURE, derive};
 pub use estimator::{DrawGradient, Estimator, Remainder};
 pub use explain::explain;

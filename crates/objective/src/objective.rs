@@ -355,6 +355,8 @@ pub struct Predicted {
 /// A program whose free energy cannot be derived, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Underivable {
+    /// Its code, one of [`crate::CODES`].
+    pub code: &'static str,
     /// What is in the way.
     pub message: String,
     /// Where.

@@ -14,6 +14,7 @@ use crate::estimator::{Estimator, Remainder};
 use crate::formula;
 use crate::guide::types::{Carrier, JointPart, Posterior};
 use crate::influence::is_periodic;
+use crate::messages;
 use crate::objective::{Energy, Term, TermKind, Underivable};
 
 /// What is known of a term before its expectation is.
@@ -238,15 +239,8 @@ impl Deriver<'_> {
     }
 
     pub(crate) fn log_density(&mut self, d: &Distribution, x: NodeId, latent: &Latent) -> Result<NodeId, Underivable> {
-        d.log_density(&mut self.g, x).ok_or_else(|| Underivable {
-            message: format!(
-                "the normalising constant of {} restricted to `{}` is not known",
-                d.family.name(),
-                latent.name
-            ),
-            span: latent.span,
-            help: "use a family that has this support by itself".into(),
-        })
+        let density = d.log_density(&mut self.g, x);
+        density.ok_or_else(|| messages::unknown_normaliser(d.family, &latent.name, latent.span))
     }
 
     /// log p(x) of a likelihood, at the place of its statement.
@@ -260,11 +254,7 @@ impl Deriver<'_> {
         let before = self.g.set_origin(Origin(u32::try_from(statement).unwrap_or_default()));
         let density = d.log_density(&mut self.g, x);
         self.g.set_origin(before);
-        density.ok_or_else(|| Underivable {
-            message: format!("{} has no density here", d.family.name()),
-            span: observe.span,
-            help: "use another likelihood".into(),
-        })
+        density.ok_or_else(|| messages::no_density(d.family, observe.span))
     }
 
     pub(crate) fn distortion(&mut self, k: usize, observe: &fe_check::Observe) -> Result<Drawn<Term>, Underivable> {

@@ -17,6 +17,7 @@ use crate::guide::Builder;
 use crate::guide::choice::{ChainReason, GuideChoice};
 use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};
+use crate::messages;
 use crate::objective::{Block as Part, Underivable};
 use crate::stencil;
 
@@ -166,22 +167,12 @@ pub(crate) fn stated(program: &Program) -> Result<Vec<Members>, Underivable> {
     let mut groups: BTreeMap<usize, Members> = BTreeMap::new();
     for (k, latent) in program.latents.iter().enumerate() {
         let (Guide::Tridiagonal { group: n }, Some(steps)) = (&latent.guide, latent.chain) else { continue };
-        let failed = |message: String, help: &str| Underivable {
-            message,
-            span: latent.guide_span.unwrap_or(latent.span),
-            help: help.into(),
-        };
+        let span = latent.guide_span.unwrap_or(latent.span);
         if !fits(latent) {
-            return Err(failed(
-                format!("the elements of `{}` depend on each other along the loop", latent.name),
-                "a tridiagonal guide takes real, positive, unit and bounded latents; use `FullRank()`",
-            ));
+            return Err(messages::steps_hang_together(&latent.name, span));
         }
         if in_batches(latent, program) {
-            return Err(failed(
-                format!("`{}` has rows, and a tridiagonal guide needs all of them at every step", latent.name),
-                &format!("leave out `batch` and `holdout`, with at most {WHOLE} rows, or use `MeanField()`"),
-            ));
+            return Err(messages::chain_in_batches(&latent.name, WHOLE, span));
         }
         groups.entry(*n).or_insert(Members { steps, latents: vec![], reason: ChainReason::Stated }).latents.push(k);
     }
@@ -292,11 +283,7 @@ fn build_chain(b: &mut Builder, set: &Members, members: &[usize]) -> Result<(), 
         let g = &mut *b.g;
         let u = take(g, chain.value);
         let Some((z, log_jacobian)) = latent.support.constrain_along(g, u, own, &latent.axes) else {
-            return Err(Underivable {
-                message: format!("`{}` cannot be part of a tridiagonal guide", latent.name),
-                span: latent.guide_span.unwrap_or(latent.span),
-                help: "it takes real, positive, unit and bounded latents; state another guide".into(),
-            });
+            return Err(messages::not_in_chain(&latent.name, latent.guide_span.unwrap_or(latent.span)));
         };
         let (log_scale, noise) = (take(g, log_scale), take(g, chain.noise));
         let entropy = g.shift(log_scale, 0.5 * (1.0 + (2.0 * PI).ln()));

@@ -8,6 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, Op, Recurrence, Site, axis};
 
 use crate::guide::Builder;
 use crate::guide::types::{ClosedLoop, Posterior, Realised, Vector};
+use crate::messages;
 use crate::objective::Underivable;
 
 /// The latents' own distributions that read a random value: of a stated guide, and of one that is the prior.
@@ -143,19 +144,9 @@ impl ClosedLoop {
         }
         let first = latents.first().map_or_else(Default::default, |l| l.span);
         let stepped = g.recur(self.axis, &recurrences).map_err(|node| {
-            let names: Vec<String> = latents.iter().map(|l| format!("`{}`", l.name)).collect();
+            let names: Vec<&str> = latents.iter().map(|l| l.name.as_str()).collect();
             let place = program.origins.get(g.origin_of(node).0 as usize).copied().filter(|p| p.end > p.start);
-            Underivable {
-                message: format!(
-                    "{} cannot be drawn a position at a time: this reads other positions than those before",
-                    names.join(" and ")
-                ),
-                span: place.unwrap_or(first),
-                help:
-                    "a guide in a loop, and a prior that is the guide, reads its own past alone, `[t-1]` and the like, \
-                       and what is declared before it at its own position"
-                        .into(),
-            }
+            messages::not_step_by_step(&names, place.unwrap_or(first))
         })?;
         let own = latents.iter().map(|l| l.node).zip(stepped.values);
         Ok(own.chain(stepped.inlined).collect())
@@ -165,9 +156,5 @@ impl ClosedLoop {
 /// Guides that read each other, and no axis along which one comes before the other.
 pub(crate) fn circle(program: &Program, members: &[usize]) -> Underivable {
     let span = members.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
-    Underivable {
-        message: "these guides read each other in a circle".into(),
-        span,
-        help: "let each guide read latents that come before it".into(),
-    }
+    messages::guides_in_a_circle(span)
 }

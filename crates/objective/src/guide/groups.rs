@@ -9,6 +9,7 @@ use fe_graph::{Axis, AxisId, Graph, NodeId, Site};
 use crate::guide::low_rank::LowRank;
 use crate::guide::types::{Carrier, Conditional, Frame, Group, JointPart, Posterior, over_block, strictly_lower};
 use crate::guide::{Builder, centring, flow};
+use crate::messages;
 use crate::objective::{Block, Underivable};
 
 /// The step that u makes from its base, before its scale C.
@@ -169,11 +170,7 @@ fn place_one(
         None => latent.support.constrain_along(g, unconstrained, &own, &latent.axes),
     };
     let Some((z, log_jacobian)) = plain else {
-        return Err(Underivable {
-            message: format!("`{}` cannot be part of a joint guide", latent.name),
-            span: latent.guide_span.unwrap_or(latent.span),
-            help: "a joint guide holds continuous latents; state another guide".into(),
-        });
+        return Err(messages::not_in_joint_guide(&latent.name, latent.guide_span.unwrap_or(latent.span)));
     };
     b.done.replaced.insert(latent.node, z);
     let log_prior = standardised.map(|s| s.log_prior);

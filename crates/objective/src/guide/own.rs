@@ -8,15 +8,12 @@ use fe_graph::{NodeId, Site, axis};
 
 use crate::guide::Builder;
 use crate::guide::types::{Posterior, Vector};
+use crate::messages;
 use crate::objective::Underivable;
 
 /// Builds the guide of a latent that shares none.
 pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Result<Posterior, Underivable> {
-    let unlowered = |message: String, help: &str| Underivable {
-        message,
-        span: latent.guide_span.unwrap_or(latent.span),
-        help: help.to_owned(),
-    };
+    let span = latent.guide_span.unwrap_or(latent.span);
     Ok(match &latent.guide {
         Guide::Stated(d) => {
             stated(b, latent, d);
@@ -24,26 +21,15 @@ pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Resul
         }
         Guide::Prior => Posterior::Prior(latent.prior.clone()),
         Guide::Point => {
-            point(b, latent).ok_or_else(|| {
-                unlowered(
-                    format!("`{}` has no unconstrained scale to search on", latent.name),
-                    "a point guide needs a continuous latent",
-                )
-            })?;
+            point(b, latent).ok_or_else(|| messages::no_point(&latent.name, span))?;
             Posterior::Point
         }
         Guide::Default if latent.support.is_discrete() && latent.support != Support::Count => Posterior::Enumerated,
         Guide::Default | Guide::Joint { .. } | Guide::Tridiagonal { .. } => {
-            own_family(b, latent, mean_field).map(Posterior::Family).ok_or_else(|| {
-                unlowered(
-                    format!(
-                        "no guide for `{}`, whose prior is {}, is built by default",
-                        latent.name,
-                        latent.prior.family.name()
-                    ),
-                    "state one with `guide`, or use a continuous or Poisson latent",
-                )
-            })?
+            let family = own_family(b, latent, mean_field);
+            family
+                .map(Posterior::Family)
+                .ok_or_else(|| messages::no_default_guide(&latent.name, latent.prior.family, span))?
         }
     })
 }

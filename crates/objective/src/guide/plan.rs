@@ -7,6 +7,7 @@ use fe_check::{Guide, JointKind, Latent};
 use crate::guide::Builder;
 use crate::guide::chains::Members;
 use crate::guide::types::FULL_RANK_LIMIT;
+use crate::messages;
 use crate::objective::Underivable;
 
 /// The most scalars that a stated full-rank guide may have: its matrix then has 2²⁴ numbers.
@@ -107,24 +108,10 @@ impl Plan {
             };
             let dimensions = b.size(&set.latents);
             if dimensions > limit {
-                return Err(Underivable {
-                    message: format!("{what} of {dimensions} dimensions has too large a matrix of them"),
-                    span,
-                    help: format!("it takes up to {limit}; use `LowRank(8)` or `MeanField()`"),
-                });
+                return Err(messages::guide_too_large(what, dimensions, limit, span));
             }
             if latents().any(|l| b.stands_alone(l)) {
-                return Err(Underivable {
-                    message: format!("{what} is over all rows at once, and here each row stands by itself"),
-                    span,
-                    help: if b.program.objective.importance.is_some() {
-                        "importance weights are of single rows: use `MeanField()` for what has a value for each row"
-                            .into()
-                    } else {
-                        "leave `batch` and `holdout` away, or use `MeanField()` for what has a value for each row"
-                            .into()
-                    },
-                });
+                return Err(messages::rows_stand_alone(what, b.program.objective.importance.is_some(), span));
             }
         }
         Ok(())
