@@ -114,7 +114,7 @@ impl Sums<'_> {
         table
     }
 
-    /// What the free energy says about the evidence.
+    /// The bound on the evidence that the free energy is.
     pub(crate) fn evidence(&self) -> String {
         let total = self.account.free_energy_total.unwrap_or(f64::NAN);
         // One decimal place less for each power of ten of the rows, so that no digit is shown that the figures lack.
@@ -139,7 +139,7 @@ impl Sums<'_> {
     }
 }
 
-/// How a term is estimated, and why so.
+/// The estimator of a term, and the reason for it.
 fn estimator(term: &Term) -> [Cell; 2] {
     let (text, tone) = match term.biased {
         true => (format!("{}, biased", term.estimator), Tone::Doubtful),

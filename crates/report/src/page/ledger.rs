@@ -63,7 +63,7 @@ pub(super) fn tables(ledger: &Ledger) -> Vec<Block> {
     blocks.extend(ledger.statements.iter().filter_map(|line| match line.topic {
         Topic::Evidence => Some(Block::Prose(line.text())),
         Topic::Minimised => Some(Block::Prose(format!("Minimised: {}.", line.text()))),
-        // What is biased stands in the summary.
+        // Biased terms stand in the summary.
         _ => None,
     }));
     blocks.extend(ledger.tables.iter().cloned().map(Block::Table));
@@ -76,7 +76,7 @@ pub(super) fn posteriors(ledger: &Ledger) -> Vec<Block> {
     ledger.posteriors.iter().map(|posterior| Block::Table(posterior.table(form))).collect()
 }
 
-/// What was checked, and what else is to be known; faults stand in the summary.
+/// The checks and notes; faults stand in the summary.
 pub(super) fn checks(ledger: &Ledger) -> Vec<Block> {
     let lines = ledger.checks.iter().filter(|line| line.topic != Topic::Fault);
     vec![Block::Facts(lines.map(fact).collect())]
@@ -102,7 +102,7 @@ impl Topic {
         }
     }
 
-    /// What a newcomer must know to read it.
+    /// An explanation for a newcomer.
     fn meaning(self) -> Option<&'static str> {
         match self {
             Self::LeftOut => {

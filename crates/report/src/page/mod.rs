@@ -32,7 +32,7 @@ const MAGNIFIED: (usize, usize) = (520, 6);
 pub struct Page {
     /// Its title.
     pub title: String,
-    /// What stands under the title.
+    /// The line under the title.
     pub subtitle: String,
     /// Its sections.
     pub sections: Vec<Section>,
@@ -45,7 +45,7 @@ pub struct Page {
 pub struct Section {
     /// Its title.
     pub title: String,
-    /// What is in it.
+    /// Its parts.
     pub blocks: Vec<Block>,
 }
 
@@ -54,7 +54,7 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Prose(String),
-    /// What the reader must not miss: a few words, and what they mean.
+    /// A notice that the reader must not miss: a few words, and their meaning.
     Notice(Tone, String, String),
     /// Figures in large type.
     Headline(Vec<Headline>),
@@ -88,9 +88,9 @@ pub struct Headline {
 pub struct Fact {
     /// The name.
     pub name: String,
-    /// What it stands for.
+    /// The meaning of the name.
     pub text: String,
-    /// What a newcomer must know to read that.
+    /// An explanation for a newcomer.
     pub note: Option<String>,
 }
 
@@ -106,7 +106,7 @@ pub enum Drawing {
 /// A picture with what it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pictured {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it shows.
     pub caption: String,

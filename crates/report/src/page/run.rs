@@ -6,7 +6,7 @@ use crate::document::{Document, Latent};
 use crate::ledger::Ledger;
 use crate::trace::TraceRow;
 
-/// What the page of a run is made of.
+/// The parts of a run's page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPage<'a> {
     /// The figures.

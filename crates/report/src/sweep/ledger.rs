@@ -1,4 +1,4 @@
-//! What a reader is shown of a sweep: its points, and what the certificate says of them.
+//! The tables of a sweep: its points, and the verdict of its certificate.
 
 use super::{Point, Sweep};
 use crate::figures::significant;
@@ -93,7 +93,7 @@ pub(crate) fn pairs(sweep: &Sweep) -> Table {
     table
 }
 
-/// What the certificate says of all pairs.
+/// The certificate's verdict on all pairs.
 pub(crate) fn verdict(sweep: &Sweep) -> Span {
     let skipped = sweep.certificate.iter().filter(|p| p.is_skipped()).count();
     let compared = sweep.certificate.len() - skipped;
