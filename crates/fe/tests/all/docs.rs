@@ -1,4 +1,4 @@
-//! The documentation is run. In README.md, docs/*.md and docs/studies/*.md:
+//! The documentation is run. In README.md, CONTRIBUTING.md, CHANGELOG.md, docs/*.md and docs/studies/*.md:
 //!
 //! - a block marked `fe` is a whole program, and `fe check` accepts it; `fe NAME.fe` also saves it under that name for the
 //!   transcripts below it on the page; `fe wrong NAME.fe` is saved and must not be accepted;
@@ -22,12 +22,12 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// README.md and every page of docs and docs/studies.
+/// README.md, CONTRIBUTING.md, CHANGELOG.md, and every page of docs and docs/studies.
 fn pages() -> Vec<PathBuf> {
     let folders = ["docs", "docs/studies"].map(|f| std::fs::read_dir(root().join(f)).unwrap());
     let mut pages: Vec<PathBuf> = folders.into_iter().flatten().map(|e| e.unwrap().path()).collect();
     pages.retain(|p| p.extension().is_some_and(|e| e == "md"));
-    pages.push(root().join("README.md"));
+    pages.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
     pages.sort();
     pages
 }
@@ -140,9 +140,7 @@ fn transcript(folder: &Path, lines: &[String], place: &str, wrong: &mut Vec<Stri
     while let Some((command, after)) = rest.split_first() {
         let words: Vec<&str> = command.split_whitespace().collect();
         let arguments = match words.as_slice() {
-            ["$", "fe", arguments @ ..]
-            | ["$", "cargo", "run", "--", arguments @ ..]
-            | ["$", "cargo", "run", "--release", "--", arguments @ ..] => arguments,
+            ["$", "fe", arguments @ ..] | ["$", "cargo", "run", "--", arguments @ ..] => arguments,
             _ => panic!("{place}: a transcript begins with a command `$ fe …`, not with `{command}`"),
         };
         let length = after.iter().position(|l| l.starts_with("$ ")).unwrap_or(after.len());
@@ -276,48 +274,21 @@ fn every_field_of_fit_json_is_described() {
     assert!(missing.is_empty(), "docs/language.md does not describe {missing:?}");
 }
 
-/// Every code that stands in a crate's source.
-fn codes_in_source() -> BTreeSet<String> {
-    let mut codes = BTreeSet::new();
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(root().join("crates")).unwrap().map(|e| e.unwrap().path().join("src")).collect();
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                codes.extend(read(&path).split('"').filter(|w| is_code(w)).map(str::to_owned));
+/// Text is wrapped, so that a change of a sentence is a change of its lines. Tables and blocks are not.
+#[test]
+fn pages_are_wrapped() {
+    let mut wide = vec![];
+    for page in pages() {
+        let mut fenced = false;
+        for (number, line) in read(&page).lines().enumerate() {
+            fenced ^= line.trim_start().starts_with("```");
+            let exempt = fenced || line.starts_with('|') || line.starts_with("    ");
+            if !exempt && line.chars().count() > 120 {
+                wide.push(format!("{}:{}", page.display(), number + 1));
             }
         }
     }
-    codes
-}
-
-fn is_code(word: &str) -> bool {
-    word.len() == 5 && word.starts_with(['E', 'W', 'D', 'R']) && word.chars().skip(1).all(|c| c.is_ascii_digit())
-}
-
-#[test]
-fn every_diagnostic_is_listed() {
-    let page = read(&root().join("docs/diagnostics.md"));
-    let rows: Vec<(&str, &str)> = page
-        .lines()
-        .filter_map(|l| l.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
-        .filter(|r| is_code(r.0))
-        .collect();
-    let listed: Vec<String> = rows.iter().map(|r| r.0.to_owned()).collect();
-    let set: BTreeSet<String> = listed.iter().cloned().collect();
-    assert_eq!(set.len(), listed.len(), "a code is listed twice");
-    assert_eq!(set, codes_in_source());
-    for (code, title) in fe_check::CODES {
-        assert!(rows.contains(&(code, title)), "docs/diagnostics.md should hold `| {code} | {title} |`");
-    }
-    let kinds = read(&root().join("crates/data/src/error.rs"));
-    for line in kinds.lines().filter_map(|l| l.trim().strip_prefix("/// D0")) {
-        let (code, title) = line.trim_end_matches('.').split_once(": ").unwrap();
-        let row = format!("| D0{code} | {title} |");
-        assert!(page.contains(&row), "docs/diagnostics.md should hold `{row}`");
-    }
+    assert!(wide.is_empty(), "lines of more than 120 columns:\n{}", wide.join("\n"));
 }
 
 #[test]
@@ -331,6 +302,37 @@ fn links_lead_somewhere() {
             }
         }
     }
+}
+
+/// Every file below a folder, by its path.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    entries.flat_map(|p| if p.is_dir() { files(&p) } else { vec![p.to_string_lossy().into_owned()] }).collect()
+}
+
+/// A file or folder that a page names in backticks is there: by its path from the top of the repository, or, of the
+/// crates' sources, by the end of it. The history of changes may name what is gone.
+#[test]
+fn named_files_exist() {
+    let sources = files(&root().join("crates"));
+    let top = ["crates/", "docs/", "examples/", "grammar/", "tests/", "bench/", ".ci/"];
+    let mut missing = vec![];
+    for page in pages().into_iter().filter(|p| !p.ends_with("CHANGELOG.md")) {
+        let text = read(&page);
+        let prose: String = text.split("```").step_by(2).collect();
+        for name in quoted(&prose).into_iter().filter(|n| !n.contains(['*', ' ', '…'])) {
+            let at_the_top = top.iter().any(|folder| name.starts_with(folder)) && root().join(name).exists();
+            let known = if name.ends_with(".rs") && !name.starts_with("crates/") {
+                sources.iter().any(|s| s.ends_with(&format!("/{name}")))
+            } else {
+                at_the_top || !top.iter().any(|folder| name.starts_with(folder))
+            };
+            if !known {
+                missing.push(format!("{}: `{name}`", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "these are not there:\n{}", missing.join("\n"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod derivation;
 mod docs;
 mod eval;
 mod front;
+mod messages;
 mod report;
 mod rules_axes;
 mod rules_guides;
