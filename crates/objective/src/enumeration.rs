@@ -15,7 +15,7 @@ use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::derive::Deriver;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
 use crate::objective::Underivable;
 
 /// The most numbers in one table of joint values.

@@ -8,7 +8,7 @@ use fe_graph::Axis;
 
 use crate::derive::Deriver;
 use crate::drawing;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
 use crate::objective::{ImportanceBound, Underivable};
 
 impl Deriver<'_> {

@@ -6,31 +6,22 @@ use fe_graph::{Axis, NodeId};
 
 use crate::density::Density;
 use crate::derive::Deriver;
-use crate::groups::Shape;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
-            let Some(l) = self.landscape(group.value, &[group.axis])? else { continue };
+            let Some(landscape) = self.landscape(group.value, &[group.axis])? else { continue };
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
-                diagonal: group.shape.diagonal(),
-                fixed: group.shape == Shape::Fixed,
-                flow: matches!(group.shape, Shape::Flow(_)),
+                kind: group.kind,
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,
                 site: group.site,
-                point: l.point,
-                energy: l.energy,
-                energy_gradient: l.energy_gradient,
-                direction: l.direction,
-                energy_product: l.energy_product,
-                curvature_known: l.known,
-                alone: l.alone,
+                landscape,
             });
         }
         Ok(list)

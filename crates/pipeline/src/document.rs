@@ -36,9 +36,6 @@ pub fn document(
     // Executors are named with their precision.
     let single = setting.executor.ends_with("f32");
     let f = &fit.figures;
-    let global = f.rate - f.local_rate;
-    let split = objective.row.is_some() && objective.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
-    let training_rows = f.rows as f64;
     let mut notes = objective.notes.clone();
     notes.extend(setting.notes);
     notes.extend(fit.notes.iter().cloned());
@@ -59,33 +56,19 @@ pub fn document(
         optimizer: Some(fit.method.clone()),
         executor: Some(setting.executor),
         threads: Some(setting.threads as u64),
-        density: fit.density,
+        nonzero_fraction: fit.nonzero_fraction,
         objective: program.objective.text.clone(),
         objective_value: f.objective,
         schema: report::SCHEMA,
-        free_energy: f.free_energy,
-        free_energy_se: f.se,
-        distortion: f.distortion,
-        rate: f.rate,
-        rate_bits: f.rate / LN_2,
-        local_rate: split.then_some(f.local_rate),
-        global_rate: split.then_some(global),
-        free_energy_total: f.free_energy * training_rows,
-        up_to_constant: objective.up_to_constant,
-        energy: f.energy,
-        prior_energy: f.prior_energy,
-        r2: f.r2,
+        account: report::Account {
+            up_to_constant: objective.up_to_constant,
+            ..account(objective, f).over(f.rows as u64)
+        },
         prices: prices(program, objective, fit),
-        heldout: fit.heldout.as_ref().map(|h| report::HeldOut {
-            rows: Some(h.rows as u64),
-            free_energy: h.free_energy,
-            distortion: h.distortion,
-            rate: h.rate,
-            rate_bits: h.rate / LN_2,
-            energy: h.energy,
-            prior_energy: h.prior_energy,
-            r2: h.r2,
-        }),
+        heldout: fit
+            .heldout
+            .as_ref()
+            .map(|h| report::HeldOut { rows: Some(h.rows as u64), account: account(objective, h) }),
         terms: terms(objective, f),
         latents: f.latents.iter().map(|l| (l.name.clone(), latent(l))).collect(),
         meters: f
@@ -101,7 +84,13 @@ pub fn document(
                 (m.name.clone(), meter)
             })
             .collect(),
-        constraints: objective.bounds.iter().zip(&fit.bounds).map(|(b, reached)| constraint(b, reached)).collect(),
+        constraints: objective
+            .minimised
+            .bounds
+            .iter()
+            .zip(&fit.bounds)
+            .map(|(b, reached)| constraint(b, reached))
+            .collect(),
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         loo: fit.draws.loo().map(leave_one_out),
@@ -203,6 +192,24 @@ fn understated(worst: &fe_train::Understated) -> report::MeanField {
     report::MeanField { worst: format!("{}{index}", worst.name), factor: worst.factor }
 }
 
+/// The account of some rows, by what they come to under an objective.
+pub fn account(objective: &Objective, f: &fe_train::Figures) -> report::Account {
+    let shared = objective.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
+    let split = objective.row.is_some() && shared;
+    report::Account {
+        free_energy: f.free_energy,
+        free_energy_se: f.se,
+        distortion: f.distortion,
+        rate: f.rate,
+        local_rate: split.then_some(f.local_rate),
+        global_rate: split.then_some(f.rate - f.local_rate),
+        energy: f.energy,
+        prior_energy: f.prior_energy,
+        r2: f.r2,
+        ..report::Account::default()
+    }
+}
+
 /// The terms and their figures.
 pub fn terms(objective: &Objective, f: &fe_train::Figures) -> Vec<report::Term> {
     let energy = |t: &fe_objective::Term| {
@@ -225,7 +232,7 @@ fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, energy: Option<f64>) -
         bits: v.nats / LN_2,
         energy,
         se: v.se,
-        estimator: t.estimator.into(),
+        estimator: t.estimator.to_string(),
         reason: t.reason.clone(),
         biased: t.bias.is_some(),
         bias: t.bias.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Data, Header, Program, Reader, Row, SourceCall};
-use fe_objective::{Objective, TermKind};
+use fe_objective::Objective;
 use fe_report::{ByRow, Evaluation, Nested};
 use fe_syntax::Diagnostic;
 use fe_train::{Kept, NewRows, Problem};
@@ -79,8 +79,8 @@ fn evaluable(program: &Program, objective: &Objective) -> Result<Row, Error> {
         )));
     };
     let local = |name: &str| program.latents.iter().any(|l| l.name == name && l.is_local(program.row));
-    let chained = objective.chains.iter().flat_map(|c| &c.blocks);
-    match objective.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {
+    let chained = objective.guides.chains.iter().flat_map(|c| &c.blocks);
+    match objective.guides.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {
         None => Ok(row),
         Some(block) => Err(Error::Request(format!(
             "the guide of `{}` is one Gaussian over all rows of the fit, and has no part for new ones: state a guide for each \
@@ -183,11 +183,10 @@ fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &SourceCall, usiz
 
 fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, found: NewRows) -> Evaluation {
     let NewRows { figures: f, by_row, refitted } = found;
-    let split = o.terms.iter().any(|t| t.kind == TermKind::Rate && !t.local);
+    let account = document::account(o, &f).over(f.rows as u64);
     let nested = |v: Vec<f64>| Nested::new(vec![v.len()], v).unwrap_or_default();
-    let rows = f.rows as f64;
     let mut notes = vec![];
-    if split {
+    if account.global_rate.is_some() {
         notes.push(format!("of what all rows share, each new row has the part that each of the {trained} rows had"));
     }
     Evaluation {
@@ -197,19 +196,7 @@ fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, 
         fe_version: env!("CARGO_PKG_VERSION").into(),
         rows: f.rows as u64,
         trained_rows: trained as u64,
-        free_energy: f.free_energy,
-        free_energy_se: f.se,
-        distortion: f.distortion,
-        rate: f.rate,
-        rate_bits: f.rate / std::f64::consts::LN_2,
-        local_rate: split.then_some(f.local_rate),
-        global_rate: split.then_some(f.rate - f.local_rate),
-        free_energy_total: f.free_energy * rows,
-        distortion_total: f.distortion * rows,
-        rate_total: f.rate * rows,
-        energy: f.energy,
-        prior_energy: f.prior_energy,
-        r2: f.r2,
+        account,
         refitted,
         terms: document::terms(o, &f),
         by_row: ByRow {

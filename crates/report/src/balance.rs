@@ -1,7 +1,8 @@
 //! Whether a ledger adds up: every sum that a reader may form of a document's figures, to rounding.
 
-use crate::document::{Document, Latent, Term, TermKind};
-use crate::figures::bits;
+use crate::account::Account;
+use crate::document::{Document, Latent, TermKind};
+use crate::ledger::Sums;
 
 /// Sums of figures that were made one by one, in f64.
 const ROUNDING: f64 = 1e-9;
@@ -27,35 +28,20 @@ pub struct Imbalance {
 /// The first that does not hold.
 pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
     let carried = if single { SINGLE } else { ROUNDING };
-    let terms = |of: fn(&Term) -> bool| -> Vec<f64> {
-        document.terms.iter().filter(|term| of(term)).map(|term| term.nats).collect()
-    };
-    let distortions = terms(|term| term.kind == TermKind::Distortion);
-    let rates = terms(|term| term.kind != TermKind::Distortion);
-    adds("the sum of the terms", &terms(|_| true), document.free_energy, ROUNDING)?;
-    adds("the sum of the distortions", &distortions, document.distortion, ROUNDING)?;
-    adds("the sum of the rates", &rates, document.rate, ROUNDING)?;
-    adds("distortion + rate", &[document.distortion, document.rate], document.free_energy, ROUNDING)?;
-    adds("the rate in bits", &[bits(document.rate)], document.rate_bits, ROUNDING)?;
-    let total = document.free_energy * document.rows as f64;
-    adds("the free energy of all rows", &[total], document.free_energy_total, ROUNDING)?;
-    if let (Some(local), Some(global)) = (document.local_rate, document.global_rate) {
-        adds("local + global rate", &[local, global], document.rate, ROUNDING)?;
-    }
-    if let Some(energy) = document.energy {
-        let spikes: Vec<f64> = document.terms.iter().filter_map(|term| term.energy).collect();
-        adds("the sum of the spikes", &spikes, energy, ROUNDING)?;
+    sums(Sums::from(document))?;
+    if let Some(energy) = document.account.energy {
         for price in &document.prices {
             let what = format!("the price in {}", price.unit);
             adds(&what, &[energy * price.per_spike], price.per_row, ROUNDING)?;
         }
     }
-    if let Some(prior) = document.prior_energy {
+    if let Some(prior) = document.account.prior_energy {
         let spikes: Vec<f64> = document.latents.values().filter_map(|latent| latent.prior_energy).collect();
         adds("the sum of the prior spikes", &spikes, prior, ROUNDING)?;
     }
     if let Some(held) = &document.heldout {
-        adds("distortion + rate of held-out rows", &[held.distortion, held.rate], held.free_energy, ROUNDING)?;
+        let Account { free_energy, distortion, rate, .. } = held.account;
+        adds("distortion + rate of held-out rows", &[distortion, rate], free_energy, ROUNDING)?;
     }
     for (name, latent) in &document.latents {
         let term = document.terms.iter().find(|term| term.kind != TermKind::Distortion && term.name == *name);
@@ -67,6 +53,35 @@ pub fn balance(document: &Document, single: bool) -> Result<(), Imbalance> {
         }
         let sampled = term.is_some_and(|term| term.se.is_some());
         parts(name, latent, sampled, carried)?;
+    }
+    Ok(())
+}
+
+/// Checks the sums of an account: of its terms, of its parts, and over its rows.
+pub(crate) fn sums(of: Sums) -> Result<(), Imbalance> {
+    let Account { free_energy, distortion, rate, .. } = *of.account;
+    let (distortions, rates) = of.parts();
+    let all: Vec<f64> = of.terms.iter().map(|term| term.nats).collect();
+    adds("the sum of the terms", &all, free_energy, ROUNDING)?;
+    adds("the sum of the distortions", &distortions, distortion, ROUNDING)?;
+    adds("the sum of the rates", &rates, rate, ROUNDING)?;
+    adds("distortion + rate", &[distortion, rate], free_energy, ROUNDING)?;
+    let whole = of.account.over(of.rows);
+    for (name, parts, total) in [
+        ("free energy", whole.free_energy_total, of.account.free_energy_total),
+        ("distortion", whole.distortion_total, of.account.distortion_total),
+        ("rate", whole.rate_total, of.account.rate_total),
+    ] {
+        if let (Some(parts), Some(total)) = (parts, total) {
+            adds(&format!("the {name} of all rows"), &[parts], total, ROUNDING)?;
+        }
+    }
+    if let (Some(local), Some(global)) = (of.account.local_rate, of.account.global_rate) {
+        adds("local + global rate", &[local, global], rate, ROUNDING)?;
+    }
+    if let Some(energy) = of.account.energy {
+        let spikes: Vec<f64> = of.terms.iter().filter_map(|term| term.energy).collect();
+        adds("the sum of the spikes", &spikes, energy, ROUNDING)?;
     }
     Ok(())
 }

@@ -6,7 +6,9 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::account::{self, Account};
 use crate::nested::{Nested, number};
+use crate::verdict::Verdict;
 
 /// The version of the `fit.json` layout that this crate writes.
 pub const SCHEMA: u32 = 1;
@@ -42,8 +44,8 @@ pub struct Document {
     pub threads: Option<u64>,
     /// The part of sampled counts that was not 0 in the fit's matrix products with them, where the executor looked: what
     /// decides whether those products ran on the spikes alone.
-    #[serde(default)]
-    pub density: Option<f64>,
+    #[serde(default, rename = "density")]
+    pub nonzero_fraction: Option<f64>,
     /// The objective as an expression in distortion, rate and energy.
     pub objective: String,
     /// The value of that objective: the number that was minimised.
@@ -51,41 +53,9 @@ pub struct Document {
     pub objective_value: f64,
     /// The layout's version, [`SCHEMA`].
     pub schema: u32,
-    /// Distortion + rate.
-    #[serde(with = "number")]
-    pub free_energy: f64,
-    /// Monte Carlo standard error of `free_energy`, when any term was sampled.
-    #[serde(default)]
-    pub free_energy_se: Option<f64>,
-    /// E_q[−log p(x|z) + losses].
-    #[serde(with = "number")]
-    pub distortion: f64,
-    /// KL(q‖p) summed over latents.
-    #[serde(with = "number")]
-    pub rate: f64,
-    /// `rate` in bits.
-    #[serde(with = "number")]
-    pub rate_bits: f64,
-    /// The part of `rate` from latents that have the row axis.
-    #[serde(default)]
-    pub local_rate: Option<f64>,
-    /// The part of `rate` from latents shared by all rows, divided by the number of rows.
-    #[serde(default)]
-    pub global_rate: Option<f64>,
-    /// Free energy of all rows together, in nats: minus the evidence bound.
-    #[serde(with = "number")]
-    pub free_energy_total: f64,
-    /// A `Flat` prior, which is not normalised, leaves the free energy known up to a constant.
-    #[serde(default)]
-    pub up_to_constant: bool,
-    /// Expected spikes per row over all latents with count support; none without such a latent.
-    pub energy: Option<f64>,
-    /// The same under the prior: what the code would spend without a message. None where it is not known of every count.
-    #[serde(default)]
-    pub prior_energy: Option<f64>,
-    /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
-    #[serde(default)]
-    pub r2: Option<f64>,
+    /// The free energy and what it is made of.
+    #[serde(flatten, serialize_with = "account::of_fit")]
+    pub account: Account,
     /// What the spikes cost in other units, by the program's assumptions.
     #[serde(default)]
     pub prices: Vec<Price>,
@@ -116,25 +86,9 @@ pub struct HeldOut {
     /// Held-out rows.
     #[serde(default)]
     pub rows: Option<u64>,
-    /// Distortion + rate, nats.
-    #[serde(with = "number")]
-    pub free_energy: f64,
-    /// Distortion, nats.
-    #[serde(with = "number")]
-    pub distortion: f64,
-    /// Rate, nats.
-    #[serde(with = "number")]
-    pub rate: f64,
-    /// Rate in bits.
-    #[serde(default, with = "number")]
-    pub rate_bits: f64,
-    /// Spikes; none without counts.
-    pub energy: Option<f64>,
-    /// Spikes under the prior; none where it is not known of every count.
-    #[serde(default)]
-    pub prior_energy: Option<f64>,
-    /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.
-    pub r2: Option<f64>,
+    /// Their free energy and what it is made of.
+    #[serde(flatten, serialize_with = "account::of_held_out")]
+    pub account: Account,
 }
 
 /// What a term of the free energy measures.
@@ -345,147 +299,4 @@ pub struct LeaveOneOut {
     pub rows: Nested,
     /// Pareto k̂ by row.
     pub khat: Nested,
-}
-
-/// Whether the fit can be relied on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Whether the convergence test passed.
-    pub converged: bool,
-    /// Whether the fit can be relied on: it converged, the guide is not known to miss part of the posterior, another start
-    /// found the same minimum where several were made, and other draws hardly move it.
-    #[serde(default)]
-    pub trusted: bool,
-    /// That test and its outcome, in words that follow "converged:" or "not converged:".
-    #[serde(default)]
-    pub test: Option<String>,
-    /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
-    pub khat: Option<f64>,
-    /// The same of a wider proposal, a Student t with the guide's location and scale; none where it was not asked.
-    #[serde(default)]
-    pub khat_wide: Option<f64>,
-    /// The effective fraction of the guide's draws under those weights.
-    #[serde(default)]
-    pub effective: Option<f64>,
-    /// The same of the wider proposal.
-    #[serde(default)]
-    pub effective_wide: Option<f64>,
-    /// Whether other starts end at the same minimum; none where one was made.
-    #[serde(default)]
-    pub starts: Option<Starts>,
-    /// How far other draws move the guide; none where nothing was held fixed.
-    #[serde(default)]
-    pub draws: Option<Redraws>,
-    /// What a mean-field guide leaves out, by linear response; none without such a guide, or where it was not computed.
-    #[serde(default)]
-    pub mean_field: Option<MeanField>,
-    /// What else the reader must know.
-    pub notes: Vec<String>,
-}
-
-/// How several starts of a fit compare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Starts {
-    /// How many were made.
-    pub count: u64,
-    /// How many ended at the lowest objective, the one that was kept included.
-    pub agreeing: u64,
-    /// How many were ended on their way.
-    pub unfinished: u64,
-    /// The largest difference among those that agree, nats over all rows.
-    #[serde(with = "number")]
-    pub spread: f64,
-    /// How much higher the others ended, at most, nats over all rows.
-    pub higher: Option<f64>,
-    /// Whether those that agree lie more than a standard deviation apart: optima of equal depth.
-    pub apart: bool,
-}
-
-/// How far a guide moves when it is fitted to other draws, the largest change of any latent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Redraws {
-    /// How many draws a set holds.
-    pub count: u64,
-    /// Change of a mean, in standard deviations.
-    #[serde(with = "number")]
-    pub means: f64,
-    /// Change of the logarithm of a standard deviation.
-    #[serde(with = "number")]
-    pub sds: f64,
-}
-
-/// The standard deviation that a mean-field guide understates most.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MeanField {
-    /// Of what: `beta[1]`.
-    pub worst: String,
-    /// By which factor, on the unconstrained scale.
-    #[serde(with = "number")]
-    pub factor: f64,
-}
-
-/// Other draws that move a mean by more standard deviations than this, or a standard deviation by more than this part, leave
-/// too large an error.
-const REDRAW_LIMIT: f64 = 0.1;
-
-impl Redraws {
-    /// Whether the draws are too few.
-    pub fn too_few(&self) -> bool {
-        !(self.means <= REDRAW_LIMIT && self.sds <= REDRAW_LIMIT)
-    }
-}
-
-impl Starts {
-    /// Whether the lowest minimum was found once only, and others higher up.
-    pub fn alone(&self) -> bool {
-        self.agreeing < 2 && self.higher.is_some()
-    }
-}
-
-impl Verdict {
-    /// Whether nothing that was checked speaks against the fit.
-    pub fn holds(&self) -> bool {
-        let checked = !self.starts.is_some_and(|s| s.alone()) && !self.draws.is_some_and(|d| d.too_few());
-        self.converged && !self.misses() && checked
-    }
-
-    /// What speaks against the fit, each with what to try.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = vec![];
-        if self.misses() {
-            faults.push(
-                "the guide misses part of the posterior (k̂ > 0.7, or less than a tenth of its draws effective): do not \
-                 rely on its table; try another parameterization"
-                    .into(),
-            );
-        }
-        if self.starts.is_some_and(|s| s.alone()) {
-            faults.push("no other start found this minimum, and there may be lower ones: try more `starts`".into());
-        }
-        if self.draws.is_some_and(|d| d.too_few()) {
-            faults.push("the fixed draws are too few for this guide: raise `samples`".into());
-        }
-        faults
-    }
-
-    /// Whether the importance weights can be used, by k̂ (Vehtari et al., 2024) and by how many draws they leave.
-    pub(crate) fn resampled(&self) -> bool {
-        self.khat.is_some_and(|k| k <= 0.7) && self.effective.is_none_or(|e| e >= 0.1)
-    }
-
-    /// Whether those of the wider proposal can be used.
-    pub(crate) fn corrected(&self) -> bool {
-        self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
-    }
-
-    /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth of
-    /// the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
-    pub(crate) fn level(&self) -> bool {
-        self.effective.is_some_and(|e| e >= 0.99)
-    }
-
-    /// Whether the guide is known to miss part of the posterior: its weights have a heavy tail, and are not level.
-    pub fn misses(&self) -> bool {
-        self.khat.is_some() && !self.resampled() && !self.level() && !self.corrected()
-    }
 }

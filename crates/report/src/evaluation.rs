@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::balance::{Imbalance, balance};
-use crate::document::{Document, Term};
-use crate::figures::{adding_decimals, fixed, plural, significant};
-use crate::layout::{Align, Page, Span, Table};
-use crate::nested::{Nested, number};
-use crate::terminal::{LABEL, WIDTH, filled, terms};
+use crate::account::{self, Account};
+use crate::balance::{Imbalance, sums};
+use crate::document::Term;
+use crate::figures::plural;
+use crate::ledger::{Span, Sums, new_rows};
+use crate::nested::Nested;
+use crate::terminal::layout::Page;
 
 /// What a finished fit says of new rows. Figures are nats per new row unless a field says otherwise; of what all rows share,
 /// each has the part that a row had in the fit.
@@ -28,43 +29,9 @@ pub struct Evaluation {
     pub rows: u64,
     /// Rows that the fit was made on.
     pub trained_rows: u64,
-    /// Distortion + rate.
-    #[serde(with = "number")]
-    pub free_energy: f64,
-    /// Monte Carlo standard error of `free_energy`, when any term was sampled.
-    #[serde(default)]
-    pub free_energy_se: Option<f64>,
-    /// E_q[−log p(x|z) + losses].
-    #[serde(with = "number")]
-    pub distortion: f64,
-    /// KL(q‖p) summed over latents.
-    #[serde(with = "number")]
-    pub rate: f64,
-    /// `rate` in bits.
-    #[serde(with = "number")]
-    pub rate_bits: f64,
-    /// The part of `rate` from latents that have the row axis.
-    #[serde(default)]
-    pub local_rate: Option<f64>,
-    /// The part of `rate` from latents shared by all rows.
-    #[serde(default)]
-    pub global_rate: Option<f64>,
-    /// Free energy of all new rows together, nats.
-    #[serde(with = "number")]
-    pub free_energy_total: f64,
-    /// Distortion of all new rows together, nats.
-    #[serde(with = "number")]
-    pub distortion_total: f64,
-    /// Rate of all new rows together, nats.
-    #[serde(with = "number")]
-    pub rate_total: f64,
-    /// Expected spikes per row; none without counts.
-    pub energy: Option<f64>,
-    /// The same under the prior; none where it is not known of every count.
-    #[serde(default)]
-    pub prior_energy: Option<f64>,
-    /// Mean over rows of 1 − SS_res/SS_tot; none where nothing is reconstructed.
-    pub r2: Option<f64>,
+    /// The free energy and what it is made of.
+    #[serde(flatten, serialize_with = "account::of_new_rows")]
+    pub account: Account,
     /// Whether the guide has free parameters for each row, which were refitted with all else fixed.
     pub refitted: bool,
     /// The terms of the free energy; they add up to it.
@@ -94,7 +61,7 @@ impl Evaluation {
     /// # Errors
     /// The first sum that does not hold.
     pub fn balance(&self) -> Result<(), Imbalance> {
-        balance(&ledger(self), false)
+        sums(Sums::from(self))
     }
 }
 
@@ -122,56 +89,21 @@ impl ByRow {
 
 /// The ledger of new rows, within `width` columns (taken as 60 to 120), with ANSI colour if asked for.
 pub fn evaluation_terminal(evaluation: &Evaluation, width: usize, colour: bool) -> String {
-    let mut page = Page::new(width.clamp(WIDTH.0, WIDTH.1), colour);
-    let mut name = vec![Span::strong(&evaluation.model)];
-    name.extend(evaluation.title.iter().map(|title| Span::plain(format!(" · {title}"))));
-    page.paragraph(Span::plain(""), 0, &name);
+    let mut page = Page::within(width, colour);
+    page.heading(&evaluation.model, evaluation.title.as_deref());
     let (new, old) = (plural(evaluation.rows, "new row"), plural(evaluation.trained_rows, "row"));
     page.paragraph(Span::plain(""), 0, &[Span::faint(format!("{new}, by the fit of {old} in {}", evaluation.run))]);
-    terms(&mut page, &ledger(evaluation));
-    totals(&mut page, evaluation);
-    if evaluation.refitted {
-        let text = "the guide has free parameters for each row: those of the new rows were fitted with all else fixed";
+    for table in [Sums::from(evaluation).table(), new_rows(evaluation)] {
         page.blank();
-        page.paragraph(Span::strong("note"), LABEL, &[Span::plain(text)]);
+        page.ledger(&table);
+    }
+    let refitted = "the guide has free parameters for each row: those of the new rows were fitted with all else fixed";
+    if evaluation.refitted {
+        page.blank();
+        page.labelled("note", &[Span::plain(refitted)]);
     }
     for note in &evaluation.notes {
-        page.paragraph(Span::strong("note"), LABEL, &[Span::plain(note)]);
+        page.labelled("note", &[Span::plain(note)]);
     }
     page.into_text()
-}
-
-/// What the table of terms needs.
-fn ledger(e: &Evaluation) -> Document {
-    Document {
-        rows: e.rows,
-        terms: e.terms.clone(),
-        free_energy: e.free_energy,
-        free_energy_se: e.free_energy_se,
-        distortion: e.distortion,
-        rate: e.rate,
-        rate_bits: e.rate_bits,
-        local_rate: e.local_rate,
-        global_rate: e.global_rate,
-        free_energy_total: e.free_energy_total,
-        energy: e.energy,
-        ..Document::default()
-    }
-}
-
-fn totals(page: &mut Page, e: &Evaluation) {
-    let columns = ["F", "D", "R", "spikes", "prior", "R²"].map(|name| (name, Align::Point));
-    let mut table = Table::new("new rows", &columns);
-    let mut line = |label: &str, [f, d, r]: [f64; 3], spikes: [Option<f64>; 2], r2: Option<f64>| {
-        let decimals = adding_decimals(&[(&[d, r], f)]);
-        let figures = [f, d, r].map(|v| Span::plain(fixed(v, decimals)));
-        let spikes = spikes.map(|spikes| filled(spikes, |spikes| significant(spikes, 4)));
-        table.row(&Span::plain(label), figures.into_iter().chain(spikes).chain([filled(r2, |r2| fixed(r2, 3))]));
-    };
-    let spikes = [e.energy, e.prior_energy];
-    line("mean", [e.free_energy, e.distortion, e.rate], spikes, e.r2);
-    let all = [e.free_energy_total, e.distortion_total, e.rate_total];
-    line("total", all, spikes.map(|spikes| spikes.map(|spikes| spikes * e.rows as f64)), None);
-    page.blank();
-    page.table(&table);
 }

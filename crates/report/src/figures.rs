@@ -1,4 +1,7 @@
-//! How numbers are written for a reader: a true minus sign, groups of three digits, as many digits as mean something.
+//! How numbers are written for a reader: a true minus sign, groups of three digits, as many digits as mean something. And
+//! how long names are.
+
+use unicode_width::UnicodeWidthStr;
 
 /// A figure that was not computed, or has no meaning here.
 pub(crate) const NONE: &str = "–";
@@ -64,11 +67,6 @@ pub(crate) fn quantity(value: f64, digits: i32) -> String {
     format!("{value:.digits$e}").replace('-', "−")
 }
 
-/// The same, for a figure that may be missing.
-pub(crate) fn maybe(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
-    value.map_or_else(|| NONE.into(), write)
-}
-
 /// A fraction: `93.1 %`.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{} %", fixed(100.0 * fraction, 1))
@@ -131,6 +129,18 @@ pub(crate) fn adding_decimals(sums: &[(&[f64], f64)]) -> usize {
     (first..first + 3).find(|&decimals| adds(decimals)).unwrap_or(first)
 }
 
+/// A name no wider than this, its middle left out where it is longer.
+pub(crate) fn elide(name: &str, width: usize) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if name.width() <= width {
+        return name.to_owned();
+    }
+    let half = width.saturating_sub(1) / 2;
+    let ends =
+        letters.iter().take(half).chain(['…'].iter()).chain(letters.iter().skip(letters.len().saturating_sub(half)));
+    ends.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +180,11 @@ mod tests {
         assert_eq!(adding_decimals(&[(&[137.7, 29.5], 167.2)]), 3);
         assert_eq!(adding_decimals(&[(&[1e7, 2e7], 3e7)]), 1);
         assert_eq!(adding_decimals(&[(&[f64::NAN], f64::NAN)]), 4);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(elide("short", 10), "short");
+        assert_eq!(elide("z.guide.dense.2.weight", 11), "z.gui…eight");
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! A [`Document`] holds the figures of one fit and nothing about how they were computed. [`json`] writes it as
 //! `fit.json`, [`terminal`] as the ledger printed after a fit, [`trace_csv`] writes the course of the fit, and
-//! [`run_page`] makes a page of it all.
+//! [`run_page`] makes a page of it all. What a reader is shown is decided once, in `ledger`, as tables of typed cells
+//! ([`Table`], [`Cell`], [`Number`]); terminal and page only lay these out.
 
+mod account;
 mod arrays;
 mod balance;
 mod chart;
@@ -14,15 +16,16 @@ mod figures;
 mod file;
 mod inference_data;
 mod json;
-mod layout;
+mod ledger;
 mod nested;
 mod page;
 mod picture;
-mod posterior;
 mod sweep;
 mod terminal;
 mod trace;
+mod verdict;
 
+pub use account::{Account, Figure};
 pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
@@ -30,18 +33,17 @@ pub use comparison::{
     Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
 };
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, MeanField, Meter, Price, RateSplit, Redraws, SCHEMA, Starts,
-    Summary, Term, TermKind, Units, Verdict,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, Price, RateSplit, SCHEMA, Summary, Term, TermKind, Units,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
+pub use ledger::{Cell, Column, Interval, Kind, Label, Number, Room, Row, Span, Table, Tone, Value};
 pub use nested::{Nested, ShapeError};
-pub use page::{
-    Block, Cell, Drawing, Headline, Kind, Mood, Page, Pictured, Row, RunPage, Section, Table, run_page, sweep_page,
-};
+pub use page::{Block, Drawing, Fact, Headline, Page, Pictured, RunPage, Section, run_page, sweep_page};
 pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
+pub use verdict::{MeanField, Redraws, Starts, Verdict};

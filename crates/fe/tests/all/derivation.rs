@@ -112,7 +112,7 @@ fn non_centred_latents_are_those_written_with_a_standard_one() {
         }
     }
     // What reads something random besides the Gaussian's own members stays as it is written.
-    let objective = |effects: &str| compile(&program(effects)).1.non_centred;
+    let objective = |effects: &str| compile(&program(effects)).1.guides.non_centred;
     assert_eq!(objective("latent theta[J] ~ Normal(mu, tau)"), ["theta"]);
     assert!(objective("latent theta[J] ~ Normal(mu, tau) by centred").is_empty());
     assert!(objective("latent theta[J] ~ Normal(mu, 1)").is_empty());
@@ -121,7 +121,7 @@ fn non_centred_latents_are_those_written_with_a_standard_one() {
     assert!(objective("latent theta[J] ~ Normal(mu, tau)\nguide tau = point").is_empty());
     // Parents that are declared later come first all the same.
     let later = "data y[J] = [1, 2]\nlatent theta[J] ~ Normal(0, tau)\nlatent tau ~ HalfNormal(1)\nobserve y ~ Normal(theta, 1)\n";
-    assert_eq!(compile(later).1.non_centred, ["theta"]);
+    assert_eq!(compile(later).1.guides.non_centred, ["theta"]);
 }
 
 const PATCHES: &str = "
@@ -245,19 +245,19 @@ fn gradient_is_right(source: &str, temperature: f64) {
     let bound = Bound::new(source);
     let problem = bound.problem();
     let o = &bound.objective;
-    let mut outputs = vec![o.value];
-    outputs.extend(&o.gradient);
+    let mut outputs = vec![o.minimised.value];
+    outputs.extend(&o.minimised.gradient);
     let mut compiled = problem.compile(&outputs).unwrap();
     let mut setting = Setting { samples: 3, temperature, ..Setting::default() };
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         let d = joint.dimension;
         let shape = joint.scale_shape();
         let mut factor = vec![0.0; shape.iter().product()];
-        factor.iter_mut().step_by(if joint.diagonal { 1 } else { d + 1 }).for_each(|v| *v = 0.7);
+        factor.iter_mut().step_by(if joint.is_diagonal() { 1 } else { d + 1 }).for_each(|v| *v = 0.7);
         setting.extra.insert(joint.base, Arc::new(Tensor { shape: vec![d], values: vec![0.2; d] }));
         setting.extra.insert(joint.curvature, Arc::new(Tensor { shape, values: factor }));
     }
-    for chain in &o.chains {
+    for chain in &o.guides.chains {
         for (input, axes) in [
             (chain.base, &chain.axes),
             (chain.transition, &chain.square),
@@ -373,7 +373,7 @@ fn batches_average_to_the_whole() {
     ";
     let bound = Bound::new(source);
     let problem = bound.problem();
-    let mut compiled = problem.compile(&[bound.objective.value]).unwrap();
+    let mut compiled = problem.compile(&[bound.objective.minimised.value]).unwrap();
     let values = problem.start(0);
     // A fixed draw of w and z, belonging to the rows, not to places in a batch.
     let setting = Setting { samples: 2, ..Setting::default() };

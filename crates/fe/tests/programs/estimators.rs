@@ -49,8 +49,8 @@ fn gradient_of(
     let rows: Vec<u64> = (0..o.row.map_or(0, |r| r.rows) as u64).collect();
     let problem = Problem::new(&o, &executor, data, (rows, vec![]), 7).unwrap();
     let values: Values = problem.start(0);
-    let mut compiled = problem.compile(&o.gradient).unwrap();
-    let repeats = if o.deterministic { 1 } else { repeats };
+    let mut compiled = problem.compile(&o.minimised.gradient).unwrap();
+    let repeats = if o.minimised.deterministic { 1 } else { repeats };
     let mut sums: Vec<(Vec<f64>, Vec<f64>)> = vec![];
     for step in 0..repeats {
         let setting = Setting { temperature, ..Setting::reporting(step as u64, samples) };
@@ -291,7 +291,7 @@ fn softened_counts_have_the_known_moments() {
         let (o, data) = compile(&source);
         let executor = CpuExecutor::new(Precision::F64);
         let problem = Problem::new(&o, &executor, data, (vec![0], vec![]), 7).unwrap();
-        let mut compiled = problem.compile(&[o.latents[0].sample]).unwrap();
+        let mut compiled = problem.compile(&[o.guides.latents[0].sample]).unwrap();
         let setting = Setting { temperature, ..Setting::reporting(3, 100_000) };
         let found = compiled.run(&problem.feed(&problem.start(0), &problem.train, &setting)).unwrap();
         let draws = &found[0].values;
@@ -322,7 +322,7 @@ fn enumerated_gradients_are_exact_where_nothing_else_is_drawn() {
     let (o, data) = compile(&weighted);
     let executor = CpuExecutor::new(Precision::F64);
     let problem = Problem::new(&o, &executor, data, (vec![0, 1, 2], vec![]), 7).unwrap();
-    let mut value = problem.compile(&[o.value]).unwrap();
+    let mut value = problem.compile(&[o.minimised.value]).unwrap();
     let mut at = |values: &Values| {
         let setting = Setting::reporting(0, 1);
         value.run(&problem.feed(values, &problem.train, &setting)).unwrap()[0].values[0]
@@ -346,8 +346,8 @@ fn objective(source: &str) -> (f64, f64) {
     let executor = CpuExecutor::new(Precision::F64);
     let rows: Vec<u64> = (0..o.row.map_or(0, |r| r.rows) as u64).collect();
     let problem = Problem::new(&o, &executor, data, (rows, vec![]), 11).unwrap();
-    let (values, mut compiled) = (problem.start(0), problem.compile(&[o.value]).unwrap());
-    let repeats = if o.deterministic { 1 } else { 200 };
+    let (values, mut compiled) = (problem.start(0), problem.compile(&[o.minimised.value]).unwrap());
+    let repeats = if o.minimised.deterministic { 1 } else { 200 };
     let found: Vec<f64> = (0..repeats)
         .map(|step| {
             let setting = Setting::reporting(step, SAMPLES);

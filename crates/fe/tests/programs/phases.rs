@@ -33,7 +33,7 @@ fn forms(source: &str, name: &str) -> String {
     let program = checked.program.unwrap();
     let objective = fe_objective::derive(&program, source).unwrap();
     section("objective", &fe_objective::explain(&program, &objective, source));
-    section("graph", &objective.graph.dump(&[objective.value]));
+    section("graph", &objective.graph.dump(&[objective.minimised.value]));
     page
 }
 

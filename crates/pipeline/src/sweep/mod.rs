@@ -168,10 +168,10 @@ fn earlier(folder: &Path) -> f64 {
 
 fn brief(made: &Made) -> String {
     let d = &made.document;
-    let energy = d.energy.map(|e| format!(", {e:.4} spikes")).unwrap_or_default();
+    let energy = d.account.energy.map(|e| format!(", {e:.4} spikes")).unwrap_or_default();
     let took = if made.found { "done before".to_owned() } else { format!("{:.1} s", made.seconds) };
     let converged = if d.verdict.converged { "" } else { ", not converged" };
-    format!("D {:.4}, R {:.4}{energy}{converged} ({took})", d.distortion, d.rate)
+    format!("D {:.4}, R {:.4}{energy}{converged} ({took})", d.account.distortion, d.account.rate)
 }
 
 fn point(place: &Place, outcome: &Result<Made, String>) -> Point {

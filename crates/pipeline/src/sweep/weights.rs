@@ -88,11 +88,11 @@ fn value(f: &Functional, d: &Document) -> Option<f64> {
         of.next().map(|t| t.nats)
     };
     match f {
-        Functional::Distortion(None) => Some(d.distortion),
+        Functional::Distortion(None) => Some(d.account.distortion),
         Functional::Distortion(Some(n)) => term(n, false),
-        Functional::Rate(None) => Some(d.rate),
+        Functional::Rate(None) => Some(d.account.rate),
         Functional::Rate(Some(n)) => term(n, true),
-        Functional::Energy(None) => d.energy,
+        Functional::Energy(None) => d.account.energy,
         Functional::Energy(Some(n)) => d.latents.get(n)?.energy,
     }
 }

@@ -147,7 +147,7 @@ impl Frame<'_> {
         let mut row = Line::default();
         let mut at = EDGE;
         for &(paint, name, _) in &self.legend {
-            let name = clean(&crate::layout::elide(name, 44));
+            let name = clean(&crate::figures::elide(name, 44));
             let width = SWATCH + 6 + (name.width() as f64 * LETTER) as i32 + 14;
             if at + width > WIDTH - EDGE && !row.entries.is_empty() {
                 lines.push(std::mem::take(&mut row));
@@ -216,7 +216,7 @@ fn wrapped(text: &str, room: i32, letter: f64) -> Vec<String> {
                 line.push(' ');
                 line.push_str(word);
             }
-            None => lines.push(crate::layout::elide(word, letters)),
+            None => lines.push(crate::figures::elide(word, letters)),
         }
     }
     lines

@@ -1,9 +1,9 @@
 //! The page of one run.
 
-use super::{Block, Drawing, Page, Pictured, Section, ledger, posterior, verdict};
+use super::{Block, Drawing, Page, Pictured, Section, ledger};
 use crate::chart::{Axis, Chart, Histogram, Series};
 use crate::document::{Document, Latent};
-use crate::figures::{duration, percent, plural};
+use crate::ledger::Ledger;
 use crate::trace::TraceRow;
 
 /// What the page of a run is made of.
@@ -32,6 +32,7 @@ pub struct RunPage<'a> {
 /// The page of a run.
 pub fn run_page(run: &RunPage) -> Page {
     let document = run.document;
+    let figures = Ledger::of(document);
     let mut sections = vec![];
     let mut section = |title: &str, blocks: Vec<Block>| {
         if !blocks.is_empty() {
@@ -39,9 +40,9 @@ pub fn run_page(run: &RunPage) -> Page {
         }
     };
     let mut summary = vec![ledger::headline(document)];
-    summary.extend(verdict::summary(document));
+    summary.extend(ledger::summary(document, &figures));
     section("Summary", summary);
-    section("Ledger", ledger::tables(document));
+    section("Ledger", ledger::tables(&figures));
     let units: Vec<Drawing> = document.latents.iter().flat_map(|(name, latent)| histograms(name, latent)).collect();
     section("Units", if units.is_empty() { vec![] } else { vec![Block::Charts(units)] });
     for (title, pictures) in
@@ -50,34 +51,24 @@ pub fn run_page(run: &RunPage) -> Page {
         section(title, if pictures.is_empty() { vec![] } else { vec![Block::Pictures(pictures.clone())] });
     }
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
-    section("Posterior", posterior::tables(document));
+    section("Posterior", ledger::posteriors(&figures));
     section("Course of the fit", course(run.trace));
-    section("Checks and notes", verdict::checks(&document.verdict));
+    section("Checks and notes", ledger::checks(&figures));
     section("Derivation", run.explanation.iter().cloned().map(Block::Listing).collect());
     section("Program", vec![Block::Program(run.source.into())]);
-    section("This run", vec![Block::Facts(run.about.clone())]);
+    section("This run", vec![Block::Facts(run.about.iter().cloned().map(Into::into).collect())]);
     Page {
         title: document.title.clone().unwrap_or_else(|| document.model.clone()),
-        subtitle: subtitle(document),
+        subtitle: subtitle(document, figures.facts),
         sections,
         footer: format!("Written by fe {}.", document.fe_version),
     }
 }
 
-fn subtitle(document: &Document) -> String {
-    let mut facts = vec![];
-    facts.extend(document.title.as_ref().map(|_| document.model.clone()));
-    if document.rows > 1 {
-        facts.push(plural(document.rows, "row"));
-    }
-    let steps = plural(document.steps, "step");
-    facts.push(document.optimizer.as_ref().map_or(steps.clone(), |o| format!("{steps} of {o}")));
-    facts.push(duration(document.seconds));
-    facts.extend(document.executor.clone());
-    facts.extend(document.threads.map(|threads| plural(threads, "thread")));
-    facts.extend(document.density.map(|part| format!("{} of counts not 0", percent(part))));
-    facts.push(format!("seed {}", document.seed));
-    facts.join(" · ")
+fn subtitle(document: &Document, facts: Vec<String>) -> String {
+    let model = document.title.as_ref().map(|_| document.model.clone());
+    let seed = format!("seed {}", document.seed);
+    model.into_iter().chain(facts).chain([seed]).collect::<Vec<_>>().join(" · ")
 }
 
 /// Free energy, distortion and rate, each on a scale of its own.

@@ -1,13 +1,14 @@
 //! The page of a sweep.
 
-use super::{Block, Cell, Drawing, Headline, Kind, Mood, Page, Section, Table};
-use crate::figures::{duration, fixed, percent, plural, significant};
-use crate::sweep::{FLOOR, Pair, Point, Sweep, sweep_pictures, verdict, zeros};
+use super::{Block, Drawing, Fact, Headline, Page, Section};
+use crate::figures::{duration, plural};
+use crate::ledger::Tone;
+use crate::sweep::{Sweep, pairs, points, sweep_pictures, verdict};
 
 /// The page of a sweep of this program.
 pub fn sweep_page(sweep: &Sweep, source: &str) -> Page {
     let charts: Vec<Drawing> = sweep_pictures(sweep).into_iter().map(|(_, chart)| Drawing::Lines(chart)).collect();
-    let notes: Vec<(String, String)> = sweep.notes.iter().map(|n| ("note".to_owned(), n.clone())).collect();
+    let notes = sweep.notes.iter().map(|note| ("note".to_owned(), note.clone()));
     let mut sections = vec![
         Section { title: "Summary".into(), blocks: summary(sweep) },
         Section { title: "Curves".into(), blocks: vec![Block::Charts(charts)] },
@@ -17,8 +18,8 @@ pub fn sweep_page(sweep: &Sweep, source: &str) -> Page {
         sections.push(Section { title: "Certificate".into(), blocks: vec![Block::Table(pairs(sweep))] });
     }
     sections.push(Section { title: "Program".into(), blocks: vec![Block::Program(source.into())] });
-    let about: Vec<(String, String)> =
-        sweep.points.iter().map(|p| (name(sweep, p), p.run.clone())).chain(notes).collect();
+    let runs = sweep.points.iter().map(|p| (sweep.place(p), p.run.clone()));
+    let about: Vec<Fact> = runs.chain(notes).map(Into::into).collect();
     sections.push(Section { title: "Runs and notes".into(), blocks: vec![Block::Facts(about)] });
     let subtitle = [
         sweep.title.as_ref().map(|_| sweep.model.clone()),
@@ -34,10 +35,6 @@ pub fn sweep_page(sweep: &Sweep, source: &str) -> Page {
     }
 }
 
-fn name(sweep: &Sweep, p: &Point) -> String {
-    p.at.iter().map(|(n, v)| sweep.said(n, *v)).collect::<Vec<_>>().join(", ")
-}
-
 fn summary(sweep: &Sweep) -> Vec<Block> {
     let converged = sweep.points.iter().filter(|p| p.converged).count();
     let headline = |name: &str, value: String, unit: String| Headline { name: name.into(), value, unit };
@@ -47,92 +44,14 @@ fn summary(sweep: &Sweep) -> Vec<Block> {
     ])];
     blocks.push(Block::Prose(format!("Minimised: {} per row.", sweep.objective.trim())));
     if let Some(of) = &sweep.certifies {
-        let (said, tone) = verdict(sweep);
-        blocks.push(Block::Notice(
-            Mood::from(tone),
-            "The certificate".into(),
-            format!("{said}: {of} between neighbouring weights."),
-        ));
+        let said = verdict(sweep);
+        let text = format!("{}: {of} between neighbouring weights.", said.text);
+        blocks.push(Block::Notice(said.tone, "The certificate".into(), text));
     }
     for p in &sweep.points {
         if let Some(why) = &p.failed {
-            blocks.push(Block::Notice(Mood::Bad, "Failed:".into(), format!("{}: {why}", name(sweep, p))));
+            blocks.push(Block::Notice(Tone::Bad, "Failed:".into(), format!("{}: {why}", sweep.place(p))));
         }
     }
     blocks
-}
-
-fn points(sweep: &Sweep) -> Table {
-    let columns =
-        ["F", "D", "R, nats", "R, bits", "spikes", "prior spikes", "nats/spike", "zeros", "held out F", "held out R²"];
-    let columns = columns.map(|c| (c.to_owned(), Kind::Figure));
-    let mut table = Table::new("Figures per row", columns.into_iter().chain([("converged".to_owned(), Kind::Word)]));
-    let figure = |v: f64| Cell::Text(if v.is_finite() { fixed(v, 4) } else { String::new() });
-    let maybe = |v: Option<f64>| Cell::Text(v.map(|v| significant(v, 4)).unwrap_or_default());
-    for p in &sweep.points {
-        let held = p.heldout.as_ref();
-        let state = match (&p.failed, p.converged) {
-            (Some(_), _) => Cell::Said(Mood::Bad, "failed".into()),
-            (None, false) => Cell::Said(Mood::Doubtful, "no".into()),
-            (None, true) => Cell::Text("yes".into()),
-        };
-        table.row(
-            name(sweep, p),
-            [
-                figure(p.free_energy),
-                figure(p.distortion),
-                figure(p.rate),
-                figure(p.rate / std::f64::consts::LN_2),
-                maybe(p.energy),
-                maybe(p.prior_energy),
-                maybe(p.energy.filter(|e| *e > 0.0).map(|e| p.rate / e)),
-                Cell::Text(zeros(p).map(percent).unwrap_or_default()),
-                figure(held.map_or(f64::NAN, |h| h.free_energy)),
-                maybe(held.and_then(|h| h.r2)),
-                state,
-            ],
-        );
-    }
-    table
-}
-
-fn pairs(sweep: &Sweep) -> Table {
-    let columns = [
-        ("slope", Kind::Figure),
-        ("±", Kind::Figure),
-        ("at least", Kind::Figure),
-        ("at most", Kind::Figure),
-        ("", Kind::Word),
-    ];
-    let caption = sweep.certifies.clone().unwrap_or_default();
-    let mut table = Table::new(&caption, columns);
-    for pair in &sweep.certificate {
-        let [low, high] = pair.within;
-        let digits = |v: Option<f64>, n: i32| Cell::Text(v.map(|v| significant(v, n)).unwrap_or_default());
-        table.row(
-            pair_name(sweep, pair),
-            [digits(pair.slope, 4), digits(pair.error, 2), digits(Some(low), 4), digits(Some(high), 4), outcome(pair)],
-        );
-    }
-    table
-        .remarks
-        .push(format!("Pairs that differ by less than {FLOOR} have collapsed onto each other and are skipped."));
-    table
-}
-
-fn outcome(pair: &Pair) -> Cell {
-    match (pair.holds, pair.beaten, pair.violation) {
-        (Some(true), ..) => Cell::Said(Mood::Good, "holds".into()),
-        (Some(false), Some(beaten), Some(lacks)) => {
-            Cell::Said(Mood::Bad, format!("{beaten} is beaten by {} nats", significant(lacks, 3)))
-        }
-        (Some(false), ..) => Cell::Said(Mood::Bad, "violated".into()),
-        (None, ..) => Cell::Text("skipped".into()),
-    }
-}
-
-fn pair_name(sweep: &Sweep, pair: &Pair) -> String {
-    let first = sweep.over.first().map_or("", String::as_str);
-    let along = sweep.over.get(1).zip(pair.along).map(|(n, v)| format!(", {}", sweep.said(n, v))).unwrap_or_default();
-    format!("{} to {}{along}", sweep.said(first, pair.from), pair.to)
 }

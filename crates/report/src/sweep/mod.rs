@@ -1,19 +1,21 @@
 //! Many fits of one program: `sweep.json`, a tidy table, a summary for a terminal.
 
 mod certificate;
+mod ledger;
 mod pictures;
 mod table;
 mod terminal;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use certificate::{FLOOR, Pair, Weighed, certificate};
+pub(crate) use ledger::{pairs, points, verdict, zeros};
 pub use pictures::sweep_pictures;
 pub use table::sweep_csv;
 pub use terminal::sweep_terminal;
-pub(crate) use terminal::{verdict, zeros};
 
+use crate::account::{self, Account};
 use crate::document::{Document, HeldOut, Latent, Meter};
 use crate::nested::number;
 
@@ -54,7 +56,7 @@ pub struct Sweep {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The values of what was swept, by name, unless a name is one of the other keys; `at` has them all.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "swept")]
     pub named: IndexMap<String, f64>,
     /// The values of what was swept, by name.
     pub at: IndexMap<String, f64>,
@@ -63,20 +65,9 @@ pub struct Point {
     /// Why there is no fit; figures are then null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// Distortion + rate, nats per row.
-    #[serde(with = "number")]
-    pub free_energy: f64,
-    /// Nats per row.
-    #[serde(with = "number")]
-    pub distortion: f64,
-    /// Nats per row.
-    #[serde(with = "number")]
-    pub rate: f64,
-    /// Spikes per row; none without counts.
-    pub energy: Option<f64>,
-    /// The prior's spikes per row.
-    #[serde(default)]
-    pub prior_energy: Option<f64>,
+    /// The free energy and what it is made of.
+    #[serde(flatten, serialize_with = "account::of_point", deserialize_with = "account::read_of_point")]
+    pub account: Account,
     /// What was minimised.
     #[serde(with = "number")]
     pub objective_value: f64,
@@ -97,6 +88,13 @@ pub struct Point {
     /// Where it began, and what was done further.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// Reads what was swept from among all that is flattened into a point.
+fn swept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IndexMap<String, f64>, D::Error> {
+    let all = IndexMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    let own = all.into_iter().filter(|(name, _)| !KEYS.contains(&name.as_str()));
+    Ok(own.filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
 }
 
 /// Keys of a point that a swept name may not take.
@@ -130,13 +128,8 @@ impl Point {
     #[must_use]
     pub fn of(self, document: &Document) -> Self {
         let d = document;
-        let priors: Vec<f64> = d.latents.values().filter_map(|l| l.prior_energy).collect();
         Self {
-            free_energy: d.free_energy,
-            distortion: d.distortion,
-            rate: d.rate,
-            energy: d.energy,
-            prior_energy: (!priors.is_empty()).then(|| priors.iter().sum()),
+            account: d.account,
             objective_value: d.objective_value,
             converged: d.verdict.converged,
             seconds: d.seconds,
@@ -152,9 +145,8 @@ impl Point {
     /// A point that could not be fitted.
     #[must_use]
     pub fn failed(self, why: String) -> Self {
-        let nan = f64::NAN;
-        let figures = Self { free_energy: nan, distortion: nan, rate: nan, objective_value: nan, seconds: nan, ..self };
-        Self { failed: Some(why), ..figures }
+        let (objective_value, seconds) = (f64::NAN, f64::NAN);
+        Self { failed: Some(why), account: Account::unknown(), objective_value, seconds, ..self }
     }
 }
 
@@ -163,6 +155,18 @@ impl Sweep {
     pub(crate) fn said(&self, name: &str, value: f64) -> String {
         let unit = self.over.iter().position(|o| o == name).and_then(|k| self.units.get(k)?.clone());
         format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
+    }
+
+    /// What was swept, with its values at a point.
+    pub(crate) fn place(&self, point: &Point) -> String {
+        point.at.iter().map(|(name, value)| self.said(name, *value)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Two neighbours: `beta = 1 to 2, K = 32`.
+    pub(crate) fn neighbours(&self, pair: &Pair) -> String {
+        let first = self.over.first().map_or("", String::as_str);
+        let along = self.over.get(1).zip(pair.along).map(|(name, value)| format!(", {}", self.said(name, value)));
+        format!("{} to {}{}", self.said(first, pair.from), pair.to, along.unwrap_or_default())
     }
 
     /// Neighbours that cannot both be optima.

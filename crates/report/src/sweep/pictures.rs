@@ -1,7 +1,6 @@
 //! The curves of a sweep.
 
-use super::terminal::zeros;
-use super::{Point, Sweep};
+use super::{Point, Sweep, zeros};
 use crate::chart::{Axis, Chart, Series};
 
 /// Values that span more than this are spread in the logarithm.
@@ -10,7 +9,7 @@ const WIDE: f64 = 8.0;
 /// What can be drawn of a sweep, by file name: distortion and energy against rate, zeros and activity against what was
 /// swept, a line for each value of a second name. What no point has is left out.
 pub fn sweep_pictures(sweep: &Sweep) -> Vec<(&'static str, Chart)> {
-    let rate = |p: &Point| Some(p.rate);
+    let rate = |p: &Point| Some(p.account.rate);
     let swept = |p: &Point| sweep.over.first().and_then(|n| p.at.get(n)).copied();
     let along = along(sweep);
     let chart = |title: &str, x: &Axis, y: &str, of: &dyn Fn(&Point) -> Option<(f64, f64)>| Chart {
@@ -24,9 +23,11 @@ pub fn sweep_pictures(sweep: &Sweep) -> Vec<(&'static str, Chart)> {
     let all = vec![
         (
             "distortion.svg",
-            chart("Distortion against rate", &nats, "distortion, nats per row", &|p| both(rate(p), Some(p.distortion))),
+            chart("Distortion against rate", &nats, "distortion, nats per row", &|p| {
+                both(rate(p), Some(p.account.distortion))
+            }),
         ),
-        ("energy.svg", chart("Energy against rate", &nats, "spikes per row", &|p| both(rate(p), p.energy))),
+        ("energy.svg", chart("Energy against rate", &nats, "spikes per row", &|p| both(rate(p), p.account.energy))),
         ("sparsity.svg", chart("Sparsity", &along, "fraction of zeros", &|p| both(swept(p), zeros(p)))),
         ("activity.svg", chart("Activity", &along, "mean activity of a unit", &|p| both(swept(p), activity(p)))),
     ];

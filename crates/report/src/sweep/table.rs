@@ -37,12 +37,12 @@ fn row(sweep: &Sweep, p: &Point) -> IndexMap<String, String> {
         put(name.clone(), p.at.get(name).copied());
     }
     let figures = [
-        ("free_energy", Some(p.free_energy)),
-        ("distortion", Some(p.distortion)),
-        ("rate", Some(p.rate)),
-        ("rate_bits", Some(p.rate / std::f64::consts::LN_2)),
-        ("energy", p.energy),
-        ("prior_energy", p.prior_energy),
+        ("free_energy", Some(p.account.free_energy)),
+        ("distortion", Some(p.account.distortion)),
+        ("rate", Some(p.account.rate)),
+        ("rate_bits", Some(p.account.rate / std::f64::consts::LN_2)),
+        ("energy", p.account.energy),
+        ("prior_energy", p.account.prior_energy),
         ("objective_value", Some(p.objective_value)),
         ("seconds", Some(p.seconds)),
     ];
@@ -80,11 +80,11 @@ fn row(sweep: &Sweep, p: &Point) -> IndexMap<String, String> {
     }
     if let Some(h) = &p.heldout {
         for (figure, value) in [
-            ("free_energy", Some(h.free_energy)),
-            ("distortion", Some(h.distortion)),
-            ("rate", Some(h.rate)),
-            ("energy", h.energy),
-            ("r2", h.r2),
+            ("free_energy", Some(h.account.free_energy)),
+            ("distortion", Some(h.account.distortion)),
+            ("rate", Some(h.account.rate)),
+            ("energy", h.account.energy),
+            ("r2", h.account.r2),
         ] {
             put(format!("heldout.{figure}"), value);
         }

@@ -1,7 +1,9 @@
 //! The page of a run: what is on it, and that nothing in it can reach out or break out.
 
 use crate::fits;
-use fe_report::{Block, Cell, Document, Kind, Pictured, RunPage, Shades, Table, TraceRow, images, run_page};
+use fe_report::{
+    Block, Cell, Column, Document, Label, Pictured, RunPage, Shades, Table, TraceRow, images, run_page, terminal,
+};
 
 fn trace() -> Vec<TraceRow> {
     let at = |k: u64| {
@@ -68,6 +70,23 @@ fn every_figure_of_the_ledger_is_on_the_page() {
     }
 }
 
+/// Both are of one ledger: what a terminal says in numbers, the page says in the same.
+#[test]
+fn every_number_of_the_terminal_is_on_the_page() {
+    for (name, document) in fits::all() {
+        let page = text(&page(&document, "model m")).replace('\u{a0}', " ").replace("&lt;", "<").replace("&gt;", ">");
+        let report = terminal(&document, 120, false);
+        // A page shows more elements of a large array, and so leaves others to the file.
+        let lines = report.lines().filter(|line| !line.contains("more of"));
+        let words = lines.flat_map(str::split_whitespace).filter(|word| !word.contains('…'));
+        let numbers: Vec<&str> = words.filter(|word| word.contains(|c: char| c.is_ascii_digit())).collect();
+        assert!(numbers.len() > 30, "{name}");
+        for number in numbers {
+            assert!(page.contains(number), "{name}: {number}");
+        }
+    }
+}
+
 #[test]
 fn written_terms_add_up_to_the_written_sum() {
     let document = fits::poisson_vae();
@@ -121,8 +140,8 @@ fn texts_of_a_program_stay_text() {
 
 #[test]
 fn empty_columns_and_sections_are_left_out() {
-    let mut table = Table::new("t", [("a", Kind::Figure), ("b", Kind::Word)]);
-    table.row("x", ["1".into(), Cell::Text(String::new())]);
+    let mut table = Table::new("t", "t", [Column::point("a"), Column::word("b")]);
+    table.row(Label::Name("x".into()), [Cell::text("1"), Cell::text("")]);
     let section = fe_report::Section { title: "s".into(), blocks: vec![Block::Table(table)] };
     let html = fe_report::Page { title: "p".into(), sections: vec![section], ..Default::default() }.html();
     assert!(html.contains(">a</th>") && !html.contains(">b</th>"));

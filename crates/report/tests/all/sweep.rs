@@ -1,7 +1,7 @@
 //! A sweep as a table, pictures, a page, and text.
 
 use fe_report::{
-    Document, HeldOut, Latent, Pair, Point, Sweep, Verdict, Weighed, certificate, json, sweep_csv, sweep_page,
+    Account, Document, HeldOut, Latent, Pair, Point, Sweep, Verdict, Weighed, certificate, json, sweep_csv, sweep_page,
     sweep_pictures, sweep_terminal,
 };
 use indexmap::IndexMap;
@@ -33,14 +33,19 @@ fn sweep() -> Sweep {
                 of: Some(8),
                 ..Latent::default()
             };
+            let held = Account { free_energy: distortion + rate + 0.01, ..Account::default() };
             let document = Document {
-                free_energy: distortion + rate,
-                distortion,
-                rate,
-                energy: Some(4.0 * rate),
+                account: Account {
+                    free_energy: distortion + rate,
+                    distortion,
+                    rate,
+                    energy: Some(4.0 * rate),
+                    prior_energy: Some(3.0),
+                    ..Account::default()
+                },
                 objective_value: distortion + beta * rate,
                 seconds: 1.5,
-                heldout: Some(HeldOut { free_energy: distortion + rate + 0.01, ..HeldOut::default() }),
+                heldout: Some(HeldOut { account: held, ..HeldOut::default() }),
                 latents: IndexMap::from([("z".to_owned(), latent)]),
                 verdict: Verdict { converged: wrong == 0.0, ..Verdict::default() },
                 ..Document::default()
@@ -104,7 +109,7 @@ fn as_pictures() {
     // Without counts there is no energy to draw.
     let mut silent = sweep();
     for p in &mut silent.points {
-        p.energy = None;
+        p.account.energy = None;
         p.latents.clear();
     }
     assert_eq!(sweep_pictures(&silent).len(), 1);

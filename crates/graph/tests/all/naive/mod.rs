@@ -44,6 +44,7 @@ fn place(axes: &[Axis], env: &Env, extent: &dyn Fn(Axis) -> usize) -> usize {
     axes.iter().fold(0, |at, &a| at * extent(a) + env[&a])
 }
 
+/// Every node by its definition. One flat match over all operations, so it stays whole.
 fn run(graph: &Graph, outputs: &[NodeId], run: &Run) -> Vec<Tensor> {
     let extent = run.extents;
     let mut values: HashMap<NodeId, Tensor> = HashMap::new();

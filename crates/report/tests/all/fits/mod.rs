@@ -1,8 +1,8 @@
 //! Fits to report, with figures of the size that such fits have.
 
 use fe_report::{
-    Constraint, Document, HeldOut, Latent, MeanField, Meter, Nested, Price, RateSplit, Redraws, SCHEMA, Starts,
-    Summary, Term, TermKind, Units, Verdict,
+    Account, Constraint, Document, HeldOut, Latent, MeanField, Meter, Nested, Price, RateSplit, Redraws, SCHEMA,
+    Starts, Summary, Term, TermKind, Units, Verdict,
 };
 
 fn term(name: &str, kind: TermKind, nats: f64, estimator: &str, reason: &str) -> Term {
@@ -15,9 +15,8 @@ fn total(mut document: Document) -> Document {
         let terms = document.terms.iter().filter(|term| (term.kind != TermKind::Distortion) == rate);
         terms.map(|term| term.nats).sum()
     };
-    (document.distortion, document.rate) = (sum(false), sum(true));
-    document.free_energy = document.distortion + document.rate;
-    document.rate_bits = document.rate / std::f64::consts::LN_2;
+    let (distortion, rate) = (sum(false), sum(true));
+    document.account = Account { free_energy: distortion + rate, distortion, rate, ..document.account };
     for term in &mut document.terms {
         term.bits = term.nats / std::f64::consts::LN_2;
         term.energy = document.latents.get(&term.name).and_then(|latent| latent.energy);
@@ -26,11 +25,11 @@ fn total(mut document: Document) -> Document {
         latent.rate_bits = latent.rate / std::f64::consts::LN_2;
     }
     let mut priors = document.latents.values().filter_map(|latent| latent.prior_energy).peekable();
-    document.prior_energy = priors.peek().is_some().then(|| priors.sum());
-    document.free_energy_total = document.free_energy * document.rows as f64;
+    document.account.prior_energy = priors.peek().is_some().then(|| priors.sum());
+    document.account.free_energy_total = Some(document.account.free_energy * document.rows as f64);
     if document.objective.is_empty() {
         document.objective = "distortion + rate".into();
-        document.objective_value = document.free_energy;
+        document.objective_value = document.account.free_energy;
     }
     document.fe_version = "0.1.0".into();
     document.schema = SCHEMA;
@@ -84,7 +83,7 @@ pub fn eight_schools() -> Document {
         optimizer: Some("L-BFGS".into()),
         executor: Some("candle cpu f64".into()),
         threads: Some(2),
-        free_energy_se: Some(0.0071),
+        account: Account { free_energy_se: Some(0.0071), ..Account::default() },
         terms: vec![
             Term {
                 se: Some(0.0052),
@@ -162,17 +161,19 @@ pub fn poisson_vae() -> Document {
         threads: Some(2),
         objective: "distortion + rate".into(),
         objective_value: 167.202_45,
-        energy: Some(43.1874),
+        account: Account { energy: Some(43.1874), ..Account::default() },
         prices: vec![price("ATP", 2.4e9), price("J", 1.2e-10)],
         heldout: Some(HeldOut {
             rows: Some(10_000),
-            free_energy: 168.413_87,
-            distortion: 138.902_55,
-            rate: 29.511_32,
-            rate_bits: 29.511_32 / std::f64::consts::LN_2,
-            energy: Some(43.2209),
-            prior_energy: Some(42.9021),
-            r2: Some(0.4123),
+            account: Account {
+                free_energy: 168.413_87,
+                distortion: 138.902_55,
+                rate: 29.511_32,
+                energy: Some(43.2209),
+                prior_energy: Some(42.9021),
+                r2: Some(0.4123),
+                ..Account::default()
+            },
         }),
         terms: vec![
             term("x", TermKind::Distortion, 137.720_34, "closed form", "Normal likelihood, mean linear in z"),
@@ -221,8 +222,7 @@ pub fn metered() -> Document {
         threads: Some(1),
         objective: "distortion + 4 * rate".into(),
         objective_value: 253.914,
-        energy: Some(7.4412),
-        free_energy_se: Some(0.031),
+        account: Account { energy: Some(7.4412), free_energy_se: Some(0.031), ..Account::default() },
         terms: vec![
             Term {
                 se: Some(0.031),
@@ -283,8 +283,8 @@ pub fn metered() -> Document {
         },
         ..Document::default()
     });
-    document.local_rate = Some(36.004_1 + 3.890_2);
-    document.global_rate = Some(3400.2 / rows);
+    document.account.local_rate = Some(36.004_1 + 3.890_2);
+    document.account.global_rate = Some(3400.2 / rows);
     document
 }
 
@@ -299,7 +299,7 @@ pub fn failing() -> Document {
         optimizer: Some("adam".into()),
         executor: Some("candle cpu f64".into()),
         threads: Some(2),
-        up_to_constant: true,
+        account: Account { up_to_constant: true, ..Account::default() },
         objective: "distortion".into(),
         objective_value: 4.0331,
         terms: vec![
