@@ -3,17 +3,19 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use fe_check::{Header, OptimizerKind, Overrides};
+use fe_check::OptimizerKind;
 use fe_cpu::{CpuExecutor, Precision};
-use fe_graph::descent::{Descending, Descent, Move, Rule};
+use fe_data::InMemory;
+use fe_graph::training::{Rule, Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Executor, InputId, Tensor};
 use fe_objective::Objective;
+use fe_pipeline::{Assignment, ReadOptions, Text};
 use fe_train::batches::Batches;
 use fe_train::{Problem, Setting};
 use safetensors::{Dtype, SafeTensors};
@@ -121,9 +123,9 @@ fn values(o: &Objective, given: &HashMap<String, Tensor>) -> Result<Vec<Vec<f64>
 /// A Gaussian guide stands where it is stated, whatever the curvature there.
 fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
     let mut extra = HashMap::new();
-    for joint in &o.joints {
+    for joint in &o.guides.joints {
         let n = joint.dimension;
-        let step = if joint.diagonal { 1 } else { n + 1 };
+        let step = if joint.is_diagonal() { 1 } else { n + 1 };
         let shape = joint.scale_shape();
         let identity =
             (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k.is_multiple_of(step)))).collect();
@@ -140,60 +142,57 @@ fn say(line: serde_json::Value) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The arrays given, in the place of files; the size of the code is that of the parameters given.
+fn reading(args: &Args, given: &HashMap<String, Tensor>) -> ReadOptions {
+    let size = given.get("u").filter(|_| args.work == "linear-poisson").map(|u| u.len().to_string());
+    let array = |t: &Tensor| Arc::new(InMemory::real(t.shape.clone(), t.values.clone()));
+    // Parameters are among what is given, and data alone have declarations that read.
+    let data = given.iter().filter(|(name, _)| ["x", "y", "sigma"].contains(&name.as_str()));
+    ReadOptions {
+        set: size.map(|size| Assignment::new("K", &size)).into_iter().collect(),
+        arrays: data.map(|(name, tensor)| (name.clone(), array(tensor))).collect(),
+        ..ReadOptions::default()
+    }
+}
+
 fn serve(args: &Args) -> Result<(), Failure> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     let given = read(&args.inputs)?;
     let started = Instant::now();
-    let text = source(&args.work)?;
-    // The size of the code is that of the parameters given.
-    let size = given.get("u").filter(|_| args.work == "linear-poisson").map(|u| ("K".into(), u.len().to_string()));
-    let overrides = Overrides { set: size.into_iter().collect() };
-    let parsed = fe_syntax::parse(text);
-    let (calls, _) = fe_check::sources(&parsed.ast, &overrides);
-    let mut headers = HashMap::new();
-    for call in &calls {
-        let tensor = given.get(&call.data).ok_or_else(|| format!("the inputs lack {}", call.data))?;
-        headers.insert(call.data.clone(), Header { shape: tensor.shape.clone(), ..Header::default() });
-    }
-    let checked = fe_check::check(&parsed.ast, &headers, &overrides, &args.work);
-    let program = checked.program.ok_or_else(|| format!("{:?}", checked.diagnostics))?;
-    let objective = fe_objective::derive(&program, text).map_err(|e| e.message)?;
-    let rows = program.row.map_or(0, |r| r.rows);
-    let data = program.data.iter().filter_map(|d| {
-        let tensor = given.get(&d.name)?;
-        let values = fe_train::to_sorted(&program.graph, &d.axes, tensor.values.clone());
-        let shape = fe_graph::axis::sorted(&d.axes).iter().map(|a| program.graph.extent_of(a.id)).collect();
-        Some((d.input, Arc::new(Tensor { shape, values })))
-    });
+    let text = Text::in_memory(&args.work, source(&args.work)?.into(), Path::new("."));
+    let loaded = fe_pipeline::load(&text, &reading(args, &given))?;
+    let program = &loaded.program;
+    let objective = fe_pipeline::derive(program, &text)?;
+    let (train, _) = fe_train::split(program.row.map_or(0, |r| r.rows), None, 0)?;
+    let data = fe_pipeline::data::load(program, &loaded.sources, &train, None)?;
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F64 => Precision::F64,
     };
     let executor = CpuExecutor::new(precision).with_sparse(!args.dense);
-    let (train, _) = fe_train::split(rows, None, 0)?;
-    let problem = Problem::new(&objective, &executor, data.collect(), (train, vec![]), 0)?;
+    let problem = Problem::new(&objective, &executor, data.tensors, (train, vec![]), 0)?;
     let start = values(&objective, &given)?;
     let base =
         Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
-    let descent = Descent {
-        outputs: vec![objective.value],
+    let training = TrainingLoop {
+        outputs: vec![objective.minimised.value],
         parameters: objective
             .parameters
             .iter()
-            .zip(&objective.gradient)
+            .zip(&objective.minimised.gradient)
             .zip(&start)
             .map(|((p, &g), v)| (p.input, g, v.clone()))
             .collect(),
-        scalars: objective.controls.iter().map(|c| c.0).chain([objective.temperature]).collect(),
+        scalars: objective.minimised.controls.iter().map(|c| c.0).chain([objective.minimised.temperature]).collect(),
         rule: match program.train.optimizer {
             Some(OptimizerKind::Adamax) => Rule::Adamax,
             _ => Rule::Adam,
         },
         clip: None,
-        feed: problem.descent_feed(&base, batch),
+        feed: problem.training_feed(&base, batch),
     };
-    let mut engine = executor.descend(&objective.graph, &descent)?.ok_or("no descent")?;
+    let mut engine = executor.train(&objective.graph, &training)?.ok_or("no training")?;
     let compile_s = started.elapsed().as_secs_f64();
     say(json!({
         "ready": args.work, "compile_s": compile_s, "precision": match args.precision { PrecisionArg::F32 => "f32", PrecisionArg::F64 => "f64" },
@@ -230,25 +229,25 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
 /// Makes some steps, a call for each few hundred.
 fn go(
-    engine: &mut dyn Descending,
+    engine: &mut dyn Trainer,
     o: &Objective,
     batches: &mut Batches,
     (done, count): (u64, u64),
     (batched, lr): (bool, f64),
 ) -> Result<(), Failure> {
-    let scalars: Vec<f64> = o.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
+    let scalars: Vec<f64> = o.minimised.controls.iter().map(|c| c.1.at(1.0)).chain([0.4]).collect();
     let mut step = done;
     while step < done + count {
         let until = (step + 1000).min(done + count);
-        let moves: Vec<Move> = (step..until)
-            .map(|step| Move {
+        let steps: Vec<TrainingStep> = (step..until)
+            .map(|step| TrainingStep {
                 step,
                 rate: lr,
                 scalars: scalars.clone(),
                 rows: batched.then(|| Arc::new(batches.batch(step).into_iter().map(|r| r as u64).collect())),
             })
             .collect();
-        let made = engine.advance(&moves)?;
+        let made = engine.advance(&steps)?;
         if !made.finite {
             return Err(format!("step {} is not finite", step + made.made as u64).into());
         }
@@ -267,10 +266,10 @@ fn objective_at(
 ) -> Result<(f64, f64), Failure> {
     let o = problem.objective;
     let all = problem.training_rows();
-    let rows = if batch <= 1 || o.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
+    let rows = if batch <= 1 || o.guides.joints.iter().any(|j| j.dimension > 0) { all } else { 1000.min(all) };
     let rows = Arc::new((0..rows as u64).collect::<Vec<_>>());
-    let mut compiled = problem.compile(&[o.value])?;
-    let draws = if o.deterministic { 1 } else { DRAWS };
+    let mut compiled = problem.compile(&[o.minimised.value])?;
+    let draws = if o.minimised.deterministic { 1 } else { DRAWS };
     let samples = if all < 1000 { 1000 } else { 1 };
     let mut found = vec![];
     for step in 0..draws {

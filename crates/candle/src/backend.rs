@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::kernel::elementwise::materialise;
 use crate::kernel::{Element, Named, size};
 
-/// Where graphs run, and in which numbers.
+/// The device on which graphs run, and the precision of its numbers.
 #[derive(Clone, Debug)]
 pub struct Backend {
     pub device: Device,

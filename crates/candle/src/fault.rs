@@ -1,4 +1,4 @@
-//! What goes wrong while a node is computed, before it is known which.
+//! Errors while a node is computed, before it is known which.
 
 use fe_graph::{ExecutionError, Origin};
 

@@ -21,7 +21,7 @@ pub struct Loop {
     slices: Vec<(InputId, usize)>,
     constants: Vec<(InputId, usize)>,
     stacked: Vec<Stacked>,
-    /// How many results the loop has, used or not.
+    /// The number of results of the loop, used or not.
     results: usize,
 }
 
@@ -30,7 +30,7 @@ pub struct Turn<'a> {
     pub position: usize,
     /// The body's context, with its own noise.
     pub context: &'a Context<'a>,
-    /// What the body was given.
+    /// The feed of the body.
     pub inputs: &'a HashMap<InputId, Tensor>,
     outputs: &'a [Tensor],
     /// The carries before the step.

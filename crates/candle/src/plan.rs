@@ -12,7 +12,7 @@ use crate::kernel::{Named, size};
 use crate::looping::Loop;
 use crate::operation;
 
-/// What a run is given besides its inputs.
+/// The settings of a run, besides its inputs.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub backend: &'a Backend,
@@ -38,7 +38,7 @@ impl Context<'_> {
         self.extents.get(axis.0 as usize).copied().unwrap_or(1)
     }
 
-    /// What keys the draws of a site.
+    /// The key of the draws of a site.
     pub fn key(&self, site: Site) -> NoiseKey {
         NoiseKey { seed: self.seed, site, step: self.step }
     }
@@ -51,14 +51,14 @@ impl Context<'_> {
     }
 }
 
-/// What a leaf's value came from.
+/// The origin of a leaf's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     Tensor(TensorId),
     Noise { seed: u64, step: u64, rows: Option<u64> },
 }
 
-/// What a node does.
+/// The operation of a node.
 pub enum Action {
     /// An operation on tensors.
     Op(Op),
@@ -82,7 +82,7 @@ pub struct Step {
     siblings: Vec<(usize, u8)>,
 }
 
-/// What a node gives.
+/// The result of a node.
 #[derive(Clone, Debug)]
 pub enum Value {
     Tensor(Tensor),
@@ -236,7 +236,7 @@ impl Plan {
         Ok(results)
     }
 
-    /// Which nodes may have another value than in the last run; theirs are dropped.
+    /// The nodes that may have another value than in the last run; theirs are dropped.
     fn update_stamps(&mut self, context: &Context, inputs: &HashMap<InputId, Tensor>) -> Vec<bool> {
         let mut changed: Vec<bool> = Vec::with_capacity(self.steps.len());
         for ((step, stamps), value) in self.steps.iter().zip(&mut self.stamps).zip(&mut self.values) {
@@ -257,8 +257,8 @@ impl Plan {
         changed
     }
 
-    /// How often each value is used in this run, and whether it is kept after it. An output counts as a use that never
-    /// ends before the run does.
+    /// The number of uses of each value in this run, and whether it is kept after it. An output counts as a use that
+    /// never ends before the run does.
     fn demand(&self, changed: &[bool], keep: bool) -> (Vec<usize>, Vec<bool>) {
         let count = self.steps.len();
         let (mut uses, mut retained) = (vec![usize::from(keep); count], vec![keep; count]);

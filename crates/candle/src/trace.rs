@@ -1,4 +1,5 @@
-//! Where a value first stopped being finite: every node is run and kept, and [`fe_graph::trace`] finds the cause.
+//! The search for the place where a value first stopped being finite: every node is run and kept, and
+//! [`fe_graph::trace`] finds the cause.
 
 use std::collections::HashMap;
 
@@ -34,7 +35,7 @@ fn locate(plan: &mut Plan, context: &Context) -> Result<Option<NonFinite>, Fault
     Ok(Some(inside_loop(plan, context, found.node)?.unwrap_or(found)))
 }
 
-/// Where a node is a result of a loop: the value's cause in the loop's body, its position in the loop first.
+/// The cause of a value that is a result of a loop: in the loop's body, its position in the loop first.
 fn inside_loop(plan: &mut Plan, context: &Context, node: NodeId) -> Result<Option<NonFinite>, Fault> {
     let Plan { graph, steps, values, .. } = plan;
     let Some(result) = steps.iter().find(|s| s.node == node) else { return Ok(None) };

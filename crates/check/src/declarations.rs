@@ -7,12 +7,16 @@ use fe_syntax::ast::{Declaration, Expr, ExprKind, Name, StatementKind, Target, T
 
 use crate::checker::Checker;
 use crate::distributions::{Drawn, Role};
+use crate::guide::Guide;
 use crate::messages;
-use crate::program::{Data, Guide, Init, Latent, Loss, Named, Param};
+use crate::program::{Data, Init, Latent, Loss, Named, Param};
 use crate::range::Range;
 use crate::scope::{Kind, bare, declaration_reads};
 use crate::types::Declared;
 use crate::value::{Along, Level, Value};
+
+/// What a parameter's start can be drawn by.
+pub(crate) const STARTS: [&str; 2] = ["normal", "uniform"];
 
 /// The most elements of one parameter.
 const MOST_ELEMENTS: usize = 1 << 31;
@@ -182,7 +186,7 @@ impl<'a> Checker<'a> {
                 self.incomplete = true;
                 None
             }
-            ExprKind::Call { function, arguments } if matches!(function.value.as_str(), "normal" | "uniform") => {
+            ExprKind::Call { function, arguments } if STARTS.contains(&function.value.as_str()) => {
                 let names: [&str; 2] = if function.value == "normal" { ["mean", "sd"] } else { ["low", "high"] };
                 let mut values = [None, None];
                 for (k, argument) in arguments.iter().enumerate() {
@@ -449,14 +453,11 @@ impl<'a> Checker<'a> {
 
     /// A one-hot vector is summed out as the index it stands for.
     fn as_index(&mut self, d: &mut Distribution, support: Support, axes: &[Axis]) -> Support {
-        let (Some(&along), Some(categorical)) = (axes.last(), fe_distribution::family("Categorical")) else {
+        let (Some(&along), Some(index), Support::OneHot) = (axes.last(), d.family.as_index(), support) else {
             return support;
         };
-        if support != Support::OneHot {
-            return support;
-        }
         let args: Vec<NodeId> = d.args.iter().map(|&a| self.graph.broadcast(a, &[along])).collect();
-        *d = Distribution { event: Some(along), ..Distribution::new(categorical, args) };
+        *d = Distribution { event: Some(along), ..Distribution::new(index, args) };
         Support::Index(self.graph.extent_of(along.id))
     }
 

@@ -11,71 +11,6 @@ use crate::scope::{Kind, bare, nearest};
 use crate::text::written;
 use crate::value::{Along, Level, Value};
 
-/// Families of other languages, and ours.
-pub(crate) const SYNONYMS: [(&str, &str); 48] = [
-    ("one_hot", "OneHot"),
-    ("onehotcategorical", "OneHot"),
-    ("lkjcholesky", "LKJ"),
-    ("lkj_corr_cholesky", "LKJ"),
-    ("inv_wishart", "InverseWishart"),
-    ("inverse_wishart", "InverseWishart"),
-    ("n", "Normal"),
-    ("gaussian", "Normal"),
-    ("gauss", "Normal"),
-    ("norm", "Normal"),
-    ("bern", "Bernoulli"),
-    ("ber", "Bernoulli"),
-    ("pois", "Poisson"),
-    ("poiss", "Poisson"),
-    ("poi", "Poisson"),
-    ("exp", "Exponential"),
-    ("expon", "Exponential"),
-    ("cat", "Categorical"),
-    ("student_t", "StudentT"),
-    ("student", "StudentT"),
-    ("t", "StudentT"),
-    ("doubleexponential", "Laplace"),
-    ("double_exponential", "Laplace"),
-    ("half_normal", "HalfNormal"),
-    ("half_cauchy", "HalfCauchy"),
-    ("log_normal", "LogNormal"),
-    ("unif", "Uniform"),
-    ("improper", "Flat"),
-    ("inv_gamma", "InverseGamma"),
-    ("inverse_gamma", "InverseGamma"),
-    ("invgamma", "InverseGamma"),
-    ("chi2", "ChiSquared"),
-    ("chi_square", "ChiSquared"),
-    ("chisquare", "ChiSquared"),
-    ("neg_binomial", "NegativeBinomial"),
-    ("neg_binomial_2", "NegativeBinomial"),
-    ("negativebinomial2", "NegativeBinomial"),
-    ("negative_binomial", "NegativeBinomial"),
-    ("beta_binomial", "BetaBinomial"),
-    ("binom", "Binomial"),
-    ("geom", "Geometric"),
-    ("von_mises", "VonMises"),
-    ("zip", "ZeroInflatedPoisson"),
-    ("mvnormal", "MultivariateNormal"),
-    ("multi_normal", "MultivariateNormal"),
-    ("multinormal", "MultivariateNormal"),
-    ("multivariate_normal", "MultivariateNormal"),
-    ("zero_inflated_poisson", "ZeroInflatedPoisson"),
-];
-
-/// Families whose link is part of the name elsewhere, and how they are written.
-const LINKED: [(&str, &str); 9] = [
-    ("bernoulli_logit", "Bernoulli(logits = …)"),
-    ("bernoulli_logits", "Bernoulli(logits = …)"),
-    ("categorical_logit", "Categorical(logits = …)"),
-    ("poisson_log", "Poisson(exp(…))"),
-    ("binomial_logit", "Binomial(trials, logits = …)"),
-    ("neg_binomial_2_log", "NegativeBinomial(log_mean = …, shape = …)"),
-    ("bernoulli_logit_glm", "Bernoulli(logits = x @ w + b)"),
-    ("normal_id_glm", "Normal(x @ w + b, s)"),
-    ("poisson_log_glm", "Poisson(exp(x @ w + b))"),
-];
-
 /// Families that are planned.
 const LATER: [&str; 1] = ["halfstudentt"];
 
@@ -254,12 +189,11 @@ impl<'a> Checker<'a> {
         let mut distribution = Distribution::new(family, nodes);
         distribution.event = event;
         let support = distribution.support(&self.graph);
-        if family.name() == "Uniform" && support.is_none() {
-            let ends: Vec<Option<f64>> = distribution.args.iter().map(|&a| self.graph.constant_value(a)).collect();
-            if let [Some(low), Some(high)] = ends.as_slice() {
-                self.report(messages::uniform_ends(e.span, *low, *high));
-                return None;
-            }
+        if let (true, None, &[low, high]) = (family.lies_between_arguments(), support, distribution.args.as_slice())
+            && let (Some(low), Some(high)) = (self.graph.constant_value(low), self.graph.constant_value(high))
+        {
+            self.report(messages::uniform_ends(e.span, low, high));
+            return None;
         }
         Some(Drawn { distribution, args, support, name: function.span, span: e.span })
     }
@@ -277,13 +211,14 @@ impl<'a> Checker<'a> {
         }
         if let Some(entry) = self.scope.get(name) {
             if entry.kind != Kind::Unknown {
-                let synonym = SYNONYMS.iter().find(|s| s.0 == name.to_lowercase()).map(|s| s.1);
+                let synonym = fe_distribution::called_elsewhere(&name.to_lowercase()).map(|f| f.name());
                 self.report(messages::value_as_distribution(name, entry.kind, span, entry.span, synonym));
             }
             return None;
         }
         let lower = name.to_lowercase();
-        if let Some((_, instead)) = LINKED.iter().find(|l| l.0 == lower) {
+        let mut linked = fe_distribution::families().iter().flat_map(|f| f.linked());
+        if let Some((_, instead)) = linked.find(|l| l.0 == lower) {
             self.report(messages::linked_family(name, span, instead));
             return None;
         }
@@ -296,8 +231,8 @@ impl<'a> Checker<'a> {
             self.report(messages::family_case(name, span, family));
             return None;
         }
-        if let Some((_, family)) = SYNONYMS.iter().find(|s| s.0 == lower) {
-            self.report(messages::family_synonym(name, span, family));
+        if let Some(family) = fe_distribution::called_elsewhere(&lower) {
+            self.report(messages::family_synonym(name, span, family.name()));
             return None;
         }
         let all: Vec<&str> = known().collect();
@@ -365,12 +300,7 @@ impl<'a> Checker<'a> {
                 }
                 None => {
                     let names: Vec<&str> = parameters.iter().map(|p| p.name).collect();
-                    self.report(messages::too_many_parameters(
-                        family.name(),
-                        &names,
-                        arguments.len(),
-                        argument.value.span,
-                    ));
+                    self.report(messages::too_many_parameters(family, &names, arguments.len(), argument.value.span));
                     return None;
                 }
             }

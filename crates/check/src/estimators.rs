@@ -6,29 +6,27 @@ use fe_syntax::Span;
 use fe_syntax::ast::Name;
 
 use crate::checker::Checker;
+use crate::guide::Guide;
 use crate::messages;
-use crate::program::{Estimator, Guide, Latent};
+use crate::program::{GradientEstimator, Latent};
 use crate::scope::nearest;
 
 /// Estimators by name.
-const ESTIMATORS: [(&str, Estimator); 9] = [
-    ("cubic", Estimator::Relaxed(Indicator::Cubic)),
-    ("linear", Estimator::Relaxed(Indicator::Linear)),
-    ("quintic", Estimator::Relaxed(Indicator::Quintic)),
-    ("cosine", Estimator::Relaxed(Indicator::Cosine)),
-    ("sigmoid", Estimator::Relaxed(Indicator::Sigmoid)),
-    ("gumbel_softmax", Estimator::GumbelSoftmax),
-    ("score", Estimator::Score),
-    ("enumeration", Estimator::Enumeration),
-    ("implicit", Estimator::Implicit),
+const ESTIMATORS: [(&str, GradientEstimator); 9] = [
+    ("cubic", GradientEstimator::Relaxed(Indicator::Cubic)),
+    ("linear", GradientEstimator::Relaxed(Indicator::Linear)),
+    ("quintic", GradientEstimator::Relaxed(Indicator::Quintic)),
+    ("cosine", GradientEstimator::Relaxed(Indicator::Cosine)),
+    ("sigmoid", GradientEstimator::Relaxed(Indicator::Sigmoid)),
+    ("gumbel_softmax", GradientEstimator::GumbelSoftmax),
+    ("score", GradientEstimator::Score),
+    ("enumeration", GradientEstimator::Enumeration),
+    ("implicit", GradientEstimator::Implicit),
 ];
-
-/// Families whose draws have implicit gradients.
-const IMPLICIT: [&str; 6] = ["Gamma", "InverseGamma", "ChiSquared", "Beta", "Dirichlet", "VonMises"];
 
 impl Checker<'_> {
     /// `by cubic`
-    pub fn estimator(&mut self, by: &Name, support: Support) -> Option<(Estimator, Span)> {
+    pub fn estimator(&mut self, by: &Name, support: Support) -> Option<(GradientEstimator, Span)> {
         if by.value == "quadrature" {
             self.report(messages::estimator_later(&by.value, by.span));
             return None;
@@ -38,7 +36,7 @@ impl Checker<'_> {
             self.report(messages::unknown_estimator(&by.value, by.span, near));
             return None;
         };
-        let relaxes = matches!(estimator, Estimator::Relaxed(_) | Estimator::GumbelSoftmax);
+        let relaxes = matches!(estimator, GradientEstimator::Relaxed(_) | GradientEstimator::GumbelSoftmax);
         if relaxes && support != Support::Count {
             self.report(messages::indicator_without_counts(&by.value, by.span));
             return None;
@@ -62,33 +60,33 @@ impl Checker<'_> {
 }
 
 /// What an estimator wants and does not have, and what to do.
-fn misfit(estimator: Estimator, latent: &Latent) -> Option<(String, &'static str)> {
+fn misfit(estimator: GradientEstimator, latent: &Latent) -> Option<(String, &'static str)> {
     let own_family = matches!(latent.guide, Guide::Default) && latent.support == Support::Count;
     let family = match &latent.guide {
-        Guide::Stated(d) => Some(d.family.name()),
-        Guide::Prior => Some(latent.prior.family.name()),
-        _ => own_family.then(|| latent.prior.family.name()),
+        Guide::Stated(d) => Some(d.family),
+        Guide::Prior => Some(latent.prior.family),
+        _ => own_family.then_some(latent.prior.family),
     };
-    let has = family.unwrap_or("no distribution of its own");
+    let has = family.map_or("no distribution of its own", |f| f.name());
     let finite = matches!(latent.support, Support::Bool | Support::Index(_));
     match estimator {
-        Estimator::Relaxed(_) if family != Some("Poisson") => Some((
+        GradientEstimator::Relaxed(_) if !family.is_some_and(|f| f.counts_arrivals()) => Some((
             format!("relaxes the arrivals of a Poisson guide, and this one has {has}"),
             "use `by gumbel_softmax` or `by score`",
         )),
-        Estimator::GumbelSoftmax if family.is_none() => Some((
+        GradientEstimator::GumbelSoftmax if family.is_none() => Some((
             format!("relaxes the counts of a guide, and this one has {has}"),
             "state a guide, as in `Poisson(λ)`",
         )),
-        Estimator::Score if family.is_none() => Some((
+        GradientEstimator::Score if family.is_none() => Some((
             format!("takes a guide that is a distribution, and this one has {has}"),
             "state one: `guide z ~ …`; what is left to the compiler has better estimators",
         )),
-        Estimator::Enumeration if !finite => Some((
+        GradientEstimator::Enumeration if !finite => Some((
             "sums over the values of a Categorical or Bernoulli latent, and this one has more".into(),
             "leave it away: the best estimator that applies is taken",
         )),
-        Estimator::Implicit if !family.is_some_and(|f| IMPLICIT.contains(&f)) => Some((
+        GradientEstimator::Implicit if !family.is_some_and(|f| f.draws_implicitly()) => Some((
             format!("differentiates draws of Gamma, Beta, Dirichlet and VonMises guides, and this one has {has}"),
             "leave it away: the best estimator that applies is taken",
         )),

@@ -9,12 +9,12 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, State
 
 use crate::checker::{Checker, keyword};
 use crate::distributions::{Drawn, Role};
+use crate::guide::{Guide, GuideKind, JointKind};
 use crate::messages;
-use crate::program::{Guide, Latent};
+use crate::program::Latent;
 use crate::scope::{Kind, bare, is_start, nearest};
 use crate::value::Value;
 
-/// Families of guides over several latents that parse but are not lowered in this version.
 /// Layers of a flow where nothing is said.
 const LAYERS: usize = 2;
 
@@ -153,37 +153,11 @@ impl<'a> Checker<'a> {
             },
             GuideBody::Distribution(e) => {
                 if let Some(joint) = self.joint(e) {
-                    match joint {
-                        Ok(Joint::FullRank) if self.all_continuous(of, "FullRank", e.span) => {
-                            set(self, &Guide::FullRank(*groups));
-                            *groups += 1;
-                        }
-                        Ok(Joint::Tridiagonal)
-                            if self.all_continuous(of, "Tridiagonal", e.span) && self.one_chain(of, e.span) =>
-                        {
-                            set(self, &Guide::Tridiagonal(*groups));
-                            *groups += 1;
-                        }
-                        Ok(Joint::Laplace) if self.all_continuous(of, "Laplace", e.span) => {
-                            if let Some(first) = self.params.first() {
-                                let (name, place) = (first.name.clone(), first.span);
-                                self.report(messages::laplace_with_params(e.span, &name, place));
-                            }
-                            set(self, &Guide::Laplace);
-                        }
-                        Ok(Joint::MeanField) if self.all_continuous(of, "MeanField", e.span) => {
-                            set(self, &Guide::MeanField);
-                        }
-                        Ok(Joint::LowRank(rank)) if self.all_continuous(of, "LowRank", e.span) => {
-                            self.rank_is_low(of, rank, e.span);
-                            set(self, &Guide::LowRank { group: *groups, rank });
-                            *groups += 1;
-                        }
-                        Ok(Joint::Flow(layers)) if self.all_continuous(of, "Flow", e.span) => {
-                            set(self, &Guide::Flow { group: *groups, layers });
-                            *groups += 1;
-                        }
-                        _ => {}
+                    if let Ok(kind) = joint
+                        && let Some(guide) = self.joint_guide(kind, of, e.span, *groups)
+                    {
+                        set(self, &guide);
+                        *groups += 1;
                     }
                     return;
                 }
@@ -204,8 +178,30 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A guide over several latents, where it suits them; else an error was reported.
+    fn joint_guide(&mut self, kind: GuideKind, of: &[usize], span: Span, group: usize) -> Option<Guide> {
+        if !self.all_continuous(of, kind.word().unwrap_or_default(), span) {
+            return None;
+        }
+        match kind {
+            GuideKind::Joint(kind) => {
+                match (kind, self.params.first()) {
+                    (JointKind::LowRank { rank }, _) => self.rank_is_low(of, rank, span),
+                    (JointKind::Laplace, Some(first)) => {
+                        let (name, place) = (first.name.clone(), first.span);
+                        self.report(messages::laplace_with_params(span, &name, place));
+                    }
+                    _ => {}
+                }
+                Some(Guide::Joint { kind, group })
+            }
+            GuideKind::Tridiagonal => self.one_chain(of, span).then_some(Guide::Tridiagonal { group }),
+            GuideKind::Family | GuideKind::Point | GuideKind::Prior | GuideKind::Enumeration => None,
+        }
+    }
+
     /// `FullRank()`, `LowRank(8)` and so on; an error was reported where it is one of the others.
-    fn joint(&mut self, e: &Expr) -> Option<Result<Joint, ()>> {
+    fn joint(&mut self, e: &Expr) -> Option<Result<GuideKind, ()>> {
         let (name, span, arguments) = match bare(e).kind.as_ref() {
             ExprKind::Call { function, arguments } => (function.value.as_str(), function.span, arguments.as_slice()),
             ExprKind::Name(name) if JOINT.contains(&name.as_str()) => {
@@ -214,16 +210,20 @@ impl<'a> Checker<'a> {
             }
             _ => return None,
         };
-        let joint = match name {
-            "FullRank" => Joint::FullRank,
-            "MeanField" => Joint::MeanField,
-            "Tridiagonal" => Joint::Tridiagonal,
+        let kind = match name {
+            "FullRank" => GuideKind::Joint(JointKind::FullRank),
+            "MeanField" => GuideKind::Joint(JointKind::MeanField),
+            "Tridiagonal" => GuideKind::Tridiagonal,
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
-            "Laplace" => Joint::Laplace,
-            "LowRank" => return Some(self.size_of_joint(name, span, arguments, ("rank", None)).map(Joint::LowRank)),
+            "Laplace" => GuideKind::Joint(JointKind::Laplace),
+            "LowRank" => {
+                let rank = self.size_of_joint(name, span, arguments, ("rank", None));
+                return Some(rank.map(|rank| GuideKind::Joint(JointKind::LowRank { rank })));
+            }
             "Flow" => {
-                return Some(self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS))).map(Joint::Flow));
+                let layers = self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS)));
+                return Some(layers.map(|layers| GuideKind::Joint(JointKind::Flow { layers })));
             }
             other => {
                 if fe_distribution::family(other).is_some() {
@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
             self.report(messages::joint_arguments(name, first.value.span));
             return Some(Err(()));
         }
-        Some(Ok(joint))
+        Some(Ok(kind))
     }
 
     /// The one argument of `LowRank(8)` or `Flow(layers = 2)`.
@@ -311,7 +311,7 @@ impl<'a> Checker<'a> {
             return;
         };
         let same_kind = support.is_discrete() == latent.support.is_discrete();
-        if !same_kind || !latent.support.contains(support) || family == "Flat" {
+        if !same_kind || !latent.support.contains(support) || drawn.distribution.family.is_improper() {
             let prior = latent.prior.family.name();
             self.report(messages::guide_support(
                 &latent.name,
@@ -427,18 +427,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Guides over several latents at once.
-#[derive(Clone, Copy, Debug)]
-enum Joint {
-    FullRank,
-    MeanField,
-    Tridiagonal,
-    Laplace,
-    LowRank(usize),
-    Flow(usize),
-}
-
-/// Their names, where they differ from those of distributions.
+/// Names of guides over several latents, where they differ from those of distributions.
 pub const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
 
 /// What others call them, in lower case and without `Auto`.

@@ -8,8 +8,9 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
+use crate::guide::Guide;
 use crate::messages;
-use crate::program::{Guide, Importance, Latent};
+use crate::program::{Importance, Latent};
 use crate::scope::bare;
 
 /// The bounds by name.

@@ -16,6 +16,7 @@ mod estimators;
 mod expression;
 mod forward;
 mod functions;
+mod guide;
 mod guides;
 mod importance;
 mod indexing;
@@ -42,6 +43,7 @@ use fe_syntax::Diagnostic;
 use fe_syntax::ast::Ast;
 
 pub use codes::CODES;
+pub use guide::{Guide, GuideKind, JointKind};
 pub use program::*;
 pub use source::*;
 

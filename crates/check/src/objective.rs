@@ -7,9 +7,10 @@ use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, Statement, StatementKind, UnaryOperator, Unit};
 
 use crate::checker::Checker;
+use crate::guide::Guide;
 use crate::importance::{IMPORTANCE, importance_call};
 use crate::messages;
-use crate::program::{Bound, Functional, Guide, ObjectiveSpec, Schedule};
+use crate::program::{Bound, Functional, ObjectiveSpec, Schedule};
 use crate::scope::{Kind, bare, nearest};
 use crate::text::{unit_name, written};
 

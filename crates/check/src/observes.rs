@@ -115,8 +115,7 @@ impl<'a> Checker<'a> {
             self.report(messages::index_axis(&target.name.value, target.name.span, &of, &over, drawn.span));
             return false;
         }
-        // Bernoulli takes an expectation too.
-        let accepted = if family == "Bernoulli" { Support::Unit } else { support };
+        let accepted = drawn.distribution.family.expectations().unwrap_or(support);
         let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
         if accepted.contains(datum.support) {
             return true;

@@ -4,6 +4,8 @@ use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, AxisId, Graph, Indicator, InputId, NodeId};
 use fe_syntax::Span;
 
+use crate::guide::Guide;
+
 /// A program that can be fitted.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -135,7 +137,7 @@ pub struct Latent {
     /// Whether it is fitted as it is written, and never as location + scale · u.
     pub centred: bool,
     /// How the gradient through it is estimated, where the program says so, and where it does.
-    pub estimator: Option<(Estimator, Span)>,
+    pub estimator: Option<(GradientEstimator, Span)>,
     /// The declaration's name.
     pub span: Span,
     /// The guide's statement, when there is one.
@@ -151,7 +153,7 @@ impl Latent {
     /// What an arrival counts where its counts are relaxed.
     pub fn indicator(&self) -> Indicator {
         match self.estimator {
-            Some((Estimator::Relaxed(indicator), _)) => indicator,
+            Some((GradientEstimator::Relaxed(indicator), _)) => indicator,
             _ => Indicator::Cubic,
         }
     }
@@ -159,7 +161,7 @@ impl Latent {
 
 /// An estimator of the gradient through a latent, where a choice is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Estimator {
+pub enum GradientEstimator {
     /// Poisson arrivals, relaxed by an indicator.
     Relaxed(Indicator),
     /// Counts as a softmax over their values.
@@ -170,41 +172,6 @@ pub enum Estimator {
     Enumeration,
     /// The quantile function and its implicit derivatives.
     Implicit,
-}
-
-/// An approximate posterior.
-#[derive(Clone, Debug)]
-pub enum Guide {
-    /// Not stated: the compiler chooses.
-    Default,
-    /// `guide z ~ Normal(m, s)`
-    Stated(Distribution),
-    /// `guide mu, tau ~ FullRank()`; latents with the same number share one Gaussian.
-    FullRank(usize),
-    /// `guide w ~ LowRank(8)`: one Gaussian on the unconstrained scale whose covariance is diagonal plus one of low rank.
-    LowRank {
-        /// Latents with the same number share it.
-        group: usize,
-        /// The rank.
-        rank: usize,
-    },
-    /// `guide mu, tau ~ Flow(layers = 2)`: a normalising flow on the unconstrained scale.
-    Flow {
-        /// Latents with the same number share it.
-        group: usize,
-        /// How many layers.
-        layers: usize,
-    },
-    /// `guide s ~ Tridiagonal()`: a Gaussian Markov chain on the unconstrained scale; latents with the same number share one.
-    Tridiagonal(usize),
-    /// `guide mu, tau ~ MeanField()`: independent Gaussians on the unconstrained scale.
-    MeanField,
-    /// `guide * ~ Laplace()`: a Gaussian on the unconstrained scale at the mode, with the curvature there.
-    Laplace,
-    /// `= point`: maximum a posteriori.
-    Point,
-    /// `= prior`: the model's own dynamics.
-    Prior,
 }
 
 /// One likelihood.

@@ -5,14 +5,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 
-use fe_graph::descent::{Descending, Descent};
 use fe_graph::plan::{Conditions, Plan, Slot, permutation};
+use fe_graph::training::{Trainer, TrainingLoop};
 use fe_graph::{
     Axis, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, NonFinite, Op, Origin, Site, Tensor, trace,
 };
 
 use crate::arena::Arena;
-use crate::descent::CpuDescent;
 use crate::index::read_out;
 use crate::isa::Isa;
 use crate::math::Real;
@@ -20,6 +19,7 @@ use crate::program::{Part, Program, Scratch};
 use crate::random::Key;
 use crate::scan;
 use crate::team::Barrier;
+use crate::training_loop::CpuTrainer;
 
 /// The numbers that a graph is run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl CpuExecutor {
         Self { precision, isa: Isa::detect(), sparse: true, alone: false }
     }
 
-    /// Whether a descent's products with few spikes run on the spikes alone, as they do where nothing is said.
+    /// Whether a training loop's products with few spikes run on the spikes alone, as they do where nothing is said.
     #[must_use]
     pub fn with_sparse(self, sparse: bool) -> Self {
         Self { sparse, ..self }
@@ -81,10 +81,10 @@ impl Executor for CpuExecutor {
         })
     }
 
-    fn descend(&self, graph: &Graph, descent: &Descent) -> Result<Option<Box<dyn Descending>>, ExecutionError> {
+    fn train(&self, graph: &Graph, training: &TrainingLoop) -> Result<Option<Box<dyn Trainer>>, ExecutionError> {
         Ok(Some(match self.precision {
-            Precision::F32 => Box::new(CpuDescent::<f32>::new(graph, descent, self.isa, self.sparse)?),
-            Precision::F64 => Box::new(CpuDescent::<f64>::new(graph, descent, self.isa, self.sparse)?),
+            Precision::F32 => Box::new(CpuTrainer::<f32>::new(graph, training, self.isa, self.sparse)?),
+            Precision::F64 => Box::new(CpuTrainer::<f64>::new(graph, training, self.isa, self.sparse)?),
         }))
     }
 }
@@ -130,8 +130,8 @@ impl<T: Real> Session<T> {
         Self { graph, outputs, isa, alone, loaded: vec![], last: None }
     }
 
-    /// What to plan for. Inputs that have not changed since the run before are taken to be steady; should they change
-    /// all the same, what follows from them is computed again.
+    /// The conditions to plan for. Inputs that have not changed since the run before are taken to be steady; should
+    /// they change all the same, what follows from them is computed again.
     fn conditions(&self, feed: &Feed) -> Conditions {
         let mut conditions = conditions(&self.graph, feed);
         if let Some((inputs, draws)) = &self.last {

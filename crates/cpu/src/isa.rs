@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-/// What the processor can do.
+/// An instruction set of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// AVX-512 F, DQ, BW, VL, with FMA.

@@ -2,17 +2,17 @@
 
 #![allow(unsafe_code)]
 
-use fe_graph::descent::{BETA1, BETA2, EPSILON, Rule};
+use fe_graph::training::{BETA1, BETA2, EPSILON, Rule};
 
 use crate::isa::vectorized;
 use crate::math::Real;
 
-/// What one step of the rule needs, beside the elements.
+/// One step of the rule, beside the elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Stride {
-    /// How far.
+    /// The step size.
     pub rate: f64,
-    /// What the gradient is multiplied by.
+    /// The factor of the gradient.
     pub scale: f64,
     /// 1 − β₁ᵗ and 1 − β₂ᵗ at step t.
     corrections: [f64; 2],

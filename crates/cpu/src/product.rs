@@ -1,5 +1,5 @@
-//! Matrix products: blocks in registers on row panels, plain loops where they are small, and spikes alone where they are
-//! few.
+//! Matrix products: blocks in registers on row panels, plain loops where they are small, and spikes alone where they
+//! are few.
 
 #![allow(unsafe_code)]
 #![allow(clippy::indexing_slicing)]
@@ -52,7 +52,7 @@ pub struct BoundProduct {
     n: Loop,
     k: Loop,
     sparse: bool,
-    /// Where the result's mask begins, which is laid out alike.
+    /// The start of the result's mask, which is laid out alike.
     mask: Option<usize>,
 }
 
@@ -60,7 +60,8 @@ impl BoundProduct {
     /// Places a product whose views and loops are those of the panel or tile.
     pub fn bind(plan: &Plan, p: &Product) -> Self {
         let [left, right, into] = [&p.left, &p.right, &p.into].map(|v| start_of(plan, v));
-        // A result is made row by row of its memory, so that a tile of it has no gaps. Counts and masks keep their sides.
+        // A result is made row by row of its memory, so that a tile of it has no gaps. Counts and masks keep their
+        // sides.
         let turned = !p.sparse && p.mask.is_none() && p.m.strides[2] == 1 && p.n.strides[2] > 1;
         let turn = |l: &Loop| {
             let [left, right, into] = l.strides;
@@ -129,6 +130,7 @@ impl BoundProduct {
         }
     }
 
+    /// One product of two matrices, by the path that its extents and its operands suit.
     fn one<T: Real>(
         &self,
         isa: Isa,
@@ -138,51 +140,35 @@ impl BoundProduct {
         workspace: &mut Workspace,
     ) {
         let (m, n) = (self.m.extent, self.n.extent);
-        let shape = Shape {
+        let shape = Geometry {
             extents: [m, n, k],
             left: [self.m.strides[0], self.k.strides[0]],
             right: [self.k.strides[1], self.n.strides[1]],
             into: [self.m.strides[2], self.n.strides[2]],
             add,
         };
-        let last = |rows: usize, columns: usize, [r, c]: [usize; 2]| {
-            (rows.saturating_sub(1)) * r + (columns.saturating_sub(1)) * c + 1
+        // SAFETY: the plan gives this task its result alone, and its operands are not written meanwhile; the three do
+        // not overlap (see `Arena`). Every path below takes these slices, or none.
+        let slices = || unsafe {
+            (
+                arena.read(starts[0], if k == 0 { 0 } else { last(m, k, shape.left) }),
+                arena.read(starts[1], if k == 0 { 0 } else { last(k, n, shape.right) }),
+                arena.write(starts[2], last(m, n, shape.into)),
+            )
         };
         if k > 0 && (m == 1 || n == 1) {
-            // SAFETY: as below.
-            let (left, right, into) = unsafe {
-                (
-                    arena.read(starts[0], last(m, k, shape.left)),
-                    arena.read(starts[1], last(k, n, shape.right)),
-                    arena.write(starts[2], last(m, n, shape.into)),
-                )
-            };
+            let (left, right, into) = slices();
             if vector::multiply(isa, &shape, left, right, into) {
                 return;
             }
         }
         if k == 0 || isa != Isa::Avx512 && m * n * k <= SMALL {
-            // SAFETY: the plan gives this task its result alone, and its operands are not written meanwhile; the three
-            // do not overlap (see `Arena`).
-            let (left, right, into) = unsafe {
-                (
-                    arena.read(starts[0], if k == 0 { 0 } else { last(m, k, shape.left) }),
-                    arena.read(starts[1], if k == 0 { 0 } else { last(k, n, shape.right) }),
-                    arena.write(starts[2], last(m, n, shape.into)),
-                )
-            };
+            let (left, right, into) = slices();
             small(isa, &shape, left, right, into);
             return;
         }
         if self.sparse {
-            // SAFETY: as above.
-            let (left, right, into) = unsafe {
-                (
-                    arena.read(starts[0], last(m, k, shape.left)),
-                    arena.read(starts[1], last(k, n, shape.right)),
-                    arena.write(starts[2], last(m, n, shape.into)),
-                )
-            };
+            let (left, right, into) = slices();
             let (spikes, entries) = (spikes::count(isa, left, &shape, workspace), (m * k) as u64);
             workspace.spikes += spikes;
             workspace.entries += entries;
@@ -192,70 +178,71 @@ impl BoundProduct {
             }
         }
         if let Some(mask) = self.mask.filter(|_| shape.left[1] == 1 && shape.right[0] == 1) {
-            let counted = Shape { extents: [m, 0, n], left: shape.into, ..shape };
+            let counted = Geometry { extents: [m, 0, n], left: shape.into, ..shape };
             // SAFETY: as above; the mask is an operand.
-            let (mask, left, right, into) = unsafe {
-                (
-                    arena.read(mask, last(m, n, shape.into)),
-                    arena.read(starts[0], last(m, k, shape.left)),
-                    arena.read(starts[1], last(k, n, shape.right)),
-                    arena.write(starts[2], last(m, n, shape.into)),
-                )
-            };
+            let mask = unsafe { arena.read(mask, last(m, n, shape.into)) };
+            let (left, right, into) = slices();
             if (spikes::count(isa, mask, &counted, workspace) as f64) < MASKED * (m * n) as f64 {
                 spikes::multiply_masked(isa, &shape, (mask, &counted), [left, right], into, MASKED, workspace);
                 return;
             }
         }
-        // Bounds are checked before pointers are handed on.
-        // SAFETY: as above; the slices are dropped at once.
-        let _ = unsafe {
-            (
-                arena.read(starts[0], last(m, k, shape.left)),
-                arena.read(starts[1], last(k, n, shape.right)),
-                arena.write(starts[2], last(m, n, shape.into)),
-            )
+        // Bounds are checked before pointers are handed on; the slices are dropped at once.
+        let _ = slices();
+        // SAFETY: as above, and the bounds were checked.
+        unsafe { dense(isa, arena, &shape, starts, workspace) };
+    }
+}
+
+/// Elements from the first of a matrix to the end of its last.
+fn last(rows: usize, columns: usize, [r, c]: [usize; 2]) -> usize {
+    (rows.saturating_sub(1)) * r + (columns.saturating_sub(1)) * c + 1
+}
+
+/// A product by our own blocks with AVX-512, else by the gemm crate.
+///
+/// # Safety
+/// All three matrices lie within the arena; no one else reads or writes the result, which overlaps neither operand, and
+/// no one writes the operands.
+unsafe fn dense<T: Real>(isa: Isa, arena: &Arena<T>, shape: &Geometry, starts: [usize; 3], workspace: &mut Workspace) {
+    let [m, n, k] = shape.extents;
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx512 {
+        let matrix = |which: usize, [row, column]: [usize; 2]| blocked::Matrix {
+            start: arena.pointer(starts[which]),
+            row,
+            column,
         };
-        #[cfg(target_arch = "x86_64")]
-        if isa == Isa::Avx512 {
-            let matrix = |which: usize, [row, column]: [usize; 2]| blocked::Matrix {
-                start: arena.pointer(starts[which]),
-                row,
-                column,
-            };
-            let (left, right) = (matrix(0, shape.left), matrix(1, shape.right));
-            // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
-            // neither operand; the processor has AVX-512.
-            if unsafe { blocked::multiply(shape.extents, left, right, matrix(2, shape.into), add, workspace) } {
-                return;
-            }
+        let (left, right) = (matrix(0, shape.left), matrix(1, shape.right));
+        // SAFETY: the matrices are as the caller says; the processor has AVX-512.
+        if unsafe { blocked::multiply(shape.extents, left, right, matrix(2, shape.into), shape.add, workspace) } {
+            return;
         }
-        let signed = |s: usize| isize::try_from(s).unwrap_or(isize::MAX);
-        // SAFETY: all three matrices lie within the arena, as checked; the result is this task's own and overlaps
-        // neither operand.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                arena.pointer(starts[2]),
-                signed(shape.into[1]),
-                signed(shape.into[0]),
-                add,
-                arena.pointer(starts[0]),
-                signed(shape.left[1]),
-                signed(shape.left[0]),
-                arena.pointer(starts[1]),
-                signed(shape.right[1]),
-                signed(shape.right[0]),
-                T::ONE,
-                T::ONE,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+    }
+    let signed = |s: usize| isize::try_from(s).unwrap_or(isize::MAX);
+    // SAFETY: the matrices are as the caller says.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            arena.pointer(starts[2]),
+            signed(shape.into[1]),
+            signed(shape.into[0]),
+            shape.add,
+            arena.pointer(starts[0]),
+            signed(shape.left[1]),
+            signed(shape.left[0]),
+            arena.pointer(starts[1]),
+            signed(shape.right[1]),
+            signed(shape.right[0]),
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }
 
@@ -271,7 +258,7 @@ fn step(mut starts: [usize; 3], loops: &[Loop], mut at: usize) -> [usize; 3] {
 }
 
 /// Extents and strides of one matrix product: rows and columns of each matrix.
-struct Shape {
+struct Geometry {
     extents: [usize; 3],
     left: [usize; 2],
     right: [usize; 2],
@@ -280,7 +267,7 @@ struct Shape {
 }
 
 #[inline(always)]
-fn small_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) {
+fn small_body<T: Real, const FMA: bool>(shape: &Geometry, left: &[T], right: &[T], into: &mut [T]) {
     let [m, n, k] = shape.extents;
     let rows = shape.right[1] == 1 && shape.into[1] == 1;
     for i in 0..m {
@@ -311,5 +298,5 @@ fn small_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], right: &[T], 
 }
 
 vectorized!(
-    fn small<T: Real>(shape: &Shape, left: &[T], right: &[T], into: &mut [T]) = small_body
+    fn small<T: Real>(shape: &Geometry, left: &[T], right: &[T], into: &mut [T]) = small_body
 );

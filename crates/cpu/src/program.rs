@@ -43,7 +43,7 @@ enum Kernel<T> {
     Tape(Tape<T>),
 }
 
-/// What one thread does without waiting.
+/// Work that one thread does without waiting.
 struct Task<T> {
     kernels: Vec<Kernel<T>>,
     cost: f64,
@@ -64,7 +64,7 @@ impl<T> Stage<T> {
     }
 }
 
-/// What a thread needs for itself.
+/// Memory of one thread.
 pub struct Scratch<T> {
     registers: Vec<T>,
     arrivals: ArrivalScratch<T>,
@@ -82,19 +82,19 @@ pub struct Program<T> {
     sums: usize,
     /// Elements of memory: the plan's, and the tapes' own after it.
     pub memory: usize,
-    /// How many threads the shares are for.
+    /// The number of threads that the shares are for.
     threads: usize,
     /// Additions of one run, about.
     pub cost: f64,
     isa: Isa,
 }
 
-/// Which of a program's phases.
+/// A part of a program's phases.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// What follows from steady inputs.
+    /// Values that follow from steady inputs.
     Steady,
-    /// What changes at every run.
+    /// Values that change at every run.
     Step,
 }
 
@@ -155,7 +155,7 @@ impl<T: Real> Program<T> {
         }
     }
 
-    /// How many of these threads are worth waking.
+    /// The number of these threads that are worth waking.
     pub fn useful_threads(&self, threads: usize) -> usize {
         if self.cost < WORTH_DIVIDING { 1 } else { threads.max(1) }
     }

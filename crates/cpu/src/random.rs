@@ -17,7 +17,7 @@ use crate::sampling::{self, ArrivalScratch};
 /// Most orders of derivative that are sampled at once.
 const ORDERS: usize = fe_graph::noise::MAX_ORDER as usize + 1;
 
-/// What keys the noise of a run.
+/// The key of the noise of a run.
 #[derive(Clone, Copy)]
 pub struct Key<'a> {
     /// The run's seed.
@@ -34,7 +34,7 @@ impl Key<'_> {
     }
 }
 
-/// Which elements of the generator a contiguous tensor draws.
+/// The elements of the generator that a contiguous tensor draws.
 #[derive(Clone, Debug)]
 enum Elements {
     /// Rows come first: these rows of the batch, so many elements each.

@@ -4,7 +4,9 @@
 // Registers and loads are numbered by `bind`, which sizes their tables.
 #![allow(clippy::indexing_slicing)]
 
-use fe_graph::plan::{ALIGNMENT, Fold, Load, Map, Plan, Region, View};
+mod bind;
+
+use fe_graph::plan::{ALIGNMENT, Fold, Map, Plan, View};
 
 use crate::arena::Arena;
 use crate::elementwise;
@@ -17,9 +19,9 @@ pub const BLOCK: usize = 256;
 /// From this many elements on, the innermost dimension is run through by itself.
 const LONG: usize = 32;
 
-/// Where an operand is.
+/// The location of an operand.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+enum Location {
     /// A register.
     Register(usize),
     /// Memory that follows the space: its place for the first element.
@@ -28,7 +30,7 @@ enum Source {
     Row(usize),
 }
 
-/// How a register is filled.
+/// The filling of a register.
 #[derive(Clone, Debug)]
 enum Filling<T> {
     Number(T),
@@ -48,10 +50,10 @@ enum Filling<T> {
 }
 
 #[derive(Clone, Debug)]
-struct Step {
+struct BoundInstruction {
     map: Map,
-    operands: [Source; 3],
-    into: Source,
+    operands: [Location; 3],
+    into: Location,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +71,7 @@ struct RowLoad {
 
 #[derive(Clone, Debug)]
 struct BoundFold {
-    value: Source,
+    value: Location,
     fold: Fold,
     last: bool,
     /// Elements folded into one where the last dimensions go; elements that stay where the first go.
@@ -77,7 +79,7 @@ struct BoundFold {
     into: usize,
     /// Results.
     results: usize,
-    /// Where its running sums lie, where the first dimensions go.
+    /// The place of its running sums, where the first dimensions are folded.
     sums: usize,
 }
 
@@ -92,7 +94,7 @@ pub struct BoundRegion<T> {
     /// Filled for each block, or, in rows, for each row where the stride along it is 0.
     fills: Vec<Fill<T>>,
     rows: Vec<RowLoad>,
-    steps: Vec<Step>,
+    instructions: Vec<BoundInstruction>,
     folds: Vec<BoundFold>,
     /// Whether the innermost dimension is run through by itself.
     by_rows: bool,
@@ -108,202 +110,6 @@ pub struct BoundRegion<T> {
 /// The place of a view's first element.
 pub fn start_of(plan: &Plan, view: &View) -> usize {
     plan.buffers.get(view.buffer).map_or(usize::MAX, |b| b.start) + view.offset
-}
-
-impl<T: Real> BoundRegion<T> {
-    /// Places a region; its views are already those of the panel, and `space` has the panel's extents.
-    pub fn bind(plan: &Plan, region: &Region) -> Self {
-        let space = &region.space;
-        let size: usize = space.iter().map(|a| a.1).product();
-        // Strides of everything that is read, and the boundaries that folds need.
-        let views: Vec<Option<&View>> =
-            region.loads.iter().map(|l| if let Load::View(v) = l { Some(v) } else { None }).collect();
-        let mut boundary = vec![false; space.len() + 1];
-        for f in &region.folds {
-            boundary[if f.last { space.len() - f.count } else { f.count }] = true;
-        }
-        // Merge neighbours that every view steps through evenly.
-        let mut dims: Vec<usize> = vec![];
-        let mut strides: Vec<Vec<usize>> = vec![vec![]; views.len()];
-        for (k, &(axis, extent)) in space.iter().enumerate() {
-            let steps: Vec<usize> = views.iter().map(|v| v.map_or(0, |v| v.stride(axis))).collect();
-            let merge = !dims.is_empty()
-                && !boundary[k]
-                && strides.iter().zip(&steps).all(|(s, &inner)| s.last().copied() == Some(inner * extent));
-            if merge {
-                if let Some(d) = dims.last_mut() {
-                    *d *= extent;
-                }
-                for (s, &inner) in strides.iter_mut().zip(&steps) {
-                    if let Some(last) = s.last_mut() {
-                        *last = inner;
-                    }
-                }
-            } else {
-                dims.push(extent);
-                for (s, &step) in strides.iter_mut().zip(&steps) {
-                    s.push(step);
-                }
-            }
-        }
-        let natural: Vec<usize> = {
-            let mut steps = vec![1; dims.len()];
-            for k in (0..dims.len().saturating_sub(1)).rev() {
-                steps[k] = steps[k + 1] * dims[k + 1];
-            }
-            steps
-        };
-        let inner = dims.last().copied().unwrap_or(1);
-        let all_follow =
-            strides.iter().zip(&views).all(|(s, v)| v.is_none() || *s == natural || s.iter().all(|&x| x == 0));
-        let by_rows = inner >= LONG && !all_follow;
-        let mut bound = Self {
-            dims,
-            size,
-            constants: vec![],
-            fills: vec![],
-            rows: vec![],
-            steps: vec![],
-            folds: vec![],
-            by_rows,
-            rounded: false,
-            registers: 0,
-            sums: 0,
-        };
-        let mut whole = true;
-        let mut is_whole = |view: &View| {
-            whole &= view.offset == 0 && plan.buffers.get(view.buffer).is_some_and(|b| b.size == size);
-        };
-        let mut place: Vec<Source> = vec![];
-        let mut registers = Registers::default();
-        for (load, strides) in region.loads.iter().zip(strides) {
-            place.push(match load {
-                Load::Number(v) => {
-                    let register = registers.take();
-                    bound.constants.push(Fill { register, filling: Filling::Number(T::from_f64(*v)) });
-                    Source::Register(register)
-                }
-                Load::View(view) => {
-                    let start = start_of(plan, view);
-                    if strides.iter().all(|&s| s == 0) {
-                        let register = registers.take();
-                        bound.constants.push(Fill { register, filling: Filling::Same(start) });
-                        Source::Register(register)
-                    } else if strides == natural {
-                        is_whole(view);
-                        Source::Memory(start)
-                    } else if by_rows && strides.last() == Some(&1) {
-                        bound.rows.push(RowLoad { start, strides });
-                        Source::Row(bound.rows.len() - 1)
-                    } else {
-                        let register = registers.take();
-                        let filling = if size <= BLOCK && !by_rows {
-                            let offsets: Vec<usize> = (0..size)
-                                .map(|k| {
-                                    offset(&bound.dims, &strides, k / inner) + k % inner * strides.last().unwrap_or(&0)
-                                })
-                                .collect();
-                            let span = offsets.iter().max().map_or(0, |m| m + 1);
-                            Filling::Listed { start, offsets, span }
-                        } else {
-                            Filling::Strided { start, strides }
-                        };
-                        bound.fills.push(Fill { register, filling });
-                        Source::Register(register)
-                    }
-                }
-            });
-        }
-        let fixed = registers.count;
-        // A value that is stored is computed in its place; others in registers, freed after their last use.
-        let loads = region.loads.len();
-        let mut last_use = vec![0usize; loads + region.code.len()];
-        for (k, i) in region.code.iter().enumerate() {
-            for &o in &i.operands {
-                last_use[o] = k;
-            }
-        }
-        for f in &region.folds {
-            last_use[f.value] = usize::MAX;
-        }
-        for s in &region.stores {
-            last_use[s.0] = usize::MAX;
-        }
-        let mut stored: Vec<Option<usize>> = vec![None; loads + region.code.len()];
-        let mut copies = vec![];
-        for (value, view) in &region.stores {
-            is_whole(view);
-            let start = start_of(plan, view);
-            if *value >= loads && stored[*value].is_none() {
-                stored[*value] = Some(start);
-            } else {
-                copies.push((*value, start));
-            }
-        }
-        for (k, instruction) in region.code.iter().enumerate() {
-            let of = |i: usize| instruction.operands.get(i).map_or(Source::Register(0), |&o| place[o]);
-            let first = of(0);
-            let operand = |i: usize| if i < instruction.operands.len() { of(i) } else { first };
-            let operands = [first, operand(1), operand(2)];
-            let into = match stored[loads + k] {
-                Some(start) => Source::Memory(start),
-                None => Source::Register(registers.take()),
-            };
-            bound.steps.push(Step { map: instruction.map, operands, into });
-            place.push(into);
-            for &o in &instruction.operands {
-                if let Source::Register(r) = place[o]
-                    && r >= fixed
-                    && last_use[o] == k
-                {
-                    registers.free(r);
-                }
-            }
-        }
-        for (value, start) in copies {
-            let from = place[value];
-            bound.steps.push(Step { map: Map::Copy, operands: [from; 3], into: Source::Memory(start) });
-        }
-        for f in &region.folds {
-            let split = if f.last { space.len() - f.count } else { f.count };
-            let group: usize = space.iter().skip(split).map(|a| a.1).product();
-            let sums = bound.sums;
-            bound.sums += if f.last { 0 } else { group };
-            bound.folds.push(BoundFold {
-                sums,
-                value: place[f.value],
-                fold: f.fold,
-                last: f.last,
-                group,
-                into: start_of(plan, &f.into),
-                results: if f.last { space.iter().take(split).map(|a| a.1).product() } else { group },
-            });
-        }
-        bound.registers = registers.count;
-        bound.rounded = whole && !by_rows;
-        bound
-    }
-}
-
-#[derive(Default)]
-struct Registers {
-    free: Vec<usize>,
-    count: usize,
-}
-
-impl Registers {
-    fn take(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.count += 1;
-            self.count - 1
-        })
-    }
-
-    fn free(&mut self, register: usize) {
-        if !self.free.contains(&register) {
-            self.free.push(register);
-        }
-    }
 }
 
 /// Copies elements `from..from + out.len()` of the space, in its order, from a strided view.
@@ -384,9 +190,9 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
     }
 }
 
+/// Fills what stays the same throughout, and begins the folds.
 #[inline(always)]
-fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64]) {
-    let block_len = BLOCK.min(region.size);
+fn begin<T: Real>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64], block_len: usize) {
     for Fill { register, filling } in &region.constants {
         let out = &mut scratch[register * BLOCK..register * BLOCK + block_len];
         match filling {
@@ -406,6 +212,12 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
             unsafe { arena.write(f.into, f.results) }.fill(T::from_f64(start(f)));
         }
     }
+}
+
+#[inline(always)]
+fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], sums: &mut [f64]) {
+    let block_len = BLOCK.min(region.size);
+    begin(region, arena, scratch, sums, block_len);
     let mut carried = [0.0f64; FOLDS];
     let inner = if region.by_rows { region.dims.last().copied().unwrap_or(1) } else { region.size };
     let rows = region.size.checked_div(inner).unwrap_or(0);
@@ -440,17 +252,17 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
                 }
             }
             let registers = scratch.as_mut_ptr();
-            let read = |source: Source, length: usize| -> &[T] {
+            let read = |source: Location, length: usize| -> &[T] {
                 match source {
-                    Source::Register(r) => {
+                    Location::Register(r) => {
                         debug_assert!((r + 1) * BLOCK <= region.registers * BLOCK);
                         // SAFETY: `run` checks that the scratch holds all registers; an instruction's result is never
                         // one of its operands, so this slice is not written while it lives.
                         unsafe { std::slice::from_raw_parts(registers.add(r * BLOCK), length) }
                     }
                     // SAFETY: loads are not written; a stored value is read back only after it was written.
-                    Source::Memory(start) => unsafe { arena.read(start + at, length) },
-                    Source::Row(k) => {
+                    Location::Memory(start) => unsafe { arena.read(start + at, length) },
+                    Location::Row(k) => {
                         let load = &region.rows[k];
                         let place = load.start + offset(&region.dims, &load.strides, row) + begin;
                         // SAFETY: loads are not written while the region runs.
@@ -458,17 +270,19 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
                     }
                 }
             };
-            for step in &region.steps {
-                let [a, b, c] = step.operands;
+            for instruction in &region.instructions {
+                let [a, b, c] = instruction.operands;
                 let (a, b, c) = (read(a, rounded), read(b, rounded), read(c, rounded));
-                let out = match step.into {
+                let out = match instruction.into {
                     // SAFETY: as in `read`: this register is no operand's.
-                    Source::Register(r) => unsafe { std::slice::from_raw_parts_mut(registers.add(r * BLOCK), rounded) },
+                    Location::Register(r) => unsafe {
+                        std::slice::from_raw_parts_mut(registers.add(r * BLOCK), rounded)
+                    },
                     // SAFETY: a store's place is its own, and no operand's.
-                    Source::Memory(start) => unsafe { arena.write(start + at, rounded) },
-                    Source::Row(_) => continue,
+                    Location::Memory(start) => unsafe { arena.write(start + at, rounded) },
+                    Location::Row(_) => continue,
                 };
-                elementwise::apply::<T, FMA>(step.map, out, a, b, c);
+                elementwise::apply::<T, FMA>(instruction.map, out, a, b, c);
             }
             for (f, carried) in region.folds.iter().zip(&mut carried) {
                 fold(f, arena, at, read(f.value, length), carried, sums);

@@ -76,7 +76,7 @@ fn draw<T: Real, const FMA: bool, const N: usize>(
 }
 
 vectorized!(
-    /// How many elements of each row of `x`, which has `width` a row, are not zero.
+    /// The number of elements that are not zero in each row of `x`, which has `width` a row.
     pub fn nonzeros<T: Real>(x: &[T], width: usize, counts: &mut [u32]) = nonzeros_body
 );
 

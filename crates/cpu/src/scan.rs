@@ -189,8 +189,8 @@ impl BoundScan {
     }
 }
 
-/// Where, inside the loop that a node is a result of, a value first stopped being finite; the position in the loop comes
-/// first.
+/// Where, inside the loop that a node is a result of, a value first stopped being finite; the position in the loop
+/// comes first.
 ///
 /// # Errors
 /// As the loop's body.

@@ -1,9 +1,9 @@
 //! Small work without loops around it: a straight list of instructions on whole vectors of sixteen.
 //!
-//! Where a tensor has ten elements, finding out what to do costs more than doing it. So a run of small loops, products
-//! and rearrangements is compiled ([`compile`]) to one list. Every instruction knows its places; a scalar is kept in all
-//! sixteen lanes, so that it meets a vector without being spread; lanes beyond a tensor's end are computed along and never
-//! read.
+//! With tensors of ten elements, finding out what to do costs more than doing it. So a run of small loops, products and
+//! rearrangements is compiled ([`compile`]) to one list. Every instruction knows its places; a scalar is kept in all
+//! sixteen lanes, so that it meets a vector without being spread; lanes beyond a tensor's end are computed along and
+//! never read.
 
 #![allow(unsafe_code)]
 // Lanes are numbered below their number.
@@ -73,7 +73,7 @@ pub struct Multiplied {
     strides: [usize; 4],
 }
 
-/// What an instruction does, in one choice.
+/// The operation of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Copy,
@@ -119,12 +119,12 @@ enum Op {
 struct Instruction {
     op: Op,
     into: u32,
-    /// Where operands begin, and how far apart their vectors are.
+    /// The first element of each operand, and the distance between its vectors.
     at: [u32; 3],
     step: [u32; 3],
     /// Vectors, or what the operation says.
     count: u32,
-    /// What the operation says.
+    /// A number whose meaning depends on the operation.
     extra: u32,
 }
 
@@ -185,7 +185,7 @@ fn each<T: Real>(f: impl Fn(usize) -> T) -> Vector<T> {
     out
 }
 
-/// What folding begins with.
+/// The value that a fold begins with.
 fn nothing<T: Real>(fold: Fold) -> T {
     if fold == Fold::Sum { T::ZERO } else { T::from_f64(f64::NEG_INFINITY) }
 }

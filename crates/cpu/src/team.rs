@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How often a waiting thread looks before it lets others run.
+/// Looks that a waiting thread takes before it lets others run.
 const SPINS: usize = 20_000;
 
-/// Where threads wait for one another.
+/// A barrier at which threads wait for one another.
 pub struct Barrier {
     threads: usize,
     waiting: AtomicUsize,

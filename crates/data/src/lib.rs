@@ -7,6 +7,7 @@
 
 mod binary;
 mod cache;
+mod codes;
 mod error;
 mod file;
 mod idx;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Entry;
 
+pub use codes::CODES;
 pub use error::{DataError, Kind, Place};
 pub use file::fetch_hash;
 pub use memory::InMemory;

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::{Rng, RngExt};
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, exactly, noise};
+use crate::family::{Alternative, Family, LikelihoodText, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
 
 /// A coin. A prob made by sigmoid(l) is worked with through its logit l, so that nothing is lost where the prob rounds to
@@ -19,6 +19,26 @@ impl Family for Bernoulli {
 
     fn summary(&self) -> &'static str {
         "1 with this probability, else 0; data between 0 and 1 count as expectations of such values"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["bern", "ber"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("bernoulli_logit", "Bernoulli(logits = …)"),
+            ("bernoulli_logits", "Bernoulli(logits = …)"),
+            ("bernoulli_logit_glm", "Bernoulli(logits = x @ w + b)"),
+        ]
+    }
+
+    fn expectations(&self) -> Option<Support> {
+        Some(Support::Unit)
+    }
+
+    fn likelihood_text(&self) -> Option<LikelihoodText> {
+        Some(LikelihoodText { formula: "−Σ x E log p + (1 − x) E log(1 − p)", call: "Bernoulli(p)", why: None })
     }
 
     fn parameters(&self) -> &'static [Parameter] {

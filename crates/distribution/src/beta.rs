@@ -24,6 +24,10 @@ impl Family for Beta {
         "mean a/(a + b); uniform at a = b = 1"
     }
 
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("a", Support::Positive), Parameter::new("b", Support::Positive)];
         ALL

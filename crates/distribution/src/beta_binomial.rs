@@ -22,6 +22,10 @@ impl Family for BetaBinomial {
         "Binomial successes whose probability is Beta(a, b)"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["beta_binomial"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[
             Parameter::new("trials", Support::Count),

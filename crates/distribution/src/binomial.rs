@@ -21,6 +21,14 @@ impl Family for Binomial {
         "successes of so many trials, each with this probability"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["binom"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[("binomial_logit", "Binomial(trials, logits = …)")]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("trials", Support::Count), Parameter::new("prob", Support::Unit)];
         ALL

@@ -21,6 +21,18 @@ impl Family for Categorical {
         "an index along the last axis of its argument, each with its probability"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["cat"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[("categorical_logit", "Categorical(logits = …)")]
+    }
+
+    fn is_nominal(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("probs", Support::Simplex)];
         ALL
@@ -93,4 +105,9 @@ pub fn pick(g: &mut Graph, probabilities: NodeId, values: Axis, uniform: NodeId)
     let inner = g.less(place, last);
     let counted = g.mul(below, inner);
     g.sum(counted, &[values])
+}
+
+/// An index drawn on the host by the weights of its values. `None` where these are no shares.
+pub fn draw_category(weights: &[f64], rng: &mut dyn Rng) -> Option<usize> {
+    Categorical.draw(weights, rng).map(|index| index as usize)
 }

@@ -21,6 +21,14 @@ impl Family for ChiSquared {
         "Gamma(df/2, ½): the sum of df squares of standard Normals"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["chi2", "chi_square", "chisquare"]
+    }
+
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("df", Support::Positive)];
         ALL

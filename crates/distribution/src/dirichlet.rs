@@ -27,6 +27,10 @@ impl Family for Dirichlet {
         "shares along the last axis, which add up to 1; uniform at 1"
     }
 
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("concentration", Support::Positive)];
         ALL

@@ -23,6 +23,14 @@ impl Family for Exponential {
         "the waiting time for the first of events that come at this rate"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["exp", "expon"]
+    }
+
+    fn starts_at_zero(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("rate", Support::Positive)];
         ALL

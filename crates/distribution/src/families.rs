@@ -59,6 +59,16 @@ pub fn family(name: &str) -> Option<&'static dyn Family> {
     families().iter().copied().find(|f| f.name() == name)
 }
 
+/// The family that other languages give a name, in lower case.
+pub fn called_elsewhere(name: &str) -> Option<&'static dyn Family> {
+    families().iter().copied().find(|f| f.synonyms().contains(&name))
+}
+
+/// The family of Gaussians on the unconstrained scale of a support.
+pub fn gaussian_on(support: Support) -> Option<&'static dyn Family> {
+    families().iter().copied().find(|f| f.gaussian_on() == Some(support))
+}
+
 /// A family with arguments that suit it, to find out which of its formulas are closed.
 fn example(g: &mut Graph, family: &dyn Family) -> Vec<NodeId> {
     let value = |(k, p): (usize, &Parameter)| match p.support {

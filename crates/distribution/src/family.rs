@@ -99,6 +99,38 @@ pub struct Sampling {
     pub indicator: Indicator,
 }
 
+/// A guide of a family's own with free parameters for each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeForm {
+    /// A rate e^v, relative to the prior's where that is fixed.
+    LogRate,
+    /// A location and the logarithm of a scale, relative to the prior's where these are fixed.
+    LocationScale,
+}
+
+/// A value as an affine function of a standard normal vector: from the arguments, the axis of the vector, and the noise.
+pub type FromNormal = fn(&mut Graph, &[NodeId], Axis, NodeId) -> Option<NodeId>;
+
+/// The divergence between two of a family in paper notation.
+#[derive(Clone, Copy, Debug)]
+pub struct KlText {
+    /// Of one element.
+    pub summand: &'static str,
+    /// What its letters stand for, given the name of the latent.
+    pub legend: fn(&str) -> String,
+}
+
+/// The expected −log likelihood of data x in paper notation.
+#[derive(Clone, Copy, Debug)]
+pub struct LikelihoodText {
+    /// Over all elements.
+    pub formula: &'static str,
+    /// The family with the letters of the formula: `Normal(m, s)`.
+    pub call: &'static str,
+    /// Why it is known, where more can be said than that the log density is linear in known statistics.
+    pub why: Option<&'static str>,
+}
+
 /// A probability family. `args` are the canonical arguments, one node each, in the order of
 /// [`Family::parameters`]. What is `None` has no closed form here.
 pub trait Family: Debug + Send + Sync {
@@ -107,6 +139,16 @@ pub trait Family: Debug + Send + Sync {
 
     /// One line for the docs.
     fn summary(&self) -> &'static str;
+
+    /// What other languages call it, in lower case.
+    fn synonyms(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Names elsewhere of which a link is part, in lower case, and how each is written here.
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 
     /// The canonical arguments, in order.
     fn parameters(&self) -> &'static [Parameter];
@@ -135,6 +177,76 @@ pub trait Family: Debug + Send + Sync {
     /// first, which is then given as `event`. Such a family is a vector family too, whose shares lie on the diagonal.
     fn is_matrix(&self) -> bool {
         false
+    }
+
+    /// Whether its density is not normalised.
+    fn is_improper(&self) -> bool {
+        false
+    }
+
+    /// Whether its values are names: their mean says nothing.
+    fn is_nominal(&self) -> bool {
+        false
+    }
+
+    /// Whether its values are angles, of which π is next to −π.
+    fn is_circular(&self) -> bool {
+        false
+    }
+
+    /// Whether its values lie on one side of 0, which is not an argument, as they do of families with a location elsewhere.
+    fn starts_at_zero(&self) -> bool {
+        false
+    }
+
+    /// Whether its two arguments are the ends between which its values lie.
+    fn lies_between_arguments(&self) -> bool {
+        false
+    }
+
+    /// Whether a value is a number of arrivals, which can be relaxed.
+    fn counts_arrivals(&self) -> bool {
+        false
+    }
+
+    /// Whether its draws have the implicit derivative of a quantile function.
+    fn draws_implicitly(&self) -> bool {
+        false
+    }
+
+    /// Expectations of its values, where data may be these.
+    fn expectations(&self) -> Option<Support> {
+        None
+    }
+
+    /// The family of the index that a one-hot vector stands for, with the same arguments.
+    fn as_index(&self) -> Option<&'static dyn Family> {
+        None
+    }
+
+    /// The support on whose unconstrained scale it is the Gaussian.
+    fn gaussian_on(&self) -> Option<Support> {
+        None
+    }
+
+    /// Of a vector family, its value from a standard normal vector.
+    fn from_normal(&self) -> Option<FromNormal> {
+        None
+    }
+
+    /// How a guide of this family has free parameters, where a latent with a prior of this family gets one.
+    fn free_form(&self) -> Option<FreeForm> {
+        None
+    }
+
+    /// [`Family::kl`] to another of this family.
+    fn kl_text(&self) -> Option<KlText> {
+        None
+    }
+
+    /// The expected −log likelihood in closed form.
+    fn likelihood_text(&self) -> Option<LikelihoodText> {
+        None
     }
 
     /// log p(x), or the log probability of x, over the axes of x and of the arguments. That x lies in the support is

@@ -19,6 +19,14 @@ impl Family for Flat {
         "improper: 1 everywhere, not normalised"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["improper"]
+    }
+
+    fn is_improper(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         &[]
     }

@@ -25,6 +25,10 @@ impl Family for Gamma {
         "mean shape/rate, variance shape/rate²; Exponential at shape = 1"
     }
 
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[SHAPE, Parameter::new("rate", Support::Positive)];
         ALL

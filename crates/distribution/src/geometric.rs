@@ -21,6 +21,10 @@ impl Family for Geometric {
         "failures before the first success, from 0 up"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["geom"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("prob", Support::Unit)];
         ALL

@@ -23,6 +23,14 @@ impl Family for HalfCauchy {
         "the positive half of Cauchy(0, scale); its median is the scale"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["half_cauchy"]
+    }
+
+    fn starts_at_zero(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("scale", Support::Positive)];
         ALL

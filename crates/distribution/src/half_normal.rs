@@ -23,6 +23,14 @@ impl Family for HalfNormal {
         "the positive half of Normal(0, sd)"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["half_normal"]
+    }
+
+    fn starts_at_zero(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("sd", Support::Positive)];
         ALL

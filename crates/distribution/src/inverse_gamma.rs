@@ -21,6 +21,14 @@ impl Family for InverseGamma {
         "1/z is Gamma(shape, rate = scale); of variances of Normals"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["inv_gamma", "inverse_gamma", "invgamma"]
+    }
+
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
             &[Parameter::new("shape", Support::Positive), Parameter::new("scale", Support::Positive)];

@@ -22,6 +22,10 @@ impl Family for InverseWishart {
         "a covariance matrix, over `[K, K']`, of mean scale / (df − K − 1); df above K − 1"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["inv_wishart", "inverse_wishart"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
             &[Parameter::new("df", Support::Positive), Parameter::new("scale", Support::Covariance)];

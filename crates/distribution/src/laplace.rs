@@ -6,7 +6,7 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Family, Parameter, Sampling, Statistic, cut, divergence, exactly, noise, twin};
+use crate::family::{Family, FreeForm, KlText, Parameter, Sampling, Statistic, cut, divergence, exactly, noise, twin};
 use crate::support::Support;
 
 /// The Laplace (double exponential) distribution.
@@ -20,6 +20,19 @@ impl Family for Laplace {
 
     fn summary(&self) -> &'static str {
         "falls off exponentially on both sides; the mean distance from the location is the scale"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["doubleexponential", "double_exponential"]
+    }
+
+    fn free_form(&self) -> Option<FreeForm> {
+        Some(FreeForm::LocationScale)
+    }
+
+    fn kl_text(&self) -> Option<KlText> {
+        let summand = "[b e^(−|μ − m|/b) + |μ − m|]/c − log(b/c) − 1";
+        Some(KlText { summand, legend: |_| "q = Laplace(μ, b), p = Laplace(m, c)".into() })
     }
 
     fn parameters(&self) -> &'static [Parameter] {

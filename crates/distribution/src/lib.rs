@@ -48,10 +48,10 @@ mod weibull;
 mod wishart;
 mod zero_inflated_poisson;
 
-pub use categorical::pick;
+pub use categorical::{draw_category, pick};
 pub use distribution::Distribution;
-pub use families::{families, family, table};
-pub use family::{Alternative, Family, Parameter, Sampling, Statistic};
+pub use families::{called_elsewhere, families, family, gaussian_on, table};
+pub use family::{Alternative, Family, FreeForm, FromNormal, KlText, LikelihoodText, Parameter, Sampling, Statistic};
 pub use modifier::Modifier;
 pub use poisson::{PoissonRate, poisson_rate};
 pub use support::Support;

@@ -44,6 +44,10 @@ impl Family for Lkj {
         "the lower Cholesky factor of a correlation matrix, over `[K, K']`; uniform over these at 1"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["lkjcholesky", "lkj_corr_cholesky"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("concentration", Support::Positive)];
         ALL

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, Site};
 use rand::Rng;
 
 use crate::expr::{Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
-use crate::family::{Family, Parameter, Sampling, Statistic, constant_argument, divergence};
+use crate::family::{Family, FreeForm, KlText, Parameter, Sampling, Statistic, constant_argument, divergence};
 use crate::normal::{self, Normal};
 use crate::support::Support;
 
@@ -19,6 +19,23 @@ impl Family for LogNormal {
 
     fn summary(&self) -> &'static str {
         "its log is normal with this mean and sd"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["log_normal"]
+    }
+
+    fn gaussian_on(&self) -> Option<Support> {
+        Some(Support::Positive)
+    }
+
+    fn free_form(&self) -> Option<FreeForm> {
+        Some(FreeForm::LocationScale)
+    }
+
+    fn kl_text(&self) -> Option<KlText> {
+        let summand = "½[(μ − m)²/s² + σ²/s² − 1 − log(σ²/s²)]";
+        Some(KlText { summand, legend: |_| "q = LogNormal(μ, σ), p = LogNormal(m, s)".into() })
     }
 
     fn parameters(&self) -> &'static [Parameter] {

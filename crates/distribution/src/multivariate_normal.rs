@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::expr::{HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
-use crate::family::{Alternative, Family, Parameter, Sampling, Statistic, noise};
+use crate::family::{Alternative, Family, FromNormal, Parameter, Sampling, Statistic, noise};
 use crate::support::Support;
 
 /// A vector along an axis with a covariance over that axis and its primed copy. What is asked of it is read off the
@@ -61,6 +61,14 @@ impl Family for MultivariateNormal {
 
     fn summary(&self) -> &'static str {
         "a vector along the last axis; its covariance is over that axis and its primed copy"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["mvnormal", "multi_normal", "multinormal", "multivariate_normal"]
+    }
+
+    fn from_normal(&self) -> Option<FromNormal> {
+        Some(from_normal)
     }
 
     fn parameters(&self) -> &'static [Parameter] {
@@ -184,4 +192,13 @@ impl Family for MultivariateNormal {
         let e: f64 = StandardNormal.sample(rng);
         (variance > 0.0).then(|| mean + variance.sqrt() * e)
     }
+}
+
+/// mean + L ε, L the Cholesky factor of the covariance.
+fn from_normal(g: &mut Graph, args: &[NodeId], event: Axis, noise: NodeId) -> Option<NodeId> {
+    let &[mean, covariance] = args else { return None };
+    let lower = g.cholesky(covariance, event, event.primed());
+    let turned = g.rename(noise, &[(event, event.primed())]);
+    let spread = g.contract(lower, turned, &[event.primed()]);
+    Some(g.add(mean, spread))
 }

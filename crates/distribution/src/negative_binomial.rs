@@ -22,6 +22,14 @@ impl Family for NegativeBinomial {
         "Poisson counts whose rate is Gamma with this shape: variance mean + mean²/shape"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["neg_binomial", "neg_binomial_2", "negativebinomial2", "negative_binomial"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[("neg_binomial_2_log", "NegativeBinomial(log_mean = …, shape = …)")]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
             &[Parameter::new("mean", Support::Positive), Parameter::new("shape", Support::Positive)];

@@ -5,7 +5,10 @@ use rand::Rng;
 use rand_distr::Distribution;
 
 use crate::expr::{Expr, Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
-use crate::family::{Alternative, Family, Parameter, Sampling, Statistic, cut, divergence, exactly, noise};
+use crate::family::{
+    Alternative, Family, FreeForm, KlText, LikelihoodText, Parameter, Sampling, Statistic, cut, divergence, exactly,
+    noise,
+};
 use crate::support::Support;
 
 /// The normal distribution.
@@ -21,6 +24,35 @@ impl Family for Normal {
 
     fn summary(&self) -> &'static str {
         "the normal distribution"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["n", "gaussian", "gauss", "norm"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[("normal_id_glm", "Normal(x @ w + b, s)")]
+    }
+
+    fn gaussian_on(&self) -> Option<Support> {
+        Some(Support::Real)
+    }
+
+    fn free_form(&self) -> Option<FreeForm> {
+        Some(FreeForm::LocationScale)
+    }
+
+    fn kl_text(&self) -> Option<KlText> {
+        let summand = "½[(μ − m)²/s² + σ²/s² − 1 − log(σ²/s²)]";
+        Some(KlText { summand, legend: |_| "q = Normal(μ, σ), p = Normal(m, s)".into() })
+    }
+
+    fn likelihood_text(&self) -> Option<LikelihoodText> {
+        Some(LikelihoodText {
+            formula: "Σ ½{(x − E m)² + Var m}/s² + log s + ½ log 2π",
+            call: "Normal(m, s)",
+            why: Some("the mean is linear in values whose mean and variance are known"),
+        })
     }
 
     fn parameters(&self) -> &'static [Parameter] {

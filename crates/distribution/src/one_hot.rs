@@ -28,6 +28,14 @@ impl Family for OneHot {
         "one outcome along the last axis, as a 1 among zeros"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["one_hot", "onehotcategorical"]
+    }
+
+    fn as_index(&self) -> Option<&'static dyn Family> {
+        Some(&Categorical)
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         Categorical.parameters()
     }

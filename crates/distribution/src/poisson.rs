@@ -7,7 +7,7 @@ use statrs::function::gamma::checked_gamma_ur;
 
 use crate::distribution::Distribution as Of;
 use crate::expr::{Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Sampling, Statistic, exactly};
+use crate::family::{Alternative, Family, FreeForm, KlText, LikelihoodText, Parameter, Sampling, Statistic, exactly};
 use crate::support::Support;
 
 /// The Poisson distribution. A rate made by exp(u) is worked with through u.
@@ -21,6 +21,35 @@ impl Family for Poisson {
 
     fn summary(&self) -> &'static str {
         "counts whose mean and variance are the rate; the family of spikes"
+    }
+
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["pois", "poiss", "poi"]
+    }
+
+    fn linked(&self) -> &'static [(&'static str, &'static str)] {
+        &[("poisson_log", "Poisson(exp(…))"), ("poisson_log_glm", "Poisson(exp(x @ w + b))")]
+    }
+
+    fn counts_arrivals(&self) -> bool {
+        true
+    }
+
+    fn free_form(&self) -> Option<FreeForm> {
+        Some(FreeForm::LogRate)
+    }
+
+    fn kl_text(&self) -> Option<KlText> {
+        let summand = "λ log(λ/r) − λ + r";
+        Some(KlText { summand, legend: |z| format!("λ = E_q[{z}], r = E_p[{z}]") })
+    }
+
+    fn likelihood_text(&self) -> Option<LikelihoodText> {
+        Some(LikelihoodText {
+            formula: "Σ E λ − x E log λ + log x!",
+            call: "Poisson(λ)",
+            why: Some("E λ and E log λ are known"),
+        })
     }
 
     fn parameters(&self) -> &'static [Parameter] {

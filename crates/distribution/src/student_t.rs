@@ -23,6 +23,10 @@ impl Family for StudentT {
         "a normal distribution with heavier tails; Cauchy at df = 1"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["student_t", "student", "t"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[
             Parameter::new("df", Support::Positive),

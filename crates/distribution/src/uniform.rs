@@ -20,6 +20,14 @@ impl Family for Uniform {
         "equally likely from low to high"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["unif"]
+    }
+
+    fn lies_between_arguments(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
             &[Parameter::new("low", Support::Real).or(0.0), Parameter::new("high", Support::Real).or(1.0)];

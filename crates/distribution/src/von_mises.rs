@@ -22,6 +22,18 @@ impl Family for VonMises {
         "angles from −π to π around the location; uniform at concentration 0, of variance about 1/concentration where large"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["von_mises"]
+    }
+
+    fn draws_implicitly(&self) -> bool {
+        true
+    }
+
+    fn is_circular(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
             &[Parameter::new("location", Support::Real), Parameter::new("concentration", Support::Positive)];

@@ -22,6 +22,10 @@ impl Family for ZeroInflatedPoisson {
         "0 with probability `zeros`, else Poisson with this rate"
     }
 
+    fn synonyms(&self) -> &'static [&'static str] {
+        &["zip", "zero_inflated_poisson"]
+    }
+
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("rate", Support::Positive), Parameter::new("zeros", Support::Unit)];
         ALL

@@ -30,6 +30,7 @@ pub enum Command {
     /// Everything short of fitting: names, axes, supports, guides, data headers.
     Check(CheckArgs),
     /// The derived objective, term by term: formula, estimator, reason, bias.
+    #[command(after_help = "`fe explain E0403` explains a message by its code, with an example.")]
     Explain(ExplainArgs),
     /// Draws from a program's priors, or new data from a finished run.
     Sample(SampleArgs),

@@ -46,7 +46,7 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         page += &format!("\nplan of a step, in f32\n{plan}");
     }
     if args.graph {
-        page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.value]));
+        page += &format!("\ngraph of the objective per row\n{}\n", objective.graph.dump(&[objective.minimised.value]));
     }
     output::out(&page)
 }

@@ -6,6 +6,7 @@ mod compare;
 mod eval;
 mod failure;
 mod input;
+mod messages;
 mod output;
 mod progress;
 mod render;
@@ -45,7 +46,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Sweep(args) => sweep::sweep(args),
         Command::Compare(args) => compare::compare(args),
         Command::Check(args) => commands::check(args),
-        Command::Explain(args) => commands::explain(args),
+        Command::Explain(args) => match messages::asked(&args.program.model) {
+            Some(code) => messages::explain(&code),
+            None => commands::explain(args),
+        },
         Command::Sample(args) => sample::sample(args),
         Command::Eval(args) => eval::eval(args),
         Command::Report(args) => report::report(args),

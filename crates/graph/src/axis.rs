@@ -12,9 +12,9 @@ impl AxisId {
 /// One axis of a tensor: an axis of the graph, or a primed copy of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Axis {
-    /// Which axis.
+    /// The axis.
     pub id: AxisId,
-    /// How many primes: `N` is 0, `N'` is 1; [`Axis::PRIVATE`] of them are written `N*`.
+    /// The number of primes: `N` is 0, `N'` is 1; [`Axis::PRIVATE`] of them are written `N*`.
     pub primes: u8,
 }
 

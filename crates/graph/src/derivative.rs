@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::axis::{self, Axis};
-use crate::graph::{Graph, InputId, NodeId};
+use crate::graph::{Graph, NodeId};
 use crate::noise::MAX_ORDER;
 use crate::op::{Binary, Op, Unary};
-use crate::scan::{Scan, ScanParts};
 
-/// Why a derivative does not exist here.
+/// The reason for which there is no derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DerivativeError {
     /// The Poisson sampler has derivatives up to a fixed order.
@@ -80,6 +79,7 @@ impl Graph {
         self.broadcast(result, axes)
     }
 
+    /// Adds g · ∂y/∂x to the cotangent of each operand x of y. One flat match over all operations, so it stays whole.
     fn pull_back(&mut self, sweep: &mut Sweep, y: NodeId, g: NodeId) -> Result<(), DerivativeError> {
         let node = self.node(y).clone();
         let at = |k: usize| node.inputs.get(k).copied().unwrap_or(y);
@@ -355,127 +355,9 @@ impl Graph {
             }
         })
     }
-
-    /// The derivative of a scan is a scan the other way: it reads the carries before each step, steps the cotangents of
-    /// the carries back, and gathers those of the constants.
-    fn pull_back_scan(&mut self, sweep: &mut Sweep, id: NodeId) -> Result<(), DerivativeError> {
-        let Some(ScanParts { scan, carries: initial, scanned, constants }) = self.scan_of(id) else { return Ok(()) };
-        let given = sweep.scans.remove(&id).unwrap_or_default();
-        let (c, s) = (scan.carries.len(), scan.stacked.len());
-        let mut body = Graph::with_axes_of(self);
-        let mut inputs: HashMap<InputId, NodeId> = HashMap::new();
-        let axes_of_input = |input: InputId| scan.body.input_info(input).map(|i| i.axes.clone()).unwrap_or_default();
-
-        // Carried: the cotangent of each carry, and a running sum for each constant.
-        let mut carries: Vec<InputId> = vec![];
-        let mut start: Vec<NodeId> = vec![];
-        let mut carry_cotangents = vec![];
-        for (k, &(input, _)) in scan.carries.iter().enumerate() {
-            let axes = axes_of_input(input);
-            let (i, node) = body.input("carry cotangent", &axes);
-            carries.push(i);
-            carry_cotangents.push(node);
-            let zero = self.full(0.0, &axes);
-            start.push(given.get(&k).copied().unwrap_or(zero));
-        }
-        let mut running = vec![];
-        for &input in &scan.constants {
-            let axes = axes_of_input(input);
-            let (i, node) = body.input("constant cotangent", &axes);
-            carries.push(i);
-            running.push(node);
-            start.push(self.full(0.0, &axes));
-        }
-        // Scanned: the carries before each step, what was scanned, and the cotangents of what was stacked.
-        let mut slices: Vec<InputId> = vec![];
-        let mut feeds: Vec<NodeId> = vec![];
-        let mut before = vec![];
-        for (k, &(input, _)) in scan.carries.iter().enumerate() {
-            let (i, node) = body.input("carry", &axes_of_input(input));
-            inputs.insert(input, node);
-            before.push(node);
-            slices.push(i);
-            feeds.push(self.push(Op::Output(c + s + k), vec![id], scan.result_axes(c + s + k)));
-        }
-        let mut scanned_nodes = vec![];
-        for (&input, &x) in scan.slices.iter().zip(&scanned) {
-            let (i, node) = body.input("scanned", &axes_of_input(input));
-            inputs.insert(input, node);
-            scanned_nodes.push(node);
-            slices.push(i);
-            feeds.push(x);
-        }
-        let mut seeds_stacked = vec![];
-        for (k, &node) in scan.stacked.iter().enumerate() {
-            let zero = self.full(0.0, &scan.result_axes(c + k));
-            let cotangent = given.get(&(c + k)).copied().unwrap_or(zero);
-            let (i, seed) = body.input("stacked cotangent", scan.body.axes_of(node));
-            seeds_stacked.push(seed);
-            slices.push(i);
-            feeds.push(cotangent);
-        }
-        let mut constant_nodes = vec![];
-        let mut constant_inputs = vec![];
-        for &input in &scan.constants {
-            let (i, node) = body.input("constant", &axes_of_input(input));
-            inputs.insert(input, node);
-            constant_nodes.push(node);
-            constant_inputs.push(i);
-        }
-        let time = scan.time.map(|input| {
-            let (i, node) = body.input("time", &[]);
-            inputs.insert(input, node);
-            i
-        });
-        // The carries before each step may themselves have been asked for.
-        let history: Vec<Option<NodeId>> = (0..c).map(|k| given.get(&(c + s + k)).copied()).collect();
-        let mut history_seeds = vec![];
-        for (k, cotangent) in history.iter().enumerate() {
-            history_seeds.push(cotangent.map(|node| {
-                let axes = scan.carries.get(k).map(|&(i, _)| axes_of_input(i)).unwrap_or_default();
-                let (i, seed) = body.input("history cotangent", &axes);
-                slices.push(i);
-                feeds.push(node);
-                seed
-            }));
-        }
-        let roots: Vec<NodeId> = scan.carries.iter().map(|x| x.1).chain(scan.stacked.iter().copied()).collect();
-        let outputs = body.import(&scan.body, &roots, &inputs);
-        let seeds: Vec<(NodeId, NodeId)> =
-            outputs.into_iter().zip(carry_cotangents.into_iter().chain(seeds_stacked)).collect();
-        let wanted: Vec<NodeId> = before.iter().chain(&constant_nodes).chain(&scanned_nodes).copied().collect();
-        let mut slopes = body.vjp(&seeds, &wanted)?.into_iter();
-        let mut next: Vec<NodeId> = vec![];
-        for (slope, extra) in slopes.by_ref().take(c).zip(history_seeds) {
-            next.push(extra.map_or(slope, |e| body.add(slope, e)));
-        }
-        for (slope, total) in slopes.by_ref().take(constants.len()).zip(running) {
-            next.push(body.add(total, slope));
-        }
-        let stacked: Vec<NodeId> = slopes.collect();
-        let backward = Scan {
-            body,
-            axis: scan.axis,
-            reverse: !scan.reverse,
-            carries: carries.into_iter().zip(next).collect(),
-            slices,
-            constants: constant_inputs,
-            time,
-            stacked,
-        };
-        let results = self.scan(backward, &start, &feeds, &constants);
-        let operands = initial.iter().chain(&constants).chain(&scanned);
-        for (&operand, result) in operands.zip(results) {
-            if sweep.wants(operand) {
-                let to = self.axes_of(operand).to_vec();
-                let cotangent = self.sum_to(result, &to);
-                sweep.add(self, operand, cotangent);
-            }
-        }
-        Ok(())
-    }
 }
 
+/// The derivative of an operation in one of its operands.
 enum Slope {
     Zero,
     One,
@@ -483,18 +365,22 @@ enum Slope {
     Node(NodeId),
 }
 
-struct Sweep {
+/// A walk from outputs to what they need, and the cotangents found on the way.
+pub(crate) struct Sweep {
     active: HashSet<NodeId>,
     cotangents: BTreeMap<NodeId, NodeId>,
-    scans: HashMap<NodeId, HashMap<usize, NodeId>>,
+    /// Cotangents of the results of each scan, by their number.
+    pub scans: HashMap<NodeId, HashMap<usize, NodeId>>,
 }
 
 impl Sweep {
-    fn wants(&self, id: NodeId) -> bool {
+    /// Whether a node leads to a target.
+    pub fn wants(&self, id: NodeId) -> bool {
         self.active.contains(&id)
     }
 
-    fn add(&mut self, graph: &mut Graph, id: NodeId, cotangent: NodeId) {
+    /// Adds to the cotangent of a node.
+    pub fn add(&mut self, graph: &mut Graph, id: NodeId, cotangent: NodeId) {
         if !self.wants(id) {
             return;
         }

@@ -1,15 +1,15 @@
-//! What runs a graph. An executor compiles outputs of a graph once and runs them on many feeds.
+//! Executors: they compile outputs of a graph once, and run them on many feeds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::axis::AxisId;
-use crate::descent::{Descending, Descent};
 use crate::graph::{Graph, InputId, NodeId};
 use crate::op::{Origin, Site};
 use crate::tensor::Tensor;
+use crate::training::{Trainer, TrainingLoop};
 
-/// Everything a run needs besides the graph.
+/// The inputs of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Feed {
     /// A tensor for each input that is needed, row-major over its sorted axes. Executors may keep a converted copy for
@@ -28,12 +28,12 @@ pub struct Feed {
     pub draws: HashMap<Site, Arc<Tensor>>,
 }
 
-/// Where a value first stopped being finite.
+/// The place where a value first stopped being finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NonFinite {
     /// The node: the first, in order of evaluation, with a non-finite value.
     pub node: NodeId,
-    /// Where that node came from.
+    /// The origin of that node.
     pub origin: Origin,
     /// Position along each axis, named.
     pub index: Vec<(String, usize)>,
@@ -45,7 +45,7 @@ pub struct NonFinite {
     pub operands: Vec<f64>,
 }
 
-/// Why a graph could not be run.
+/// An error of a run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExecutionError {
     /// An input was not fed.
@@ -56,15 +56,15 @@ pub enum ExecutionError {
     Shape {
         /// The input.
         name: String,
-        /// What its axes say.
+        /// The extents of its axes.
         expected: Vec<usize>,
-        /// What was given.
+        /// The extents that were given.
         found: Vec<usize>,
     },
     /// An index points outside its axis.
     #[error("an index is {value}, outside the {extent} places of its axis")]
     Index {
-        /// Where the indexing came from.
+        /// The origin of the indexing.
         origin: Origin,
         /// The index.
         value: f64,
@@ -74,7 +74,7 @@ pub enum ExecutionError {
     /// The device or the library failed (out of memory, say).
     #[error("{message}")]
     Backend {
-        /// What it said.
+        /// Its message.
         message: String,
         /// The node it failed at.
         origin: Origin,
@@ -83,7 +83,7 @@ pub enum ExecutionError {
 
 /// Compiles graphs.
 pub trait Executor: Send + Sync {
-    /// What it is called in reports: `candle f32`.
+    /// Its name in reports: `candle f32`.
     fn name(&self) -> String;
 
     /// Prepares some nodes of a graph for running.
@@ -92,11 +92,11 @@ pub trait Executor: Send + Sync {
     /// When the backend cannot be set up.
     fn compile(&self, graph: &Graph, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError>;
 
-    /// Prepares a descent whose parameters stay here; `None` where this executor leaves them to its caller.
+    /// Prepares a training loop whose parameters stay here; `None` where this executor leaves them to its caller.
     ///
     /// # Errors
     /// When the backend cannot be set up, or what is fed does not fit.
-    fn descend(&self, _graph: &Graph, _descent: &Descent) -> Result<Option<Box<dyn Descending>>, ExecutionError> {
+    fn train(&self, _graph: &Graph, _training: &TrainingLoop) -> Result<Option<Box<dyn Trainer>>, ExecutionError> {
         Ok(None)
     }
 }

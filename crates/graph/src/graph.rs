@@ -100,7 +100,7 @@ impl Graph {
         std::mem::replace(&mut self.origin, origin)
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -176,7 +176,7 @@ impl Graph {
         }
     }
 
-    /// Everything the outputs need, in order of evaluation.
+    /// The nodes that the outputs need, in order of evaluation.
     pub fn reachable(&self, outputs: &[NodeId]) -> Vec<NodeId> {
         let mut seen = HashSet::new();
         let mut stack: Vec<NodeId> = outputs.to_vec();

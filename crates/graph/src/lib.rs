@@ -7,7 +7,6 @@
 pub mod axis;
 mod build;
 mod derivative;
-pub mod descent;
 mod executor;
 mod graph;
 pub mod matrix;
@@ -18,10 +17,12 @@ pub mod quantile;
 mod reach;
 mod recur;
 mod scan;
+mod scan_derivative;
 pub mod special;
 mod substitute;
 mod tensor;
 pub mod trace;
+pub mod training;
 
 pub use axis::{Axis, AxisId, AxisInfo};
 pub use derivative::DerivativeError;

@@ -34,7 +34,7 @@ impl Graph {
         self.contract(a, b, &[middle])
     }
 
-    /// What lies on and below the diagonal, the diagonal times a number.
+    /// The part of a matrix on and below its diagonal, the diagonal times a number.
     fn lower_triangle(&mut self, matrix: NodeId, row: Axis, column: Axis, diagonal: f64) -> NodeId {
         let (i, j) = (self.iota(row), self.iota(column));
         let (below, on) = (self.less(j, i), self.equal(i, j));

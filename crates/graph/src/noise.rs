@@ -4,18 +4,18 @@
 
 use crate::op::{Indicator, NoiseKind, Site};
 
-/// What keys a draw besides its element.
+/// The key of a draw, besides its element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoiseKey {
     /// The run's seed.
     pub seed: u64,
     /// The site's name.
     pub site: Site,
-    /// The optimisation step, or any other counter that asks for fresh noise.
+    /// The step of a fit, or any other counter: each number has noise of its own.
     pub step: u64,
 }
 
-/// Which element of a noise tensor.
+/// An element of a noise tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element {
     /// The row's number in the data; 0 without rows.
@@ -123,8 +123,8 @@ pub const MAX_RATE: f64 = 1e7;
 /// The highest order of derivative of the Poisson sampler.
 pub const MAX_ORDER: u8 = 3;
 
-/// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ. It stops at the first
-/// arrival that cannot count, so its cost follows the rate.
+/// Σᵢ Dᵏ g((1 − tᵢ)/τ), tᵢ = sᵢ/λ: the relaxed Poisson count (k = 0) and its derivatives in log λ. It stops at the
+/// first arrival that cannot count, so its cost follows the rate.
 #[inline]
 pub fn arrivals(stream: &mut Stream, log_rate: f64, temperature: f64, order: u8, indicator: Indicator) -> f64 {
     let mut total = [0.0];

@@ -29,8 +29,16 @@ impl Hash for Real {
 pub struct Site(pub u64);
 
 impl Site {
-    /// The site of a name (FNV-1a).
+    /// Names of streams outside of any graph that a node's could be too.
+    pub const OUTSIDE: [&str; 2] = ["holdout", "batches"];
+
+    /// The site of a node of this name.
     pub fn named(name: &str) -> Self {
+        if Self::OUTSIDE.contains(&name) { Self::outside(&format!("node {name}")) } else { Self::outside(name) }
+    }
+
+    /// The site of a stream that no graph draws from (FNV-1a).
+    pub fn outside(name: &str) -> Self {
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
     }
 }
@@ -46,7 +54,7 @@ pub enum NoiseKind {
     Exponential,
 }
 
-/// What an arrival at time t counts, as a function of v = (1 − t)/τ: a smooth version of `[t < 1]`. With
+/// The weight of an arrival at time t, as a function of v = (1 − t)/τ: a smooth version of `[t < 1]`. With
 /// u = clamp(v/2 + 1/2, 0, 1): linear u; cubic 3u² − 2u³; quintic 6u⁵ − 15u⁴ + 10u³; cosine ½(1 − cos πu); sigmoid
 /// σ(v), which alone has no compact support (arXiv 2602.03896).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +108,35 @@ pub enum Unary {
     Polygamma(u8),
     /// log I_n(|x|), the modified Bessel function of the first kind
     LogBesselI(u8),
+}
+
+impl Unary {
+    /// Those without an order.
+    pub const PLAIN: [Self; 23] = [
+        Self::Neg,
+        Self::Exp,
+        Self::Log,
+        Self::Log1p,
+        Self::Expm1,
+        Self::Sqrt,
+        Self::Square,
+        Self::Recip,
+        Self::Abs,
+        Self::Sign,
+        Self::Step,
+        Self::Relu,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Softplus,
+        Self::Sin,
+        Self::Cos,
+        Self::Atan,
+        Self::Floor,
+        Self::Erf,
+        Self::NormalCdf,
+        Self::LogNormalCdf,
+        Self::LogGamma,
+    ];
 }
 
 /// Element-wise functions of two arguments; comparisons give 1 or 0.
@@ -250,19 +287,19 @@ impl Hash for ScanRef {
     }
 }
 
-/// Which part of the program a node came from; opaque here.
+/// The part of the program that a node came from; opaque here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(pub u32);
 
 /// One node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it computes.
+    /// The operation.
     pub op: Op,
     /// From what.
     pub inputs: Vec<NodeId>,
     /// The axes of the result, sorted.
     pub axes: Vec<Axis>,
-    /// Where it came from.
+    /// Its origin in the program.
     pub origin: Origin,
 }

@@ -3,8 +3,9 @@
 //!
 //! dz/dθ = −(∂F/∂θ)/(∂F/∂z)
 //!
-//! (implicit reparameterization: Figurnov, Mohamed and Mnih 2018). Draws made so are smooth in the argument, where those of
-//! a rejection sampler are not. In f64; relative errors are below 1e-12 for gammas, 1e-11 for von Mises angles.
+//! (implicit reparameterization: Figurnov, Mohamed and Mnih 2018). Draws made so are smooth in the argument, where
+//! those of a rejection sampler are not. In f64; relative errors are below 1e-12 for gammas, 1e-11 for von Mises
+//! angles.
 
 use std::f64::consts::PI;
 use std::ops::{Add, Mul};
@@ -16,9 +17,9 @@ use crate::special::{log_gamma, log_normal_cdf, normal_cdf, polygamma};
 const LARGE: f64 = 200.0;
 const EXPANDED: f64 = 0.4;
 
-/// log z = log a + Σ_k q_k(ε) a^{−k/2} for k = 1, 2, …: the polynomials q_k, whose coefficients stand at ε^i for i = 1, 3,
-/// … where k is odd and i = 0, 2, … where it is even. They solve q_k′ − ε q_k = …, order by order, in
-/// log w′ + a(w − eʷ + 1) + ½ log a − s(a) + ½ε² = 0, w = log(z/a) as a function of ε and s the remainder of Stirling's series.
+/// log z = log a + Σ_k q_k(ε) a^{−k/2} for k = 1, 2, …: the polynomials q_k, whose coefficients stand at ε^i for i = 1,
+/// 3, … where k is odd and i = 0, 2, … where it is even. They solve q_k′ − ε q_k = …, order by order, in log w′ + a(w −
+/// eʷ + 1) + ½ log a − s(a) + ½ε² = 0, w = log(z/a) as a function of ε and s the remainder of Stirling's series.
 const LARGE_SHAPES: [&[f64]; 12] = [
     &[1.0],
     &[-0.3333333333333333, -0.16666666666666666],
@@ -174,8 +175,8 @@ fn log_upper(a: f64, y: f64) -> (f64, f64) {
     (q.ln(), -(a / s) * log_p.exp() / q)
 }
 
-/// log z where P(a, z) = Φ(ε), P the regularised lower incomplete gamma function: a Gamma(a, 1) draw, on the log scale so
-/// that draws of small shapes do not underflow. NaN unless a > 0.
+/// log z where P(a, z) = Φ(ε), P the regularised lower incomplete gamma function: a Gamma(a, 1) draw, on the log scale
+/// so that draws of small shapes do not underflow. NaN unless a > 0.
 pub fn log_gamma_quantile(a: f64, e: f64) -> f64 {
     if a.is_nan() || a <= 0.0 || e.is_nan() {
         return f64::NAN;
@@ -186,8 +187,9 @@ pub fn log_gamma_quantile(a: f64, e: f64) -> f64 {
     if let Some((value, _)) = expanded(a, e) {
         return value;
     }
-    // The log of either tail is concave in y, so that Newton's method goes to the root from anywhere: for the lower tail the
-    // start for small z, P ≈ zᵃ/Γ(a + 1), lies below it. Near the middle Wilson and Hilferty's cube starts closer.
+    // The log of either tail is concave in y, so that Newton's method goes to the root from anywhere: for the lower
+    // tail the start for small z, P ≈ zᵃ/Γ(a + 1), lies below it. Near the middle Wilson and Hilferty's cube starts
+    // closer.
     let goal = log_normal_cdf(-e.abs());
     let cube = 1.0 - 1.0 / (9.0 * a) + e / (3.0 * a.sqrt());
     let mut y =
@@ -265,8 +267,8 @@ fn von_mises_tail(k: f64, x: f64, g: impl Fn(f64) -> f64) -> f64 {
     (x - from) * LEGENDRE.iter().map(part).sum::<f64>()
 }
 
-/// The angle x in (−π, π) where F(x) = Φ(ε), F the distribution function of von Mises angles of concentration κ around 0.
-/// NaN unless κ ≥ 0.
+/// The angle x in (−π, π) where F(x) = Φ(ε), F the distribution function of von Mises angles of concentration κ around
+/// 0. NaN unless κ ≥ 0.
 pub fn von_mises_quantile(k: f64, e: f64) -> f64 {
     if k.is_nan() || k < 0.0 || e.is_nan() {
         return f64::NAN;
@@ -278,7 +280,8 @@ pub fn von_mises_quantile(k: f64, e: f64) -> f64 {
     if tail == 0.0 {
         return PI.copysign(e);
     }
-    // log F(x) = −2κ sin²(x/2) + log ∫ f(t)/f(x) dt − log 2H, H the mass of half the circle: by Newton's method, in a bracket.
+    // log F(x) = −2κ sin²(x/2) + log ∫ f(t)/f(x) dt − log 2H, H the mass of half the circle: by Newton's method, in a
+    // bracket.
     let whole = tail.ln() + (2.0 * von_mises_tail(k, 0.0, |_| 1.0)).ln();
     let sine = 0.5 * e.abs() / k.sqrt();
     let (mut low, mut high) = (-PI, 0.0);

@@ -7,7 +7,7 @@ use crate::graph::{Graph, NodeId};
 use crate::op::{Binary, Op};
 use crate::scan::ScanParts;
 
-/// How far along a loop's axis a value reads another one.
+/// The distance along a loop's axis at which a value reads another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Not at all.
@@ -87,7 +87,7 @@ impl Graph {
         }
     }
 
-    /// How far along an axis a node reads another one, which has the axis.
+    /// The distance along an axis at which a node reads another one, which has the axis.
     pub fn reach(&self, node: NodeId, of: NodeId, axis: Axis) -> Reach {
         let order = self.reachable(&[node]);
         let inside = self.following(&order, &HashSet::from([of]));
@@ -135,8 +135,8 @@ impl Graph {
 }
 
 impl ScanParts {
-    /// What a result that belongs to a position reads: which of the scanned tensors there, and whether it reads carries.
-    /// `None` for a final carry.
+    /// The reads of a result that belongs to a position: which of the scanned tensors there, and whether it reads
+    /// carries. `None` for a final carry.
     pub(crate) fn reads(&self, result: usize) -> Option<(Vec<NodeId>, bool)> {
         let (carries, stacked) = (self.scan.carries.len(), self.scan.stacked.len());
         let k = result.checked_sub(carries)?;

@@ -7,8 +7,8 @@ use crate::graph::{Graph, InputId, NodeId};
 use crate::op::{Binary, Op};
 use crate::scan::Scan;
 
-/// What stands for a value before the first position, where it is not used: inside of what types allow, so that a log of
-/// it leaves no NaN in a derivative.
+/// The number that stands for a value before the first position, where it is not used: inside of what types allow, so
+/// that a log of it leaves no NaN in a derivative.
 const BEFORE: f64 = 0.5;
 
 /// A value that reads itself, or others of the same loop, at earlier positions.
@@ -31,8 +31,8 @@ pub struct Stepped {
 }
 
 impl Graph {
-    /// Steps along an axis: the values of all recurrences at every position, by one scan. What does not follow from them is
-    /// computed outside of it; loops over the axis that read them become a part of it.
+    /// Steps along an axis: the values of all recurrences at every position, by one scan. What does not follow from
+    /// them is computed outside of it; loops over the axis that read them become a part of it.
     ///
     /// # Errors
     /// The node that mixes positions, or reads one that is not there yet, where one does.
@@ -119,7 +119,7 @@ struct Carry {
     input: InputId,
     /// A node outside; none where what it carries is not used before the first position.
     from: Option<NodeId>,
-    /// What it carries on: the value of an outer node at this position, until that is worked out.
+    /// Its carry: the value of an outer node at this position, until that is worked out.
     of: Option<NodeId>,
     next: Option<NodeId>,
 }
@@ -207,7 +207,7 @@ impl<'g> Step<'g> {
         Ok(())
     }
 
-    /// How far back a pick along the loop goes.
+    /// The lag of a pick along the loop.
     fn lag(&self, id: NodeId) -> Option<Result<(NodeId, usize), NodeId>> {
         let node = self.graph.node(id);
         let (Op::Gather { axis }, &[x, index]) = (&node.op, node.inputs.as_slice()) else { return None };

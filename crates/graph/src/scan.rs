@@ -44,7 +44,7 @@ pub struct ScanParts {
 }
 
 impl Scan {
-    /// How many results there are.
+    /// The number of results.
     pub fn results(&self) -> usize {
         2 * self.carries.len() + self.stacked.len()
     }

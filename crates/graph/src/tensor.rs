@@ -40,7 +40,7 @@ impl Tensor {
         n == m && self.values.iter().enumerate().all(|(k, &v)| v == if k % (n + 1) == 0 { 1.0 } else { 0.0 })
     }
 
-    /// How many values.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.values.len()
     }

@@ -2,8 +2,8 @@
 //!
 //! Given the value of every node, from the first non-finite element of each output the way is followed back: from an
 //! element to the first operand that is not finite at the matching place (or, for a sum, in the elements summed), until
-//! all are finite. So an infinity that a later choice or maximum masks is never blamed. Of the nodes so found, the first
-//! in order of evaluation is reported.
+//! all are finite. So an infinity that a later choice or maximum masks is never blamed. Of the nodes so found, the
+//! first in order of evaluation is reported.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use crate::tensor::Tensor;
 /// An element: a node, and the position along each axis.
 type Place = (NodeId, HashMap<Axis, usize>);
 
-/// The first non-finite value that reaches an output, if any. `values` holds every node that the outputs need, row-major
-/// over its sorted axes; loops themselves have none.
+/// The first non-finite value that reaches an output, if any. `values` holds every node that the outputs need,
+/// row-major over its sorted axes; loops themselves have none.
 pub fn first_non_finite(graph: &Graph, outputs: &[NodeId], values: &HashMap<NodeId, Tensor>) -> Option<NonFinite> {
     let trace = Trace { graph, values };
     let mut earliest: Option<Place> = None;

@@ -4,7 +4,7 @@ use fe_graph::{Axis, NodeId, axis};
 
 use crate::derive::Deriver;
 use crate::enumeration::Source;
-use crate::guides::Posterior;
+use crate::guide::types::{JointPart, Posterior};
 
 /// A log density in two parts that add up.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +29,11 @@ impl Deriver<'_> {
         let summed = |d: &Self, source: Source| d.enumeration.expected.contains_key(&source);
         for (k, latent) in self.program.latents.iter().enumerate() {
             match self.realised.posteriors.get(k) {
-                Some(&Posterior::Joint { log_prior: Some(density), .. }) => {
+                Some(&Posterior::Joint(JointPart { log_prior: Some(density), .. })) => {
                     self.add_to(&mut total, density, row);
                     continue;
                 }
-                Some(&Posterior::Joint { log_jacobian, .. }) => self.add_to(&mut total, log_jacobian, row),
+                Some(&Posterior::Joint(JointPart { log_jacobian, .. })) => self.add_to(&mut total, log_jacobian, row),
                 _ => {}
             }
             if summed(self, Source::Prior(k)) {
@@ -77,7 +77,7 @@ impl Deriver<'_> {
                     self.add_to(&mut total, part, row);
                 }
                 // The joint density is one of u, and so is this.
-                Posterior::Joint { log_density, .. } => {
+                Posterior::Joint(JointPart { log_density, .. }) => {
                     let part = self.g.neg(log_density);
                     self.add_to(&mut total, part, row);
                 }

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::{Estimator, Program};
+use fe_check::{GradientEstimator, Program};
 use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
-use crate::closed_loops;
-use crate::guides::{Posterior, Realised};
+use crate::guide::closed_loops;
+use crate::guide::types::{Posterior, Realised};
 use crate::objective::Underivable;
 use crate::relaxation::gumbel_softmax;
 use crate::score::Scored;
@@ -97,8 +97,8 @@ pub(crate) fn draws(
             let q = Distribution { args, ..d.clone() };
             let estimator = latent.estimator.map(|e| e.0);
             let mut drawn = match estimator {
-                Some(Estimator::Score) => None,
-                Some(Estimator::GumbelSoftmax) => {
+                Some(GradientEstimator::Score) => None,
+                Some(GradientEstimator::GumbelSoftmax) => {
                     let soft = gumbel_softmax(g, &q, &latent.name, &axes, &how);
                     draws.softened.extend(soft);
                     soft
@@ -106,11 +106,11 @@ pub(crate) fn draws(
                 _ => q.sample(g, site, &axes, &how),
             };
             // The score of a draw within a loop is that of all later draws too, and is not built.
-            if drawn.is_none() && together.is_none() && estimator != Some(Estimator::GumbelSoftmax) {
+            if drawn.is_none() && together.is_none() && estimator != Some(GradientEstimator::GumbelSoftmax) {
                 // Figures are of exact counts, whatever the temperature.
                 let exact = Sampling { temperature: g.constant(0.0), ..how };
                 drawn = q.stopped_sample(g, site, &axes, &exact);
-                let asked = estimator == Some(Estimator::Score);
+                let asked = estimator == Some(GradientEstimator::Score);
                 draws.scored.extend(drawn.map(|draw| Scored { number: k, draw, asked }));
             }
             g.set_origin(before);

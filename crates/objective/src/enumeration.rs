@@ -15,7 +15,8 @@ use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::derive::Deriver;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
+use crate::messages;
 use crate::objective::Underivable;
 
 /// The most numbers in one table of joint values.
@@ -129,11 +130,9 @@ impl<'a> Deriver<'a> {
         }
         let mut wanted: Vec<NodeId> = factors.iter().map(|f| f.proxy).collect();
         wanted.extend(eliminated.iter().map(|e| e.table));
-        let met = self.g.gradient(total, &wanted).map_err(|e| Underivable {
-            message: format!("the sum over finite latents cannot be differentiated: {e}"),
-            span: finite.first().map(|f| f.latent.span).unwrap_or_default(),
-            help: "report this program".into(),
-        })?;
+        let span = finite.first().map(|f| f.latent.span).unwrap_or_default();
+        let met = self.g.gradient(total, &wanted);
+        let met = met.map_err(|e| messages::no_derivative("the sum over finite latents", &e, span))?;
         // Where distortion and rate weigh the same, their sum is −log Z, and no derivative of a probability survives.
         let plain = self.weighs_all_the_same();
         let values: HashMap<NodeId, NodeId> = factors.iter().map(|f| (f.proxy, f.value)).collect();
@@ -180,12 +179,8 @@ impl<'a> Deriver<'a> {
             if let Posterior::Family(q) | Posterior::Prior(q) = posterior
                 && q.args.iter().any(|&a| self.g.depends_on(a, nodes))
             {
-                return Err(Underivable {
-                    message: format!("the guide of `{}` reads a latent that is summed out", latent.name),
-                    span: latent.guide_span.unwrap_or(latent.span),
-                    help: "let it read data and continuous latents; the finite one follows exactly from all else"
-                        .into(),
-                });
+                let span = latent.guide_span.unwrap_or(latent.span);
+                return Err(messages::guide_reads_summed_out(&latent.name, span));
             }
         }
         Ok(())
@@ -267,11 +262,7 @@ impl<'a> Deriver<'a> {
         let mut dependent: HashSet<NodeId> = HashSet::new();
         let mut direct: HashSet<NodeId> = HashSet::new();
         let mut groups: HashMap<NodeId, NodeId> = HashMap::new();
-        let mixed = |latent: &Latent| Underivable {
-            message: format!("this term mixes several elements of `{}`, which is summed out", latent.name),
-            span,
-            help: "a finite latent is read element by element, one step back in a chain, or by one index array".into(),
-        };
+        let mixed = |latent: &Latent| messages::mixes_elements(&latent.name, span);
         for id in self.g.reachable(&[root]) {
             if let Some(one) = finite.iter().find(|f| f.latent.node == id) {
                 dependent.insert(id);
@@ -336,7 +327,7 @@ impl<'a> Deriver<'a> {
             };
             if touched.iter().any(|a| reads.plates.contains(a)) {
                 let one = finite.iter().find(|f| self.g.depends_on(id, &HashSet::from([f.latent.node])));
-                return Err(one.map_or_else(|| mixed_up(span), |f| mixed(f.latent)));
+                return Err(one.map_or_else(|| messages::mixes_some_elements(span), |f| mixed(f.latent)));
             }
         }
         if let Some(one) = finite.iter().find(|f| f.latent.node == root) {
@@ -372,25 +363,14 @@ impl<'a> Deriver<'a> {
                 let crossed = other.latent.axes.iter().any(|a| !own.contains(a))
                     || one.before.is_some_and(|(_, steps)| other.latent.axes.contains(&steps));
                 if crossed {
-                    return Err(Underivable {
-                        message: format!(
-                            "`{}` and `{}` depend on each other in a way that is too much to sum out",
-                            one.latent.name, other.latent.name
-                        ),
-                        span: one.latent.span,
-                        help: "one has to hang on the other element by element; two states of a chain are one index over their pairs".into(),
-                    });
+                    return Err(messages::crossed(&one.latent.name, &other.latent.name, one.latent.span));
                 }
                 kept = axis::union(&kept, &axes);
             }
         }
         let size = self.numbers_at_once(&kept);
         if size > TABLE_LIMIT {
-            return Err(Underivable {
-                message: format!("`{}` has too many joint values to sum out: {size}", one.latent.name),
-                span: one.latent.span,
-                help: format!("at most {TABLE_LIMIT} fit; use fewer values, or a batch of rows"),
-            });
+            return Err(messages::too_many_values(&one.latent.name, one.latent.span, size, TABLE_LIMIT));
         }
         let mut table = self.g.full(0.0, &kept);
         for node in involved {
@@ -460,7 +440,10 @@ impl<'a> Deriver<'a> {
         let value = self.g.select(start, first, moved);
         let stepped = self.g.recur(steps, &[Recurrence { stand_in, value }]);
         let last = self.g.extent_of(steps.id).saturating_sub(1);
-        let forward = stepped.ok().and_then(|s| s.values.first().copied()).ok_or_else(|| mixed_up(Span::default()))?;
+        let forward = stepped
+            .ok()
+            .and_then(|s| s.values.first().copied())
+            .ok_or_else(|| messages::mixes_some_elements(Span::default()))?;
         let end = self.g.pick(forward, steps, last);
         Ok(self.g.logsumexp(end, &[now]))
     }
@@ -597,12 +580,4 @@ struct Reads {
     plates: Vec<Axis>,
     /// Index arrays of groups, each with the axis it picks along.
     groups: Vec<(NodeId, Axis)>,
-}
-
-fn mixed_up(span: Span) -> Underivable {
-    Underivable {
-        message: "this term mixes several elements of a latent that is summed out".into(),
-        span,
-        help: "a finite latent is read element by element, one step back in a chain, or by one index array".into(),
-    }
 }

@@ -7,30 +7,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fe_distribution::{Distribution, Statistic};
+use fe_distribution::{Distribution, Statistic, Support};
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
-use crate::chains::ChainLaw;
 use crate::degree::{Degree, Degrees};
-use crate::markov::Block;
+use crate::law::Law;
+use crate::markov::{Block, ChainLaw};
 use crate::quadrature::{self, Rule};
 
 /// The most slopes of one affine function along the directions of a primitive.
 const MOST_SLOPES: usize = 1 << 23;
-
-/// How a primitive is distributed.
-#[derive(Clone, Debug)]
-pub(crate) enum Law {
-    /// Independent elements of a family whose arguments are not random.
-    Family(Distribution),
-    /// Independent standard normals.
-    StandardNormal,
-    /// A Gaussian chain's deviation from its mean.
-    Chain(ChainLaw),
-    /// Random, but not to be integrated here: its guide's arguments are random themselves.
-    Opaque,
-}
 
 /// A variance, and the axes along which different elements depend on different primitives (and so are independent).
 #[derive(Clone, Debug)]
@@ -397,7 +384,7 @@ impl Expectation {
     fn gaussian(&mut self, g: &Graph, id: NodeId) -> bool {
         let normal = self.primitives(g, id).iter().all(|p| match self.laws.get(p) {
             Some(Law::StandardNormal | Law::Chain(_)) => true,
-            Some(Law::Family(d)) => d.family.name() == "Normal" && d.restricted.is_none(),
+            Some(Law::Family(d)) => d.family.gaussian_on() == Some(Support::Real) && d.restricted.is_none(),
             _ => false,
         });
         normal && self.affine(g, id)

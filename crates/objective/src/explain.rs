@@ -5,7 +5,7 @@ use std::fmt::Write;
 use fe_check::Program;
 use fe_graph::Axis;
 
-use crate::estimators;
+use crate::count_estimators;
 use crate::formula;
 use crate::objective::{Objective, Term, TermKind};
 
@@ -43,7 +43,7 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     let symbols: Vec<String> = o.terms.iter().map(symbol).collect();
     writeln!(out, "F = {}", if symbols.is_empty() { "0".into() } else { symbols.join(" + ") })?;
     writeln!(out, "minimised: {}", program.objective.text)?;
-    if let (Some(spec), Some(bound)) = (program.objective.importance, o.importance) {
+    if let (Some(spec), Some(bound)) = (program.objective.importance, o.minimised.importance) {
         for line in formula::importance(spec, bound.local) {
             writeln!(out, "  {line}")?;
         }
@@ -54,9 +54,9 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
     if o.up_to_constant {
         writeln!(out, "F is known up to a constant: a Flat prior is not normalised")?;
     }
-    if !o.latents.is_empty() {
+    if !o.guides.latents.is_empty() {
         writeln!(out, "\nguides")?;
-        for l in &o.latents {
+        for l in &o.guides.latents {
             writeln!(out, "  {}{} : {}", l.name, axes_text(o, &l.axes), l.guide)?;
         }
     }
@@ -84,7 +84,7 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
         }
         writeln!(out, "  bias:      {}", term.bias.as_deref().unwrap_or("none"))?;
     }
-    for (number, line) in estimators::side_by_side(program, o).iter().enumerate() {
+    for (number, line) in count_estimators::side_by_side(program, o).iter().enumerate() {
         writeln!(out, "{}{line}", if number == 0 { "\n" } else { "" })?;
     }
     let plain: Vec<&fe_check::Named> = program.lets.iter().collect();
@@ -97,7 +97,7 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
             writeln!(out, "  {}{}{value}", l.name, axes_text(o, &l.axes))?;
         }
     }
-    let sampling = if o.deterministic { "deterministic: no sampling, no gradient noise" } else { "sampled" };
+    let sampling = if o.minimised.deterministic { "deterministic: no sampling, no gradient noise" } else { "sampled" };
     let (numbers, arrays) = (formula::plural(count(o), "parameter"), formula::plural(o.parameters.len(), "array"));
     writeln!(out, "\nthe objective is {sampling}; {numbers} in {arrays}")?;
     match o.prepared.len() {

@@ -1,10 +1,11 @@
 //! Terms in the notation of a paper, and reasons in words.
 
-use fe_check::{Importance, Latent, Observe, Program, Schedule};
+use fe_check::{Importance, JointKind, Latent, Observe, Program, Schedule};
+use fe_distribution::{Family, KlText, LikelihoodText};
 use fe_graph::{Binary, Graph, Indicator, NodeId, Op};
 use fe_syntax::Span;
 
-use crate::groups::Shape;
+use crate::quadrature;
 use crate::relaxed;
 
 /// The text of a span on one line.
@@ -63,25 +64,17 @@ fn indices(latent: &Latent) -> &'static str {
 }
 
 /// KL(q ‖ p) of a registered pair.
-pub(crate) fn kl(latent: &Latent, q: &str, p: &str) -> String {
+pub(crate) fn kl(latent: &Latent, q: &dyn Family, p: &dyn Family) -> String {
     let (z, sum) = (&latent.name, indices(latent));
     let head = format!("KL(q({z}) ‖ p({z}))");
-    match (q, p) {
-        ("Poisson", "Poisson") => format!("{head} = {sum}λ log(λ/r) − λ + r,   λ = E_q[{z}], r = E_p[{z}]"),
-        ("Normal", "Normal") | ("LogNormal", "LogNormal") => {
-            format!("{head} = {sum}½[(μ − m)²/s² + σ²/s² − 1 − log(σ²/s²)],   q = {q}(μ, σ), p = {p}(m, s)")
-        }
-        ("Laplace", "Laplace") => {
-            format!(
-                "{head} = {sum}[b e^(−|μ − m|/b) + |μ − m|]/c − log(b/c) − 1,   q = Laplace(μ, b), p = Laplace(m, c)"
-            )
-        }
-        _ => format!("{head} = {sum}KL({q} ‖ {p})"),
+    match q.kl_text().filter(|_| q.name() == p.name()) {
+        Some(KlText { summand, legend }) => format!("{head} = {sum}{summand},   {}", legend(z)),
+        None => format!("{head} = {sum}KL({} ‖ {})", q.name(), p.name()),
     }
 }
 
 /// The rate of a latent of a joint guide.
-pub(crate) fn joint_rate(latent: &Latent, shape: Option<Shape>, non_centred: bool) -> String {
+pub(crate) fn joint_rate(latent: &Latent, kind: Option<JointKind>, non_centred: bool) -> String {
     let z = &latent.name;
     let sum = indices(latent);
     if non_centred {
@@ -92,9 +85,9 @@ pub(crate) fn joint_rate(latent: &Latent, shape: Option<Shape>, non_centred: boo
         _ => format!(" − log|d{z}/du|"),
     };
     let sum = indices(latent);
-    let entropy = match shape {
-        Some(Shape::LowRank(_)) => format!("{sum}(log C_ii D_ii + ½ log 2πe) − ½ log|I + VᵀD⁻²V|"),
-        Some(Shape::Flow(_)) => format!("{sum}(log L_ii + E log|dT_i/dε_i| + ½ log 2πe)"),
+    let entropy = match kind {
+        Some(JointKind::LowRank { .. }) => format!("{sum}(log C_ii D_ii + ½ log 2πe) − ½ log|I + VᵀD⁻²V|"),
+        Some(JointKind::Flow { .. }) => format!("{sum}(log L_ii + E log|dT_i/dε_i| + ½ log 2πe)"),
         _ => format!("{sum}(log L_ii + ½ log 2πe)"),
     };
     format!("E_q[log q({z}) − log p({z})] = E_q[−log p({z}){jacobian}] − {entropy}")
@@ -127,22 +120,26 @@ pub(crate) fn importance(spec: Importance, local: bool) -> [String; 4] {
 
 /// Why a likelihood term is closed.
 pub(crate) fn why_closed(observe: &Observe) -> String {
-    match observe.distribution.family.name() {
-        "Normal" => "the mean is linear in values whose mean and variance are known".into(),
-        "Poisson" => "E λ and E log λ are known".into(),
-        name => format!("the log density of {name} is linear in statistics whose means are known"),
+    let family = observe.distribution.family;
+    match family.likelihood_text().and_then(|t| t.why) {
+        Some(why) => why.into(),
+        None => format!("the log density of {} is linear in statistics whose means are known", family.name()),
     }
+}
+
+/// Why an expectation is taken by quadrature.
+pub(crate) fn by_quadrature() -> String {
+    let points = quadrature::POINTS;
+    format!("smooth functions of one Gaussian number for each element, by Gauss–Hermite at {points} points")
 }
 
 /// The likelihood term.
 pub(crate) fn distortion(observe: &Observe, closed: bool, expectations: bool, source: &str) -> String {
     let (x, density) = (&observe.name, right_hand_side(source, observe.span));
     let mut text = format!("E_q[−log p({x})],   p = {density}");
-    let body = match (closed, observe.distribution.family.name()) {
-        (true, "Normal") => format!("= Σ ½{{(x − E m)² + Var m}}/s² + log s + ½ log 2π,   x = {x}, p = Normal(m, s)"),
-        (true, "Poisson") => format!("= Σ E λ − x E log λ + log x!,   x = {x}, p = Poisson(λ)"),
-        (true, "Bernoulli") => format!("= −Σ x E log p + (1 − x) E log(1 − p),   x = {x}, p = Bernoulli(p)"),
-        (true, _) => String::new(),
+    let body = match (closed, observe.distribution.family.likelihood_text()) {
+        (true, Some(LikelihoodText { formula, call, .. })) => format!("= {formula},   x = {x}, p = {call}"),
+        (true, None) => String::new(),
         (false, _) => "≈ mean over samples z ~ q".into(),
     };
     if !body.is_empty() {

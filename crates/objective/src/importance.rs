@@ -8,7 +8,8 @@ use fe_graph::Axis;
 
 use crate::derive::Deriver;
 use crate::drawing;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
+use crate::messages;
 use crate::objective::{ImportanceBound, Underivable};
 
 impl Deriver<'_> {
@@ -20,18 +21,10 @@ impl Deriver<'_> {
             .filter(|(_, p)| !matches!(p, Posterior::Point | Posterior::Enumerated))
             .any(|(l, _)| !l.is_local(self.program.row));
         let row = row.filter(|_| !global);
-        let stuck = |message: &str| Underivable {
-            message: message.into(),
-            span: self.program.objective.span.unwrap_or_default(),
-            help: "minimize the free energy".into(),
-        };
-        let unknown = stuck("importance weights need the density of every latent, and one is not known");
-        let shared =
-            stuck("importance weights of single rows need what is random to belong to one, and a term has no rows");
-        let undrawn = stuck("importance weights need pathwise draws of every latent, and one has none");
-        let ratio = self.log_ratio(row).ok_or(unknown)?;
+        let span = self.program.objective.span.unwrap_or_default();
+        let ratio = self.log_ratio(row).ok_or_else(|| messages::weights_without_density(span))?;
         if row.is_some() && self.g.depends_on(ratio.whole, &self.random) {
-            return Err(shared);
+            return Err(messages::weights_of_shared(span));
         }
         let axis = Axis::plain(self.g.add_axis("importance draws", spec.draws));
         let temperature = self.g.constant(0.0);
@@ -39,7 +32,7 @@ impl Deriver<'_> {
         let weighed = if row.is_some() { ratio.by_row } else { ratio.whole };
         let log_w = self.g.substitute(&[weighed], &draws.of).first().copied().unwrap_or(weighed);
         if !draws.scored.is_empty() || self.g.depends_on(log_w, &self.random) {
-            return Err(undrawn);
+            return Err(messages::weights_without_draws(span));
         }
         let order = 1.0 - spec.alpha;
         let powers = self.g.scale(log_w, order);

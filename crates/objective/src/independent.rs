@@ -2,6 +2,7 @@
 
 use fe_graph::Axis;
 
+use crate::guide::choice::GuideChoice;
 use crate::objective::{Objective, Parameter, Start};
 
 /// Names of parameters that say where a guide is, and not how wide.
@@ -36,9 +37,9 @@ impl Objective {
     /// All scalars with a mean-field Gaussian guide.
     pub fn independent(&self) -> Vec<Independent> {
         let find = |name: String| self.parameters.iter().position(|p| p.name == name);
-        let axes = |name: &str| self.latents.iter().find(|l| l.name == name).map_or(vec![], |l| l.axes.clone());
+        let axes = |name: &str| self.guides.latents.iter().find(|l| l.name == name).map_or(vec![], |l| l.axes.clone());
         let mut found = vec![];
-        for joint in self.joints.iter().filter(|j| j.diagonal && !j.fixed) {
+        for joint in self.guides.joints.iter().filter(|j| j.kind.is_diagonal()) {
             let base = self.graph.input_info(joint.base).map_or("", |i| i.name.as_str());
             let stem = base.strip_suffix(".base").unwrap_or(base);
             let (location, log_scale) = (find(format!("{stem}.mean")), find(format!("{stem}.log_scale")));
@@ -48,7 +49,7 @@ impl Objective {
                 found.push(Independent { axes: axes(&name), name, location, log_scale, start, length });
             }
         }
-        for latent in self.latents.iter().filter(|l| l.guide.starts_with("mean-field")) {
+        for latent in self.guides.latents.iter().filter(|l| matches!(l.guide, GuideChoice::MeanField { .. })) {
             let of = |what: &str| find(format!("{}.guide.{what}", latent.name));
             let Some((location, log_scale)) = of("location").zip(of("log_scale")) else { continue };
             // A parameter lies in the order of its sorted axes.
@@ -65,14 +66,16 @@ impl Objective {
         use fe_check::Functional;
         let names = |name: &Option<String>, of: &str| name.as_ref().is_none_or(|n| n == of);
         let weight = |rate: bool, of: &str| -> f64 {
-            let counted = self.spec.iter().filter(|(_, f)| match f {
+            let counted = self.minimised.spec.iter().filter(|(_, f)| match f {
                 Functional::Rate(name) => rate && names(name, of),
                 Functional::Distortion(name) => !rate && names(name, of),
                 Functional::Energy(_) => false,
             });
             counted.map(|(w, _)| w.last()).sum()
         };
-        let priced = self.spec.iter().any(|(w, f)| matches!(f, Functional::Energy(_)) && w.last() != 0.0);
-        !priced && self.bounds.is_empty() && self.terms.iter().all(|t| weight(t.kind == TermKind::Rate, &t.name) == 1.0)
+        let priced = self.minimised.spec.iter().any(|(w, f)| matches!(f, Functional::Energy(_)) && w.last() != 0.0);
+        !priced
+            && self.minimised.bounds.is_empty()
+            && self.terms.iter().all(|t| weight(t.kind == TermKind::Rate, &t.name) == 1.0)
     }
 }

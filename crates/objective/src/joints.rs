@@ -6,31 +6,23 @@ use fe_graph::{Axis, NodeId};
 
 use crate::density::Density;
 use crate::derive::Deriver;
-use crate::groups::Shape;
+use crate::messages;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 
 impl Deriver<'_> {
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
         let mut list = vec![];
         for group in std::mem::take(&mut self.realised.groups) {
-            let Some(l) = self.landscape(group.value, &[group.axis])? else { continue };
+            let Some(landscape) = self.landscape(group.value, &[group.axis])? else { continue };
             list.push(Joint {
                 axis: group.axis,
                 dimension: group.dimension,
-                diagonal: group.shape.diagonal(),
-                fixed: group.shape == Shape::Fixed,
-                flow: matches!(group.shape, Shape::Flow(_)),
+                kind: group.kind,
                 blocks: group.blocks,
                 base: group.base,
                 curvature: group.curvature,
                 site: group.site,
-                point: l.point,
-                energy: l.energy,
-                energy_gradient: l.energy_gradient,
-                direction: l.direction,
-                energy_product: l.energy_product,
-                curvature_known: l.known,
-                alone: l.alone,
+                landscape,
             });
         }
         Ok(list)
@@ -69,11 +61,8 @@ impl Deriver<'_> {
             energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
             energy = self.g.mean(energy, &[Axis::SAMPLE]);
         }
-        let failed = |e: fe_graph::DerivativeError| Underivable {
-            message: format!("the joint density cannot be differentiated: {e}"),
-            span: fe_syntax::Span::default(),
-            help: "report this program".into(),
-        };
+        let failed =
+            |e: fe_graph::DerivativeError| messages::no_derivative("the joint density", &e, fe_syntax::Span::default());
         let energy_gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
         let slope = self.g.mul(energy_gradient, along);
         let slope = self.g.sum_all_but(slope, &[]);

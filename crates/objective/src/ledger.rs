@@ -7,8 +7,9 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 
 use crate::derive::Deriver;
 use crate::enumeration::{Source, Summed};
-use crate::guides::{self, Posterior};
-use crate::objective::{LatentNodes, Predicted, Reported, Shown, Term, TermKind};
+use crate::guide::choice::GuideChoice;
+use crate::guide::types::{FULL_RANK_LIMIT, Posterior};
+use crate::objective::{LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -69,7 +70,7 @@ impl Deriver<'_> {
                 mean,
                 prior_mean,
                 split,
-                guide: self.realised.names.get(k).cloned().unwrap_or_default(),
+                guide: self.realised.choices.get(k).copied().unwrap_or(GuideChoice::Prior),
             });
         }
         list
@@ -77,20 +78,35 @@ impl Deriver<'_> {
 
     /// The parts of a rate, which add up to its term: where that is drawn, they are of the same draws.
     fn split(&mut self, q: &Distribution, prior: &Distribution, axes: &[Axis], term: &Term) -> Option<PoissonRate> {
-        if term.sampled && !self.realised.chains.is_empty() {
+        if term.estimator.is_sampled() && !self.realised.chains.is_empty() {
             return None;
         }
         let mut parts = poisson_rate(&mut self.g, q, prior)?.parts();
         for part in &mut parts {
             let element = self.g.broadcast(*part, axes);
             let sum = self.g.sum_all_but(element, &[]);
-            let sum = if term.sampled { self.drawn(sum)? } else { self.exactly(sum)?.node };
+            let sum = if term.estimator.is_sampled() { self.drawn(sum)? } else { self.exactly(sum)? };
             *part = self.g.sum_all_but(sum, &[Axis::SAMPLE]);
         }
         Some(parts.into())
     }
 
-    pub(crate) fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
+    /// Everything that is reported besides the terms and the latents' own figures.
+    pub(crate) fn report_nodes(&mut self) -> ReportNodes {
+        let program = self.program;
+        let meters = self.reported(&program.meters);
+        let posterior = self.posterior();
+        let means = self.means();
+        let decoded = self.decoded(&means);
+        let shown = self.shown(&means);
+        let log_weight = self.log_weight();
+        let pointwise = self.pointwise();
+        let observed = self.observed();
+        let predictive = self.predictive();
+        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive }
+    }
+
+    fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
         let mut list = vec![];
         for n in named {
             if let Some(node) = self.drawn(n.node) {
@@ -101,7 +117,7 @@ impl Deriver<'_> {
     }
 
     /// Latents that are not local to batches, and the `let` values that follow from them alone.
-    pub(crate) fn posterior(&mut self) -> Vec<Reported> {
+    fn posterior(&mut self) -> Vec<Reported> {
         let row = self.program.row;
         let batched = self.program.train.batch.is_some() || self.program.train.holdout.is_some();
         let size =
@@ -116,7 +132,7 @@ impl Deriver<'_> {
                 }
                 continue;
             }
-            let joint = matches!(posterior, Posterior::Joint { .. });
+            let joint = matches!(posterior, Posterior::Joint(_));
             let fits = size(&self.g, &latent.axes) <= TABLE_LIMIT;
             if (joint || !latent.is_local(row)) && !(batched && latent.is_local(row)) {
                 // What follows from a latent that is too long for the table may be short.
@@ -173,7 +189,7 @@ impl Deriver<'_> {
     }
 
     /// What stands for each latent, or for the noise behind it, when every latent is at its guide's mean.
-    pub(crate) fn means(&mut self) -> HashMap<NodeId, NodeId> {
+    fn means(&mut self) -> HashMap<NodeId, NodeId> {
         let mut means: HashMap<NodeId, NodeId> = HashMap::new();
         for group in &self.realised.groups {
             let zero = self.g.full(0.0, &[group.axis]);
@@ -200,7 +216,7 @@ impl Deriver<'_> {
     }
 
     /// What is shown, with every latent at its guide's mean.
-    pub(crate) fn shown(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<Shown> {
+    fn shown(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<Shown> {
         let mut list = vec![];
         for show in &self.program.shows {
             let &[rows, columns] = show.sizes.as_slice() else { continue };
@@ -214,11 +230,11 @@ impl Deriver<'_> {
     }
 
     /// Likelihood means with every latent at its guide's mean.
-    pub(crate) fn decoded(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<(NodeId, NodeId)> {
+    fn decoded(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<(NodeId, NodeId)> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let (x, d) = (self.after(observe.value), self.after_distribution(&observe.distribution));
-            if !self.has_rows(x) || observe.axes.len() < 2 || d.family.name() == "Categorical" {
+            if !self.has_rows(x) || observe.axes.len() < 2 || d.family.is_nominal() {
                 continue;
             }
             let args = self.g.substitute(&d.args, means);
@@ -235,7 +251,7 @@ impl Deriver<'_> {
     }
 
     /// log p of each row given the shared latents, for models in which rows depend on nothing else.
-    pub(crate) fn pointwise(&mut self) -> Option<NodeId> {
+    fn pointwise(&mut self) -> Option<NodeId> {
         let row = Axis::plain(self.program.row?.axis);
         let latents = self.program.latents.iter().enumerate();
         let own = latents.filter(|(k, l)| !self.is_enumerated(*k) && l.axes.contains(&row)).count();
@@ -262,7 +278,7 @@ impl Deriver<'_> {
     }
 
     /// Likelihoods with their arguments drawn. One that reads a latent without draws is left out.
-    pub(crate) fn predictive(&mut self) -> Vec<Predicted> {
+    fn predictive(&mut self) -> Vec<Predicted> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let d = self.after_distribution(&observe.distribution);
@@ -276,7 +292,7 @@ impl Deriver<'_> {
     }
 
     /// The observed arrays.
-    pub(crate) fn observed(&mut self) -> Vec<Reported> {
+    fn observed(&mut self) -> Vec<Reported> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let node = self.after(observe.value);
@@ -286,14 +302,14 @@ impl Deriver<'_> {
     }
 
     /// log p(x, z) − log q(z) of each sample.
-    pub(crate) fn log_weight(&mut self) -> Option<NodeId> {
+    fn log_weight(&mut self) -> Option<NodeId> {
         let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_enumerated(*k));
         let size: usize = drawn
             .map(|(_, l)| l)
             .map(|l| l.axes.iter().map(|a| self.g.extent_of(a.id)).product::<usize>())
             .fold(0, usize::saturating_add);
         let pointed = self.realised.posteriors.iter().any(|p| matches!(p, Posterior::Point));
-        if self.program.train.batch.is_some() || size > guides::FULL_RANK_LIMIT || size == 0 || pointed {
+        if self.program.train.batch.is_some() || size > FULL_RANK_LIMIT || size == 0 || pointed {
             return None;
         }
         let weight = self.log_ratio(None)?.whole;

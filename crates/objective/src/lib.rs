@@ -1,27 +1,28 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
-mod centring;
-mod chains;
-mod closed_loops;
+mod codes;
+mod count_estimators;
 mod degree;
 mod density;
 mod derive;
 mod drawing;
 mod enumeration;
-mod estimators;
+mod estimate;
+mod estimator;
 mod expectation;
 mod explain;
-mod flow;
 mod formula;
-mod groups;
-mod guides;
+mod guide;
 mod importance;
 mod independent;
 mod influence;
 mod joints;
+mod law;
 mod ledger;
-mod low_rank;
 mod markov;
+mod messages;
+mod minimised;
+mod nodes;
 mod objective;
 mod prepare;
 mod quadrature;
@@ -32,13 +33,16 @@ mod stencil;
 mod terms;
 mod values;
 
+pub use codes::CODES;
 pub use derive::{DEFAULT_TEMPERATURE, derive};
+pub use estimator::{DrawGradient, Estimator, Remainder};
 pub use explain::explain;
-pub use guides::FULL_RANK_LIMIT;
+pub use guide::choice::{ChainReason, GuideChoice};
+pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Chain, Energy, ImportanceBound, Joint, Landscape, LatentNodes, Objective, Parameter, Predicted,
-    Prepared, Reported, Shown, Start, Term, TermKind, Underivable,
+    Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Parameter, Predicted, Prepared, ReportNodes, Reported, Shown, Start, Term, TermKind, Underivable,
 };
 pub use relaxation::gumbel_softmax;
 pub use values::FIGURE_ROWS;

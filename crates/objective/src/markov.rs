@@ -168,6 +168,33 @@ pub(crate) fn earlier(g: &mut Graph, x: NodeId, steps: Axis, by: usize) -> NodeI
     g.gather(x, place, steps)
 }
 
+/// What is known of the deviation of a chain: it is normal with mean 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainLaw {
+    /// The axis of the steps.
+    pub steps: Axis,
+    pub block: Block,
+    /// Axes of the scalars of a step, where these are independent.
+    pub apart: Option<Axis>,
+    /// A over (steps, row, column), or over (steps, scalars).
+    pub transition: NodeId,
+    /// P of every step, over the same axes.
+    pub covariance: NodeId,
+}
+
+impl ChainLaw {
+    /// Cov(x_t, x_{t−lag}) at every t ≥ lag: A_t Cov(x_{t−1}, x_{t−lag}).
+    pub fn lagged(&self, g: &mut Graph, lag: usize) -> NodeId {
+        let Some(less) = lag.checked_sub(1) else { return self.covariance };
+        let before = self.lagged(g, less);
+        let before = earlier(g, before, self.steps, 1);
+        match self.block {
+            Block::Scalars => g.mul(self.transition, before),
+            Block::Vector(row) => g.matrix_product(self.transition, before, row, row.primed()),
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {

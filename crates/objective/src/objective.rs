@@ -1,9 +1,12 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
-use fe_check::{Functional, Row, Schedule};
+use fe_check::{Functional, JointKind, Row, Schedule};
 use fe_distribution::{Distribution, PoissonRate, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
+
+use crate::estimator::Estimator;
+use crate::guide::choice::GuideChoice;
 
 /// A free energy ready to be fitted. Every node belongs to `graph`.
 #[derive(Clone, Debug)]
@@ -20,20 +23,35 @@ pub struct Objective {
     pub terms: Vec<Term>,
     /// Expected counts, one entry for each count latent.
     pub energies: Vec<Energy>,
+    /// What is minimised, its gradient, and what it is subject to.
+    pub minimised: Minimised,
+    /// The guides of all latents.
+    pub guides: Guides,
+    /// What is reported besides the terms.
+    pub report: ReportNodes,
+    /// Whether an improper prior leaves the free energy known up to a constant only.
+    pub up_to_constant: bool,
+    /// What the compiler decided, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// What is minimised, its gradient, and what it is subject to.
+#[derive(Clone, Debug)]
+pub struct Minimised {
     /// What is minimised, as weights of functionals.
     pub spec: Vec<(Schedule, Functional)>,
     /// Scalars that change in the course of the fit.
     pub controls: Vec<(InputId, Schedule)>,
     /// What it is subject to.
     pub bounds: Vec<Bound>,
+    /// What is minimised in place of that sum, where it is a bound from importance weights.
+    pub importance: Option<ImportanceBound>,
     /// The temperature of relaxed counts; 0 whenever figures are reported.
     pub temperature: InputId,
     /// How the temperature goes in training.
     pub temperature_schedule: Schedule,
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
-    /// What is minimised in place of that sum, where it is a bound from importance weights.
-    pub importance: Option<ImportanceBound>,
     /// What is minimised, per row.
     pub value: NodeId,
     /// Its gradient, one node for each parameter.
@@ -42,12 +60,24 @@ pub struct Objective {
     pub deterministic: bool,
     /// Whether part of the gradient is the score function's: then it is not the slope of the value along fixed noise.
     pub scored: bool,
+}
+
+/// The guides of all latents.
+#[derive(Clone, Debug, Default)]
+pub struct Guides {
+    /// What the ledger is computed from, one entry for each latent.
+    pub latents: Vec<LatentNodes>,
     /// Joint guides over latents.
     pub joints: Vec<Joint>,
     /// Gaussian Markov chains of latents.
     pub chains: Vec<Chain>,
-    /// What the ledger is computed from, one entry for each latent.
-    pub latents: Vec<LatentNodes>,
+    /// Latents fitted as location + scale · u, which could be fitted as they are written.
+    pub non_centred: Vec<String>,
+}
+
+/// What is reported besides the terms.
+#[derive(Clone, Debug, Default)]
+pub struct ReportNodes {
     /// Sampled values of meters.
     pub meters: Vec<Reported>,
     /// Sampled values for the posterior table: latents that are not local to a batch, and what follows from them.
@@ -64,12 +94,6 @@ pub struct Objective {
     pub observed: Vec<Reported>,
     /// Likelihoods with their arguments drawn, where they can be.
     pub predictive: Vec<Predicted>,
-    /// Whether an improper prior leaves the free energy known up to a constant only.
-    pub up_to_constant: bool,
-    /// Latents fitted as location + scale · u, which could be fitted as they are written.
-    pub non_centred: Vec<String>,
-    /// What the compiler decided, in sentences.
-    pub notes: Vec<String>,
 }
 
 /// One optimised tensor.
@@ -136,12 +160,10 @@ pub struct Term {
     pub sum: NodeId,
     /// Whether it is a sum over rows, to be scaled with the batch.
     pub local: bool,
-    /// Whether it is sampled.
-    pub sampled: bool,
     /// A rate that is −log p at a point: a penalty and not information.
     pub penalty: bool,
     /// The estimator chosen.
-    pub estimator: &'static str,
+    pub estimator: Estimator,
     /// Why it was chosen.
     pub reason: String,
     /// The term in paper notation, one or more lines.
@@ -195,12 +217,9 @@ pub struct Joint {
     pub axis: Axis,
     /// How many scalars.
     pub dimension: usize,
-    /// Whether C is diagonal, and given as such.
-    pub diagonal: bool,
-    /// Whether it bends its noise: it takes more draws to fit then.
-    pub flow: bool,
-    /// Whether m and L stay 0 and I: the base is the mode then, and C the factor of the inverse Hessian there.
-    pub fixed: bool,
+    /// What is fitted of it. A Laplace guide's m and L stay 0 and I: the base is the mode then, and C the factor of the
+    /// inverse Hessian there.
+    pub kind: JointKind,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
     /// Input: the base, over `axis`.
@@ -209,20 +228,8 @@ pub struct Joint {
     pub curvature: InputId,
     /// The noise site of ε, over (sample, `axis`).
     pub site: Site,
-    /// Input: a point u, of which `energy`, `energy_gradient` and `energy_product` are functions.
-    pub point: InputId,
-    /// −log p(x, z(u)) − log |dz/du|, up to terms that do not depend on u.
-    pub energy: NodeId,
-    /// Its gradient in u.
-    pub energy_gradient: NodeId,
-    /// Input: a direction v.
-    pub direction: InputId,
-    /// The Hessian of `energy` times v.
-    pub energy_product: NodeId,
-    /// Whether `energy` can be evaluated.
-    pub curvature_known: bool,
-    /// Whether nothing else is random in it; otherwise it is an average over draws, and has no mode worth looking for.
-    pub alone: bool,
+    /// The log joint density as a function of u. Where it is not alone it has no mode worth looking for.
+    pub landscape: Landscape,
 }
 
 /// A Gaussian Markov chain on the unconstrained scale, along the steps of a loop: u_t = m_t + A_t (u_{t−1} − m_{t−1}) +
@@ -304,8 +311,8 @@ pub struct LatentNodes {
     /// The parts of the rate, of a Poisson guide against a Poisson prior. Each is summed over the rows of the batch, and
     /// has the sample axis where the rate is sampled.
     pub split: Option<PoissonRate>,
-    /// Its guide, as reported.
-    pub guide: String,
+    /// Its guide.
+    pub guide: GuideChoice,
 }
 
 /// A named sampled value.
@@ -348,6 +355,8 @@ pub struct Predicted {
 /// A program whose free energy cannot be derived, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Underivable {
+    /// Its code, one of [`crate::CODES`].
+    pub code: &'static str,
     /// What is in the way.
     pub message: String,
     /// Where.
@@ -357,9 +366,24 @@ pub struct Underivable {
 }
 
 impl Joint {
+    /// Whether C is diagonal, and given as such.
+    pub fn is_diagonal(&self) -> bool {
+        self.kind.is_diagonal()
+    }
+
+    /// Whether it bends its noise: it takes more draws to fit then.
+    pub fn is_flow(&self) -> bool {
+        matches!(self.kind, JointKind::Flow { .. })
+    }
+
+    /// Whether nothing of it is fitted beyond the mode and the curvature there.
+    pub fn is_laplace(&self) -> bool {
+        self.kind == JointKind::Laplace
+    }
+
     /// The extents of C as it is given.
     pub fn scale_shape(&self) -> Vec<usize> {
-        if self.diagonal { vec![self.dimension] } else { vec![self.dimension; 2] }
+        if self.is_diagonal() { vec![self.dimension] } else { vec![self.dimension; 2] }
     }
 }
 

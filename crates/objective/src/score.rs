@@ -9,7 +9,7 @@ use fe_check::Latent;
 use fe_graph::{Axis, AxisId, Binary, NodeId, axis};
 
 use crate::derive::Deriver;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
 use crate::influence::kept_apart;
 
 /// A latent whose draws have no pathwise derivative.

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use fe_graph::axis::{difference, intersection, sorted, subset};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
-use crate::chains::ChainLaw;
-use crate::expectation::{Expectation, Law};
-use crate::markov::Block;
+use crate::expectation::Expectation;
+use crate::law::Law;
+use crate::markov::{Block, ChainLaw};
 
 /// Steps between two places whose covariance is worth taking.
 const FARTHEST: usize = 16;

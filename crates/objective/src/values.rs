@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::Estimator;
+use fe_check::GradientEstimator;
 use fe_distribution::Support;
 use fe_graph::{Axis, NodeId, axis};
 
 use crate::derive::Deriver;
 use crate::enumeration::TABLE_LIMIT;
-use crate::guides::Posterior;
+use crate::guide::types::Posterior;
 use crate::influence::kept_apart;
 
 /// The most rows whose figures are taken at once.
@@ -29,7 +29,7 @@ impl Deriver<'_> {
                 continue;
             };
             let finite = matches!(latent.support, Support::Bool | Support::Index(_));
-            let otherwise = matches!(latent.estimator, Some((Estimator::Score, _)));
+            let otherwise = matches!(latent.estimator, Some((GradientEstimator::Score, _)));
             let Some(apart) = kept_apart(&self.g, summed, latent.node) else { continue };
             if !finite || otherwise || !latent.axes.iter().all(|a| apart.contains(a)) {
                 continue;
@@ -67,7 +67,7 @@ impl Deriver<'_> {
 
     /// The finite latent that a term reads and that was to be summed over.
     pub(crate) fn left_over(&self, node: NodeId) -> Option<&fe_check::Latent> {
-        let asked = |l: &&fe_check::Latent| matches!(l.estimator, Some((Estimator::Enumeration, _)));
+        let asked = |l: &&fe_check::Latent| matches!(l.estimator, Some((GradientEstimator::Enumeration, _)));
         let reads = |l: &&fe_check::Latent| self.g.depends_on(node, &HashSet::from([l.node]));
         self.program.latents.iter().filter(asked).find(reads)
     }

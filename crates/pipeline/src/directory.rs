@@ -122,7 +122,7 @@ fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
         let tensor = run.fitted.problem.declared_value(parameter, value);
         arrays.push((parameter.name.clone(), tensor.shape, bytes(&tensor.values)));
     }
-    for (name, tensor) in &run.fitted.fit.anchors {
+    for (name, tensor) in &run.fitted.fit.preconditioners {
         arrays.push((name.clone(), tensor.shape.clone(), bytes(&tensor.values)));
     }
     for (name, tensor) in run.fitted.problem.statistics() {

@@ -56,7 +56,7 @@ pub fn document(
         optimizer: Some(fit.method.clone()),
         executor: Some(setting.executor),
         threads: Some(setting.threads as u64),
-        nonzero_fraction: fit.density,
+        nonzero_fraction: fit.nonzero_fraction,
         objective: program.objective.text.clone(),
         objective_value: f.objective,
         schema: report::SCHEMA,
@@ -84,7 +84,13 @@ pub fn document(
                 (m.name.clone(), meter)
             })
             .collect(),
-        constraints: objective.bounds.iter().zip(&fit.bounds).map(|(b, reached)| constraint(b, reached)).collect(),
+        constraints: objective
+            .minimised
+            .bounds
+            .iter()
+            .zip(&fit.bounds)
+            .map(|(b, reached)| constraint(b, reached))
+            .collect(),
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         loo: fit.draws.loo().map(leave_one_out),
@@ -226,7 +232,7 @@ fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, energy: Option<f64>) -
         bits: v.nats / LN_2,
         energy,
         se: v.se,
-        estimator: t.estimator.into(),
+        estimator: t.estimator.to_string(),
         reason: t.reason.clone(),
         biased: t.bias.is_some(),
         bias: t.bias.clone(),

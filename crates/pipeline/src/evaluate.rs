@@ -79,8 +79,8 @@ fn evaluable(program: &Program, objective: &Objective) -> Result<Row, Error> {
         )));
     };
     let local = |name: &str| program.latents.iter().any(|l| l.name == name && l.is_local(program.row));
-    let chained = objective.chains.iter().flat_map(|c| &c.blocks);
-    match objective.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {
+    let chained = objective.guides.chains.iter().flat_map(|c| &c.blocks);
+    match objective.guides.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {
         None => Ok(row),
         Some(block) => Err(Error::Request(format!(
             "the guide of `{}` is one Gaussian over all rows of the fit, and has no part for new ones: state a guide for each \

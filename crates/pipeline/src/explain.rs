@@ -9,8 +9,8 @@ pub fn explanation(program: &Program, objective: &Objective, source: &str) -> St
     let rows = program.row.map_or(1, |r| r.rows);
     match fe_train::method(objective, &program.train, rows) {
         Ok((method, notes)) => {
-            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.non_centred.is_empty(), &method) {
-                let names = objective.non_centred.join(", ");
+            if let (true, fe_train::Method::Lbfgs { .. }) = (!objective.guides.non_centred.is_empty(), &method) {
+                let names = objective.guides.non_centred.join(", ");
                 page += &format!("fitted as written too, {names} centred: the lower free energy is kept\n");
             }
             page += &format!("fitted by {}\n", method.describe(objective));

@@ -151,7 +151,7 @@ impl Finished {
     /// # Errors
     /// As [`Finished::array`].
     pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Error> {
-        fe_train::anchors(objective, |name| self.array(name))
+        fe_train::preconditioners(objective, |name| self.array(name))
     }
 
     /// Where the fit of this problem ended.

@@ -46,7 +46,7 @@ impl Prepared {
         let Ok(fit) = fe_train::fit(&problem, &written.train, None, monitor) else {
             return Ok(Fitted { notes, ..first });
         };
-        let names = &self.objective.non_centred;
+        let names = &self.objective.guides.non_centred;
         let values = (first.fit.figures.objective, fit.figures.objective);
         notes.push(choice(names, values.0, values.1));
         Ok(match values.1 < values.0 {
@@ -95,10 +95,11 @@ impl Prepared {
 impl Fitted<'_> {
     /// Where it ended.
     pub fn solution(&self) -> Solution {
-        let named =
-            |name: &str| self.fit.anchors.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(());
+        let named = |name: &str| {
+            self.fit.preconditioners.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(())
+        };
         // A fit has all that its guides take.
-        let anchors = fe_train::anchors(self.problem.objective, named).unwrap_or_default();
+        let anchors = fe_train::preconditioners(self.problem.objective, named).unwrap_or_default();
         Solution { values: self.fit.values.clone(), anchors }
     }
 

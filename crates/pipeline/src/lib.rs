@@ -13,6 +13,7 @@
 //! Nothing here prints, reads the environment, or knows of exit codes: what calls it does. Data come from files, or from
 //! arrays of the caller's ([`ReadOptions::arrays`]).
 
+mod codes;
 pub mod compare;
 pub mod data;
 pub mod directory;
@@ -35,6 +36,7 @@ mod text;
 mod threads;
 mod watch;
 
+pub use codes::CODES;
 pub use error::{Error, fault};
 pub use evaluate::evaluate;
 pub use explain::{explanation, plan};

@@ -170,7 +170,7 @@ fn stages(call: &SourceCall) -> Vec<fe_data::Stage> {
 /// A failed derivation as a diagnostic.
 pub fn underivable(e: fe_objective::Underivable) -> Diagnostic {
     let span = if e.span == Span::default() { Span::new(0, 0) } else { e.span };
-    Diagnostic::error("E0800", e.message, span, "this").help(e.help)
+    Diagnostic::error(e.code, e.message, span, "this").help(e.help)
 }
 
 /// Has some latents fitted as they are written, and never as location + scale · u.

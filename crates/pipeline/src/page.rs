@@ -115,7 +115,7 @@ fn again(run: &Finished) -> Result<(String, Pictures), Error> {
 }
 
 fn pictures_again(run: &Finished, loaded: Loaded, objective: Objective) -> Result<Pictures, Error> {
-    if objective.shown.is_empty() {
+    if objective.report.shown.is_empty() {
         return Ok(Pictures::default());
     }
     let prepared = run.prepare_with(loaded, objective)?;

@@ -44,13 +44,13 @@ pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pi
     let setting = Setting { extra: solution.anchors.clone(), ..Setting::reporting(0, 1) };
     let fitted = Fitted { problem, values: &solution.values, setting };
     let mut made = Pictures::default();
-    for shown in &problem.objective.shown {
+    for shown in &problem.objective.report.shown {
         match fitted.shown(shown) {
             Ok(picture) => made.shown.push(picture),
             Err(why) => made.missing.push(format!("{} is not shown: {why}.", shown.name)),
         }
     }
-    let sizes: Vec<(usize, usize)> = problem.objective.shown.iter().map(|s| s.size).collect();
+    let sizes: Vec<(usize, usize)> = problem.objective.report.shown.iter().map(|s| s.size).collect();
     fitted.reconstructions(&sizes, &mut made);
     fitted.samples(program, &sizes, &mut made);
     made
@@ -103,8 +103,8 @@ impl Fitted<'_> {
 
     fn reconstructions(&self, sizes: &[(usize, usize)], made: &mut Pictures) {
         let o = self.problem.objective;
-        for &(data, mean) in &o.decoded {
-            let Some(observed) = o.observed.iter().find(|r| r.node == data) else { continue };
+        for &(data, mean) in &o.report.decoded {
+            let Some(observed) = o.report.observed.iter().find(|r| r.node == data) else { continue };
             let Some(size) = self.size(&observed.axes, sizes) else { continue };
             let (rows, which) = self.reconstructed();
             let found = match self.run(&[data, mean], &rows) {

@@ -85,10 +85,10 @@ pub fn prepare_with(
     let rows = program.row.map_or(0, |r| r.rows);
     let split = split(&program, seed)?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
-    let as_written = match by_lbfgs && !objective.non_centred.is_empty() {
+    let as_written = match by_lbfgs && !objective.guides.non_centred.is_empty() {
         true => {
             let mut written = program.clone();
-            load::centre(&mut written, &objective.non_centred);
+            load::centre(&mut written, &objective.guides.non_centred);
             let objective = derive(&written, text)?;
             Some((written, objective))
         }
@@ -201,7 +201,7 @@ impl Prepared {
         let o = &self.objective;
         let rows = self.program.row.map_or(0, |r| r.rows);
         let whole = fe_train::uses_lbfgs(o, &self.program.train, rows);
-        whole && self.as_written.is_none() && o.joints.is_empty() && o.chains.is_empty()
+        whole && self.as_written.is_none() && o.guides.joints.is_empty() && o.guides.chains.is_empty()
     }
 
     /// What decides the numbers of a fit: two runs in which these agree are the same.

@@ -1,6 +1,7 @@
 //! Text to syntax tree: lexer, parser, formatter, spans, diagnostics as plain data.
 
 pub mod ast;
+mod codes;
 mod diagnostic;
 mod dump;
 mod format;
@@ -21,6 +22,7 @@ lalrpop_util::lalrpop_mod!(
     "/fe.rs"
 );
 
+pub use codes::CODES;
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use dump::{dump, dump_tokens};
 pub use format::format;

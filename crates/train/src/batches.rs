@@ -1,12 +1,12 @@
-//! Which rows are held out, and which are in the batch of a step.
+//! Choices of rows: those held out, and those in the batch of a step.
 
-use fe_graph::Site;
-use fe_graph::noise::{Element, NoiseKey, Stream};
+use fe_graph::noise::{Element, Stream};
 
-/// A random order of 0..count, keyed by (seed, purpose, number).
-fn permutation(count: usize, seed: u64, purpose: &str, number: u64) -> Vec<usize> {
-    let key = NoiseKey { seed, site: Site::named(purpose), step: number };
-    let mut stream = Stream::new(key, Element { row: 0, rest: 0 });
+use crate::streams::Outside;
+
+/// A random order of 0..count: number `number` of a stream.
+fn permutation(count: usize, seed: u64, stream: Outside, number: u64) -> Vec<usize> {
+    let mut stream = Stream::new(stream.key(seed, number), Element { row: 0, rest: 0 });
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
         order.swap(last, (stream.uniform() * (last + 1) as f64) as usize);
@@ -20,7 +20,7 @@ pub fn holdout(rows: usize, amount: f64, seed: u64) -> (Vec<u64>, Vec<u64>) {
     let wanted = if amount < 1.0 { amount * rows as f64 } else { amount };
     // A float becomes an integer by saturation; NaN becomes 0.
     let count = (wanted.round() as usize).min(rows.saturating_sub(1));
-    let mut heldout = permutation(rows, seed, "holdout", 0);
+    let mut heldout = permutation(rows, seed, Outside::Holdout, 0);
     let mut train = heldout.split_off(count);
     train.sort_unstable();
     heldout.sort_unstable();
@@ -45,8 +45,8 @@ impl Batches {
         Self { rows, size, seed, shuffled: None }
     }
 
-    /// The rows of a step, `size` of them (none without rows). They depend on nothing but the step, so that a fit can go
-    /// on where it stopped.
+    /// The rows of a step, `size` of them (none without rows). They depend on nothing but the step, so that a fit can
+    /// go on where it stopped.
     pub fn batch(&mut self, step: u64) -> Vec<usize> {
         let mut batch = Vec::new();
         let rows = self.rows as u128;
@@ -67,7 +67,7 @@ impl Batches {
     fn order(&mut self, epoch: u64) -> &[usize] {
         let order = match self.shuffled.take() {
             Some((shuffled, order)) if shuffled == epoch => order,
-            _ => permutation(self.rows, self.seed, "batches", epoch),
+            _ => permutation(self.rows, self.seed, Outside::Batches, epoch),
         };
         &self.shuffled.insert((epoch, order)).1
     }
@@ -81,7 +81,7 @@ mod tests {
     fn a_permutation_holds_everything_once_and_is_uniform() {
         let mut counts = [[0u32; 5]; 5];
         for number in 0..20_000 {
-            let p = permutation(5, 3, "test", number);
+            let p = permutation(5, 3, Outside::Start("test"), number);
             (0..5).for_each(|i| counts[i][p[i]] += 1);
             let mut sorted = p;
             sorted.sort_unstable();

@@ -1,5 +1,6 @@
-//! Bounds on functionals: a multiplier each, by the method of multipliers where the objective repeats (Nocedal and Wright
-//! 2006, algorithm 17.4), and by dual ascent on its logarithm over a moving average where it is noisy (Rezende and Viola 2018).
+//! Bounds on functionals: a multiplier each, by the method of multipliers where the objective repeats (Nocedal and
+//! Wright 2006, algorithm 17.4), and by dual ascent on its logarithm over a moving average where it is noisy (Rezende
+//! and Viola 2018).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use fe_graph::{InputId, Tensor};
 use fe_objective::Objective;
 
-/// The first multiplier of nats: a nat of what is bounded is worth a nat of the objective.
+/// The first multiplier of a bound in nats: one of its nats is worth a nat of the objective.
 const FIRST: f64 = 1.0;
 
 /// The first multiplier of spikes, which are many and cheap.
@@ -19,7 +20,7 @@ const CLOSE: f64 = 1e-6;
 /// The most rounds of the method of multipliers.
 const ROUNDS: usize = 40;
 
-/// A penalty beyond this says that a bound cannot be met: what is bounded is as low as it goes.
+/// A penalty beyond this says that a bound cannot be met: its value is as low as it goes.
 const STEEPEST: f64 = 1e10;
 
 /// By how much the penalty grows where a round has not brought a bound much nearer.
@@ -28,22 +29,23 @@ const GROWTH: f64 = 4.0;
 /// Fraction of the miss that a round has to remove.
 const PROGRESS: f64 = 0.25;
 
-/// Weight of a new step in the moving average of what is bounded.
+/// Weight of a new step in the moving average of a bounded value.
 const FRESH: f64 = 0.05;
 
-/// How far the logarithm of a multiplier can go in a whole fit at a miss of the bound's own size.
+/// The distance that the logarithm of a multiplier can go in a whole fit at a miss of the bound's own size.
 const REACH: f64 = 50.0;
 
-/// What a miss of the bound's own size adds to the logarithm at once, which damps the swings of ascent alone.
+/// The amount that a miss of the bound's own size adds to the logarithm at once, which damps the swings of ascent
+/// alone.
 const PROMPT: f64 = 3.0;
 
 /// Logarithms of multipliers stay within this.
 const FARTHEST: f64 = 30.0;
 
-/// How a bound ended.
+/// The end of a bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounded {
-    /// What was reached, per row: nats, or spikes.
+    /// The value that was reached, per row: nats, or spikes.
     pub value: f64,
     /// The multiplier: nats of the objective for each of these.
     pub multiplier: f64,
@@ -82,18 +84,19 @@ impl Multipliers {
             let limit = b.stated.limit;
             Price { limit, multiplier: first(b), penalty: first(b) / scale(limit), miss: f64::INFINITY }
         };
-        Self { prices: o.bounds.iter().map(price).collect(), rounds: 0 }
+        Self { prices: o.minimised.bounds.iter().map(price).collect(), rounds: 0 }
     }
 
     /// As inputs of the objective.
     pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
-        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+        for (bound, price) in o.minimised.bounds.iter().zip(&self.prices) {
             feed(extra, bound.multiplier, price.multiplier);
             feed(extra, bound.penalty, price.penalty);
         }
     }
 
-    /// Moves them by what a minimum has reached. `true` where another round may bring it nearer to the bounds.
+    /// Moves them by the values that a minimum has reached. `true` where another round may bring it nearer to the
+    /// bounds.
     pub fn update(&mut self, reached: &[f64]) -> bool {
         self.rounds += 1;
         let mut again = false;
@@ -128,7 +131,7 @@ struct Dual {
 }
 
 impl Dual {
-    /// How far the moving average lies above the limit, relative to it.
+    /// The excess of the moving average over the limit, relative to it.
     fn miss(&self) -> f64 {
         self.average.map_or(0.0, |a| ((a - self.limit) / scale(self.limit)).clamp(-1.0, 1.0))
     }
@@ -142,18 +145,18 @@ impl DualAscent {
     /// For a fit of so many steps.
     pub fn new(o: &Objective, steps: u64) -> Self {
         let dual = |b: &fe_objective::Bound| Dual { limit: b.stated.limit, log: first(b).ln(), average: None };
-        Self { prices: o.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
+        Self { prices: o.minimised.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
     }
 
     /// As inputs of the objective.
     pub fn feed(&self, o: &Objective, extra: &mut HashMap<InputId, Arc<Tensor>>) {
-        for (bound, price) in o.bounds.iter().zip(&self.prices) {
+        for (bound, price) in o.minimised.bounds.iter().zip(&self.prices) {
             feed(extra, bound.multiplier, price.price());
             feed(extra, bound.penalty, 0.0);
         }
     }
 
-    /// Moves them by what a step has reached.
+    /// Moves them by the values that a step has reached.
     pub fn update(&mut self, reached: &[f64]) {
         for (price, &value) in self.prices.iter_mut().zip(reached) {
             let before = price.average.unwrap_or(value);
@@ -163,19 +166,19 @@ impl DualAscent {
     }
 }
 
-/// How far a bound may be missed and still count as met, relative to itself.
+/// The miss of a bound that still counts as met, relative to itself.
 pub(crate) fn tolerance(deterministic: bool) -> f64 {
     if deterministic { 1e-3 } else { 2e-2 }
 }
 
-/// How each bound ended, from what was reached over all training rows.
+/// The end of each bound, from the values that were reached over all training rows.
 pub(crate) fn bounded(
     o: &Objective,
     reached: &[f64],
     extra: &HashMap<InputId, Arc<Tensor>>,
     tolerance: f64,
 ) -> Vec<Bounded> {
-    let pairs = o.bounds.iter().zip(reached);
+    let pairs = o.minimised.bounds.iter().zip(reached);
     pairs
         .map(|(b, &value)| {
             let multiplier = extra.get(&b.multiplier).map_or(f64::NAN, |t| t.item());
@@ -184,9 +187,9 @@ pub(crate) fn bounded(
         .collect()
 }
 
-/// What is said of bounds that were not met.
+/// Notes of bounds that were not met.
 pub(crate) fn unmet(o: &Objective, bounded: &[Bounded]) -> Vec<String> {
-    let pairs = o.bounds.iter().zip(bounded).filter(|(_, b)| !b.met);
+    let pairs = o.minimised.bounds.iter().zip(bounded).filter(|(_, b)| !b.met);
     pairs
         .map(|(b, reached)| {
             format!(
@@ -231,7 +234,7 @@ mod tests {
         assert!(multipliers.rounds < 20);
     }
 
-    /// What cannot be met ends, with a steep penalty.
+    /// A bound that cannot be met ends, with a steep penalty.
     #[test]
     fn an_impossible_bound() {
         let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY };

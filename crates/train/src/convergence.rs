@@ -3,11 +3,11 @@
 //! The difference of the windows' means is known up to its standard error, which is taken from the means of blocks of
 //! each window and so allows for the steps' being correlated. The trace is level when the difference, give or take one
 //! standard error, is within the tolerance in both directions. Noise can therefore delay the verdict but not bring it
-//! about: a trace too noisy to tell is undecided. A window is a fraction of the run, so that a slow fit is looked at over
-//! a long stretch. What is left to gain when a fit is stopped, in simulation with noise of up to 3 % of the objective a
-//! step: a tenth of the tolerance at most where the objective decays exponentially, twice the tolerance (at most 4 times)
-//! where it decays as 1/t, 5 times (at most 9) where as 1/√t. What no such test can see is progress so slow that half of
-//! the run shows none.
+//! about: a trace too noisy to tell is undecided. A window is a fraction of the run, so that a slow fit is looked at
+//! over a long stretch. The gain that is left when a fit is stopped, in simulation with noise of up to 3 % of the
+//! objective a step: a tenth of the tolerance at most where the objective decays exponentially, twice the tolerance (at
+//! most 4 times) where it decays as 1/t, 5 times (at most 9) where as 1/√t. No such test can see progress so slow that
+//! half of the run shows none.
 
 use std::fmt;
 
@@ -16,12 +16,13 @@ pub const TOLERANCE: f64 = 1e-3;
 
 /// Blocks of a window.
 const BLOCKS: usize = 10;
-/// Standard errors beyond which a change is real: the 97.5 % point of Student's t with 2·(BLOCKS − 1) degrees of freedom.
+/// Standard errors beyond which a change is real: the 97.5 % point of Student's t with 2·(BLOCKS − 1) degrees of
+/// freedom.
 const REAL: f64 = 2.1;
 /// The shortest run that is judged.
 const SHORTEST: usize = 400;
 
-/// What the last window shows against the one before it.
+/// The trend of the last window against the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trend {
     /// The same within the tolerance.
@@ -105,7 +106,8 @@ fn mean_and_error(window: &[f64], block: usize) -> (f64, f64) {
 }
 
 /// For a fit of open length: why it may stop now, if it may. It may when the third and the fourth quarter of the run so
-/// far are level, and those of the run a tenth shorter were: a fit is looked at many times, and chance favours one look.
+/// far are level, and those of the run a tenth shorter were: a fit is looked at many times, and chance favours one
+/// look.
 pub fn stopped(trace: &[f64]) -> Option<String> {
     let level = |steps: usize| {
         let assessment = assess(trace.get(..steps)?, steps / 4, TOLERANCE)?;
@@ -119,8 +121,8 @@ pub fn stopped(trace: &[f64]) -> Option<String> {
     level(trace.len()).map(|assessment| assessment.to_string())
 }
 
-/// For a finished fit of given length: whether it had converged, and by which figures. It had when the two halves of its
-/// last quarter are level.
+/// For a finished fit of given length: whether it had converged, and by which figures. It had when the two halves of
+/// its last quarter are level.
 pub fn settled(trace: &[f64]) -> (bool, String) {
     let assessment = (trace.len() >= SHORTEST).then(|| assess(trace, trace.len() / 8, TOLERANCE)).flatten();
     match assessment {

@@ -11,7 +11,8 @@ const DIMENSIONS: usize = 256;
 /// Standard normal draws [samples, dimensions], row-major: Owen-scrambled Sobol points (Burley, JCGT 9(4), 2020)
 /// through the normal quantile, then moved so that their mean is exactly 0 and their covariance (divisor: samples)
 /// exactly the identity. So a quadratic is integrated exactly, and a smooth function better than by independent draws.
-/// With fewer than about 30 samples for each dimension the last step flattens the tails. `None` unless samples > dimensions, without which no such draws exist.
+/// With fewer than about 30 samples for each dimension the last step flattens the tails. `None` unless samples >
+/// dimensions, without which no such draws exist.
 pub fn normal_draws(samples: usize, dimensions: usize, seed: u64) -> Option<Vec<f64>> {
     if samples <= dimensions {
         return None;

@@ -1,12 +1,11 @@
-//! What makes stochastic steps: the executor itself where it keeps the parameters, or else an optimiser here.
+//! The engine of stochastic steps: the executor itself where it keeps the parameters, or else an optimiser here.
 
 use std::sync::Arc;
 
-use fe_graph::descent::{Descending, Descent, Move};
+use fe_graph::training::{Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Compiled, NodeId, Tensor};
-use fe_objective::TermKind;
 
-use crate::fit::{FitError, TracePoint};
+use crate::fit::FitError;
 use crate::optimizer::{Optimizer, Rule, clip};
 use crate::problem::{Problem, Setting, Values};
 
@@ -14,7 +13,7 @@ use crate::problem::{Problem, Setting, Values};
 pub struct Step {
     /// Noise, samples, schedules.
     pub setting: Setting,
-    /// How far.
+    /// The step size.
     pub rate: f64,
     /// The rows of the batch.
     pub rows: Arc<Vec<u64>>,
@@ -22,9 +21,9 @@ pub struct Step {
     pub whole: bool,
 }
 
-/// What came of some steps.
+/// The outcome of some steps.
 pub struct Made {
-    /// How many were made.
+    /// Steps that were made.
     pub steps: usize,
     /// The outputs of every step, `width` each.
     pub outputs: Vec<f64>,
@@ -37,16 +36,17 @@ pub struct Made {
 /// Makes steps.
 pub enum Engine {
     /// The executor keeps the parameters.
-    Resident(Box<dyn Descending>, usize),
+    Resident(Box<dyn Trainer>, usize),
     /// The parameters are kept here.
     Hosted(Box<Hosted>),
 }
 
-/// The objective, then each term's and each energy's sum, and what is bounded: what is watched in a fit.
+/// The nodes that are watched in a fit: the objective, the sum of each term and each energy, and the values that are
+/// bounded.
 fn watched(problem: &Problem) -> Vec<NodeId> {
     let o = problem.objective;
     let sums = o.terms.iter().map(|t| t.sum).chain(o.energies.iter().map(|e| e.sum));
-    std::iter::once(o.value).chain(sums).chain(o.bounds.iter().map(|b| b.value)).collect()
+    std::iter::once(o.minimised.value).chain(sums).chain(o.minimised.bounds.iter().map(|b| b.value)).collect()
 }
 
 impl Engine {
@@ -62,28 +62,29 @@ impl Engine {
         let o = problem.objective;
         let local = o.parameters.iter().any(|p| p.local);
         let whole = batch == problem.training_rows();
-        // A parameter with rows follows the rows of the data; with all rows present it is updated like any other, unless
-        // some are held out, whose values must not move.
+        // A parameter with rows follows the rows of the data; with all rows present it is updated like any other,
+        // unless some are held out, whose values must not move.
         if !local || whole && problem.heldout.is_empty() {
             let outputs = watched(problem);
             let width = outputs.iter().map(|&id| elements(problem, id, base, batch)).sum();
-            let parameters = o.parameters.iter().zip(&o.gradient).zip(values);
-            let multipliers = o.bounds.iter().map(|b| b.multiplier);
-            let scalars = o.controls.iter().map(|c| c.0).chain([o.temperature]).chain(multipliers).collect();
-            let descent = Descent {
+            let parameters = o.parameters.iter().zip(&o.minimised.gradient).zip(values);
+            let multipliers = o.minimised.bounds.iter().map(|b| b.multiplier);
+            let scalars =
+                o.minimised.controls.iter().map(|c| c.0).chain([o.minimised.temperature]).chain(multipliers).collect();
+            let training = TrainingLoop {
                 outputs,
                 parameters: parameters.map(|((p, &g), v)| (p.input, g, v.clone())).collect(),
                 scalars,
                 rule,
                 clip: limit,
-                feed: problem.descent_feed(base, batch),
+                feed: problem.training_feed(base, batch),
             };
-            if let Some(engine) = problem.executor.descend(&o.graph, &descent)? {
+            if let Some(engine) = problem.executor.train(&o.graph, &training)? {
                 return Ok(Self::Resident(engine, width));
             }
         }
         let mut outputs = watched(problem);
-        outputs.extend(&o.gradient);
+        outputs.extend(&o.minimised.gradient);
         let optimizers = (Optimizer::new(rule), Optimizer::new(rule));
         let (compiled, values) = (problem.compile(&outputs)?, values.clone());
         Ok(Self::Hosted(Box::new(Hosted { compiled, optimizers, values, limit })))
@@ -94,32 +95,33 @@ impl Engine {
         match self {
             Self::Resident(engine, width) => {
                 let o = problem.objective;
-                let moves: Vec<Move> = steps
+                let steps: Vec<TrainingStep> = steps
                     .iter()
-                    .map(|s| Move {
+                    .map(|s| TrainingStep {
                         step: s.setting.step,
                         rate: s.rate,
                         scalars: o
+                            .minimised
                             .controls
                             .iter()
                             .map(|c| c.1.at(s.setting.progress))
                             .chain([s.setting.temperature])
-                            .chain(o.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
+                            .chain(o.minimised.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
                             .collect(),
                         rows: (!s.whole).then(|| s.rows.clone()),
                     })
                     .collect();
-                let made = engine.advance(&moves)?;
+                let made = engine.advance(&steps)?;
                 Ok(Made { steps: made.made, outputs: made.outputs, width: *width, finite: made.finite })
             }
             Self::Hosted(hosted) => hosted.advance(problem, steps),
         }
     }
 
-    /// The part of sampled counts that was not 0 in matrix products, where the executor looked.
-    pub fn density(&self) -> Option<f64> {
+    /// The fraction of sampled counts that was not 0 in matrix products, where the executor looked.
+    pub fn nonzero_fraction(&self) -> Option<f64> {
         match self {
-            Self::Resident(engine, _) => engine.density(),
+            Self::Resident(engine, _) => engine.nonzero_fraction(),
             Self::Hosted(_) => None,
         }
     }
@@ -134,7 +136,7 @@ impl Engine {
 }
 
 /// Elements of a node in a step.
-fn elements(problem: &Problem, id: NodeId, base: &Setting, batch: usize) -> usize {
+pub(crate) fn elements(problem: &Problem, id: NodeId, base: &Setting, batch: usize) -> usize {
     let g = &problem.objective.graph;
     let row = problem.objective.row.map(|r| r.axis);
     let extent = |a: &fe_graph::Axis| match a.id {
@@ -205,51 +207,5 @@ impl Hosted {
         let (mut all, mut some) = (all.into_iter(), some.into_iter());
         self.values = order.into_iter().filter_map(|by| if by { some.next() } else { all.next() }).collect();
         Ok(())
-    }
-}
-
-/// How the outputs of a step become a point of the trace.
-pub struct Summary {
-    /// Elements of each term's sum, whether it is of rows, and whether it is a rate.
-    terms: Vec<(usize, bool, bool)>,
-    /// Elements of each energy's sum, and whether it is of rows.
-    energies: Vec<(usize, bool)>,
-}
-
-impl Summary {
-    /// For a problem whose sums are scalars, or one number for each sample.
-    pub fn new(problem: &Problem, samples: usize) -> Self {
-        let o = problem.objective;
-        let base = Setting { samples, ..Setting::default() };
-        let size = |id: NodeId| elements(problem, id, &base, problem.training_rows());
-        Self {
-            terms: o.terms.iter().map(|t| (size(t.sum), t.local, t.kind == TermKind::Rate)).collect(),
-            energies: o.energies.iter().map(|e| (size(e.sum), e.local)).collect(),
-        }
-    }
-
-    /// The point after a step.
-    pub fn point(&self, problem: &Problem, step: u64, seconds: f64, outputs: &[f64], rows: usize) -> TracePoint {
-        let mut point = TracePoint { step, seconds, ..TracePoint::default() };
-        let mut rest = outputs.get(1..).unwrap_or_default();
-        let mut next = |size: usize, local: bool| {
-            let (sums, after) = rest.split_at(size.min(rest.len()));
-            rest = after;
-            let per = if local { rows.max(1) } else { problem.training_rows() };
-            sums.iter().sum::<f64>() / size.max(1) as f64 / per as f64
-        };
-        for &(size, local, rate) in &self.terms {
-            let value = next(size, local);
-            if rate {
-                point.rate += value;
-            } else {
-                point.distortion += value;
-            }
-        }
-        point.free_energy = point.rate + point.distortion;
-        if !self.energies.is_empty() {
-            point.energy = Some(self.energies.iter().map(|&(size, local)| next(size, local)).sum());
-        }
-        point
     }
 }

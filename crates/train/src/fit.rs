@@ -1,16 +1,17 @@
-//! A fit from start to figures: which method, the steps, and what came of it.
+//! A fit from start to figures: the method, the steps, and the results.
 
 use std::time::Instant;
 
-use fe_check::{OptimizerKind, Schedule, TrainSpec};
+use fe_check::TrainSpec;
 use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
-use fe_objective::Objective;
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
-use crate::deterministic;
-use crate::evaluate::{self, Figures};
+use crate::deterministic::{self, Terms};
+use crate::evaluate;
+use crate::figures::Figures;
 use crate::heldout;
+use crate::method::{Method, method};
 use crate::moments::Change;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
@@ -18,45 +19,7 @@ use crate::response::Response;
 use crate::sampled::{self, Draws};
 use crate::starts::Starts;
 use crate::stochastic;
-
-/// Programs with at most this many parameters are fitted by L-BFGS where nothing is said.
-const SMALL: usize = 20_000;
-
-/// The same with chains.
-const CHAINED: usize = 1_000_000;
-
-/// At most this many noise dimensions are held fixed to make a sampled objective repeat.
-const FIXED_DRAWS: usize = 256;
-
-/// Fixed draws for a flow.
-const FLOW_DRAWS: usize = 8192;
-/// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
-pub(crate) const SCORE_SAMPLES: usize = 8;
-
-/// Rows per batch where nothing is said and the data are long.
-const DEFAULT_BATCH: usize = 256;
-
-/// Longest data that are fitted whole where nothing is said.
-const WHOLE: usize = 4096;
-
-/// One line of the trace.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub struct TracePoint {
-    /// Steps done.
-    pub step: u64,
-    /// Seconds since the start.
-    pub seconds: f64,
-    /// Per training row, as estimated in training.
-    pub free_energy: f64,
-    /// Per training row.
-    pub distortion: f64,
-    /// Per training row.
-    pub rate: f64,
-    /// Spikes per training row, with counts.
-    pub energy: Option<f64>,
-    /// On held-out rows, where it was taken.
-    pub heldout: Option<f64>,
-}
+use crate::trace::TracePoint;
 
 /// Watches a fit, and may end it.
 pub trait Monitor {
@@ -64,11 +27,11 @@ pub trait Monitor {
     /// then finished with what it has.
     fn step(&mut self, done: u64, total: Option<u64>, objective: f64) -> bool;
 
-    /// Something the user should know now.
+    /// A note that the user should read now.
     fn note(&mut self, text: &str);
 }
 
-/// Why a fit failed.
+/// The reason for which a fit failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FitError {
     /// The executor could not run.
@@ -81,41 +44,12 @@ pub enum FitError {
         step: u64,
         /// The terms that are not finite.
         terms: Vec<String>,
-        /// Where it began, when it could be found.
+        /// The place where it began, when it could be found.
         place: Option<Box<NonFinite>>,
     },
-    /// What `train` asks cannot be done.
+    /// A demand of the `train` block that cannot be met.
     #[error("{0}")]
     Unsuited(String),
-}
-
-/// How a program is fitted, all defaults filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Method {
-    /// L-BFGS on all rows; a sampled objective is made to repeat by a fixed set of draws.
-    Lbfgs {
-        /// Most iterations.
-        iterations: u64,
-        /// Size of the fixed set of draws; 0 for an objective without noise.
-        draws: usize,
-    },
-    /// Stochastic steps.
-    Steps {
-        /// The rule.
-        optimizer: OptimizerKind,
-        /// Step size.
-        lr: Schedule,
-        /// Momentum of `sgd`.
-        momentum: f64,
-        /// Rows per batch.
-        batch: usize,
-        /// Steps; until converged when not given.
-        steps: Option<u64>,
-        /// Monte Carlo samples.
-        samples: usize,
-        /// Largest norm of the gradient.
-        clip: Option<f64>,
-    },
 }
 
 /// A finished fit.
@@ -123,8 +57,8 @@ pub enum Method {
 pub struct Fit {
     /// Parameters on the unconstrained scale.
     pub values: Values,
-    /// What stayed fixed of joint guides, by name: the base and the scale from the curvature.
-    pub anchors: Vec<(String, Tensor)>,
+    /// The preconditioners of Gaussian guides and chains, by name: their Laplace start, which stays fixed.
+    pub preconditioners: Vec<(String, Tensor)>,
     /// Steps or iterations done.
     pub steps: u64,
     /// Seconds of fitting.
@@ -139,15 +73,15 @@ pub struct Fit {
     pub test: String,
     /// Whether it was ended from outside.
     pub interrupted: bool,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
-    /// The part of sampled counts that was not 0 in matrix products, where the executor looked.
-    pub density: Option<f64>,
+    /// The fraction of sampled counts that was not 0 in matrix products, where the executor looked.
+    pub nonzero_fraction: Option<f64>,
     /// The course of the fit.
     pub trace: Vec<TracePoint>,
     /// Over training rows.
     pub figures: Figures,
-    /// How each bound ended.
+    /// The end of each bound.
     pub bounds: Vec<Bounded>,
     /// Over held-out rows.
     pub heldout: Option<Figures>,
@@ -155,22 +89,22 @@ pub struct Fit {
     pub posterior: Posterior,
     /// Draws of the guide.
     pub draws: Draws,
-    /// What checks made of it.
+    /// Checks of the minimum.
     pub checks: Checks,
 }
 
-/// What is checked of a minimum after it was found; each is left out where it does not apply.
+/// Checks of a minimum after it was found; each is left out where it does not apply.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Checks {
     /// Whether other starts end there too.
     pub starts: Option<Starts>,
-    /// How far other draws move it.
+    /// The distance that other draws move it.
     pub draws: Option<Change>,
     /// By how much a mean-field guide understates standard deviations.
     pub response: Option<Response>,
 }
 
-/// What a method leaves.
+/// The result of a method.
 pub(crate) struct Fitted {
     pub values: Values,
     pub steps: u64,
@@ -179,10 +113,28 @@ pub(crate) struct Fitted {
     pub interrupted: bool,
     pub notes: Vec<String>,
     pub trace: Vec<TracePoint>,
-    pub density: Option<f64>,
-    /// Inputs that belong to the fit: the anchors of joint guides.
+    pub nonzero_fraction: Option<f64>,
+    /// Inputs that belong to the fit: the start of Gaussian guides, and multipliers.
     pub extra: Setting,
     pub checks: Checks,
+}
+
+impl Fitted {
+    /// A fit of no steps that has not converged, under a setting whose further inputs it keeps.
+    pub fn new(values: Values, setting: &Setting) -> Self {
+        Self {
+            values,
+            steps: 0,
+            converged: false,
+            test: String::new(),
+            interrupted: false,
+            notes: vec![],
+            trace: vec![],
+            nonzero_fraction: None,
+            extra: Setting { extra: setting.extra.clone(), ..Setting::default() },
+            checks: Checks::default(),
+        }
+    }
 }
 
 /// Splits rows into those trained on and those held out.
@@ -198,124 +150,8 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
     Ok((train, heldout))
 }
 
-fn parameter_count(o: &Objective) -> usize {
-    let size = |p: &fe_objective::Parameter| p.free.iter().map(|a| o.graph.extent_of(a.id)).product::<usize>();
-    o.parameters.iter().map(size).fold(0, usize::saturating_add)
-}
-
-/// The optimizer of a fit: the one asked for, else L-BFGS for what is small and repeats, else Adam.
-fn optimizer(o: &Objective, train: &TrainSpec, rows: usize) -> OptimizerKind {
-    let size = parameter_count(o);
-    let scheduled = !o.controls.is_empty() || train.lr.is_some() || train.epochs.is_some();
-    match train.optimizer {
-        Some(kind) => kind,
-        None if repeats(o) && !in_batches(train, rows) && !scheduled && size <= most_parameters(o) => {
-            OptimizerKind::Lbfgs
-        }
-        None => OptimizerKind::Adam,
-    }
-}
-
-/// Programs with at most this many parameters are fitted by L-BFGS: chains start at their curvature, and take few steps
-/// however long they are.
-fn most_parameters(o: &Objective) -> usize {
-    if o.chains.is_empty() { SMALL } else { CHAINED }
-}
-
-/// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
-fn repeats(o: &Objective) -> bool {
-    o.deterministic || !o.scored && noise_dimensions(o) <= FIXED_DRAWS
-}
-
-fn noise_dimensions(o: &Objective) -> usize {
-    deterministic::noise_sites(o).iter().map(|s| s.size).sum()
-}
-
-fn in_batches(train: &TrainSpec, rows: usize) -> bool {
-    train.batch.is_some_and(|b| b < rows)
-}
-
-/// Whether a fit will be made by L-BFGS, which needs double precision.
-pub fn uses_lbfgs(objective: &Objective, train: &TrainSpec, rows: usize) -> bool {
-    optimizer(objective, train, rows) == OptimizerKind::Lbfgs
-}
-
-/// Fills in what a `train` block leaves out.
-///
-/// # Errors
-/// When it asks for something the objective does not allow.
-pub fn method(o: &Objective, train: &TrainSpec, rows: usize) -> Result<(Method, Vec<String>), FitError> {
-    let mut notes = vec![];
-    let chosen = optimizer(o, train, rows);
-    if chosen == OptimizerKind::Lbfgs {
-        if in_batches(train, rows) {
-            return Err(FitError::Unsuited("lbfgs runs on all rows: leave out `batch`, or use adam".into()));
-        }
-        if !repeats(o) {
-            return Err(FitError::Unsuited(
-                "lbfgs needs an objective that repeats, and this one has too much noise to hold fixed, or a score function: use adam".into(),
-            ));
-        }
-        let dimensions = noise_dimensions(o);
-        let draws = match train.samples {
-            _ if o.deterministic => 0,
-            Some(s) => s.max(dimensions + 2).next_power_of_two(),
-            // What can bend fits the draws themselves where they are few.
-            None if o.joints.iter().any(|j| j.flow) => FLOW_DRAWS,
-            None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
-        };
-        if !o.controls.is_empty() {
-            notes.push("L-BFGS takes a schedule at its end value throughout".into());
-        }
-        let iterations = train.steps.or(train.epochs).unwrap_or(2000) as u64;
-        return Ok((Method::Lbfgs { iterations, draws }, notes));
-    }
-    if train.starts.is_some_and(|n| n > 1) {
-        return Err(FitError::Unsuited("several starts are compared by L-BFGS alone: leave out `starts`".into()));
-    }
-    let samples = train.samples.unwrap_or(if o.scored { SCORE_SAMPLES } else { 1 });
-    if o.scored && samples < 2 {
-        return Err(FitError::Unsuited(
-            "the score function compares each sample with the others: `samples` has to be 2 or more".into(),
-        ));
-    }
-    let batch = train.batch.unwrap_or_else(|| {
-        if rows > WHOLE && o.importance.is_none_or(|b| b.local) {
-            notes.push(format!("no batch was stated: {DEFAULT_BATCH} rows a step"));
-            DEFAULT_BATCH
-        } else {
-            rows
-        }
-    });
-    let batch = batch.min(rows);
-    let steps = match (train.steps, train.epochs) {
-        (Some(s), _) => Some(s as u64),
-        (None, Some(e)) => Some(((e * rows) as u64).div_ceil(batch.max(1) as u64)),
-        (None, None) => None,
-    };
-    // Networks want small steps; a handful of parameters on scales of order one, larger ones.
-    let small = parameter_count(o) <= SMALL;
-    let lr = train.lr.unwrap_or(Schedule::Constant(match chosen {
-        OptimizerKind::Adamax => 0.002,
-        OptimizerKind::Adam if !small => 0.001,
-        _ => 0.01,
-    }));
-    Ok((
-        Method::Steps {
-            optimizer: chosen,
-            lr,
-            momentum: train.momentum.unwrap_or(0.0),
-            batch,
-            steps,
-            samples,
-            clip: train.clip,
-        },
-        notes,
-    ))
-}
-
-/// Fits an objective and takes its figures. With `from`, parameters that another fit ended with, it goes on from there: the
-/// schedules of the objective stay at their ends, and that of the step size runs again.
+/// Fits an objective and takes its figures. With `from`, parameters that another fit ended with, it goes on from there:
+/// the schedules of the objective stay at their ends, and that of the step size runs again.
 ///
 /// # Errors
 /// When a run fails, or a value stops being finite.
@@ -329,9 +165,10 @@ pub fn fit(
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
         Method::Lbfgs { iterations, draws } => {
-            deterministic::run(problem, (*iterations, *draws), (from, train.starts), monitor, started)?
+            let terms = Terms { iterations: *iterations, draws: *draws, starts: train.starts };
+            deterministic::run(problem, &terms, from, monitor, started)?
         }
-        Method::Steps { .. } => stochastic::run(problem, &method, from, monitor, started)?,
+        Method::Steps(steps) => stochastic::run(problem, steps, from, monitor, started)?,
     };
     let seconds = started.elapsed().as_secs_f64();
     notes.extend(fitted.notes);
@@ -363,17 +200,19 @@ pub fn fit(
     }
     let posterior = posterior::posterior(problem, &fitted.values, &extra)?;
     let draws = sampled::sampled(problem, &fitted.values, &extra)?;
-    let mut anchors: Vec<(String, Tensor)> = extra
+    let mut preconditioners: Vec<(String, Tensor)> = extra
         .extra
         .iter()
-        .filter(|(input, _)| !problem.objective.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input)))
+        .filter(|(input, _)| {
+            !problem.objective.minimised.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input))
+        })
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
         })
         .collect();
-    anchors.sort_by(|a, b| a.0.cmp(&b.0));
+    preconditioners.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(Fit {
-        anchors,
+        preconditioners,
         values: fitted.values,
         steps: fitted.steps,
         seconds,
@@ -384,7 +223,7 @@ pub fn fit(
         interrupted: fitted.interrupted,
         notes,
         trace: fitted.trace,
-        density: fitted.density,
+        nonzero_fraction: fitted.nonzero_fraction,
         figures,
         bounds,
         heldout,
@@ -394,27 +233,7 @@ pub fn fit(
     })
 }
 
-impl Method {
-    /// The method in words.
-    pub fn describe(&self, o: &Objective) -> String {
-        match self {
-            Self::Lbfgs { draws: 0, .. } => "L-BFGS, deterministic objective".into(),
-            Self::Lbfgs { draws, .. } => format!("L-BFGS, {draws} fixed draws"),
-            Self::Steps { optimizer, batch, samples, .. } => {
-                let name = format!("{optimizer:?}").to_lowercase();
-                let rows = if o.row.is_some() { format!(", batch {batch}") } else { String::new() };
-                let drawn = if o.deterministic {
-                    ", no sampling".to_owned()
-                } else {
-                    format!(", {samples} sample{} a step", if *samples == 1 { "" } else { "s" })
-                };
-                format!("{name}{rows}{drawn}")
-            }
-        }
-    }
-}
-
-/// The error of a non-finite value, with its place.
+/// The error of a value that is not finite, with its place.
 pub(crate) fn locate(problem: &Problem, values: &Values, setting: &Setting, step: u64) -> FitError {
     locate_rows(problem, values, &problem.train.clone(), setting, step)
 }
@@ -429,7 +248,7 @@ pub(crate) fn locate_rows(
 ) -> FitError {
     let o = problem.objective;
     let outputs: Vec<NodeId> =
-        o.terms.iter().map(|t| t.sum).chain([o.value]).chain(o.gradient.iter().copied()).collect();
+        o.terms.iter().map(|t| t.sum).chain([o.minimised.value]).chain(o.minimised.gradient.iter().copied()).collect();
     let search = || -> Result<(Vec<String>, Option<Box<NonFinite>>), ExecutionError> {
         let mut compiled = problem.compile(&outputs)?;
         let feed = problem.feed(values, rows, setting);

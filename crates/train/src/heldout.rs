@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use fe_graph::{ExecutionError, Tensor};
 
-use crate::fit::{self, FitError};
+use crate::fit::FitError;
+use crate::method::SCORE_SAMPLES;
 use crate::optimizer::{Optimizer, Rule};
 use crate::problem::{Problem, Setting, Values};
+use crate::streams::Purpose;
 
 /// Steps of the refit.
 const STEPS: u64 = 500;
 
 /// First step size; it falls to 0 along half a cosine.
 const STEP_SIZE: f64 = 0.1;
-
-/// Steps from here on are the refit's, so that its noise is its own.
-const REFIT: u64 = 1 << 42;
 
 /// The values with the local parameters of held-out rows refitted by Adam.
 ///
@@ -25,15 +24,15 @@ pub(crate) fn refit(problem: &Problem, values: &Values, fitted: &Setting) -> Res
     let o = problem.objective;
     let mut values = values.clone();
     let local: Vec<usize> = (0..values.len()).filter(|&k| o.parameters.get(k).is_some_and(|p| p.local)).collect();
-    let outputs: Vec<_> = local.iter().filter_map(|&k| o.gradient.get(k).copied()).collect();
+    let outputs: Vec<_> = local.iter().filter_map(|&k| o.minimised.gradient.get(k).copied()).collect();
     let mut compiled = problem.compile(&outputs)?;
     let rows: Vec<usize> = problem.heldout.iter().map(|&r| r as usize).collect();
     let mut optimizer = Optimizer::new(Rule::Adam);
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
         let setting = Setting {
-            samples: if o.scored { fit::SCORE_SAMPLES } else { 1 },
-            step: REFIT + step,
+            samples: if o.minimised.scored { SCORE_SAMPLES } else { 1 },
+            step: Purpose::Refit.step(step),
             progress: 1.0,
             temperature: problem.temperature(1.0),
             extra: fitted.extra.clone(),

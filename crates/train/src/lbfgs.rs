@@ -1,9 +1,9 @@
 //! L-BFGS for smooth deterministic objectives (Nocedal and Wright 2006, algorithms 7.4 and 7.5) with a bracketing line
 //! search for the strong Wolfe conditions.
 //!
-//! Why not a library: argmin's L-BFGS asks for value and gradient apart (each costs a full evaluation here) and once more
-//! after every search, stores pairs without a test of their curvature, loses its place when a search fails, and its line
-//! searches have no notion of a value that is not finite. All of these are ordinary in fitting a program.
+//! Why not a library: argmin's L-BFGS asks for value and gradient apart (each costs a full evaluation here) and once
+//! more after every search, stores pairs without a test of their curvature, loses its place when a search fails, and
+//! its line searches have no notion of a value that is not finite. All of these are ordinary in fitting a program.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ const TRIALS: usize = 60;
 /// Iterations without a lower value or gradient, beyond rounding, after which the fit is given up.
 const PATIENCE: usize = 30;
 
-/// How long and how closely to minimise.
+/// The length and the tolerance of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// Pairs of steps and gradient changes kept. Beyond twice the number of parameters more do not help; below it,
@@ -36,7 +36,7 @@ impl Default for Options {
     }
 }
 
-/// Where a run stands: at the start, and after each iteration.
+/// The state of a run: at the start, and after each iteration.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// Iterations done.
@@ -51,7 +51,7 @@ pub struct Progress<'a> {
     pub x: &'a [f64],
 }
 
-/// Why a run ended.
+/// The reason for which a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The gradient is within tolerance.
@@ -66,7 +66,7 @@ pub enum Reason {
     NonFiniteStart,
 }
 
-/// What reached the level of rounding first.
+/// The quantity that reached the level of rounding first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// The steps: they no longer change the parameters.
@@ -88,13 +88,13 @@ pub struct Outcome {
     pub iterations: usize,
     /// Evaluations done.
     pub evaluations: usize,
-    /// Why it ended.
+    /// The reason for which it ended.
     pub reason: Reason,
 }
 
 /// Minimises `objective`, which gives value and gradient, from `start`. A value or gradient that is not finite, minus
-/// infinity too, counts as infinitely high: the line search steps back from it. `observe` sees every iterate and may end
-/// the run. An error of the objective ends it at once.
+/// infinity too, counts as infinitely high: the line search steps back from it. `observe` sees every iterate and may
+/// end the run. An error of the objective ends it at once.
 pub fn minimize<E>(
     mut objective: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>), E>,
     start: Vec<f64>,
@@ -269,7 +269,7 @@ fn search<E>(
     direction: &[f64],
 ) -> Result<Result<Point, Rounding>, E> {
     let start = Sample { step: 0.0, value: origin.value, slope: dot(direction, &origin.gradient) };
-    // What sums of many terms lose.
+    // The rounding error of sums of many terms.
     let noise = 1e-10 * start.value.abs() + 1e-14;
     let (mut before, mut near, mut far) = (start, start, Far::Open);
     let mut best: Option<Point> = None;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use fe_graph::{Compiled, ExecutionError, InputId, NodeId, Tensor};
 
-use crate::deterministic::{EvenDraws, even_draws};
-use crate::posterior::collect;
 use crate::problem::{Problem, Values};
+use crate::qmc::{MatchedDraws, matched_draws};
+use crate::reading::Reading;
+use crate::streams::Purpose;
 
 /// Draws behind a moment.
 const DRAWS: usize = 1024;
@@ -16,15 +17,12 @@ const DRAWS: usize = 1024;
 /// Most scalars that are compared.
 const MOST: usize = 4096;
 
-/// The noise of these moments, apart from that of tables.
-const STEP: u64 = (1 << 41) + (1 << 20);
-
 /// Takes moments.
 pub(crate) struct Moments<'a> {
     problem: &'a Problem<'a>,
     outputs: Vec<NodeId>,
     compiled: Box<dyn Compiled>,
-    even: Option<EvenDraws>,
+    matched: Option<MatchedDraws>,
 }
 
 /// The largest changes of any latent from one fit to others, each a root mean square over the others.
@@ -43,8 +41,8 @@ impl<'a> Moments<'a> {
     /// When the executor cannot compile.
     pub fn new(problem: &'a Problem<'a>) -> Result<Option<Self>, ExecutionError> {
         let o = problem.objective;
-        let latents: HashSet<&str> = o.latents.iter().map(|l| l.name.as_str()).collect();
-        let reported = o.posterior.iter().filter(|p| latents.contains(p.name.as_str()));
+        let latents: HashSet<&str> = o.guides.latents.iter().map(|l| l.name.as_str()).collect();
+        let reported = o.report.posterior.iter().filter(|p| latents.contains(p.name.as_str()));
         let (mut outputs, mut size) = (vec![], 0usize);
         for r in reported {
             outputs.push(r.node);
@@ -54,8 +52,8 @@ impl<'a> Moments<'a> {
             return Ok(None);
         }
         let compiled = problem.compile(&outputs)?;
-        let even = even_draws(problem, &outputs, DRAWS);
-        Ok(Some(Self { problem, outputs, compiled, even }))
+        let matched = matched_draws(problem, &outputs, DRAWS);
+        Ok(Some(Self { problem, outputs, compiled, matched }))
     }
 
     /// Mean and standard deviation of each scalar.
@@ -67,14 +65,14 @@ impl<'a> Moments<'a> {
         values: &Values,
         extra: &HashMap<InputId, Arc<Tensor>>,
     ) -> Result<Vec<(f64, f64)>, ExecutionError> {
-        let even = self.even.as_ref();
-        let drawn = collect(self.problem, values, extra, &mut *self.compiled, &self.outputs, even, (STEP, DRAWS))?;
+        let reading = Reading { purpose: Purpose::Moments, count: DRAWS, matched: self.matched.as_ref() };
+        let drawn = reading.collect(self.problem, values, extra, &mut *self.compiled, &self.outputs)?;
         let mut moments = vec![];
         for draws in drawn {
             let width = draws.len() / DRAWS;
             for k in 0..width {
                 let column = || draws.iter().skip(k).step_by(width);
-                // About the first draw, so that what is the same in all of them has no spread.
+                // About the first draw, so that what is the same in all of them has no variance.
                 let first = column().next().copied().unwrap_or(0.0);
                 let mean = column().map(|v| v - first).sum::<f64>() / DRAWS as f64;
                 let variance = column().map(|v| (v - first - mean).powi(2)).sum::<f64>() / DRAWS as f64;
@@ -85,7 +83,7 @@ impl<'a> Moments<'a> {
     }
 }
 
-/// How far moments are from others at most; scalars without spread are left out.
+/// The largest distance of moments from others; scalars without variance are left out.
 pub(crate) fn change(from: &[(f64, f64)], others: &[Vec<(f64, f64)>]) -> Change {
     let count = others.len().max(1) as f64;
     let mut largest = Change::default();

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use fe_graph::{InputId, Tensor};
 use fe_objective::Objective;
 
-use crate::evaluate::{self, ByRow, Figures};
+use crate::evaluate;
+use crate::figures::{ByRow, Figures};
 use crate::fit::{Fit, FitError};
 use crate::heldout;
 use crate::problem::{Problem, Setting, Values};
 
-/// What a finished fit says of new rows.
+/// The figures of new rows under a finished fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewRows {
     /// Over all of them.
@@ -51,15 +52,16 @@ pub struct Rows {
     pub by_row: ByRow,
 }
 
-/// The rows of a finished fit one by one: those held out where there are any, else those trained on. Of more than `most`,
-/// as many at even distances. A program without rows has none.
+/// The rows of a finished fit one by one: those held out where there are any, else those trained on. Of more than
+/// `most`, as many at even distances. A program without rows has none.
 ///
 /// # Errors
 /// When a run fails.
 pub fn rows(problem: &Problem, fit: &Fit, most: usize) -> Result<Rows, FitError> {
-    let named =
-        |name: &str| Ok(fit.anchors.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone()).unwrap_or_default());
-    let fitted = Setting { extra: anchors::<FitError>(problem.objective, named)?, ..Setting::default() };
+    let named = |name: &str| {
+        Ok(fit.preconditioners.iter().find(|(n, _)| n == name).map(|(_, t)| t.clone()).unwrap_or_default())
+    };
+    let fitted = Setting { extra: preconditioners::<FitError>(problem.objective, named)?, ..Setting::default() };
     let heldout = !problem.heldout.is_empty();
     let all = if heldout { &problem.heldout } else { &problem.train };
     let all = if problem.objective.row.is_some() { all.as_slice() } else { &[] };
@@ -71,16 +73,16 @@ pub fn rows(problem: &Problem, fit: &Fit, most: usize) -> Result<Rows, FitError>
     Ok(Rows { rows, heldout, by_row })
 }
 
-/// What stays fixed of joint guides, for each input that takes it, by its name.
+/// The preconditioners of Gaussian guides and chains, for each input that takes one, by its name.
 ///
 /// # Errors
 /// The first of `named`.
-pub fn anchors<E>(
+pub fn preconditioners<E>(
     objective: &Objective,
     mut named: impl FnMut(&str) -> Result<Tensor, E>,
 ) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
-    let joints = objective.joints.iter().flat_map(|j| [j.base, j.curvature]);
-    let chains = objective.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
+    let joints = objective.guides.joints.iter().flat_map(|j| [j.base, j.curvature]);
+    let chains = objective.guides.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
     let inputs = joints.chain(chains).filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
     inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
 }

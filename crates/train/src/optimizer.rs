@@ -1,8 +1,8 @@
-//! First-order optimisers for noisy gradients. A tensor is a flat `Vec<f64>`; every update is element by element, so the
-//! numbers do not depend on the number of threads.
+//! First-order optimisers for noisy gradients. A tensor is a flat `Vec<f64>`; every update is element by element, so
+//! the numbers do not depend on the number of threads.
 
-pub use fe_graph::descent::Rule;
-use fe_graph::descent::{BETA1, BETA2, EPSILON};
+pub use fe_graph::training::Rule;
+use fe_graph::training::{BETA1, BETA2, EPSILON};
 use rayon::prelude::*;
 
 /// Elements handled by one task; also the panel over which a sum is taken, so it fixes the order of addition.
@@ -13,7 +13,7 @@ const CHUNK: usize = 8192;
 #[error("parameters and gradients differ in shape")]
 pub struct ShapeMismatch;
 
-/// What the rule remembers of one tensor.
+/// The rule's memory of one tensor.
 #[derive(Clone, Debug)]
 struct Memory {
     first: Vec<f64>,
@@ -23,7 +23,7 @@ struct Memory {
 }
 
 /// One row's slices of a tensor and of its memory.
-struct Row<'a> {
+struct RowSlices<'a> {
     parameter: &'a mut [f64],
     first: &'a mut [f64],
     second: &'a mut [f64],
@@ -129,7 +129,7 @@ impl Optimizer {
 
 /// Cuts the rows `rows` (ascending, distinct) out of a tensor and its memory and counts one step for each; `None` where
 /// a row does not exist.
-fn rows_of<'a>(parameter: &'a mut [f64], memory: &'a mut Memory, rows: &[usize]) -> Option<Vec<Row<'a>>> {
+fn rows_of<'a>(parameter: &'a mut [f64], memory: &'a mut Memory, rows: &[usize]) -> Option<Vec<RowSlices<'a>>> {
     let count = memory.steps.len();
     let mut parameters = cut(parameter, count, rows)?;
     let mut firsts = cut(&mut memory.first, count, rows)?;
@@ -138,7 +138,12 @@ fn rows_of<'a>(parameter: &'a mut [f64], memory: &'a mut Memory, rows: &[usize])
     for &row in rows.iter().rev() {
         let steps = memory.steps.get_mut(row)?;
         *steps += 1;
-        cuts.push(Row { parameter: parameters.pop()?, first: firsts.pop()?, second: seconds.pop()?, steps: *steps });
+        cuts.push(RowSlices {
+            parameter: parameters.pop()?,
+            first: firsts.pop()?,
+            second: seconds.pop()?,
+            steps: *steps,
+        });
     }
     cuts.reverse();
     Some(cuts)
@@ -160,7 +165,7 @@ fn cut<'a>(mut table: &'a mut [f64], count: usize, rows: &[usize]) -> Option<Vec
 }
 
 /// Applies the rule to one row, in parallel where it is long.
-fn update(rule: Rule, row: Row<'_>, gradient: &[f64], lr: f64) {
+fn update(rule: Rule, row: RowSlices<'_>, gradient: &[f64], lr: f64) {
     let steps = i32::try_from(row.steps).unwrap_or(i32::MAX);
     let (correction1, correction2) = (1.0 - BETA1.powi(steps), 1.0 - BETA2.powi(steps));
     let parameter = row.parameter.par_chunks_mut(CHUNK);

@@ -1,16 +1,16 @@
-//! The plan of a training step, for looking at.
+//! The plan of a training step, as `fe explain --plan` shows it.
 
 use fe_graph::plan::{Conditions, Plan};
 use fe_graph::{Axis, AxisId};
 use fe_objective::Objective;
 
-use crate::fit::Method;
+use crate::method::Method;
 
 /// The plan of a step of a fit on so many rows: the objective and its gradient, by the planned executor.
 pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
     let (samples, batch) = match method {
         Method::Lbfgs { draws, .. } => ((*draws).max(1), rows),
-        Method::Steps { samples, batch, .. } => (*samples, *batch),
+        Method::Steps(s) => (s.samples, s.batch),
     };
     let mut extents: Vec<usize> = o.graph.axes().iter().map(|a| a.extent).collect();
     let mut set = |axis: AxisId, extent: usize| {
@@ -24,15 +24,15 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         set(row.id, batch);
     }
     let changes = |input: &fe_graph::InputId| {
-        *input == o.temperature
-            || o.controls.iter().any(|c| c.0 == *input)
+        *input == o.minimised.temperature
+            || o.minimised.controls.iter().any(|c| c.0 == *input)
             || o.parameters.iter().any(|p| p.input == *input)
             || batch < rows && o.graph.input_info(*input).is_some_and(|i| i.axes.iter().any(|a| Some(*a) == row))
     };
     let all = (0..o.graph.inputs().len()).filter_map(|k| u32::try_from(k).ok().map(fe_graph::InputId));
     let drawn = match method {
-        Method::Lbfgs { .. } => crate::deterministic::noise_sites(o).iter().map(|s| s.site).collect(),
-        Method::Steps { .. } => std::collections::HashSet::new(),
+        Method::Lbfgs { .. } => crate::qmc::noise_sites(o).iter().map(|s| s.site).collect(),
+        Method::Steps(_) => std::collections::HashSet::new(),
     };
     let conditions = Conditions {
         extents,
@@ -41,8 +41,8 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         steady: all.filter(|i| !changes(i)).collect(),
         steady_draws: true,
         dense: false,
-        whole: o.gradient.iter().copied().collect(),
+        whole: o.minimised.gradient.iter().copied().collect(),
     };
-    let outputs: Vec<_> = std::iter::once(o.value).chain(o.gradient.iter().copied()).collect();
+    let outputs: Vec<_> = std::iter::once(o.minimised.value).chain(o.minimised.gradient.iter().copied()).collect();
     Plan::new(&o.graph, &outputs, &conditions)
 }

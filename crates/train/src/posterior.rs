@@ -3,31 +3,27 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
+use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Reported;
 
-use crate::deterministic::{EvenDraws, even_draws, noise_sites_of};
-use crate::problem::{Problem, Setting, Values};
+use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::psis;
+use crate::qmc::matched_draws;
+use crate::reading::Reading;
+use crate::streams::Purpose;
 
 /// Draws behind a posterior table.
 const DRAWS: usize = 8192;
 
-/// Numbers in flight per pass.
-const BUDGET: usize = 2_000_000;
-
-/// Steps from here on are for the table.
-const TABLE: u64 = 1 << 41;
-
 /// Weights are trusted up to this Pareto k̂ (Vehtari et al., 2024).
 const KHAT_LIMIT: f64 = 0.7;
 
-/// And those of the wider proposal up to this one: its weights have a variance then. What needs a wide proposal and still
-/// has heavy weights is far from its guide.
+/// And those of the wider proposal up to this one: its weights have a variance then. What needs a wide proposal and
+/// still has heavy weights is far from its guide.
 const WIDE_LIMIT: f64 = 0.5;
 
-/// Weights under which less than this fraction of the draws is effective are not used, whatever their k̂: it is itself an
-/// estimate, from few large weights.
+/// Weights under which less than this fraction of the draws is effective are not used, whatever their k̂: it is itself
+/// an estimate, from few large weights.
 const LEAST_EFFECTIVE: f64 = 0.1;
 
 /// The 95 % quantile of the standard normal distribution.
@@ -61,37 +57,39 @@ pub struct Posterior {
     pub resampled: Option<Vec<Summary>>,
     /// Pareto k̂ of the weights p/q, where they can be had.
     pub khat: Option<f64>,
-    /// The same of a wider proposal, a Student t with the guide's location and scale, which is asked where k̂ is too high.
+    /// The same of a wider proposal, a Student t with the guide's location and scale, which is asked where k̂ is too
+    /// high.
     pub khat_wide: Option<f64>,
-    /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior from
-    /// the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
+    /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior
+    /// from the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
     pub effective: Option<f64>,
     /// The same of the wider proposal.
     pub effective_wide: Option<f64>,
 }
 
-/// Draws from the guide, evenly where its noise has few dimensions, and summarises.
+/// Draws from the guide, moment-matched where its noise has few dimensions, and summarises.
 ///
 /// # Errors
 /// When a run fails.
 pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Posterior, ExecutionError> {
     let o = problem.objective;
-    if o.posterior.is_empty() && o.log_weight.is_none() {
+    if o.report.posterior.is_empty() && o.report.log_weight.is_none() {
         return Ok(Posterior::default());
     }
-    let mut outputs: Vec<_> = o.posterior.iter().map(|p| p.node).collect();
-    outputs.extend(o.log_weight);
-    let even = even_draws(problem, &outputs, DRAWS);
+    let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
+    outputs.extend(o.report.log_weight);
+    let matched = matched_draws(problem, &outputs, DRAWS);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.
-    let known = if even.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
-    if o.log_weight.is_none() && known.len() == o.posterior.len() {
-        let guide = o.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
+    let known = if matched.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
+    if o.report.log_weight.is_none() && known.len() == o.report.posterior.len() {
+        let guide = o.report.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
         return Ok(Posterior { guide, ..Posterior::default() });
     }
     let mut compiled = problem.compile(&outputs)?;
-    let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, even.as_ref(), (TABLE, DRAWS))?;
-    let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let reading = Reading { purpose: Purpose::Table, count: DRAWS, matched: matched.as_ref() };
+    let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
+    let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
     let mut result = Posterior {
         khat: smoothed.as_ref().map(|s| s.khat),
@@ -100,7 +98,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     };
     let uniform = vec![1.0 / DRAWS as f64; DRAWS];
     let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
-        let pairs = o.posterior.iter().zip(drawn);
+        let pairs = o.report.posterior.iter().zip(drawn);
         pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
     };
     result.guide = table(&drawn, &uniform);
@@ -109,14 +107,15 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
             *summary = exact.clone();
         }
     }
-    match (smoothed, even) {
+    match (smoothed, &matched) {
         (Some(s), _) if s.khat <= KHAT_LIMIT && s.ess >= LEAST_EFFECTIVE * DRAWS as f64 => {
             result.resampled = Some(table(&drawn, &s.weights))
         }
         // A Gaussian is lighter in its tails than most posteriors, however close: a wider proposal tells.
-        (Some(_), Some(even)) if even.all_normal => {
-            let (wide, correction) = even.widened(problem.seed);
-            let mut drawn = collect(problem, values, extra, &mut *compiled, &outputs, Some(&wide), (TABLE, DRAWS))?;
+        (Some(_), Some(matched)) if matched.all_normal => {
+            let (wide, correction) = matched.widened(problem.seed);
+            let reading = Reading { matched: Some(&wide), ..reading };
+            let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
             let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
             if let Some(s) = psis::smooth(&log_weights) {
                 result.khat_wide = Some(s.khat);
@@ -130,7 +129,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     Ok(result)
 }
 
-/// What is normal with known mean and standard deviation, by name.
+/// The summaries of values that are normal with known mean and standard deviation, by name.
 fn normals<'a>(
     problem: &Problem<'a>,
     values: &Values,
@@ -138,18 +137,18 @@ fn normals<'a>(
 ) -> Result<HashMap<&'a str, Summary>, ExecutionError> {
     let o = problem.objective;
     let normal: Vec<(&Reported, NodeId, NodeId)> =
-        o.posterior.iter().filter_map(|r| r.normal.map(|(m, s)| (r, m, s))).collect();
+        o.report.posterior.iter().filter_map(|r| r.normal.map(|(m, s)| (r, m, s))).collect();
     if normal.is_empty() {
         return Ok(HashMap::new());
     }
     let outputs: Vec<NodeId> = normal.iter().flat_map(|n| [n.1, n.2]).collect();
-    let setting = Setting { extra: extra.clone(), ..Setting::reporting(TABLE, 1) };
+    let setting = Setting { extra: extra.clone(), ..Setting::reporting(Purpose::Table.step(0), 1) };
     let mut results = problem.compile(&outputs)?.run(&problem.feed(values, &problem.train, &setting))?.into_iter();
     let mut map = HashMap::new();
     for (reported, ..) in normal {
         let mut next = || {
             let values = results.next().unwrap_or_default().values;
-            crate::problem::from_sorted(&o.graph, &reported.axes, values)
+            from_sorted(&o.graph, &reported.axes, values)
         };
         let (mean, sd) = (next(), next().values);
         let at = |z: f64| mean.values.iter().zip(&sd).map(|(m, s)| m + z * s).collect();
@@ -167,50 +166,6 @@ fn normals<'a>(
     Ok(map)
 }
 
-/// The values of some nodes at each of so many draws of the guide, each node's draws one behind the other.
-pub(crate) fn collect(
-    problem: &Problem,
-    values: &Values,
-    extra: &HashMap<InputId, Arc<Tensor>>,
-    compiled: &mut dyn Compiled,
-    outputs: &[NodeId],
-    even: Option<&EvenDraws>,
-    (step, count): (u64, usize),
-) -> Result<Vec<Vec<f64>>, ExecutionError> {
-    let g = &problem.objective.graph;
-    let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
-    let width = (BUDGET / problem.training_rows().max(16).max(drawn)).clamp(1, count);
-    let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
-    let mut done = 0;
-    for pass in 0.. {
-        if done >= count {
-            break;
-        }
-        let now = width.min(count - done);
-        let mut setting = Setting { extra: extra.clone(), ..Setting::reporting(step + pass, now) };
-        let sites = even.iter().flat_map(|e| &e.draws);
-        setting.draws = sites.map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
-        let results = compiled.run(&problem.feed(values, &problem.train, &setting))?;
-        for ((store, result), &node) in collected.iter_mut().zip(results).zip(outputs) {
-            // What does not depend on the draws is the same for each of them.
-            let copies = if g.has_axis(node, Axis::SAMPLE) { 1 } else { now };
-            for _ in 0..copies {
-                store.extend(&result.values);
-            }
-        }
-        done += now;
-    }
-    Ok(collected)
-}
-
-/// Some of the draws of a tensor whose first axis they are.
-fn part(draws: &Tensor, from: usize, count: usize) -> Tensor {
-    let (all, rest) = draws.shape.split_first().map_or((1, &[][..]), |(&n, rest)| (n, rest));
-    let size = draws.values.len() / all.max(1);
-    let values = draws.values.iter().skip(from * size).take(count * size).copied().collect();
-    Tensor { shape: std::iter::once(count).chain(rest.iter().copied()).collect(), values }
-}
-
 fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights: &[f64]) -> Summary {
     let g = &problem.objective.graph;
     let width = (draws.len() / weights.len().max(1)).max(1);
@@ -218,7 +173,7 @@ fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights:
     for k in 0..width {
         let mut pairs: Vec<(f64, f64)> =
             draws.iter().skip(k).step_by(width).copied().zip(weights.iter().copied()).collect();
-        // About the first draw, so that what is the same in all of them has no spread.
+        // About the first draw, so that what is the same in all of them has no variance.
         let first = pairs.first().map_or(0.0, |p| p.0);
         let mean = first + pairs.iter().map(|(v, w)| (v - first) * w).sum::<f64>();
         let variance: f64 = pairs.iter().map(|(v, w)| w * (v - mean) * (v - mean)).sum();
@@ -238,8 +193,7 @@ fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights:
             columns.entry(key).or_default().push(v);
         }
     }
-    let mut declared =
-        |key: &str| -> Tensor { crate::problem::from_sorted(g, axes, columns.remove(key).unwrap_or_default()) };
+    let mut declared = |key: &str| -> Tensor { from_sorted(g, axes, columns.remove(key).unwrap_or_default()) };
     let mean = declared("mean");
     Summary {
         name: name.to_owned(),

@@ -4,26 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fe_check::{Latent, Program};
-use fe_distribution::{Distribution, Modifier, Support, family};
-use fe_graph::noise::{Element, NoiseKey, Stream};
-use fe_graph::{Axis, AxisId, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Op, Site, Tensor};
+use fe_distribution::Distribution;
+use fe_graph::noise::{Element, Stream};
+use fe_graph::{Axis, AxisId, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Op, Tensor};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+use crate::bijector::Bijector;
+use crate::drawing::{draw, stride};
 use crate::problem::{Problem, Setting, Values};
 use crate::sampled::Drawn;
-use crate::scales::Scales;
-
-/// Tries before a draw inside a restriction is given up.
-const TRIES: usize = 100_000;
-
-/// Steps from here on are for these draws.
-const STEP: u64 = 1 << 43;
+use crate::streams::{Outside, Purpose};
 
 /// The most numbers drawn at a time.
 const MOST: usize = 100_000_000;
 
-/// Why nothing could be drawn.
+/// The reason for which nothing could be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictiveError {
     /// A run failed.
@@ -32,11 +28,11 @@ pub enum PredictiveError {
     /// A distribution has no draws, or not with these arguments.
     #[error("`{name}` cannot be drawn from {family}: {why}")]
     Undrawable {
-        /// What was to be drawn.
+        /// The variable that was to be drawn.
         name: String,
         /// Its family.
         family: &'static str,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// Too many numbers.
@@ -44,153 +40,9 @@ pub enum PredictiveError {
     TooMany(usize, String),
 }
 
-/// An argument of a distribution at every place of a result.
-struct Argument<'a> {
-    values: &'a [f64],
-    /// For each axis of the result, how far one step moves.
-    strides: Vec<usize>,
-    /// The same along the axis of categories, components, or of the vector, and along its primed copy.
-    along: usize,
-    across: usize,
-}
-
-/// How many places a step along an axis moves in a tensor over `own`, which is row-major.
-fn stride(own: &[Axis], extent: &dyn Fn(Axis) -> usize, axis: Axis) -> usize {
-    match own.iter().position(|&a| a == axis) {
-        Some(k) => own.iter().skip(k + 1).map(|&a| extent(a)).product(),
-        None => 0,
-    }
-}
-
-/// Draws of a distribution over (at least) `axes`, sorted, the draws first among them, given its arguments over their own.
-fn draw(
-    name: &str,
-    d: &Distribution,
-    args: &[(Vec<Axis>, &Tensor)],
-    axes: &[Axis],
-    extent: &dyn Fn(Axis) -> usize,
-    rng: &mut ChaCha8Rng,
-) -> Result<Vec<f64>, PredictiveError> {
-    let undrawable =
-        |why: &str| PredictiveError::Undrawable { name: name.to_owned(), family: d.family.name(), why: why.to_owned() };
-    let mixture = d.modifiers.iter().find_map(|m| if let Modifier::Mixture(axis) = m { Some(*axis) } else { None });
-    let vector = d.event.filter(|_| d.family.is_vector());
-    // A matrix is drawn along its rows and columns at once.
-    let column = vector.filter(|_| d.family.is_matrix()).map(Axis::primed);
-    let within = |a: &Axis| Some(*a) == vector || Some(*a) == column;
-    let inner = mixture.or(d.event);
-    let bound: Vec<Argument> = args
-        .iter()
-        .map(|(own, tensor)| Argument {
-            values: &tensor.values,
-            strides: axes.iter().map(|&a| if within(&a) { 0 } else { stride(own, extent, a) }).collect(),
-            along: inner.map_or(0, |a| stride(own, extent, a)),
-            across: inner.map_or(0, |a| stride(own, extent, a.primed())),
-        })
-        .collect();
-    let outer: Vec<Axis> = axes.iter().copied().filter(|a| !within(a)).collect();
-    let count = inner.map_or(1, extent);
-    let own = d.own_args().len();
-    let mut result = vec![0.0; axes.iter().map(|&a| extent(a)).product()];
-    let steps: Vec<usize> = outer.iter().map(|&a| stride(axes, extent, a)).collect();
-    let step_along = |a: Option<Axis>| a.map_or(0, |a| stride(axes, extent, a));
-    let (vector_step, column_step) = (step_along(vector), step_along(column));
-    let columns = column.map_or(1, extent).max(1);
-    let mut place = vec![0usize; outer.len()];
-    let total: usize = outer.iter().map(|&a| extent(a)).product();
-    for _ in 0..total {
-        let at = |a: &Argument| -> usize {
-            let strides = axes.iter().zip(&a.strides).filter(|(x, _)| !within(x)).map(|(_, s)| s);
-            strides.zip(&place).map(|(s, p)| s * p).sum()
-        };
-        let element = |a: &Argument, k: usize| a.values.get(at(a) + k * a.along).copied().unwrap_or(f64::NAN);
-        let to: usize = steps.iter().zip(&place).map(|(s, p)| s * p).sum();
-        if vector.is_some() {
-            let whole: Vec<Vec<f64>> = bound
-                .iter()
-                .take(own)
-                .map(|a| {
-                    let columns = if a.across == 0 { 1 } else { count };
-                    let cell = |i: usize, j: usize| at(a) + i * a.along + j * a.across;
-                    let all = (0..count).flat_map(|i| (0..columns).map(move |j| (i, j)));
-                    all.map(|(i, j)| a.values.get(cell(i, j)).copied().unwrap_or(f64::NAN)).collect()
-                })
-                .collect();
-            let drawn = d.family.draw_vector(&whole, rng).ok_or_else(|| undrawable("it has no draws here"))?;
-            for (k, v) in drawn.into_iter().enumerate() {
-                if let Some(slot) = result.get_mut(to + k / columns * vector_step + k % columns * column_step) {
-                    *slot = v;
-                }
-            }
-        } else {
-            let numbers: Vec<f64> = if d.event.is_some() && d.family.category_axis_argument().is_some() {
-                bound.first().map(|a| (0..count).map(|k| element(a, k)).collect()).unwrap_or_default()
-            } else {
-                let weights = bound.get(own).filter(|_| mixture.is_some());
-                let k = match weights {
-                    Some(w) => {
-                        let shares: Vec<f64> = (0..count).map(|k| element(w, k)).collect();
-                        let categories = family("Categorical").and_then(|c| c.draw(&shares, rng));
-                        categories.ok_or_else(|| undrawable("its weights are no shares"))? as usize
-                    }
-                    None => 0,
-                };
-                bound.iter().take(own).map(|a| element(a, k)).collect()
-            };
-            let mut value = None;
-            for _ in 0..TRIES {
-                let v = d.family.draw(&numbers, rng).ok_or_else(|| undrawable(&format!("arguments {numbers:?}")))?;
-                if d.restricted.is_none_or(|to| to == Support::Ordered || to.contains_value(v)) {
-                    value = Some(v);
-                    break;
-                }
-            }
-            let mut value = value.ok_or_else(|| undrawable("next to none of it lies inside its type"))?;
-            let mut after = own;
-            for modifier in &d.modifiers {
-                let end = bound.get(after).map(|a| element(a, 0));
-                value = match (modifier, end) {
-                    (Modifier::CensoredBelow, Some(end)) => value.max(end),
-                    (Modifier::CensoredAbove, Some(end)) => value.min(end),
-                    _ => value,
-                };
-                after += modifier.arguments();
-            }
-            if let Some(slot) = result.get_mut(to) {
-                *slot = value;
-            }
-        }
-        for (p, &a) in place.iter_mut().zip(&outer).rev() {
-            *p += 1;
-            if *p < extent(a) {
-                break;
-            }
-            *p = 0;
-        }
-    }
-    if let (Some(Support::Ordered), Some(along)) = (d.restricted, d.event) {
-        sort_along(&mut result, stride(axes, extent, along), extent(along));
-    }
-    Ok(result)
-}
-
-/// Puts elements along one axis in order.
-fn sort_along(values: &mut [f64], step: usize, count: usize) {
-    for start in 0..values.len() {
-        if step == 0 || !(start / step).is_multiple_of(count) {
-            continue;
-        }
-        let mut run: Vec<f64> = values.iter().skip(start).step_by(step).take(count).copied().collect();
-        run.sort_by(f64::total_cmp);
-        for (slot, v) in values.iter_mut().skip(start).step_by(step).zip(run) {
-            *slot = v;
-        }
-    }
-}
-
 /// A generator of its own for each name, so that what is drawn of one does not follow what else is drawn.
-fn generator(seed: u64, name: &str) -> ChaCha8Rng {
-    let mut stream = Stream::new(NoiseKey { seed, site: Site::named(name), step: STEP }, Element { row: 0, rest: 0 });
+fn generator(seed: u64, of: Outside) -> ChaCha8Rng {
+    let mut stream = Stream::new(of.key(seed, Purpose::Predictive.step(0)), Element { row: 0, rest: 0 });
     let mut bytes = [0u8; 32];
     for chunk in bytes.chunks_exact_mut(4) {
         let word = (stream.uniform() * f64::from(u32::MAX)) as u32;
@@ -228,18 +80,18 @@ pub fn posterior_predictive(
     let o = problem.objective;
     let rows = Arc::new((0..o.row.map_or(0, |r| r.rows) as u64).collect::<Vec<_>>());
     let mut list = vec![];
-    for predicted in &o.predictive {
+    for predicted in &o.report.predictive {
         let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&predicted.axes));
         let extent = |a: Axis| if a == Axis::SAMPLE { count } else { o.graph.extent_of(a.id) };
         if axes.iter().map(|&a| extent(a)).fold(1usize, usize::saturating_mul) > MOST {
             return Err(PredictiveError::TooMany(count, predicted.name.clone()));
         }
         let mut compiled = problem.compile(&predicted.distribution.args)?;
-        let setting = Setting { extra: extra.clone(), ..Setting::reporting(STEP, count) };
+        let setting = Setting { extra: extra.clone(), ..Setting::reporting(Purpose::Predictive.step(0), count) };
         let found = compiled.run(&problem.feed(values, &rows, &setting))?;
         let args: Vec<(Vec<Axis>, &Tensor)> =
             predicted.distribution.args.iter().map(|&n| o.graph.axes_of(n).to_vec()).zip(&found).collect();
-        let mut rng = generator(problem.seed, &predicted.name);
+        let mut rng = generator(problem.seed, Outside::Predictive(&predicted.name));
         let drawn = draw(&predicted.name, &predicted.distribution, &args, &axes, &extent, &mut rng)?;
         let tensor = Tensor { shape: axes.iter().map(|&a| extent(a)).collect(), values: drawn };
         list.push(named(&o.graph, &predicted.name, &predicted.axes, count, tensor));
@@ -247,7 +99,7 @@ pub fn posterior_predictive(
     Ok(list)
 }
 
-/// What a prior predictive run gives.
+/// The draws of a prior predictive run.
 #[derive(Debug, Default)]
 pub struct Prior {
     /// Draws of the latents from their priors.
@@ -262,7 +114,7 @@ struct Simulation<'a> {
     g: Graph,
     executor: &'a dyn Executor,
     feed: Feed,
-    /// What stands for each latent.
+    /// The input that stands for each latent.
     inputs: Vec<(InputId, NodeId)>,
     replaced: HashMap<NodeId, NodeId>,
     count: usize,
@@ -282,12 +134,12 @@ pub fn prior_predictive(
     count: usize,
 ) -> Result<Prior, PredictiveError> {
     let mut g = program.graph.clone();
-    let mut feed = Feed { inputs: data.clone(), seed, step: STEP, ..Feed::default() };
+    let mut feed = Feed { inputs: data.clone(), seed, step: Purpose::Predictive.step(0), ..Feed::default() };
     feed.extents.insert(AxisId::SAMPLE, count);
     for param in program.params.iter().filter(|p| !data.contains_key(&p.input)) {
         let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
-        let scales = Scales { support: param.support, axes: &param.axes, free: &param.free };
-        let values = scales.start(&g, &param.init, &param.name, seed, 0);
+        let bijector = Bijector { support: param.support, axes: &param.axes, free: &param.free };
+        let values = bijector.start(&g, &param.init, &param.name, seed, 0);
         feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
     }
     let (mut inputs, mut replaced) = (vec![], HashMap::new());
@@ -306,7 +158,7 @@ pub fn prior_predictive(
         }
     }
     for observe in &program.observes {
-        let mut rng = generator(seed, &format!("predictive {}", observe.name));
+        let mut rng = generator(seed, Outside::PriorPredictive(&observe.name));
         let tensor = s.drawn(&observe.name, &observe.distribution, &observe.axes, &mut rng)?;
         prior.predictive.push(named(&s.g, &observe.name, &observe.axes, count, tensor));
     }
@@ -354,7 +206,7 @@ impl Simulation<'_> {
             if let Some(at) = waiting.iter().position(free) {
                 let k = waiting.remove(at);
                 let Some(latent) = program.latents.get(k) else { continue };
-                let mut rng = generator(self.seed, &format!("prior {}", latent.name));
+                let mut rng = generator(self.seed, Outside::Prior(&latent.name));
                 let tensor = self.drawn(&latent.name, &latent.prior, &latent.axes, &mut rng)?;
                 self.put(k, tensor);
                 continue;
@@ -403,7 +255,7 @@ impl Simulation<'_> {
         }
         for step in 0..length {
             for &(k, latent) in &latents {
-                let mut rng = generator(self.seed, &format!("prior {} {step}", latent.name));
+                let mut rng = generator(self.seed, Outside::PriorStep(&latent.name, step));
                 let fresh = self.drawn(&latent.name, &latent.prior, &latent.axes, &mut rng)?;
                 let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
                 let along = stride(&axes, &|a| self.extent(a), axis);

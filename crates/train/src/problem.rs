@@ -1,4 +1,4 @@
-//! An objective bound to its data: what is fed to the executor, for any set of rows.
+//! An objective bound to its data: the feed of the executor for any set of rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use fe_check::Schedule;
 use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Site, Tensor};
 use fe_objective::{Objective, Parameter, Start};
 
-use crate::scales::Scales;
+use crate::bijector::Bijector;
 
 /// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
 pub type Values = Vec<Vec<f64>>;
 
 /// An objective, its data, and which rows are trained on.
 pub struct Problem<'a> {
-    /// What is fitted.
+    /// The objective.
     pub objective: &'a Objective,
-    /// What runs it.
+    /// The executor.
     pub executor: &'a dyn Executor,
     /// Rows of the data that are trained on.
     pub train: Arc<Vec<u64>>,
@@ -24,24 +24,24 @@ pub struct Problem<'a> {
     pub heldout: Arc<Vec<u64>>,
     /// The seed of every draw.
     pub seed: u64,
-    /// How many rows an earlier fit was trained on, of which none are here.
+    /// Rows that an earlier fit was trained on, of which none are here.
     trained: Option<usize>,
     data: HashMap<InputId, Arc<Tensor>>,
     training_data: HashMap<InputId, Arc<Tensor>>,
 }
 
-/// What is kept of a finished fit for rows that it has not seen.
+/// The part of a finished fit that is kept for rows that it has not seen.
 pub struct Kept {
-    /// How many rows it was trained on.
+    /// Rows that it was trained on.
     pub trained: usize,
     /// Statistics of those rows, by name; see [`Problem::statistics`].
     pub statistics: HashMap<String, Tensor>,
 }
 
-/// What a run needs besides parameters and data.
+/// The setting of a run: all that it needs besides parameters and data.
 #[derive(Clone, Debug, Default)]
 pub struct Setting {
-    /// Asks for fresh noise.
+    /// The key of its noise; see [`crate::streams::Purpose`].
     pub step: u64,
     /// Monte Carlo samples.
     pub samples: usize,
@@ -56,7 +56,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// As figures are reported: temperature 0, schedules at their end.
+    /// For figures: temperature 0, schedules at their end.
     pub fn reporting(step: u64, samples: usize) -> Self {
         Self { step, samples, progress: 1.0, ..Self::default() }
     }
@@ -143,8 +143,8 @@ impl<'a> Problem<'a> {
         self.objective.graph.input_info(input).map_or("", |i| i.name.as_str())
     }
 
-    /// The statistics of the training rows that the program takes, by name, each over its sorted axes: what new rows are
-    /// to be seen with.
+    /// The statistics of the training rows that the program takes, by name, each over its sorted axes: what new rows
+    /// are to be seen with.
     pub fn statistics(&self) -> Vec<(String, Tensor)> {
         let taken = self.objective.prepared.iter().filter(|p| p.statistic);
         taken
@@ -193,12 +193,12 @@ impl<'a> Problem<'a> {
         self.executor.compile(&self.objective.graph, outputs)
     }
 
-    /// How many rows are trained on, or were; 1 without rows.
+    /// Rows that are trained on, or were; 1 without rows.
     pub fn training_rows(&self) -> usize {
         self.trained.unwrap_or(self.train.len()).max(1)
     }
 
-    /// Everything a run needs for some rows.
+    /// The feed of a run on some rows.
     pub fn feed(&self, values: &[Vec<f64>], rows: &Arc<Vec<u64>>, setting: &Setting) -> Feed {
         let mut feed = Feed { seed: self.seed, step: setting.step, draws: setting.draws.clone(), ..Feed::default() };
         feed.extents.insert(AxisId::SAMPLE, setting.samples.max(1));
@@ -221,9 +221,9 @@ impl<'a> Problem<'a> {
         let mut scalar = |input: InputId, v: f64| {
             feed.inputs.insert(input, Arc::new(Tensor::scalar(v)));
         };
-        scalar(self.objective.temperature, setting.temperature);
-        scalar(self.objective.per_row, 1.0 / self.training_rows() as f64);
-        for &(input, schedule) in &self.objective.controls {
+        scalar(self.objective.minimised.temperature, setting.temperature);
+        scalar(self.objective.minimised.per_row, 1.0 / self.training_rows() as f64);
+        for &(input, schedule) in &self.objective.minimised.controls {
             scalar(input, schedule.at(setting.progress));
         }
         for (input, tensor) in &setting.extra {
@@ -232,9 +232,9 @@ impl<'a> Problem<'a> {
         feed
     }
 
-    /// What stays fixed in a descent on batches of so many rows: with all rows trained on, those; else the rows of all
-    /// data, of which each step takes some.
-    pub fn descent_feed(&self, setting: &Setting, batch: usize) -> Feed {
+    /// The part of the feed that stays fixed in a training loop on batches of so many rows: with all rows trained on,
+    /// those; else the rows of all data, of which each step takes some.
+    pub fn training_feed(&self, setting: &Setting, batch: usize) -> Feed {
         let mut feed = Feed { seed: self.seed, draws: setting.draws.clone(), ..Feed::default() };
         feed.extents.insert(AxisId::SAMPLE, setting.samples.max(1));
         let whole = batch == self.training_rows();
@@ -244,7 +244,8 @@ impl<'a> Problem<'a> {
             feed.rows = Some((axis, rows));
         }
         feed.inputs = if whole { self.training_data.clone() } else { self.data.clone() };
-        feed.inputs.insert(self.objective.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
+        feed.inputs
+            .insert(self.objective.minimised.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
         for (input, tensor) in &setting.extra {
             feed.inputs.insert(*input, tensor.clone());
         }
@@ -276,7 +277,7 @@ impl<'a> Problem<'a> {
 
     /// The temperature at a fraction of the fit.
     pub fn temperature(&self, progress: f64) -> f64 {
-        Schedule::at(self.objective.temperature_schedule, progress)
+        Schedule::at(self.objective.minimised.temperature_schedule, progress)
     }
 
     /// Starting values; `attempt` asks for other random ones.
@@ -288,23 +289,23 @@ impl<'a> Problem<'a> {
         let g = &self.objective.graph;
         match &parameter.start {
             Start::Constant(v) => vec![*v; parameter.free.iter().map(|a| g.extent_of(a.id)).product()],
-            Start::Declared(init) => scales(parameter).start(g, init, &parameter.name, self.seed, attempt),
+            Start::Declared(init) => bijector(parameter).start(g, init, &parameter.name, self.seed, attempt),
         }
     }
 
-    /// A parameter on the program's scale, in its declared order: what is saved.
+    /// A parameter on the program's scale, in its declared order, as it is saved.
     pub fn declared_value(&self, parameter: &Parameter, value: &[f64]) -> Tensor {
-        scales(parameter).constrain(&self.objective.graph, value)
+        bijector(parameter).constrain(&self.objective.graph, value)
     }
 
     /// The unconstrained values of a parameter saved on the program's scale, in its declared order.
     pub fn unconstrained_value(&self, parameter: &Parameter, saved: &[f64]) -> Vec<f64> {
-        scales(parameter).unconstrain(&self.objective.graph, saved)
+        bijector(parameter).unconstrain(&self.objective.graph, saved)
     }
 }
 
-fn scales(parameter: &Parameter) -> Scales<'_> {
-    Scales { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
+fn bijector(parameter: &Parameter) -> Bijector<'_> {
+    Bijector { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
 }
 
 fn take_rows(tensor: &Tensor, rows: &[u64]) -> Tensor {

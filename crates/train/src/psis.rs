@@ -3,12 +3,12 @@
 /// Log weights this close together are equal but for rounding.
 const ROUNDING: f64 = 1e-8;
 
-/// Smoothed importance weights and what they tell of the proposal.
+/// Smoothed importance weights, and their diagnosis of the proposal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Smoothed {
     /// k̂, the shape of the generalised Pareto distribution fitted to the largest weights: up to 0.7 the weights can be
-    /// used. −∞ where the largest weights are all equal, so that there is no tail; +∞ where the tail has fewer than five
-    /// different draws, so that nothing can be fitted.
+    /// used. −∞ where the largest weights are all equal, so that there is no tail; +∞ where the tail has fewer than
+    /// five different draws, so that nothing can be fitted.
     pub khat: f64,
     /// The smoothed weights, in the order of the draws; they sum to 1.
     pub weights: Vec<f64>,
@@ -31,8 +31,8 @@ pub fn smooth(log_weights: &[f64]) -> Option<Smoothed> {
     Some(Smoothed { khat, weights, ess })
 }
 
-/// Replaces the largest weights, of which the largest is 1, by the expected order statistics of the fitted distribution,
-/// none above 1; gives its shape. The tail is the largest min(S/5, 3√S) weights.
+/// Replaces the largest weights, of which the largest is 1, by the expected order statistics of the fitted
+/// distribution, none above 1; gives its shape. The tail is the largest min(S/5, 3√S) weights.
 fn smooth_tail(weights: &mut [f64]) -> f64 {
     let count = weights.len() as f64;
     let length = (count / 5.0).min(3.0 * count.sqrt()).ceil() as usize;
@@ -69,8 +69,8 @@ fn quantile(shape: f64, scale: f64, p: f64) -> f64 {
     scale * if shape.abs() < f64::EPSILON { e } else { (shape * e).exp_m1() / shape }
 }
 
-/// Fits ascending positive excesses by Zhang and Stephens (Technometrics 51, 2009), the shape then drawn towards ½ as by
-/// ten observations (Vehtari et al., appendix C). `None` with fewer than five or without a finite answer.
+/// Fits ascending positive excesses by Zhang and Stephens (Technometrics 51, 2009), the shape then drawn towards ½ as
+/// by ten observations (Vehtari et al., appendix C). `None` with fewer than five or without a finite answer.
 fn fit(excesses: &[f64]) -> Option<Pareto> {
     let n = excesses.len() as f64;
     let largest = *excesses.last()?;

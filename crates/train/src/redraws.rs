@@ -1,15 +1,16 @@
-//! The error that a fixed set of draws leaves in a guide: how far it moves when it is fitted to other draws (sample-average
-//! approximation; Giordano, Ingram and Broderick, 2024).
+//! The error that a fixed set of draws leaves in a guide: how far it moves when it is fitted to other draws
+//! (sample-average approximation; Giordano, Ingram and Broderick, 2024).
 
 use std::ops::ControlFlow;
 
 use fe_graph::ExecutionError;
 
-use crate::deterministic::{fixed_draws, noise_sites};
 use crate::lbfgs::Options;
 use crate::moments::{Change, Moments, change};
 use crate::problem::{Problem, Setting, Values};
-use crate::repeating::Repeating;
+use crate::qmc::{fixed_draws, noise_sites};
+use crate::saa::SaaObjective;
+use crate::streams::FixedSet;
 
 /// Other sets of draws that the guide is fitted to.
 const SETS: u64 = 2;
@@ -17,14 +18,14 @@ const SETS: u64 = 2;
 /// Iterations of a fit to another set, which is near from the first.
 const ITERATIONS: usize = 100;
 
-/// How far the moments of latents move from one set of draws to another: root mean squares over other sets, the largest of
-/// any latent. Two sets have errors of their own, so this is √2 times the standard error that one leaves. `None` where
-/// nothing is drawn, no latent is in the table, or it was interrupted.
+/// The distance that the moments of latents move from one set of draws to another: root mean squares over other sets,
+/// the largest of any latent. Two sets have errors of their own, so this is √2 times the standard error that one
+/// leaves. `None` where nothing is drawn, no latent is in the table, or it was interrupted.
 ///
 /// # Errors
 /// When a run fails.
 pub(crate) fn change_of_draws(
-    repeating: &mut Repeating,
+    objective: &mut SaaObjective,
     problem: &Problem,
     found: &Values,
     setting: &Setting,
@@ -37,11 +38,11 @@ pub(crate) fn change_of_draws(
     let options = Options { iterations: ITERATIONS, ..Options::default() };
     let mut others = vec![];
     for set in 1..=SETS {
-        let seed = problem.seed ^ (set << 48);
-        let Some(draws) = fixed_draws(problem, noise_sites(problem.objective), count, seed) else { return Ok(None) };
+        let sites = noise_sites(problem.objective);
+        let Some(draws) = fixed_draws(problem, sites, count, FixedSet::Redraw(set)) else { return Ok(None) };
         let other = Setting { draws, ..setting.clone() };
         let mut interrupted = false;
-        let (values, _) = repeating.minimize(found, &other, &options, |now, _| {
+        let (values, _) = objective.minimize(found, &other, &options, |now, _| {
             interrupted = !going(now.value);
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;

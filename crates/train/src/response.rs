@@ -1,15 +1,15 @@
 //! Linear response: the covariance that a mean-field guide leaves out, from how its means answer to a tilt of the log
 //! posterior (Giordano, Broderick and Jordan, JMLR 19(51), 2018).
 //!
-//! With F the free energy over all rows and η the guide's parameters, the covariance of the means m among the η is the block
-//! of (∂²F/∂η²)⁻¹ that belongs to them. For a Gaussian posterior it is the posterior's own.
+//! With F the free energy over all rows and η the guide's parameters, the covariance of the means m among the η is the
+//! block of (∂²F/∂η²)⁻¹ that belongs to them. For a Gaussian posterior it is the posterior's own.
 
 use fe_graph::ExecutionError;
 use fe_objective::{Independent, Objective, Start};
 
 use crate::linear_algebra::{cholesky, invert_lower};
 use crate::problem::{Problem, Setting, Values};
-use crate::repeating::Repeating;
+use crate::saa::SaaObjective;
 
 /// The most parameters of a guide whose Hessian is taken.
 const LARGEST: usize = 1024;
@@ -25,13 +25,13 @@ const STEP: f64 = 1e-4;
 pub struct Understated {
     /// The latent.
     pub name: String,
-    /// Which of its elements, over its axes as declared; empty for a scalar, and for a simplex.
+    /// The element, by its place along the axes as declared; empty for a scalar, and for a simplex.
     pub index: Vec<usize>,
     /// The standard deviation by linear response over the guide's own, on the unconstrained scale.
     pub factor: f64,
 }
 
-/// What linear response says of a mean-field guide.
+/// The finding of linear response on a mean-field guide.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// The worst.
@@ -45,7 +45,7 @@ pub enum Response {
 /// # Errors
 /// When a run fails.
 pub(crate) fn response(
-    repeating: &mut Repeating,
+    objective: &mut SaaObjective,
     problem: &Problem,
     found: &Values,
     setting: &Setting,
@@ -60,7 +60,7 @@ pub(crate) fn response(
     if !o.is_free_energy() {
         return not("what is minimised is not the free energy");
     }
-    // What the guide's parameters are among all: those of the program stay where they are.
+    // The places of the guide's parameters among all: those of the program stay where they are.
     let (mut places, mut starts, mut offset) = (vec![], vec![], 0);
     for (p, v) in o.parameters.iter().zip(found) {
         starts.push(places.len());
@@ -74,7 +74,7 @@ pub(crate) fn response(
         return not(&format!("the guide has {n} parameters, and the Hessian would take too long"));
     }
     let rows = problem.training_rows() as f64;
-    let base = crate::repeating::flatten(found);
+    let base = crate::saa::flatten(found);
     let mut hessian = vec![0.0; n * n];
     for (row, &at) in hessian.chunks_mut(n.max(1)).zip(&places) {
         let mut side = |step: f64| -> Result<Vec<f64>, ExecutionError> {
@@ -82,7 +82,7 @@ pub(crate) fn response(
             if let Some(v) = x.get_mut(at) {
                 *v += step;
             }
-            Ok(repeating.at(&crate::repeating::unflatten(&x, found), setting)?.1)
+            Ok(objective.at(&crate::saa::unflatten(&x, found), setting)?.1)
         };
         let (above, below) = (side(STEP)?, side(-STEP)?);
         for (slot, &k) in row.iter_mut().zip(&places) {
@@ -108,8 +108,9 @@ pub(crate) fn response(
     Ok(worst.map(Response::Worst))
 }
 
-/// The diagonal of the inverse of a positive definite matrix that is symmetric but for rounding: of A = LLᵀ, the squared
-/// columns of L⁻¹. Parameters that nothing depends on, whose rows are 0, as above the diagonal of a factor, are left out.
+/// The diagonal of the inverse of a positive definite matrix that is symmetric but for rounding: of A = LLᵀ, the
+/// squared columns of L⁻¹. Parameters that nothing depends on, whose rows are 0, as above the diagonal of a factor, are
+/// left out.
 fn inverse_diagonal(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let at = |i: usize, j: usize| a.get(i * n + j).copied().unwrap_or(f64::NAN);
     let live: Vec<usize> = (0..n).filter(|&i| (0..n).any(|j| at(i, j) != 0.0)).collect();
@@ -127,7 +128,7 @@ fn inverse_diagonal(a: &[f64], n: usize) -> Option<Vec<f64>> {
     Some(diagonal)
 }
 
-/// Where a scalar stands in its latent, over the axes as declared.
+/// The place of a scalar in its latent, along the axes as declared.
 fn index(o: &Objective, of: &Independent, scalar: usize) -> Vec<usize> {
     let size: usize = of.axes.iter().map(|a| o.graph.extent_of(a.id)).product();
     if size != of.length {
@@ -141,6 +142,6 @@ fn index(o: &Objective, of: &Independent, scalar: usize) -> Vec<usize> {
         places.push((*axis, rest % extent));
         rest /= extent;
     }
-    let declared = o.latents.iter().find(|l| l.name == of.name).map_or(&[][..], |l| &l.axes);
+    let declared = o.guides.latents.iter().find(|l| l.name == of.name).map_or(&[][..], |l| &l.axes);
     declared.iter().filter_map(|a| places.iter().find(|p| p.0 == *a).map(|p| p.1)).collect()
 }

@@ -2,19 +2,17 @@
 
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 
-use crate::deterministic::even_draws;
-use crate::posterior::collect;
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
+use crate::qmc::matched_draws;
+use crate::reading::Reading;
+use crate::streams::Purpose;
 
-/// How many draws.
+/// The number of draws.
 pub const COUNT: usize = 2000;
 
-/// Steps from here on are for these draws.
-const STEP: u64 = 1 << 42;
-
-/// Weights of a row whose effective fraction is above this are level: k̂ speaks of the shape of the largest, whatever their
-/// size.
+/// Weights of a row whose effective fraction is above this are level: k̂ speaks of the shape of the largest, whatever
+/// their size.
 const LEVEL: f64 = 0.95;
 
 /// The most log densities of rows that are kept for leave-one-out: draws × rows.
@@ -33,24 +31,24 @@ pub struct Drawn {
     pub values: Vec<f64>,
 }
 
-/// Draws of the guide with what they say of the data.
+/// Draws of the guide, with the densities of the data given them.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Draws {
-    /// How many.
+    /// The number of draws.
     pub count: usize,
     /// Draws of latents that are not local to batches, and of `let`s that follow from them.
     pub posterior: Vec<Drawn>,
     /// log p(x, z) − log q(z) of each draw.
     pub log_weights: Option<Vec<f64>>,
-    /// For leave-one-out, of draws of their own that are spread evenly where the noise has few dimensions: their log
+    /// For leave-one-out, of draws of their own that are moment-matched where the noise has few dimensions: their log
     /// weights, and log p of each row given each of them, row-major over (draw, row).
     pub pointwise: Option<(Vec<f64>, Vec<f64>)>,
-    /// What was observed.
+    /// The data that were observed.
     pub observed: Vec<Drawn>,
 }
 
-/// Leave-one-out cross-validation by Pareto-smoothed importance sampling, the proposal being the guide (Magnusson et al.,
-/// arXiv 1904.10679). nats.
+/// Leave-one-out cross-validation by Pareto-smoothed importance sampling, the proposal being the guide (Magnusson et
+/// al., arXiv 1904.10679). nats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loo {
     /// Σ log p(x_i | all rows but i).
@@ -63,7 +61,7 @@ pub struct Loo {
     pub rows: Vec<f64>,
     /// Pareto k̂ of each row's weights.
     pub khat: Vec<f64>,
-    /// How many rows cannot be left out by reweighting: k̂ above 0.7, and weights that are not level.
+    /// Rows that cannot be left out by reweighting: k̂ above 0.7, and weights that are not level.
     pub unreliable: usize,
 }
 
@@ -74,27 +72,28 @@ pub struct Loo {
 pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Draws, ExecutionError> {
     let o = problem.objective;
     let rows = problem.training_rows();
-    let pointwise = o.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
-    let mut outputs: Vec<NodeId> = o.posterior.iter().map(|p| p.node).collect();
-    outputs.extend(o.log_weight);
+    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
+    let mut outputs: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
+    outputs.extend(o.report.log_weight);
     let mut drawn = vec![];
     if !outputs.is_empty() {
         let mut compiled = problem.compile(&outputs)?;
-        drawn = collect(problem, values, &fitted.extra, &mut *compiled, &outputs, None, (STEP, COUNT))?;
+        let reading = Reading { purpose: Purpose::Draws, count: COUNT, matched: None };
+        drawn = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
     }
-    let log_weights = o.log_weight.and_then(|_| drawn.pop());
+    let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     let mut by_row = None;
-    if let (Some(weight), Some(row)) = (o.log_weight, pointwise) {
+    if let (Some(weight), Some(row)) = (o.report.log_weight, pointwise) {
         let outputs = [weight, row];
         let mut compiled = problem.compile(&outputs)?;
-        let even = even_draws(problem, &outputs, COUNT);
-        let found =
-            collect(problem, values, &fitted.extra, &mut *compiled, &outputs, even.as_ref(), (STEP + 1, COUNT))?;
+        let matched = matched_draws(problem, &outputs, COUNT);
+        let reading = Reading { purpose: Purpose::LeaveOneOut, count: COUNT, matched: matched.as_ref() };
+        let found = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
         by_row = <[Vec<f64>; 2]>::try_from(found).ok().map(|[weights, rows]| (weights, rows));
     }
     let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
     let mut posterior = vec![];
-    for (reported, values) in o.posterior.iter().zip(drawn) {
+    for (reported, values) in o.report.posterior.iter().zip(drawn) {
         let sorted = fe_graph::axis::sorted(&reported.axes);
         let extents = sorted.iter().map(|a| o.graph.extent_of(a.id));
         let whole = Tensor { shape: std::iter::once(COUNT).chain(extents).collect(), values };
@@ -105,11 +104,12 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
         posterior.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values: whole.values });
     }
     let mut observed = vec![];
-    if !o.observed.is_empty() {
-        let nodes: Vec<NodeId> = o.observed.iter().map(|r| r.node).collect();
+    if !o.report.observed.is_empty() {
+        let nodes: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();
         let mut compiled = problem.compile(&nodes)?;
-        let results = compiled.run(&problem.feed(values, &problem.train, &Setting::reporting(STEP, 1)))?;
-        for (reported, tensor) in o.observed.iter().zip(results) {
+        let results =
+            compiled.run(&problem.feed(values, &problem.train, &Setting::reporting(Purpose::Draws.step(0), 1)))?;
+        for (reported, tensor) in o.report.observed.iter().zip(results) {
             let sorted = fe_graph::axis::sorted(&reported.axes);
             let order: Vec<usize> = reported.axes.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
             let Tensor { shape, values } = tensor.permuted(&order).unwrap_or(tensor);

@@ -1,17 +1,18 @@
-//! Whether a minimum is found again from elsewhere.
+//! Several starts: whether a minimum is found again from elsewhere.
 
 use std::ops::ControlFlow;
 
 use fe_check::Init;
-use fe_graph::noise::{Element, NoiseKey, Stream};
-use fe_graph::{ExecutionError, Site};
+use fe_graph::ExecutionError;
+use fe_graph::noise::{Element, Stream};
 use fe_objective::Start;
 
 use crate::deterministic::verdict;
 use crate::lbfgs::Options;
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
-use crate::repeating::Repeating;
+use crate::saa::SaaObjective;
+use crate::streams::Outside;
 
 /// Starts, the first included, where nothing is said and an evaluation is small.
 const STARTS: usize = 4;
@@ -19,10 +20,10 @@ const STARTS: usize = 4;
 /// The most numbers that an evaluation may compute for more than one start to be made unasked.
 const SMALL: usize = 1_000_000;
 
-/// How far from the first start guides are placed, in units of the width they start with; further starts repeat these.
+/// Distances of other starts from the first, in units of the width that guides start with; further starts repeat these.
 const DISTANCES: [f64; 3] = [3.0, 9.0, 27.0];
 
-/// How often a start whose objective is not finite is moved half-way to the first.
+/// The number of times that a start whose objective is not finite is moved half-way to the first.
 const HALVINGS: usize = 30;
 
 /// Starts that agree end within so many nats, over all rows together.
@@ -37,24 +38,24 @@ const ITERATIONS: usize = 500;
 /// Guides this many standard deviations apart are in different places.
 const APART: f64 = 1.0;
 
-/// What came of several starts.
+/// The outcome of several starts.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Starts {
-    /// How many there were.
+    /// The number of starts.
     pub count: usize,
-    /// How many ended at the lowest objective, the one that was kept included.
+    /// Starts that ended at the lowest objective, the one that was kept included.
     pub agreeing: usize,
-    /// How many were still on their way when they were ended.
+    /// Starts that were still on their way when they were ended.
     pub unfinished: usize,
     /// The largest difference among those that agree, nats over all rows.
     pub spread: f64,
-    /// How much higher the others ended, at most, nats over all rows.
+    /// The most by which the others ended higher, nats over all rows.
     pub higher: Option<f64>,
     /// Whether those that agree lie far apart: optima of equal depth.
     pub apart: bool,
 }
 
-/// How many starts are made: what the program says, or several where an evaluation is small.
+/// The number of starts that are made: as the program says, or several where an evaluation is small.
 pub(crate) fn count(problem: &Problem, stated: Option<usize>, evaluation: usize) -> usize {
     let movable = problem.objective.parameters.iter().any(|p| p.is_location() || matches!(p.start, Start::Declared(_)));
     match stated {
@@ -65,7 +66,7 @@ pub(crate) fn count(problem: &Problem, stated: Option<usize>, evaluation: usize)
     }
 }
 
-/// How many numbers an evaluation of the objective and its gradient computes.
+/// The number of numbers that an evaluation of the objective and its gradient computes.
 pub(crate) fn evaluation(problem: &Problem, draws: usize) -> usize {
     let o = problem.objective;
     let row = o.row.map(|r| r.axis);
@@ -74,8 +75,8 @@ pub(crate) fn evaluation(problem: &Problem, draws: usize) -> usize {
         id if Some(id) == row => problem.training_rows(),
         id => o.graph.extent_of(id),
     };
-    let mut roots = vec![o.value];
-    roots.extend(&o.gradient);
+    let mut roots = vec![o.minimised.value];
+    roots.extend(&o.minimised.gradient);
     let size = |&n: &fe_graph::NodeId| o.graph.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
     o.graph.reachable(&roots).iter().map(size).fold(0, usize::saturating_add)
 }
@@ -93,8 +94,7 @@ fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
                 Start::Constant(_) if p.is_location() => distance,
                 Start::Constant(_) => return first.clone(),
             };
-            let site = Site::named(&format!("another start of {}", p.name));
-            let key = NoiseKey { seed: problem.seed, site, step: k as u64 };
+            let key = Outside::AnotherStart(&p.name).key(problem.seed, k as u64);
             let draw = |row: usize| Stream::new(key, Element { row: row as u64, rest: 0 }).normal();
             first.iter().enumerate().map(|(row, v)| v + reach * draw(row)).collect()
         })
@@ -113,7 +113,7 @@ fn halfway(from: &Values, to: &Values) -> Values {
 /// # Errors
 /// When a run fails.
 pub(crate) fn compare(
-    repeating: &mut Repeating,
+    objective: &mut SaaObjective,
     problem: &Problem,
     (first, found): (&Values, &Values),
     setting: &Setting,
@@ -122,19 +122,19 @@ pub(crate) fn compare(
 ) -> Result<Option<(Starts, Option<Values>)>, ExecutionError> {
     let rows = problem.training_rows() as f64;
     let options = Options { tolerance: TOLERANCE, iterations: ITERATIONS, ..Options::default() };
-    let mut ends = vec![(repeating.value(found, setting)? * rows, found.clone())];
+    let mut ends = vec![(objective.value(found, setting)? * rows, found.clone())];
     let mut unfinished = 0;
     for k in 1..count {
         let mut start = elsewhere(problem, first, k);
         for _ in 0..HALVINGS {
-            let (value, gradient) = repeating.at(&start, setting)?;
+            let (value, gradient) = objective.at(&start, setting)?;
             if value.is_finite() && gradient.iter().all(|g| g.is_finite()) {
                 break;
             }
             start = halfway(&start, first);
         }
         let mut interrupted = false;
-        let (values, outcome) = repeating.minimize(&start, setting, &options, |now, _| {
+        let (values, outcome) = objective.minimize(&start, setting, &options, |now, _| {
             interrupted = !going(now.value);
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;

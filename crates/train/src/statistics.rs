@@ -1,4 +1,4 @@
-//! How sparse a code is, and how well it reconstructs.
+//! Statistics of a code: its sparsity, and the quality of its reconstructions.
 //!
 //! Each accumulator takes rows in chunks and adds them one by one in f64, so its result does not depend on where the
 //! chunks are cut.
@@ -6,7 +6,7 @@
 /// A unit is active where its rate exceeds this many nats per row.
 pub const ACTIVE_NATS: f64 = 0.01;
 
-/// How many units are active, given each unit's rate in nats per row.
+/// The number of active units, given each unit's rate in nats per row.
 pub fn active(rates: &[f64]) -> usize {
     rates.iter().filter(|&&rate| rate > ACTIVE_NATS).count()
 }

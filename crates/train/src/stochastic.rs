@@ -6,14 +6,15 @@ use std::time::Instant;
 use crate::batches::Batches;
 use crate::bounds::DualAscent;
 use crate::convergence;
-use crate::curvature;
-use crate::deterministic::start_of_chains;
-use crate::engine::{Engine, Step, Summary};
+use crate::engine::{Engine, Made, Step};
 use crate::evaluate;
-use crate::fit::{Checks, FitError, Fitted, Method, Monitor, TracePoint, locate_rows};
-use crate::optimizer::Rule;
+use crate::fit::{FitError, Fitted, Monitor, locate_rows};
+use crate::laplace;
+use crate::method::StochasticSteps;
 use crate::problem::{Problem, Setting, Values};
-use fe_check::OptimizerKind;
+use crate::starting::{ATTEMPTS, chain_started, drawn_again, starts_of_chains};
+use crate::streams::Purpose;
+use crate::trace::{Sizes, TracePoint, Window};
 
 /// Points of the trace over a fit of known length.
 const TRACE_POINTS: u64 = 200;
@@ -42,177 +43,255 @@ const BOUNDED_CHUNK: u64 = 8;
 /// Steps after which a fit of open length has found its multipliers.
 const BOUNDED_STEPS: u64 = 5000;
 
-/// How often a start that is not finite is drawn again.
-const ATTEMPTS: u64 = 10;
-
+/// Fits by steps, from some values or from the program's start.
+///
+/// # Errors
+/// When a run fails, or the objective is not finite.
 pub(crate) fn run(
     problem: &Problem,
-    method: &Method,
+    method: &StochasticSteps,
     from: Option<Values>,
     monitor: &mut dyn Monitor,
     started: Instant,
 ) -> Result<Fitted, FitError> {
-    let Method::Steps { optimizer, lr, momentum, batch, steps, samples, clip: limit } = method else {
-        return Err(FitError::Unsuited("not a stochastic method".into()));
-    };
-    let o = problem.objective;
-    let mut notes = vec![];
-    let goes_on = from.is_some();
-    let mut values = from.unwrap_or_else(|| problem.start(0));
-    let mut base = Setting { samples: *samples, ..Setting::default() };
-    if let Some((setting, from)) = start_of_chains(problem, &values, &base)?.pop() {
-        base = setting;
-        if !from.is_empty() {
-            notes.push(format!("the guide of the chain started at {from}"));
-        }
-    }
-    for joint in &o.joints {
-        // Without a repeatable objective to compare candidates on, the most informed one is taken.
-        if let Some(anchor) = curvature::candidates(problem, joint, &values, &base.extra)?.last() {
-            anchor.feed(joint, &mut base.extra);
-            notes.push(curvature::started(joint, anchor.from));
-        }
-    }
-    let mut duals = DualAscent::new(o, steps.unwrap_or(BOUNDED_STEPS));
-    duals.feed(o, &mut base.extra);
-    let summary = Summary::new(problem, *samples);
-    let whole = *batch >= problem.training_rows();
-    let mut batches = Batches::new(problem.training_rows(), *batch, problem.seed);
-    let rule = match optimizer {
-        OptimizerKind::Adamax => Rule::Adamax,
-        OptimizerKind::Sgd => Rule::Sgd { momentum: *momentum },
-        OptimizerKind::Adam | OptimizerKind::Lbfgs => Rule::Adam,
-    };
-    let rows_of_batch = if whole { problem.training_rows() } else { *batch };
-    let mut engine = Engine::new(problem, &base, rule, *limit, rows_of_batch, &values)?;
-    let heldout = Arc::new(problem.heldout.iter().copied().take(HELDOUT_ROWS).collect::<Vec<_>>());
-    let watch_heldout = !heldout.is_empty() && !o.parameters.iter().any(|p| p.local);
-    let total = *steps;
-    let longest = total.unwrap_or(LONGEST);
-    let every = total.map_or(TRACE_EVERY, |t| t.div_ceil(TRACE_POINTS).max(1));
-    let progress = |step: u64| total.map_or(0.0, |t| if t > 1 { step as f64 / (t - 1) as f64 } else { 1.0 });
-    let mut trace: Vec<TracePoint> = vec![];
-    let mut window = Window::default();
-    let mut history: Vec<f64> = vec![];
-    let (mut converged, mut test, mut interrupted) = (false, String::new(), false);
-    let largest = if o.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
-    let mut attempt = 0;
-    let mut done = 0u64;
-    // Steps made in one call: as many as take a moment, and never past a point of the trace.
-    let mut chunk = 1u64;
-    'fit: while done < longest {
-        duals.feed(o, &mut base.extra);
-        let until = (done + chunk).min((done / every + 1) * every).min(longest);
-        let steps: Vec<Step> = (done..until)
-            .map(|step| {
-                let at = progress(step);
-                let rows =
-                    if whole { problem.train.clone() } else { Arc::new(chosen(&problem.train, &batches.batch(step))) };
-                let now = if goes_on { 1.0 } else { at };
-                let setting = Setting { step, progress: now, temperature: problem.temperature(now), ..base.clone() };
-                Step { setting, rate: lr.at(at), rows, whole }
-            })
-            .collect();
-        let clock = Instant::now();
-        let made = engine.advance(problem, &steps)?;
-        if clock.elapsed().as_secs_f64() < A_MOMENT {
-            chunk = (chunk * 2).min(largest);
-        }
-        for (outputs, step) in made.outputs.chunks(made.width.max(1)).take(made.steps).zip(&steps) {
-            done += 1;
-            let value = outputs.first().copied().unwrap_or(f64::NAN);
-            window.add(&summary.point(problem, done, started.elapsed().as_secs_f64(), outputs, step.rows.len()));
-            history.push(value);
-            duals.update(outputs.get(outputs.len() - o.bounds.len().min(outputs.len())..).unwrap_or_default());
-        }
+    let mut training = Training::new(problem, method, from, started)?;
+    let mut end = None;
+    while end.is_none() && training.done < training.longest() {
+        let steps = training.next_steps();
+        let made = training.advance(&steps)?;
+        training.record(&steps, &made);
         if !made.finite {
-            if done == 0 && attempt < ATTEMPTS {
-                attempt += 1;
-                values = problem.start(attempt);
-                engine = Engine::new(problem, &base, rule, *limit, rows_of_batch, &values)?;
-                continue;
-            }
-            return match steps.get(made.steps) {
-                Some(step) => Err(locate_rows(problem, &engine.values(), &step.rows, &step.setting, done)),
-                None => Err(FitError::Unsuited("a step went missing".into())),
-            };
+            training.restart(&steps, &made)?;
+            continue;
         }
-        if done.is_multiple_of(every) || Some(done) == total {
-            let mut point = window.take();
-            if watch_heldout && trace.len().is_multiple_of(HELDOUT_EVERY) {
-                let quick = evaluate::quick_free_energy(problem, &engine.values(), &heldout, &base)?;
-                point.heldout = Some(quick);
-            }
-            trace.push(point);
-            if total.is_none()
-                && let Some(said) = convergence::stopped(&history)
-            {
-                (converged, test) = (true, said);
-                break 'fit;
-            }
-        }
-        if !monitor.step(done, total, history.last().copied().unwrap_or(f64::NAN)) {
-            interrupted = true;
-            break 'fit;
+        end = training.mark()?;
+        if end.is_none() && !monitor.step(training.done, method.steps, training.objective()) {
+            end = Some(End::Interrupted);
         }
     }
-    let values = engine.values();
-    if attempt > 0 {
-        notes.push(format!("the free energy was not finite at the first {attempt} starts, which were drawn again"));
-    }
-    if test.is_empty() {
-        (converged, test) = convergence::settled(&history);
-    }
-    let extra = Setting { extra: base.extra, ..Setting::default() };
-    let density = engine.density();
-    let converged = converged && !interrupted;
-    Ok(Fitted {
-        values,
-        steps: done,
-        converged,
-        test,
-        interrupted,
-        notes,
-        trace,
-        density,
-        extra,
-        checks: Checks::default(),
-    })
+    Ok(training.finish(end))
 }
 
-fn chosen(train: &[u64], places: &[usize]) -> Vec<u64> {
-    places.iter().filter_map(|&p| train.get(p).copied()).collect()
+/// The reason for which a fit ends before its last step.
+enum End {
+    /// It has converged, by this test.
+    Converged(String),
+    Interrupted,
 }
 
-/// Averages of the steps since the last point of the trace.
-#[derive(Default)]
-struct Window {
-    count: f64,
-    sum: TracePoint,
+/// A fit on its way.
+struct Training<'a> {
+    problem: &'a Problem<'a>,
+    method: &'a StochasticSteps,
+    started: Instant,
+    /// Whether another fit's values were gone on from, whose schedules have ended.
+    goes_on: bool,
+    /// The setting of every step, but for what changes with the step.
+    base: Setting,
+    duals: DualAscent,
+    engine: Engine,
+    batches: Batches,
+    /// Held-out rows that are watched.
+    watched: Arc<Vec<u64>>,
+    sizes: Sizes,
+    window: Window,
+    trace: Vec<TracePoint>,
+    /// The objective at every step.
+    history: Vec<f64>,
+    /// Steps done.
+    done: u64,
+    /// Steps to be made in one call: as many as take a moment.
+    chunk: u64,
+    /// Random starts that were not finite.
+    attempt: u64,
+    notes: Vec<String>,
 }
 
-impl Window {
-    fn add(&mut self, p: &TracePoint) {
-        self.count += 1.0;
-        self.sum.step = p.step;
-        self.sum.seconds = p.seconds;
-        self.sum.free_energy += p.free_energy;
-        self.sum.distortion += p.distortion;
-        self.sum.rate += p.rate;
-        if let Some(e) = p.energy {
-            self.sum.energy = Some(self.sum.energy.unwrap_or(0.0) + e);
+impl<'a> Training<'a> {
+    fn new(
+        problem: &'a Problem<'a>,
+        method: &'a StochasticSteps,
+        from: Option<Values>,
+        started: Instant,
+    ) -> Result<Self, FitError> {
+        let o = problem.objective;
+        let goes_on = from.is_some();
+        let values = from.unwrap_or_else(|| problem.start(0));
+        let (mut base, notes) = start_of_guides(problem, &values, method.samples)?;
+        let duals = DualAscent::new(o, method.steps.unwrap_or(BOUNDED_STEPS));
+        duals.feed(o, &mut base.extra);
+        let watched = if o.parameters.iter().any(|p| p.local) {
+            vec![]
+        } else {
+            problem.heldout.iter().copied().take(HELDOUT_ROWS).collect()
+        };
+        Ok(Self {
+            problem,
+            method,
+            started,
+            goes_on,
+            duals,
+            engine: engine(problem, method, &base, &values)?,
+            base,
+            batches: Batches::new(problem.training_rows(), method.batch, problem.seed),
+            watched: Arc::new(watched),
+            sizes: Sizes::new(problem, method.samples),
+            window: Window::default(),
+            trace: vec![],
+            history: vec![],
+            done: 0,
+            chunk: 1,
+            attempt: 0,
+            notes,
+        })
+    }
+
+    fn longest(&self) -> u64 {
+        self.method.steps.unwrap_or(LONGEST)
+    }
+
+    /// Steps between points of the trace.
+    fn every(&self) -> u64 {
+        self.method.steps.map_or(TRACE_EVERY, |t| t.div_ceil(TRACE_POINTS).max(1))
+    }
+
+    /// The objective at the last step.
+    fn objective(&self) -> f64 {
+        self.history.last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// The fraction of the fit that is done at a step; 0 where its length is not known.
+    fn progress(&self, step: u64) -> f64 {
+        self.method.steps.map_or(0.0, |t| if t > 1 { step as f64 / (t - 1) as f64 } else { 1.0 })
+    }
+
+    /// The steps of the next call, which never goes past a point of the trace.
+    fn next_steps(&mut self) -> Vec<Step> {
+        let problem = self.problem;
+        self.duals.feed(problem.objective, &mut self.base.extra);
+        let until = (self.done + self.chunk).min((self.done / self.every() + 1) * self.every()).min(self.longest());
+        let whole = is_whole(problem, self.method);
+        (self.done..until)
+            .map(|step| {
+                let at = self.progress(step);
+                let rows = if whole {
+                    problem.train.clone()
+                } else {
+                    let places = self.batches.batch(step);
+                    Arc::new(places.iter().filter_map(|&p| problem.train.get(p).copied()).collect())
+                };
+                let now = if self.goes_on { 1.0 } else { at };
+                let setting = Setting {
+                    step: Purpose::Training.step(step),
+                    progress: now,
+                    temperature: problem.temperature(now),
+                    ..self.base.clone()
+                };
+                Step { setting, rate: self.method.lr.at(at), rows, whole }
+            })
+            .collect()
+    }
+
+    /// Makes steps; calls grow as long as they take less than a moment.
+    fn advance(&mut self, steps: &[Step]) -> Result<Made, FitError> {
+        let clock = Instant::now();
+        let made = self.engine.advance(self.problem, steps)?;
+        if clock.elapsed().as_secs_f64() < A_MOMENT {
+            let largest =
+                if self.problem.objective.minimised.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
+            self.chunk = (self.chunk * 2).min(largest);
+        }
+        Ok(made)
+    }
+
+    /// Takes down the steps that were made, and moves the multipliers of bounds by them.
+    fn record(&mut self, steps: &[Step], made: &Made) {
+        let bounds = self.problem.objective.minimised.bounds.len();
+        for (outputs, step) in made.outputs.chunks(made.width.max(1)).take(made.steps).zip(steps) {
+            self.done += 1;
+            let (seconds, sums) = (self.started.elapsed().as_secs_f64(), self.sizes.split(outputs));
+            self.window.add(&TracePoint::new(self.problem, self.done, seconds, sums, step.rows.len()));
+            self.history.push(outputs.first().copied().unwrap_or(f64::NAN));
+            self.duals.update(outputs.get(outputs.len() - bounds.min(outputs.len())..).unwrap_or_default());
         }
     }
 
-    fn take(&mut self) -> TracePoint {
-        let n = self.count.max(1.0);
-        let s = std::mem::take(self).sum;
-        TracePoint {
-            free_energy: s.free_energy / n,
-            distortion: s.distortion / n,
-            rate: s.rate / n,
-            energy: s.energy.map(|e| e / n),
-            ..s
+    /// After a step that is not finite: from another start where it was the first.
+    fn restart(&mut self, steps: &[Step], made: &Made) -> Result<(), FitError> {
+        if self.done == 0 && self.attempt < ATTEMPTS {
+            self.attempt += 1;
+            let values = self.problem.start(self.attempt);
+            self.engine = engine(self.problem, self.method, &self.base, &values)?;
+            return Ok(());
+        }
+        Err(match steps.get(made.steps) {
+            Some(step) => locate_rows(self.problem, &self.engine.values(), &step.rows, &step.setting, self.done),
+            None => FitError::Unsuited("a step went missing".into()),
+        })
+    }
+
+    /// Makes a point of the trace where one is due; there a fit of open length may have converged.
+    fn mark(&mut self) -> Result<Option<End>, FitError> {
+        let total = self.method.steps;
+        if !self.done.is_multiple_of(self.every()) && Some(self.done) != total {
+            return Ok(None);
+        }
+        let mut point = self.window.take();
+        if !self.watched.is_empty() && self.trace.len().is_multiple_of(HELDOUT_EVERY) {
+            let values = self.engine.values();
+            let quick = evaluate::quick_free_energy(self.problem, &values, &self.watched, &self.base)?;
+            point.heldout = Some(quick);
+        }
+        self.trace.push(point);
+        Ok(match total {
+            None => convergence::stopped(&self.history).map(End::Converged),
+            Some(_) => None,
+        })
+    }
+
+    fn finish(self, end: Option<End>) -> Fitted {
+        let interrupted = matches!(end, Some(End::Interrupted));
+        let (converged, test) = match end {
+            Some(End::Converged(test)) => (true, test),
+            Some(End::Interrupted) | None => convergence::settled(&self.history),
+        };
+        Fitted {
+            steps: self.done,
+            converged: converged && !interrupted,
+            test,
+            interrupted,
+            notes: self.notes.into_iter().chain(drawn_again(self.attempt)).collect(),
+            trace: self.trace,
+            nonzero_fraction: self.engine.nonzero_fraction(),
+            ..Fitted::new(self.engine.values(), &self.base)
         }
     }
+}
+
+/// Whether every step is on all rows.
+fn is_whole(problem: &Problem, method: &StochasticSteps) -> bool {
+    method.batch >= problem.training_rows()
+}
+
+fn engine(problem: &Problem, method: &StochasticSteps, base: &Setting, values: &Values) -> Result<Engine, FitError> {
+    let rows = if is_whole(problem, method) { problem.training_rows() } else { method.batch };
+    Engine::new(problem, base, method.rule, method.clip, rows, values)
+}
+
+/// The setting of every step, with the start of all guides, and notes of it. Without an objective that repeats, on
+/// which candidates could be compared, the most informed one is taken.
+fn start_of_guides(problem: &Problem, values: &Values, samples: usize) -> Result<(Setting, Vec<String>), FitError> {
+    let mut notes = vec![];
+    let mut base = Setting { samples, ..Setting::default() };
+    if let Some((setting, from)) = starts_of_chains(problem, values, &base)?.pop() {
+        base = setting;
+        notes.extend(chain_started(from));
+    }
+    for joint in &problem.objective.guides.joints {
+        if let Some(start) = laplace::candidates(problem, joint, values, &base.extra)?.last() {
+            start.feed(joint, &mut base.extra);
+            notes.push(laplace::started(joint, start.from));
+        }
+    }
+    Ok((base, notes))
 }

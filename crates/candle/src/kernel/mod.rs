@@ -56,7 +56,7 @@ impl Named<'_> {
     }
 }
 
-/// How operands lie in memory along the axes of a result.
+/// The strides of operands along the axes of a result.
 fn walk<const N: usize>(operands: [Named; N], axes: &[Axis], dims: &[usize]) -> Walk<N> {
     let strides: Vec<[usize; N]> = axes.iter().map(|&a| operands.map(|x| x.stride(a))).collect();
     Walk::new(dims, &strides)
@@ -69,7 +69,7 @@ fn slice<'a, T: Element>(storage: &'a Storage, layout: &Layout) -> Result<&'a [T
     data.get(layout.start_offset()..).ok_or_else(|| Fault::from("a tensor lies outside its memory"))
 }
 
-/// How many numbers a tensor of these extents holds.
+/// The number of elements of a tensor of these extents.
 pub fn size(dims: &[usize]) -> Result<usize, Fault> {
     let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     count.filter(|&n| n <= isize::MAX as usize / 16).ok_or_else(|| Fault::from("a tensor is too large to address"))

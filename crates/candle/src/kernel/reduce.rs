@@ -12,7 +12,7 @@ use crate::fault::Fault;
 /// Elements in a panel.
 const PANEL: usize = 1 << 14;
 
-/// What is accumulated.
+/// The accumulation of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
     Sum,

@@ -9,13 +9,13 @@ pub struct Walk<const N: usize> {
 
 /// Consecutive elements of the result, and where the operands' elements are.
 pub struct Run<const N: usize> {
-    /// Where the run begins, counted from the start of the walked part.
+    /// The start of the run, counted from the start of the walked part.
     pub at: usize,
-    /// How many elements.
+    /// The number of elements.
     pub len: usize,
-    /// Where each operand's first element is.
+    /// The place of each operand's first element.
     pub offsets: [usize; N],
-    /// How far apart each operand's elements are.
+    /// The distance between each operand's elements.
     pub steps: [usize; N],
 }
 

@@ -1,5 +1,6 @@
 //! E0100 to E0199: names, structure, calls of functions.
 
+use fe_distribution::Family;
 use fe_syntax::ast::Name;
 use fe_syntax::{Diagnostic, Span};
 
@@ -310,17 +311,18 @@ pub fn mixed_parameters(family: &str, names: &[&Name], usages: &[String]) -> Dia
     found.help(format!("choose one form: {}", list_of(&forms, "or")))
 }
 
-pub fn too_many_parameters(family: &str, names: &[&str], given: usize, span: Span) -> Diagnostic {
+pub fn too_many_parameters(family: &dyn Family, names: &[&str], given: usize, span: Span) -> Diagnostic {
     let count = match names.len() {
         0 => "no arguments".to_owned(),
         1 => format!("one argument, {}", names.first().map_or("", |n| n)),
         n => format!("{n} arguments, {}", list_of(names, "and")),
     };
-    let message = format!("`{family}` takes {count}, and {given} are given");
+    let family_name = family.name();
+    let message = format!("`{family_name}` takes {count}, and {given} are given");
     let found = error("E0135", message, span, "one too many");
-    match (family, given) {
-        ("HalfCauchy" | "HalfNormal" | "Exponential", 2) => found.help(format!(
-            "it starts at 0 and has no location: write `{family}(s)` with its {}",
+    match given {
+        2 if family.starts_at_zero() => found.help(format!(
+            "it starts at 0 and has no location: write `{family_name}(s)` with its {}",
             names.first().map_or("scale", |n| n)
         )),
         _ => found.help("sizes stand on the left, as axes: `latent z[10] ~ …` draws ten"),

@@ -54,10 +54,10 @@ pub fn linked_family(name: &str, span: Span, instead: &str) -> Diagnostic {
 }
 
 pub fn family_without_call(name: &str, span: Span) -> Diagnostic {
-    let call = match name {
-        "FullRank" | "MeanField" | "Flow" | "Tridiagonal" | "Flat" => format!("{name}()"),
-        _ => format!("{name}(…)"),
-    };
+    // A rank has to be said; layers have a default.
+    let guide_alone = crate::guides::JOINT.contains(&name) && name != "LowRank";
+    let bare = guide_alone || fe_distribution::family(name).is_some_and(|f| f.parameters().is_empty());
+    let call = if bare { format!("{name}()") } else { format!("{name}(…)") };
     error("E0303", format!("`{name}` needs parentheses"), span, "not called").help(format!("write `{call}`"))
 }
 
@@ -313,10 +313,9 @@ pub fn param_distribution(name: &str, function: &Name) -> Diagnostic {
         function.span,
         "a distribution",
     );
-    match family.as_str() {
-        "Normal" | "Uniform" => found.help(format!(
-            "a start is drawn in lower case, `{}(…)`; a random variable is `latent {name} ~ {family}(…)`",
-            family.to_lowercase()
+    match family.to_lowercase() {
+        start if crate::declarations::STARTS.contains(&start.as_str()) => found.help(format!(
+            "a start is drawn in lower case, `{start}(…)`; a random variable is `latent {name} ~ {family}(…)`"
         )),
         _ => found.help(format!("a random variable is `latent {name} ~ {family}(…)`")),
     }

@@ -1,4 +1,4 @@
-//! What the functions need of one precision: its bits and its polynomials. Coefficients are minimax fits of the
+//! The bits and the polynomials of one precision, on which the functions stand. Coefficients are minimax fits of the
 //! relative error (Remez exchange in 300 bits, each coefficient rounded before the rest is fitted again).
 
 use super::Real;

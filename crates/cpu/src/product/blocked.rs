@@ -1,8 +1,8 @@
 //! Large products with AVX-512: blocks of the result stay in registers while the summed axis goes by.
 //!
 //! The right operand is copied in strips of four vectors, the left one only where its summed axis is not contiguous.
-//! Blocks of [`DEPTH`] are summed in order, each from 0, so a number depends on the summed axis alone and not on how rows
-//! and columns were divided among tasks. (The layout is that of Goto and van de Geijn, ACM TOMS 34(3), 2008.)
+//! Blocks of [`DEPTH`] are summed in order, each from 0, so a number depends on the summed axis alone and not on how
+//! rows and columns were divided among tasks. (The layout is that of Goto and van de Geijn, ACM TOMS 34(3), 2008.)
 
 #![allow(unsafe_code)]
 #![allow(clippy::indexing_slicing)]
@@ -46,8 +46,8 @@ pub trait Lanes: Copy + 'static {
     /// into = left · right, or into + left · right, for rows × columns × depth.
     ///
     /// # Safety
-    /// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one else; `into`
-    /// overlaps neither operand and its columns are contiguous.
+    /// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one
+    /// else; `into` overlaps neither operand and its columns are contiguous.
     unsafe fn multiply(
         extents: [usize; 3],
         left: Matrix<Self>,
@@ -60,8 +60,8 @@ pub trait Lanes: Copy + 'static {
     /// out = Σ counts[l] · right[l] over places l, or out + that; counts lie a stride apart.
     ///
     /// # Safety
-    /// The processor has AVX-512 F. At every place there is a count and a row of `right`, as long as `out`, whose columns
-    /// are contiguous; no one writes them.
+    /// The processor has AVX-512 F. At every place there is a count and a row of `right`, as long as `out`, whose
+    /// columns are contiguous; no one writes them.
     unsafe fn combine(places: &[u32], counts: (*const Self, usize), right: Matrix<Self>, out: &mut [Self], add: bool);
 }
 
@@ -69,8 +69,8 @@ pub trait Lanes: Copy + 'static {
 /// nothing was done then.
 ///
 /// # Safety
-/// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one else; `into`
-/// overlaps neither operand.
+/// The processor has AVX-512 F. The matrices lie in memory that may be read, and for `into` written, by no one else;
+/// `into` overlaps neither operand.
 pub unsafe fn multiply<T: Lanes>(
     [m, n, k]: [usize; 3],
     left: Matrix<T>,

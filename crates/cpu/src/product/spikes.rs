@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 #![allow(clippy::indexing_slicing)]
 
-use super::Shape;
+use super::Geometry;
 #[cfg(target_arch = "x86_64")]
 use super::blocked::Matrix;
 use super::workspace::Workspace;
@@ -11,7 +11,7 @@ use crate::isa::{Isa, vectorized};
 use crate::math::Real;
 
 /// Counts the entries of each row of the left operand that are not 0; returns their number.
-pub fn count<T: Real>(isa: Isa, left: &[T], shape: &Shape, workspace: &mut Workspace) -> u64 {
+pub fn count<T: Real>(isa: Isa, left: &[T], shape: &Geometry, workspace: &mut Workspace) -> u64 {
     workspace.ends.clear();
     workspace.ends.resize(shape.extents[0], 0);
     count_rows(isa, shape, left, &mut workspace.ends);
@@ -19,7 +19,7 @@ pub fn count<T: Real>(isa: Isa, left: &[T], shape: &Shape, workspace: &mut Works
 }
 
 #[inline(always)]
-fn count_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], counts: &mut [u32]) {
+fn count_body<T: Real, const FMA: bool>(shape: &Geometry, left: &[T], counts: &mut [u32]) {
     let [m, _, k] = shape.extents;
     if shape.left[1] == 1 {
         for (i, c) in counts.iter_mut().enumerate() {
@@ -41,11 +41,11 @@ fn count_body<T: Real, const FMA: bool>(shape: &Shape, left: &[T], counts: &mut 
 }
 
 vectorized!(
-    fn count_rows<T: Real>(shape: &Shape, left: &[T], counts: &mut [u32]) = count_body
+    fn count_rows<T: Real>(shape: &Geometry, left: &[T], counts: &mut [u32]) = count_body
 );
 
 /// Lists where the spikes are, row by row, from their counts. Afterwards `ends` holds the end of each row's list.
-fn list<T: Real>(left: &[T], shape: &Shape, most: usize, workspace: &mut Workspace) {
+fn list<T: Real>(left: &[T], shape: &Geometry, most: usize, workspace: &mut Workspace) {
     let [m, _, k] = shape.extents;
     let mut total = 0;
     for end in &mut workspace.ends {
@@ -72,11 +72,11 @@ fn list<T: Real>(left: &[T], shape: &Shape, most: usize, workspace: &mut Workspa
     }
 }
 
-/// into = left · right, or into + left · right, once the spikes are counted. Columns of `right` and `into` are contiguous;
-/// at most `part` of the entries are spikes.
+/// into = left · right, or into + left · right, once the spikes are counted. Columns of `right` and `into` are
+/// contiguous; at most `part` of the entries are spikes.
 pub fn multiply<T: Real>(
     isa: Isa,
-    shape: &Shape,
+    shape: &Geometry,
     [left, right]: [&[T]; 2],
     into: &mut [T],
     part: f64,
@@ -97,8 +97,8 @@ pub fn multiply<T: Real>(
                 let _ = (&right[l as usize * shape.right[0]..][..n], counts[l as usize * shape.left[1]]);
             }
             let right = Matrix { start: right.as_ptr().cast_mut(), row: shape.right[0], column: 1 };
-            // SAFETY: the rows lie within `right` and the counts within `left`, as checked, and neither is written; `out`
-            // has n elements; the processor has AVX-512.
+            // SAFETY: the rows lie within `right` and the counts within `left`, as checked, and neither is written;
+            // `out` has n elements; the processor has AVX-512.
             unsafe { T::combine(places, (counts.as_ptr(), shape.left[1]), right, out, shape.add) };
             continue;
         }
@@ -134,8 +134,8 @@ vectorized!(
 /// contiguous in both operands.
 pub fn multiply_masked<T: Real>(
     isa: Isa,
-    shape: &Shape,
-    (mask, counted): (&[T], &Shape),
+    shape: &Geometry,
+    (mask, counted): (&[T], &Geometry),
     [left, right]: [&[T]; 2],
     into: &mut [T],
     part: f64,

@@ -4,7 +4,7 @@
 // Extents and strides are checked where a product is placed.
 #![allow(clippy::indexing_slicing)]
 
-use super::Shape;
+use super::Geometry;
 use crate::isa::{Isa, vectorized};
 use crate::math::Real;
 
@@ -24,7 +24,7 @@ struct Combination {
 
 /// Multiplies where one of the operands is a vector and the matrix follows along its rows or its columns. Whether it
 /// did.
-pub fn multiply<T: Real>(isa: Isa, shape: &Shape, left: &[T], right: &[T], into: &mut [T]) -> bool {
+pub fn multiply<T: Real>(isa: Isa, shape: &Geometry, left: &[T], right: &[T], into: &mut [T]) -> bool {
     let [m, n, k] = shape.extents;
     let (c, matrix, vector) = if n == 1 {
         let c = Combination {
@@ -163,9 +163,9 @@ mod tests {
                         let v: Vec<T> = (0..terms * step).map(|k| T::from_f64(number(k + 3))).collect();
                         let mut into = vec![T::ONE; 2 * results];
                         let shape = if turned {
-                            Shape { extents: [results, 1, terms], left: matrix, right: [step, 1], into: [2, 1], add }
+                            Geometry { extents: [results, 1, terms], left: matrix, right: [step, 1], into: [2, 1], add }
                         } else {
-                            Shape {
+                            Geometry {
                                 extents: [1, results, terms],
                                 left: [1, step],
                                 right: [matrix[1], matrix[0]],

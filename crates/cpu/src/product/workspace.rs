@@ -1,6 +1,6 @@
-//! What products need of a thread: room for copies of operands, and a count of the spikes they met.
+//! The workspace of a thread for products: room for copies of operands, and a count of the spikes they met.
 
-/// How much of the summed axis is taken at once.
+/// The part of the summed axis that is taken at once.
 pub const DEPTH: usize = 128;
 
 /// Rows of the left operand taken at once.
@@ -18,7 +18,7 @@ struct Line([u8; 64]);
 pub struct Workspace {
     right: Vec<Line>,
     left: Vec<Line>,
-    /// Where the spikes of each row of sampled counts are, and where each row's list ends.
+    /// The columns of the spikes of each row of sampled counts, and the end of each row's list.
     pub places: Vec<u32>,
     pub ends: Vec<u32>,
     /// Entries of sampled counts that products looked at, and how many of them were not 0.
@@ -40,12 +40,12 @@ impl Workspace {
         }
     }
 
-    /// Where the right operand goes: `DEPTH` rows of `VECTORS` vectors of 64 bytes.
+    /// Room for the right operand: `DEPTH` rows of `VECTORS` vectors of 64 bytes.
     pub fn right(&mut self) -> *mut u8 {
         self.right.as_mut_ptr().cast()
     }
 
-    /// Where the left operand goes: `DEPTH` rows of `ROWS` numbers.
+    /// Room for the left operand: `DEPTH` rows of `ROWS` numbers.
     pub fn left(&mut self) -> *mut u8 {
         self.left.as_mut_ptr().cast()
     }

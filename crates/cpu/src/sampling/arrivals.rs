@@ -148,7 +148,7 @@ impl<T: Real> Task<'_, '_, T> {
     }
 }
 
-/// What is drawn for new elements.
+/// The first draws of new elements.
 struct Beginning<T> {
     log_rate: [T; LANES],
     rest: [u64; LANES],

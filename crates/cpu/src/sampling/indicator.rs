@@ -5,9 +5,9 @@ use fe_graph::Indicator;
 use super::LANES;
 use crate::math::Real;
 
-/// What an arrival adds to a count, as a function of v = (1 − t)/τ.
+/// The amount that an arrival adds to a count, as a function of v = (1 − t)/τ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Counting {
     /// 1 where t < 1: temperature 0.
     Exact,
     /// g(v).
@@ -17,10 +17,10 @@ pub(super) enum Shape {
 /// A shape at a temperature.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Curve<T> {
-    pub(super) shape: Shape,
-    /// What v is measured in: τ, or 1 where counts are exact.
+    pub(super) shape: Counting,
+    /// The unit of v: τ, or 1 where counts are exact.
     pub(super) scale: T,
-    /// Where v is not above this, an arrival adds nothing.
+    /// The largest v at which an arrival adds nothing.
     pub(super) least: T,
     /// The time at which that is so.
     pub(super) window: f64,
@@ -32,9 +32,9 @@ impl<T: Real> Curve<T> {
         if temperature > T::ZERO {
             let reach = if indicator == Indicator::Sigmoid { 40.0 } else { 1.0 };
             let window = 1.0 + reach * temperature.to_f64();
-            Self { shape: Shape::Relaxed(indicator), scale: temperature, least: T::from_f64(-reach), window }
+            Self { shape: Counting::Relaxed(indicator), scale: temperature, least: T::from_f64(-reach), window }
         } else {
-            Self { shape: Shape::Exact, scale: T::ONE, least: T::ZERO, window: 1.0 }
+            Self { shape: Counting::Exact, scale: T::ONE, least: T::ZERO, window: 1.0 }
         }
     }
 
@@ -42,12 +42,12 @@ impl<T: Real> Curve<T> {
     #[inline(always)]
     pub(super) fn add<const FMA: bool>(&self, order: u8, v: &[[T; LANES]; 2], totals: &mut [f64; LANES]) {
         match self.shape {
-            Shape::Exact => self.add_of::<Exact, FMA>(order, v, totals),
-            Shape::Relaxed(Indicator::Linear) => self.add_of::<Linear, FMA>(order, v, totals),
-            Shape::Relaxed(Indicator::Cubic) => self.add_of::<Cubic, FMA>(order, v, totals),
-            Shape::Relaxed(Indicator::Quintic) => self.add_of::<Quintic, FMA>(order, v, totals),
-            Shape::Relaxed(Indicator::Cosine) => self.add_of::<Cosine, FMA>(order, v, totals),
-            Shape::Relaxed(Indicator::Sigmoid) => self.add_of::<Sigmoid, FMA>(order, v, totals),
+            Counting::Exact => self.add_of::<Exact, FMA>(order, v, totals),
+            Counting::Relaxed(Indicator::Linear) => self.add_of::<Linear, FMA>(order, v, totals),
+            Counting::Relaxed(Indicator::Cubic) => self.add_of::<Cubic, FMA>(order, v, totals),
+            Counting::Relaxed(Indicator::Quintic) => self.add_of::<Quintic, FMA>(order, v, totals),
+            Counting::Relaxed(Indicator::Cosine) => self.add_of::<Cosine, FMA>(order, v, totals),
+            Counting::Relaxed(Indicator::Sigmoid) => self.add_of::<Sigmoid, FMA>(order, v, totals),
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) const ORDERS: usize = MAX_ORDER as usize + 1;
 /// One element.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane<T> {
-    /// Which element of the tensor.
+    /// Its place in the tensor.
     pub(super) at: usize,
     /// The stream, and its next block.
     pub(super) row: u64,

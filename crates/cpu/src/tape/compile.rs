@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use fe_graph::plan::{Fold, Load, Map, Plan, Product, Region, View, Work};
-use fe_graph::{Binary, Unary};
+use fe_graph::plan::{Fold, Folding, Load, Map, Plan, Product, Region, View, Work};
+use fe_graph::{Axis, Binary, Unary};
 
 use super::{Folded, Instruction, LANES, Multiplied, Op, Operand, Rows, Tape};
 use crate::math::Real;
@@ -23,21 +23,41 @@ fn room(size: usize) -> usize {
 struct Compiler<'a, T> {
     plan: &'a Plan,
     tape: Tape<T>,
-    /// Where the next register goes.
+    /// The place of the next register.
     next: usize,
     /// Registers that are free, by their size.
     free: HashMap<usize, Vec<usize>>,
-    /// Where a number stands.
+    /// The places of numbers.
     numbers: HashMap<u64, usize>,
-    /// Where the elements of these places stand together; a single one stands in all lanes.
+    /// The places where elements of these places stand together; a single one stands in all lanes.
     picked: HashMap<Vec<u32>, usize>,
 }
 
-/// What a loop's value is: an operand, and the register that is free after its last use, with its size.
+/// The value of a load or an instruction: an operand, and the register that is free after its last use.
 #[derive(Clone, Copy)]
 struct Value {
     operand: Operand,
     register: Option<usize>,
+}
+
+/// A value in a register that is still read.
+struct Kept {
+    number: usize,
+    length: usize,
+}
+
+/// The instruction that reads each value of a region last; never where it is folded or stored.
+fn last_uses(region: &Region) -> Option<Vec<usize>> {
+    let mut last_use = vec![0; region.loads.len() + region.code.len()];
+    for (k, instruction) in region.code.iter().enumerate() {
+        for &o in &instruction.operands {
+            *last_use.get_mut(o)? = k;
+        }
+    }
+    for &value in region.folds.iter().map(|f| &f.value).chain(region.stores.iter().map(|s| &s.0)) {
+        *last_use.get_mut(value)? = usize::MAX;
+    }
+    Some(last_use)
 }
 
 /// The longest tape that the work begins with, whose registers begin at `memory`, and how much of the work it is.
@@ -60,7 +80,7 @@ pub fn compile<T: Real>(plan: &Plan, works: &[Work], memory: usize) -> Option<(T
 }
 
 /// The elements of a view over some axes, row-major, as distances from its first.
-fn distances(view: &View, space: &[(fe_graph::Axis, usize)]) -> Vec<usize> {
+fn distances(view: &View, space: &[(Axis, usize)]) -> Vec<usize> {
     let mut all = vec![0];
     for &(axis, extent) in space {
         let stride = view.stride(axis);
@@ -170,7 +190,7 @@ impl<T: Real> Compiler<'_, T> {
         }
     }
 
-    /// What an index that is part of the program holds.
+    /// The values of an index that is part of the program.
     fn constant(&self, index: &View) -> Option<Vec<usize>> {
         let content = self.plan.buffers.get(index.buffer)?.content.as_ref()?;
         let whole = |&v: &f64| (v >= 0.0 && v.fract() == 0.0).then_some(v as usize);
@@ -281,131 +301,139 @@ impl<T: Real> Compiler<'_, T> {
     }
 
     fn region(&mut self, region: &Region) -> Option<()> {
-        let space = &region.space;
-        let size = space.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
-        if size == 0 || size > ELEMENTS {
-            return None;
-        }
-        let vectors = size.div_ceil(LANES);
+        let size = region.space.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
         // Checked before anything is written: a region is taken whole or not at all.
-        let views = region.loads.iter().filter_map(|l| if let Load::View(v) = l { Some(v) } else { None });
-        let stores = region.stores.iter().map(|s| &s.1).chain(region.folds.iter().map(|f| &f.into));
-        if views.chain(stores.clone()).any(|v| v.buffer >= self.plan.buffers.len())
-            || !stores
-                .clone()
-                .all(|v| v.offset == 0 && self.plan.buffers.get(v.buffer).is_some_and(|b| b.size == v.size()))
-        {
+        if size == 0 || size > ELEMENTS || !self.takes(region) {
             return None;
         }
-        let mut values: Vec<Value> = vec![];
-        for load in &region.loads {
-            let operand = match load {
-                Load::Number(v) => Operand { at: self.number(*v), step: 0 },
-                Load::View(view) => {
-                    let start = start_of(self.plan, view);
-                    let distances = distances(view, space);
-                    if distances.iter().all(|&d| d == 0) {
-                        Operand { at: self.picked(vec![start])?, step: 0 }
-                    } else if follows(&distances) {
-                        Operand { at: start, step: LANES }
-                    } else {
-                        Operand { at: self.picked(distances.iter().map(|d| start + d).collect())?, step: LANES }
-                    }
-                }
-            };
-            values.push(Value { operand, register: None });
-        }
-        let loads = region.loads.len();
-        let mut last_use = vec![0; loads + region.code.len()];
-        for (k, instruction) in region.code.iter().enumerate() {
-            for &o in &instruction.operands {
-                *last_use.get_mut(o)? = k;
-            }
-        }
-        for &value in region.folds.iter().map(|f| &f.value).chain(region.stores.iter().map(|s| &s.0)) {
-            *last_use.get_mut(value)? = usize::MAX;
-        }
+        let mut values = region.loads.iter().map(|load| self.load(load, &region.space)).collect::<Option<Vec<_>>>()?;
+        let last_use = last_uses(region)?;
         let mut kept = vec![];
-        for (k, instruction) in region.code.iter().enumerate() {
-            let number = loads + k;
-            let mut operands = [Operand::default(); 3];
-            for (slot, &o) in operands.iter_mut().zip(&instruction.operands) {
-                *slot = values.get(o)?.operand;
-            }
-            let used = instruction.operands.len().min(3);
-            let same = operands.iter().take(used).all(|o| o.step == 0);
-            let store = region.stores.iter().find(|s| s.0 == number);
-            let length = if same { 1 } else { size };
-            if op(instruction.map).is_none() && !same {
-                for slot in operands.iter_mut().take(used) {
-                    *slot = self.spread_out(*slot, size)?;
-                }
-            }
-            // Operands that are not used are read as the first.
-            let first = operands.first().copied().unwrap_or_default();
-            operands.iter_mut().skip(used).for_each(|o| *o = first);
-            let step = if same { 0 } else { LANES };
-            let value = match store {
-                Some((_, view)) if !same || size == 1 => {
-                    let at = start_of(self.plan, view);
-                    self.written(at, size);
-                    Value { operand: Operand { at, step }, register: None }
-                }
-                _ => {
-                    let at = self.take(length);
-                    Value { operand: Operand { at, step }, register: Some(at) }
-                }
-            };
-            self.push_map(instruction.map, value.operand.at, operands, length.div_ceil(LANES))?;
-            if size == 1 && store.is_some() {
-                self.stands(value.operand.at);
-            }
+        for k in 0..region.code.len() {
+            let number = region.loads.len() + k;
+            let (value, length) = self.instruction(region, k, size, &values)?;
             values.push(value);
             if value.register.is_some() {
-                kept.push((number, length));
+                kept.push(Kept { number, length });
             }
-            let over: Vec<(usize, usize)> =
-                kept.iter().copied().filter(|(n, _)| last_use.get(*n) == Some(&k) && *n != number).collect();
-            kept.retain(|x| !over.contains(x));
-            for (n, length) in over {
-                if let Some(at) = values.get(n).and_then(|v| v.register) {
-                    self.free.entry(room(length)).or_default().push(at);
+            let (over, rest) = kept.into_iter().partition(|x| last_use.get(x.number) == Some(&k) && x.number != number);
+            kept = rest;
+            self.release(over, &values);
+        }
+        self.stores(region, size, &values)?;
+        for f in &region.folds {
+            self.fold(region, f, size, values.get(f.value)?.operand)?;
+        }
+        self.release(kept, &values);
+        Some(())
+    }
+
+    /// Whether all that a region reads and stores lies in buffers, and what it stores fills them.
+    fn takes(&self, region: &Region) -> bool {
+        let views = region.loads.iter().filter_map(|l| if let Load::View(v) = l { Some(v) } else { None });
+        let stores = region.stores.iter().map(|s| &s.1).chain(region.folds.iter().map(|f| &f.into));
+        let fills = |v: &View| v.offset == 0 && self.plan.buffers.get(v.buffer).is_some_and(|b| b.size == v.size());
+        views.chain(stores.clone()).all(|v| v.buffer < self.plan.buffers.len()) && stores.clone().all(fills)
+    }
+
+    fn load(&mut self, load: &Load, space: &[(Axis, usize)]) -> Option<Value> {
+        let operand = match load {
+            Load::Number(v) => Operand { at: self.number(*v), step: 0 },
+            Load::View(view) => {
+                let start = start_of(self.plan, view);
+                let distances = distances(view, space);
+                if distances.iter().all(|&d| d == 0) {
+                    Operand { at: self.picked(vec![start])?, step: 0 }
+                } else if follows(&distances) {
+                    Operand { at: start, step: LANES }
+                } else {
+                    Operand { at: self.picked(distances.iter().map(|d| start + d).collect())?, step: LANES }
                 }
             }
+        };
+        Some(Value { operand, register: None })
+    }
+
+    /// Instruction number `k` of a region: its value, and the length of that. A value that is stored is computed in its
+    /// place.
+    fn instruction(&mut self, region: &Region, k: usize, size: usize, values: &[Value]) -> Option<(Value, usize)> {
+        let instruction = region.code.get(k)?;
+        let mut operands = [Operand::default(); 3];
+        for (slot, &o) in operands.iter_mut().zip(&instruction.operands) {
+            *slot = values.get(o)?.operand;
         }
+        let used = instruction.operands.len().min(3);
+        let same = operands.iter().take(used).all(|o| o.step == 0);
+        if op(instruction.map).is_none() && !same {
+            for slot in operands.iter_mut().take(used) {
+                *slot = self.spread_out(*slot, size)?;
+            }
+        }
+        // Operands that are not used are read as the first.
+        let first = operands.first().copied().unwrap_or_default();
+        operands.iter_mut().skip(used).for_each(|o| *o = first);
+        let (length, step) = if same { (1, 0) } else { (size, LANES) };
+        let store = region.stores.iter().find(|s| s.0 == region.loads.len() + k);
+        let value = match store {
+            Some((_, view)) if !same || size == 1 => {
+                let at = start_of(self.plan, view);
+                self.written(at, size);
+                Value { operand: Operand { at, step }, register: None }
+            }
+            _ => {
+                let at = self.take(length);
+                Value { operand: Operand { at, step }, register: Some(at) }
+            }
+        };
+        self.push_map(instruction.map, value.operand.at, operands, length.div_ceil(LANES))?;
+        if size == 1 && store.is_some() {
+            self.stands(value.operand.at);
+        }
+        Some((value, length))
+    }
+
+    /// Copies of what is stored and was not computed in its place.
+    fn stores(&mut self, region: &Region, size: usize, values: &[Value]) -> Option<()> {
         for (value, view) in &region.stores {
             let (from, at) = (values.get(*value)?.operand, start_of(self.plan, view));
             if from.at != at {
                 self.written(at, size);
-                self.push_map(Map::Copy, at, [from; 3], vectors)?;
+                self.push_map(Map::Copy, at, [from; 3], size.div_ceil(LANES))?;
                 if size == 1 {
                     self.stands(at);
                 }
             }
         }
-        for f in &region.folds {
-            let operand = self.spread_out(values.get(f.value)?.operand, size)?;
-            let (fold, into) = (f.fold, start_of(self.plan, &f.into));
-            let split = if f.last { space.len() - f.count.min(space.len()) } else { f.count };
-            let inner: usize = space.iter().skip(split).map(|a| a.1).product();
-            let (results, terms) = if f.last { (size / inner, inner) } else { (inner, size / inner) };
-            self.written(into, results);
-            if results == 1 {
-                let op = if fold == Fold::Sum { Op::Sum } else { Op::Largest };
-                self.push(op, into, operand.at, terms, 0)?;
-                self.stands(into);
-            } else {
-                let (from, along) = (operand.at, f.last);
-                self.tape.folds.push(Folded { fold, from, into, results, terms, along });
-                self.push(Op::Fold, into, from, 0, self.tape.folds.len() - 1)?;
-            }
+        Some(())
+    }
+
+    fn fold(&mut self, region: &Region, f: &Folding, size: usize, operand: Operand) -> Option<()> {
+        let space = &region.space;
+        let operand = self.spread_out(operand, size)?;
+        let (fold, into) = (f.fold, start_of(self.plan, &f.into));
+        let split = if f.last { space.len() - f.count.min(space.len()) } else { f.count };
+        let inner: usize = space.iter().skip(split).map(|a| a.1).product();
+        let (results, terms) = if f.last { (size / inner, inner) } else { (inner, size / inner) };
+        self.written(into, results);
+        if results == 1 {
+            let op = if fold == Fold::Sum { Op::Sum } else { Op::Largest };
+            self.push(op, into, operand.at, terms, 0)?;
+            self.stands(into);
+        } else {
+            let (from, along) = (operand.at, f.last);
+            self.tape.folds.push(Folded { fold, from, into, results, terms, along });
+            self.push(Op::Fold, into, from, 0, self.tape.folds.len() - 1)?;
         }
-        for (n, length) in kept {
-            if let Some(at) = values.get(n).and_then(|v| v.register) {
+        Some(())
+    }
+
+    /// Registers that are not read any more.
+    fn release(&mut self, over: Vec<Kept>, values: &[Value]) {
+        for Kept { number, length } in over {
+            if let Some(at) = values.get(number).and_then(|v| v.register) {
                 self.free.entry(room(length)).or_default().push(at);
             }
         }
-        Some(())
     }
 
     /// The scalar at this place stands in all lanes there.

@@ -1,4 +1,5 @@
-//! What has instructions of its own in wide registers: sums of a few numbers, picking among sixteen, small products.
+//! Operations with instructions of their own in wide registers: sums of a few numbers, picking among sixteen, small
+//! products.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;

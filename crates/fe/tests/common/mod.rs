@@ -1,8 +1,9 @@
-//! Runs the built binary.
+//! Runs the built binary, and finds the repository's files.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -38,6 +39,16 @@ pub fn fe(folder: &Path) -> Command {
 /// What `fe` says when run in a folder.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     fe(folder).args(arguments).output().unwrap()
+}
+
+/// What `fe` says when run in a folder with a text on standard input.
+pub fn with_input(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = fe(folder);
+    let mut child =
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that does not read its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
 }
 
 /// Exit code.
@@ -104,4 +115,14 @@ pub fn at(document: &serde_json::Value, path: &str) -> f64 {
         };
     }
     value.as_f64().unwrap_or_else(|| panic!("no number at {path}: {value}"))
+}
+
+/// Snapshots beside the programs of a folder, described by a program's first line.
+pub fn snapshots(folder: &str, source: &str) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(root().join(folder).join("snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(source.lines().next().unwrap().trim_start_matches("# "));
+    settings
 }

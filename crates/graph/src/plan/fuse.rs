@@ -1,10 +1,10 @@
-//! Which element-wise operations and folds share a loop.
+//! Fusion: element-wise operations and folds that share a loop.
 
 use std::collections::HashMap;
 
 use super::lower::{Axes, Class, Id, Lowered, Operation};
 
-/// Where a group runs: among steady work or not, in which phase, how often.
+/// The place of a group in the order of running: whether it is steady work, its phase, and its class.
 pub type Place = (bool, usize, Class);
 
 /// Nodes computed together.

@@ -1,30 +1,25 @@
-//! From nodes of a graph to what a plan is made of: every value is a number or a view of a stored one, sums over rows are
-//! split in panels, and contractions become products or fused sums.
+//! From nodes of a graph to what a plan is made of: every value is a number or a view of a stored one, sums over rows
+//! are split in panels, and contractions become products or fused sums.
+
+mod draws;
+mod indexing;
+mod maps;
+mod scans;
+mod sums;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::maps::MapKey;
+pub use self::maps::cost;
 use super::view::View;
 use super::{Conditions, Fold, Map, PANEL};
 use crate::axis::{self, Axis, AxisId};
 use crate::graph::{Graph, InputId, NodeId};
-use crate::op::{Binary, Factor, Indicator, NoiseKind, Op, Real, Site, Unary};
+use crate::op::{Factor, Indicator, NoiseKind, Op, Real, Site};
 use crate::scan::Scan;
-use crate::special;
 use crate::tensor::Tensor;
-
-/// Results with at least this many elements are computed in tiles when rows are summed over; smaller ones by panels.
-const TILED_RESULT: usize = 1 << 12;
-
-/// Products of at least this many multiplications, without rows, are computed in tiles.
-const TILED_PRODUCT: usize = 1 << 18;
-
-/// Products of at most this many multiplications a batch element are fused sums.
-const FUSED_PRODUCT: usize = 128;
-
-/// Products with a vector of at most this many multiplications are fused sums.
-const FUSED_VECTOR: usize = 1 << 11;
 
 /// A place in [`Lowered::nodes`].
 pub type Id = usize;
@@ -32,7 +27,7 @@ pub type Id = usize;
 /// Axes with their extents, none of them 1, in the order of the layout.
 pub type Axes = Vec<(Axis, usize)>;
 
-/// How often something is computed.
+/// The unit in which a value is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// For each panel of rows.
@@ -59,7 +54,7 @@ impl Value {
     }
 }
 
-/// What a node does.
+/// The operation of a stored value.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Input {
@@ -134,7 +129,7 @@ impl Stored {
     }
 }
 
-/// Everything the outputs need, in order of evaluation.
+/// The stored values that the outputs need, in order of evaluation.
 pub struct Lowered {
     pub nodes: Vec<Stored>,
     pub outputs: Vec<Value>,
@@ -161,36 +156,9 @@ struct Lowering<'a> {
     values: HashMap<NodeId, Value>,
     now: NodeId,
     /// Element-wise nodes made once.
-    maps: HashMap<(Map, Vec<String>), Value>,
+    maps: HashMap<MapKey, Value>,
     /// Contractions of which only the elements are used where a sampled count has a derivative, with that derivative.
     masks: HashMap<NodeId, NodeId>,
-}
-
-/// Contractions that are used only as factors of one derivative of sampled counts: where that is 0, so is the product.
-fn masks(graph: &Graph, order: &[NodeId], outputs: &[NodeId]) -> HashMap<NodeId, NodeId> {
-    let mut found: HashMap<NodeId, Option<NodeId>> = outputs.iter().map(|&id| (id, None)).collect();
-    let derivative = |id: NodeId, axes: &[Axis]| {
-        let node = graph.node(id);
-        matches!(node.op, Op::Arrivals { order: 1.., .. }) && node.axes == axes
-    };
-    for &id in order {
-        let node = graph.node(id);
-        for &input in &node.inputs {
-            if !matches!(graph.node(input).op, Op::Contract(_)) {
-                continue;
-            }
-            let mask = match (&node.op, node.inputs.as_slice()) {
-                (Op::Binary(Binary::Mul) | Op::Contract(_), &[a, b]) => Some(if a == input { b } else { a }),
-                _ => None,
-            };
-            let mask = mask.filter(|&m| derivative(m, graph.axes_of(input)));
-            let known = found.entry(input).or_insert(mask);
-            if *known != mask {
-                *known = None;
-            }
-        }
-    }
-    found.into_iter().filter_map(|(id, mask)| Some((id, mask?))).collect()
 }
 
 pub fn lower(
@@ -212,7 +180,7 @@ pub fn lower(
         masks: HashMap::new(),
     };
     if !conditions.dense {
-        lowering.masks = masks(graph, &lowering.order, outputs);
+        lowering.masks = sums::masks(graph, &lowering.order, outputs);
     }
     for id in lowering.order.clone() {
         lowering.now = id;
@@ -369,69 +337,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// Noise belongs to rows of the data: where panels are of something else it is drawn at once.
-    fn class_of_noise(&self, axes: &[(Axis, usize)]) -> Class {
-        if self.parallel.is_some() && self.parallel == self.conditions.rows { self.class_of(axes) } else { Class::Once }
-    }
-
-    fn map(&mut self, map: Map, operands: &[Value]) -> Value {
-        let numbers: Vec<f64> =
-            operands.iter().filter_map(|o| if let Value::Number(v) = o { Some(*v) } else { None }).collect();
-        if numbers.len() == operands.len() {
-            return Value::Number(evaluate(map, &numbers));
-        }
-        let neutral = |op: Binary, place: usize| match (op, operands.get(place)) {
-            (Binary::Add, Some(Value::Number(v))) => *v == 0.0,
-            (Binary::Sub, Some(Value::Number(v))) => place == 1 && *v == 0.0,
-            (Binary::Mul, Some(Value::Number(v))) => *v == 1.0,
-            (Binary::Div, Some(Value::Number(v))) => place == 1 && *v == 1.0,
-            _ => false,
-        };
-        if let (Map::Binary(op), [a, b]) = (map, operands) {
-            if neutral(op, 1) {
-                return a.clone();
-            }
-            if neutral(op, 0) {
-                return b.clone();
-            }
-        }
-        if let Some(list) = self.constant_list(map, operands) {
-            return list;
-        }
-        let key = (map, operands.iter().map(|o| format!("{o:?}")).collect());
-        if let Some(known) = self.maps.get(&key) {
-            return known.clone();
-        }
-        let mut axes = vec![];
-        for o in operands {
-            axes.extend(self.axes_of(o));
-        }
-        let axes = self.layout(&axes);
-        let class = self.class_of(&axes);
-        let id = self.push(Operation::Map(map), operands.to_vec(), axes, class);
-        let value = self.whole(id);
-        self.maps.insert(key, value.clone());
-        value
-    }
-
-    /// A function of a list that is part of the program, and of numbers: positions moved along, for the most part.
-    fn constant_list(&mut self, map: Map, operands: &[Value]) -> Option<Value> {
-        let view = operands.iter().find_map(Value::view)?;
-        let node = self.nodes.get(view.buffer)?;
-        let Operation::Literal(list) = &node.operation else { return None };
-        let (list, axes) = (list.clone(), node.axes.clone());
-        let [(axis, extent)] = *axes.as_slice() else { return None };
-        let same = |o: &Value| o.view().is_none_or(|v| v == view);
-        if list.len() != extent || view.size() != extent || view.stride(axis) != 1 || !operands.iter().all(same) {
-            return None;
-        }
-        let at =
-            |v: f64| -> Vec<f64> { operands.iter().map(|o| if let Value::Number(n) = o { *n } else { v }).collect() };
-        let values = list.values.iter().map(|&v| evaluate(map, &at(v))).collect();
-        let list = Operation::Literal(Arc::new(Tensor { shape: vec![extent], values }));
-        Some(self.given(list, &[axis]))
-    }
-
     /// A number, too, as something stored.
     fn stored(&mut self, value: Value) -> Value {
         match value {
@@ -449,352 +354,5 @@ impl Lowering<'_> {
         let class = self.class_of(&wanted);
         let id = self.push(Operation::Map(Map::Copy), vec![value], wanted, class);
         self.whole(id)
-    }
-
-    fn fold(&mut self, value: Value, fold: Fold, over: &[Axis], rows: bool) -> Value {
-        let Some(view) = value.view() else { return value };
-        if over.is_empty() && !rows {
-            return value;
-        }
-        let all: Vec<Axis> = view.dims.iter().map(|d| d.axis).collect();
-        let kept = axis::difference(&all, over);
-        let p = self.parallel;
-        if rows {
-            // Over the rows of each panel: they come first in the space.
-            let space = self.layout(&all);
-            let mut axes: Vec<Axis> = kept.iter().copied().filter(|&a| Some(a) != p).collect();
-            axes.push(PANEL);
-            let axes = self.layout(&axes);
-            let id = self.push(Operation::Fold { fold, last: false, count: 1, space }, vec![value], axes, Class::Rows);
-            return self.whole(id);
-        }
-        let (kept, natural, gone) = (self.layout(&kept), self.layout(&all), self.layout(over));
-        let class = if over.iter().any(|&a| Some(a) == p) { Class::Once } else { self.class_of(&kept) };
-        let (last, space) = if natural.starts_with(&kept) {
-            (true, natural)
-        } else if natural.ends_with(&kept) && class == Class::Once {
-            (false, natural)
-        } else {
-            (true, kept.iter().chain(&gone).copied().collect())
-        };
-        let id = self.push(Operation::Fold { fold, last, count: gone.len(), space }, vec![value], kept, class);
-        self.whole(id)
-    }
-
-    fn sum(&mut self, value: Value, over: &[Axis]) -> Value {
-        let has = self.axes_of(&value);
-        let repeated = axis::difference(over, &has).iter().fold(1usize, |n, a| n.saturating_mul(self.extent(a.id)));
-        let over = axis::intersection(over, &has);
-        let value = if repeated == 1 {
-            value
-        } else {
-            self.map(Map::Binary(Binary::Mul), &[value, Value::Number(repeated as f64)])
-        };
-        let rows = over.iter().any(|&a| Some(a) == self.parallel);
-        let inner: Vec<Axis> = over.iter().copied().filter(|&a| Some(a) != self.parallel).collect();
-        let value = self.fold(value, Fold::Sum, &inner, false);
-        if !rows {
-            return value;
-        }
-        let partial = self.fold(value, Fold::Sum, &[], true);
-        self.over_panels(partial)
-    }
-
-    fn over_panels(&mut self, partial: Value) -> Value {
-        if self.panels == 1 { partial } else { self.fold(partial, Fold::Sum, &[PANEL], false) }
-    }
-
-    fn max(&mut self, value: Value, over: &[Axis]) -> Value {
-        let over = axis::intersection(over, &self.axes_of(&value));
-        self.fold(value, Fold::Max, &over, false)
-    }
-
-    fn contract(&mut self, a: Value, b: Value, over: &[Axis]) -> Value {
-        let (of_a, of_b) = (self.axes_of(&a), self.axes_of(&b));
-        let only_a = axis::difference(&axis::intersection(over, &of_a), &of_b);
-        let only_b = axis::difference(&axis::intersection(over, &of_b), &of_a);
-        let neither = axis::difference(over, &axis::union(&of_a, &of_b));
-        let (a, b) = (self.sum(a, &only_a), self.sum(b, &only_b));
-        let b = self.sum(b, &neither);
-        let (of_a, of_b) = (self.axes_of(&a), self.axes_of(&b));
-        let summed = axis::intersection(&axis::intersection(over, &of_a), &of_b);
-        let both = axis::difference(&axis::intersection(&of_a, &of_b), &summed);
-        let (rows, columns) = (axis::difference(&of_a, &of_b), axis::difference(&of_b, &of_a));
-        let size = |axes: &[Axis]| axes.iter().fold(1usize, |n, x| n.saturating_mul(self.extent(x.id)));
-        let (m, n, k) = (size(&rows), size(&columns), size(&summed));
-        let over_rows = summed.iter().any(|&x| Some(x) == self.parallel);
-        let all = m.saturating_mul(n).saturating_mul(k);
-        let vector = (m == 1 || n == 1) && (all <= FUSED_VECTOR || !both.is_empty());
-        let fused = vector || !over_rows && all <= FUSED_PRODUCT;
-        if k == 1 || fused {
-            let product = self.map(Map::Binary(Binary::Mul), &[a, b]);
-            return self.sum(product, &summed);
-        }
-        let mut kept = axis::union(&axis::union(&rows, &columns), &both);
-        let panels = over_rows && m.saturating_mul(n) < TILED_RESULT;
-        let class = if panels {
-            kept.push(PANEL);
-            Class::Rows
-        } else if over_rows || !kept.iter().any(|&x| Some(x) == self.parallel) && all >= TILED_PRODUCT {
-            if both.is_empty() { Class::Tiled } else { Class::Once }
-        } else {
-            self.class_of(&self.layout(&kept))
-        };
-        let (a, b) = if self.is_count(&b) { (b, a) } else { (a, b) };
-        let sparse = self.is_count(&a) && !self.conditions.dense;
-        let axes = self.layout(&kept);
-        let mut operands = vec![a, b];
-        if class == Class::Rows && both.is_empty() && !panels {
-            operands.extend(self.mask(&axes));
-        }
-        let id = self.push(Operation::Product { summed, sparse }, operands, axes, class);
-        let value = self.whole(id);
-        if panels { self.over_panels(value) } else { value }
-    }
-
-    /// What the node being lowered is multiplied by, where that has zeros; it is laid out along the same axes.
-    fn mask(&self, axes: &[(Axis, usize)]) -> Option<Value> {
-        let value = self.values.get(self.masks.get(&self.now)?)?;
-        let view = value.view()?;
-        let full = View::contiguous(view.buffer, axes);
-        (*view == full).then(|| value.clone())
-    }
-
-    /// Whether a value is a sampled count, which has exact zeros.
-    fn is_count(&self, value: &Value) -> bool {
-        let node = value.view().and_then(|v| self.nodes.get(v.buffer));
-        node.is_some_and(|n| match &n.operation {
-            Operation::Arrivals { orders, .. } => orders.first().is_some_and(|o| o.0 == 0),
-            _ => false,
-        })
-    }
-
-    fn reshape(&mut self, value: Value, from: &[Axis], to: &[Axis]) -> Value {
-        let has = self.axes_of(&value);
-        if value.view().is_none() || axis::intersection(from, &has).is_empty() {
-            return value;
-        }
-        let with = |axes: &[Axis]| axes.iter().map(|&a| (a, self.extent(a.id))).collect::<Vec<_>>();
-        let (old, new) = (with(from), with(to));
-        let all_there = from.iter().all(|a| self.extent(a.id) == 1 || has.contains(a));
-        if all_there && let Some(view) = value.view().and_then(|v| v.reshaped(&old, &new)) {
-            return Value::View(view);
-        }
-        // Laid out so that the axes that go come last and in their order: renamed to axes that sort so.
-        let others = axis::difference(&has, from);
-        let mut axes: Axes = self.layout(&others);
-        axes.extend(old.iter().copied().filter(|a| a.1 != 1));
-        let class = if from.iter().any(|&a| Some(a) == self.parallel) { Class::Once } else { self.class_of(&axes) };
-        let id = self.push(Operation::Map(Map::Copy), vec![value], axes, class);
-        match View::contiguous(id, self.nodes.get(id).map_or(&[][..], |n| &n.axes)).reshaped(&old, &new) {
-            Some(view) => Value::View(view),
-            None => Value::Number(f64::NAN),
-        }
-    }
-
-    fn gather(&mut self, x: Value, index: Value, axis: Axis, inputs: &[NodeId]) -> Value {
-        let extent = self.extent(axis.id);
-        let has = x.view().is_some_and(|v| v.dim(axis).is_some());
-        if let (Some(view), true) = (x.view(), has) {
-            if let Value::Number(v) = index
-                && v >= 0.0
-                && v < extent as f64
-                && v.fract() == 0.0
-            {
-                return Value::View(view.at(axis, v as usize));
-            }
-            let run = inputs.get(1).and_then(|&i| self.run_of(i));
-            if let Some((along, start)) = run
-                && start + self.extent(along.id) <= extent
-                && (along == axis || view.dim(along).is_none())
-            {
-                let length = self.extent(along.id);
-                if length == 1 {
-                    return Value::View(view.at(axis, start));
-                }
-                return Value::View(view.range(axis, &(start..start + length)).renamed(&[(axis, along)]));
-            }
-            // Picked pointwise along an axis it has: a diagonal.
-            if let Some((along, start)) = run
-                && start + self.extent(along.id) <= extent
-                && let (Some(down), true) = (view.dim(along), along != axis)
-                && down.extent == self.extent(along.id)
-            {
-                return Value::View(view.diagonal(along, axis, start));
-            }
-        }
-        let mut axes = axis::difference(&self.axes_of(&x), &[axis]);
-        axes = axis::union(&axes, &self.axes_of(&index));
-        let (x, index) = (self.stored(x), self.stored(index));
-        let axes = self.layout(&axes);
-        // Rows may be picked from anywhere, so all of them must be there.
-        let class = if Some(axis) == self.parallel { Class::Once } else { self.class_of(&axes) };
-        let id = self.push(Operation::Gather { axis, extent }, vec![x, index], axes, class);
-        self.whole(id)
-    }
-
-    /// The axis and the start of an index that counts up by ones.
-    fn run_of(&self, id: NodeId) -> Option<(Axis, usize)> {
-        let node = self.graph.node(id);
-        match (&node.op, node.inputs.as_slice()) {
-            (Op::Iota, _) => Some((*node.axes.first()?, 0)),
-            (Op::Binary(Binary::Add), &[a, b]) => {
-                let (number, iota) = if self.graph.constant_value(a).is_some() { (a, b) } else { (b, a) };
-                let start = self.graph.constant_value(number)?;
-                let whole = start >= 0.0 && start.fract() == 0.0 && start < u32::MAX.into();
-                match self.graph.node(iota).op {
-                    Op::Iota if whole => Some((*self.graph.axes_of(iota).first()?, start as usize)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    fn arrivals(&mut self, id: NodeId, indicator: Indicator, site: Site, inputs: &[Value]) -> Value {
-        let node = self.graph.node(id).clone();
-        if self.conditions.drawn.contains(&site) {
-            // A count that is given does not change with its rate.
-            return match node.op {
-                Op::Arrivals { order: 0, .. } => self.given(Operation::Draw { key: site }, &node.axes),
-                _ => Value::Number(0.0),
-            };
-        }
-        let rate = self.expanded(inputs.first().cloned().unwrap_or(Value::Number(f64::NAN)), &node.axes);
-        let temperature = self.stored(inputs.get(1).cloned().unwrap_or(Value::Number(f64::NAN)));
-        let axes = self.layout(&node.axes);
-        let class = self.class_of_noise(&axes);
-        let mut siblings: Vec<(u8, NodeId)> = vec![];
-        for &other in &self.order {
-            let n = self.graph.node(other);
-            if let Op::Arrivals { order, indicator: g, site: s } = n.op
-                && (g, s) == (indicator, site)
-                && n.inputs == node.inputs
-                && n.axes == node.axes
-            {
-                siblings.push((order, other));
-            }
-        }
-        siblings.sort_unstable();
-        let operation = Operation::Arrivals { indicator, site, orders: vec![] };
-        let leader = self.push(operation, vec![rate, temperature], axes.clone(), class);
-        let mut orders = vec![];
-        for &(order, other) in &siblings {
-            let result = if orders.is_empty() {
-                leader
-            } else {
-                let of = self.whole(leader);
-                self.push(Operation::Also, vec![of], axes.clone(), class)
-            };
-            if let Some(n) = self.nodes.get_mut(result) {
-                n.node = other;
-            }
-            orders.push((order, result));
-            let value = self.whole(result);
-            self.values.insert(other, value);
-        }
-        if let Some(Operation::Arrivals { orders: known, .. }) = self.nodes.get_mut(leader).map(|n| &mut n.operation) {
-            *known = orders;
-        }
-        self.operand(id)
-    }
-
-    /// All results of a loop that are used, when the first is met.
-    fn scan_result(&mut self, node: &crate::op::Node, k: usize) -> Value {
-        let Some(&scan_id) = node.inputs.first() else { return Value::Number(f64::NAN) };
-        let scan_node = self.graph.node(scan_id).clone();
-        let Op::Scan(scan) = &scan_node.op else { return Value::Number(f64::NAN) };
-        let operands: Vec<Value> = scan_node
-            .inputs
-            .iter()
-            .map(|&i| {
-                let value = self.operand(i);
-                let value = self.stored(value);
-                self.expanded(value, self.graph.axes_of(i))
-            })
-            .collect();
-        let used: Vec<(usize, NodeId)> = self
-            .order
-            .iter()
-            .filter_map(|&o| match self.graph.node(o) {
-                n if n.inputs.first() == Some(&scan_id) => match n.op {
-                    Op::Output(k) => Some((k, o)),
-                    _ => None,
-                },
-                _ => None,
-            })
-            .collect();
-        let mut results: Vec<(usize, Id)> = vec![];
-        let mut found = Value::Number(f64::NAN);
-        for (place, id) in used {
-            let axes = self.layout(self.graph.axes_of(id));
-            let result = match results.first() {
-                None => {
-                    let operation = Operation::Scan { scan: scan.0.clone(), results: vec![] };
-                    self.push(operation, operands.clone(), axes, Class::Once)
-                }
-                Some(&(_, leader)) => {
-                    let of = self.whole(leader);
-                    let also = self.push(Operation::Also, vec![of], axes, Class::Once);
-                    if let Some(n) = self.nodes.get_mut(also) {
-                        n.steady = false;
-                    }
-                    also
-                }
-            };
-            results.push((place, result));
-            let value = self.whole(result);
-            self.values.insert(id, value.clone());
-            if place == k {
-                found = value;
-            }
-        }
-        if let Some(&(_, leader)) = results.first()
-            && let Some(Operation::Scan { results: known, .. }) = self.nodes.get_mut(leader).map(|n| &mut n.operation)
-        {
-            *known = results;
-        }
-        found
-    }
-}
-
-/// An element-wise operation on numbers.
-pub fn evaluate(map: Map, operands: &[f64]) -> f64 {
-    match (map, operands) {
-        (Map::Copy, &[a]) => a,
-        (Map::Unary(op), &[a]) => special::unary(op, a),
-        (Map::Binary(op), &[a, b]) => special::binary(op, a, b),
-        (Map::Select, &[c, a, b]) => {
-            if c != 0.0 {
-                a
-            } else {
-                b
-            }
-        }
-        _ => f64::NAN,
-    }
-}
-
-/// Rough cost of an element-wise operation, in additions.
-pub fn cost(map: Map) -> usize {
-    match map {
-        Map::Unary(
-            Unary::Neg | Unary::Square | Unary::Abs | Unary::Sign | Unary::Step | Unary::Relu | Unary::Floor,
-        )
-        | Map::Copy
-        | Map::Select => 1,
-        Map::Unary(Unary::Recip | Unary::Sqrt) | Map::Binary(Binary::Div) => 4,
-        Map::Unary(
-            Unary::LogGamma
-            | Unary::Polygamma(_)
-            | Unary::Erf
-            | Unary::NormalCdf
-            | Unary::LogNormalCdf
-            | Unary::LogBesselI(_),
-        )
-        | Map::Binary(Binary::Pow) => 60,
-        Map::Binary(op) if op.is_quantile() => 1000,
-        Map::Unary(_) => 15,
-        Map::Binary(_) => 1,
     }
 }

@@ -15,6 +15,7 @@ use crate::graph::Graph;
 use crate::op::Origin;
 use crate::tensor::Tensor;
 
+/// The nodes of a plan in groups, and the buffers that they are given.
 struct Assignment<'a> {
     lowered: &'a Lowered,
     /// Place of every node's group: whose it is, and which of that place.
@@ -23,6 +24,29 @@ struct Assignment<'a> {
     buffers: HashMap<Id, usize>,
 }
 
+/// The order of everything that runs: first the phases of steady work, then those of each step.
+struct Timeline<'a> {
+    lowered: &'a Lowered,
+    levels: &'a [Option<usize>],
+    steady_phases: usize,
+    main_phases: usize,
+}
+
+impl Timeline<'_> {
+    /// When a node is computed; none where it is given.
+    fn time(&self, id: Id) -> Option<usize> {
+        let level = self.levels.get(id).copied().flatten()?;
+        let steady = self.lowered.nodes.get(id).is_some_and(|n| n.steady);
+        Some(if steady { level } else { self.steady_phases + level })
+    }
+
+    /// After everything.
+    fn forever(&self) -> usize {
+        self.steady_phases + self.main_phases
+    }
+}
+
+/// Buffers and memory for groups of nodes.
 pub fn assign(
     graph: &Graph,
     lowered: &Lowered,
@@ -38,39 +62,8 @@ pub fn assign(
         }
     }
     let mut assignment = Assignment { lowered, group_of, buffers: HashMap::new() };
-    let steady_phases = groups.keys().filter(|p| p.0).map(|p| p.1 + 1).max().unwrap_or(0);
-    let main_phases = groups.keys().filter(|p| !p.0).map(|p| p.1 + 1).max().unwrap_or(0);
-    let time = |id: Id| -> Option<usize> {
-        let level = levels.get(id).copied().flatten()?;
-        let steady = lowered.nodes.get(id).is_some_and(|n| n.steady);
-        Some(if steady { level } else { steady_phases + level })
-    };
-    let forever = steady_phases + main_phases;
-
-    // Which nodes are stored, and until when.
-    let mut last: BTreeMap<Id, usize> = BTreeMap::new();
-    for (id, node) in lowered.nodes.iter().enumerate() {
-        let Some(now) = time(id) else {
-            last.insert(id, forever);
-            continue;
-        };
-        if !matches!(node.operation, Operation::Map(_)) {
-            let end = last.entry(id).or_insert(now);
-            *end = now.max(*end);
-        }
-        for view in node.operands.iter().filter_map(Value::view) {
-            if !assignment.is_inside(id, view) {
-                let steady = lowered.nodes.get(view.buffer).is_some_and(|n| n.steady);
-                // What steady work leaves for the rest must outlive every run.
-                let until = if steady && !node.steady { forever } else { now };
-                let end = last.entry(view.buffer).or_insert(until);
-                *end = until.max(*end);
-            }
-        }
-    }
-    for view in lowered.outputs.iter().filter_map(Value::view) {
-        last.insert(view.buffer, forever);
-    }
+    let phases = |steady: bool| groups.keys().filter(|p| p.0 == steady).map(|p| p.1 + 1).max().unwrap_or(0);
+    let timeline = Timeline { lowered, levels, steady_phases: phases(true), main_phases: phases(false) };
     let mut plan = Plan {
         extents: conditions.extents.clone(),
         parallel,
@@ -78,67 +71,25 @@ pub fn assign(
         arena: 0,
         inputs: vec![],
         draws: vec![],
-        steady: vec![Phase::default(); steady_phases],
-        phases: vec![Phase::default(); main_phases],
+        steady: vec![Phase::default(); timeline.steady_phases],
+        phases: vec![Phase::default(); timeline.main_phases],
         outputs: vec![],
     };
-    let mut lives: Vec<(usize, usize)> = vec![];
-    for (&id, &end) in &last {
-        let Some(node) = lowered.nodes.get(id) else { continue };
-        let size = node.axes.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
-        assignment.buffers.insert(id, plan.buffers.len());
-        let content = match &node.operation {
-            Operation::Literal(tensor) => literal(graph, node, tensor),
-            _ => None,
-        };
-        let buffer = plan.buffers.len();
-        let origin = graph.node(node.node).origin;
-        plan.buffers.push(Buffer { size, start: 0, content, origin });
-        lives.push(match time(id) {
-            Some(start) => (start, end),
-            None => (0, forever),
-        });
-        let axes: Vec<Axis> = node.axes.iter().map(|a| a.0).collect();
-        let sorted = graph.axes_of(node.node).to_vec();
-        match &node.operation {
-            Operation::Input { key, name } => {
-                let (key, name, steady) = (*key, name.clone(), node.steady);
-                plan.inputs.push(Slot { key, name, sorted, axes, steady, buffer, origin });
-            }
-            Operation::Draw { key } => {
-                let (key, name, steady) = (*key, "draws".into(), node.steady);
-                plan.draws.push(Slot { key, name, sorted, axes, steady, buffer, origin });
-            }
-            _ => {}
-        }
-    }
+    let mut lives = assignment.give_buffers(graph, &timeline, &mut plan);
     for output in &lowered.outputs {
         let view = match output {
             Value::View(view) => assignment.placed(view),
             Value::Number(v) => {
                 let content = Some(Arc::new(Tensor::scalar(*v)));
                 plan.buffers.push(Buffer { size: 1, start: 0, content, origin: Origin::default() });
-                lives.push((0, forever));
+                lives.push((0, timeline.forever()));
                 View { buffer: plan.buffers.len() - 1, ..View::default() }
             }
         };
         plan.outputs.push(view);
     }
     plan.arena = lay_out(&mut plan.buffers, &lives);
-    let mut places: Vec<_> = groups.into_iter().collect();
-    places.sort_by_key(|g| g.0);
-    for ((steady, level, class), list) in places {
-        let phases = if steady { &mut plan.steady } else { &mut plan.phases };
-        let Some(phase) = phases.get_mut(level) else { continue };
-        for group in list {
-            let Some(work) = assignment.work(graph, &group) else { continue };
-            match (class, work) {
-                (Class::Tiled, Work::Product(product)) => phase.tiled.push(product),
-                (Class::Rows, work) => phase.rows.push(work),
-                (_, work) => phase.once.push(work),
-            }
-        }
-    }
+    assignment.fill_phases(graph, groups, &mut plan);
     plan
 }
 
@@ -152,7 +103,7 @@ fn literal(graph: &Graph, node: &Stored, tensor: &Arc<Tensor>) -> Option<Arc<Ten
     tensor.permuted(&order).map(Arc::new)
 }
 
-/// How a tensor over `sorted` axes is permuted to the order of `layout`, which lacks axes of extent 1.
+/// The permutation of a tensor over `sorted` axes to the order of `layout`, which lacks axes of extent 1.
 pub fn permutation(sorted: &[Axis], layout: &[Axis]) -> Vec<usize> {
     let mut order: Vec<usize> = layout.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
     order.extend((0..sorted.len()).filter(|&k| sorted.get(k).is_some_and(|a| !layout.contains(a))));
@@ -191,6 +142,85 @@ fn lay_out(buffers: &mut [Buffer], lives: &[(usize, usize)]) -> usize {
 }
 
 impl Assignment<'_> {
+    /// The nodes that are stored, and when each is last read.
+    fn last_reads(&self, timeline: &Timeline) -> BTreeMap<Id, usize> {
+        let forever = timeline.forever();
+        let mut last: BTreeMap<Id, usize> = BTreeMap::new();
+        for (id, node) in self.lowered.nodes.iter().enumerate() {
+            let Some(now) = timeline.time(id) else {
+                last.insert(id, forever);
+                continue;
+            };
+            if !matches!(node.operation, Operation::Map(_)) {
+                let end = last.entry(id).or_insert(now);
+                *end = now.max(*end);
+            }
+            for view in node.operands.iter().filter_map(Value::view) {
+                if !self.is_inside(id, view) {
+                    let steady = self.lowered.nodes.get(view.buffer).is_some_and(|n| n.steady);
+                    // What steady work leaves for the rest must outlive every run.
+                    let until = if steady && !node.steady { forever } else { now };
+                    let end = last.entry(view.buffer).or_insert(until);
+                    *end = until.max(*end);
+                }
+            }
+        }
+        for view in self.lowered.outputs.iter().filter_map(Value::view) {
+            last.insert(view.buffer, forever);
+        }
+        last
+    }
+
+    /// A buffer for every node that is stored, and slots for those that are given. Returns the life of each buffer.
+    fn give_buffers(&mut self, graph: &Graph, timeline: &Timeline, plan: &mut Plan) -> Vec<(usize, usize)> {
+        let mut lives = vec![];
+        for (id, end) in self.last_reads(timeline) {
+            let Some(node) = self.lowered.nodes.get(id) else { continue };
+            let size = node.axes.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
+            let buffer = plan.buffers.len();
+            self.buffers.insert(id, buffer);
+            let content = match &node.operation {
+                Operation::Literal(tensor) => literal(graph, node, tensor),
+                _ => None,
+            };
+            let origin = graph.node(node.node).origin;
+            plan.buffers.push(Buffer { size, start: 0, content, origin });
+            lives.push(timeline.time(id).map_or((0, timeline.forever()), |start| (start, end)));
+            let axes: Vec<Axis> = node.axes.iter().map(|a| a.0).collect();
+            let (sorted, steady) = (graph.axes_of(node.node).to_vec(), node.steady);
+            match &node.operation {
+                Operation::Input { key, name } => {
+                    let (key, name) = (*key, name.clone());
+                    plan.inputs.push(Slot { key, name, sorted, axes, steady, buffer, origin });
+                }
+                Operation::Draw { key } => {
+                    let (key, name) = (*key, "draws".into());
+                    plan.draws.push(Slot { key, name, sorted, axes, steady, buffer, origin });
+                }
+                _ => {}
+            }
+        }
+        lives
+    }
+
+    /// The work of every group, in its phase.
+    fn fill_phases(&self, graph: &Graph, groups: Groups, plan: &mut Plan) {
+        let mut places: Vec<_> = groups.into_iter().collect();
+        places.sort_by_key(|g| g.0);
+        for ((steady, level, class), list) in places {
+            let phases = if steady { &mut plan.steady } else { &mut plan.phases };
+            let Some(phase) = phases.get_mut(level) else { continue };
+            for group in list {
+                let Some(work) = self.work(graph, &group) else { continue };
+                match (class, work) {
+                    (Class::Tiled, Work::Product(product)) => phase.tiled.push(product),
+                    (Class::Rows, work) => phase.rows.push(work),
+                    (_, work) => phase.once.push(work),
+                }
+            }
+        }
+    }
+
     /// Whether an operand is passed within a loop, without being stored.
     fn is_inside(&self, id: Id, view: &View) -> bool {
         let base = self.lowered.nodes.get(view.buffer);

@@ -1,9 +1,10 @@
 //! Planning: what is computed when, in which loop, and where it is kept, for given extents.
 //!
 //! One axis, the rows of a batch or the Monte Carlo samples, is cut into a fixed number of panels. What is computed for
-//! each row runs panel by panel; what is not runs once; large products without rows run in tiles. A [`Phase`] holds work
-//! of all three kinds that can run at the same time, and phases follow one another. Element-wise operations and the sums
-//! at their ends are fused to [`Region`]s. Renamed, broadcast, reshaped and sliced values are views and cost nothing.
+//! each row runs panel by panel; what is not runs once; large products without rows run in tiles. A [`Phase`] holds
+//! work of all three kinds that can run at the same time, and phases follow one another. Element-wise operations and
+//! the sums at their ends are fused to [`Region`]s. Renamed, broadcast, reshaped and sliced values are views and cost
+//! nothing.
 //!
 //! A plan depends on the graph and on the extents only, never on the number of threads: so neither do the numbers.
 
@@ -31,7 +32,7 @@ pub use view::{Dim, View};
 /// A place in [`Plan::buffers`].
 pub type BufferId = usize;
 
-/// What a plan is made for.
+/// The conditions of the runs that a plan is made for.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
     /// The extent of every axis of the graph.
@@ -59,11 +60,11 @@ pub struct Buffer {
     pub start: usize,
     /// Numbers it holds from the beginning.
     pub content: Option<Arc<Tensor>>,
-    /// Where its values come from.
+    /// The origin of its values.
     pub origin: Origin,
 }
 
-/// Where a given tensor goes, row-major over `axes`.
+/// The place of a tensor that is given, row-major over `axes`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot<K> {
     /// The input or the site.
@@ -78,7 +79,7 @@ pub struct Slot<K> {
     pub steady: bool,
     /// The buffer.
     pub buffer: BufferId,
-    /// Where it came from.
+    /// Its origin in the program.
     pub origin: Origin,
 }
 
@@ -95,7 +96,7 @@ pub enum Map {
     Select,
 }
 
-/// How values are gathered to one.
+/// A way of folding values to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fold {
     /// Σ
@@ -104,7 +105,7 @@ pub enum Fold {
     Max,
 }
 
-/// What a region reads.
+/// An operand that a region reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Load {
     /// The same number everywhere.
@@ -116,7 +117,7 @@ pub enum Load {
 /// One instruction of a region. Operands are numbered: the loads first, then the instructions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instruction {
-    /// What it does.
+    /// The operation.
     pub map: Map,
     /// Its operands.
     pub operands: Vec<usize>,
@@ -131,7 +132,7 @@ pub struct Folding {
     pub fold: Fold,
     /// The last dimensions of the space go, or else the first; how many.
     pub last: bool,
-    /// How many dimensions go.
+    /// Number of dimensions that are folded.
     pub count: usize,
     /// The result, over the dimensions that stay. In a panel's fold over its rows it has the panel axis.
     pub into: View,
@@ -142,13 +143,13 @@ pub struct Folding {
 pub struct Region {
     /// The axes looped over, outermost first.
     pub space: Vec<(Axis, usize)>,
-    /// What is read.
+    /// Operands that are read.
     pub loads: Vec<Load>,
-    /// What is computed.
+    /// Instructions, in order.
     pub code: Vec<Instruction>,
-    /// What is written: operand and place, contiguous over the space.
+    /// Operands that are stored: value and place, contiguous over the space.
     pub stores: Vec<(usize, View)>,
-    /// What is folded.
+    /// Values that are folded.
     pub folds: Vec<Folding>,
 }
 
@@ -170,7 +171,7 @@ pub struct Product {
     pub left: View,
     /// Right operand.
     pub right: View,
-    /// Where it goes.
+    /// The place of the result.
     pub into: View,
     /// Axes of both operands and the result, and those of either side that could not be merged.
     pub outer: Vec<Loop>,
@@ -201,7 +202,7 @@ pub enum Work {
         kind: NoiseKind,
         /// Its name.
         site: Site,
-        /// Where it goes.
+        /// The place of the result.
         into: View,
     },
     /// Poisson counts by arrivals, and their derivatives.
@@ -227,9 +228,9 @@ pub enum Work {
         axis: Axis,
         /// Its extent.
         extent: usize,
-        /// Where it goes.
+        /// The place of the result.
         into: View,
-        /// Where it came from.
+        /// Its origin in the program.
         origin: Origin,
     },
     /// Adds at an index along an axis of the result.
@@ -244,9 +245,9 @@ pub enum Work {
         extent: usize,
         /// Axes of u summed away.
         over: Vec<Axis>,
-        /// Where it goes.
+        /// The place of the result.
         into: View,
-        /// Where it came from.
+        /// Its origin in the program.
         origin: Origin,
     },
     /// Matrices replaced by their factors.
@@ -259,7 +260,7 @@ pub enum Work {
         column: Axis,
         /// The matrices.
         from: View,
-        /// Where they go.
+        /// The places of the results.
         into: View,
     },
     /// A loop.
@@ -285,7 +286,7 @@ pub struct Phase {
 }
 
 impl Work {
-    /// What it reads.
+    /// The buffers that it reads.
     pub fn operands(&self) -> Vec<&View> {
         match self {
             Self::Region(r) => {
@@ -321,15 +322,15 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Elements of all buffers.
     pub arena: usize,
-    /// Where inputs go.
+    /// The places of inputs.
     pub inputs: Vec<Slot<InputId>>,
-    /// Where given draws go.
+    /// The places of draws that are given.
     pub draws: Vec<Slot<Site>>,
-    /// What is computed when steady inputs change.
+    /// Work that is done when steady inputs change.
     pub steady: Vec<Phase>,
-    /// What is computed at every run.
+    /// Work that is done at every run.
     pub phases: Vec<Phase>,
-    /// Where the outputs lie.
+    /// The places of the outputs.
     pub outputs: Vec<View>,
 }
 

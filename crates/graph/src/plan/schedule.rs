@@ -1,4 +1,4 @@
-//! Which phase each value is computed in.
+//! The phase in which each value is computed.
 
 use super::lower::{Class, Lowered};
 

@@ -7,7 +7,7 @@ use super::{Load, PANEL, Phase, Plan, Product, Region, View, Work};
 use crate::axis::Axis;
 use crate::graph::Graph;
 
-/// What some work costs.
+/// The cost of some work.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Multiplications and additions of matrix products.
@@ -45,7 +45,7 @@ fn region_cost(r: &Region) -> Cost {
 }
 
 impl Work {
-    /// What it costs over all rows.
+    /// Its cost over all rows.
     pub fn cost(&self) -> Cost {
         let element = |each: usize, v: &View| Cost {
             element_flops: (each * v.size()) as u64,
@@ -69,7 +69,7 @@ impl Work {
 }
 
 impl Phase {
-    /// What it costs.
+    /// Its cost.
     pub fn cost(&self) -> Cost {
         let tiled = self.tiled.iter().map(product_cost);
         let all = self.rows.iter().chain(&self.once).map(Work::cost).chain(tiled);

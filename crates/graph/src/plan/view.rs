@@ -17,7 +17,7 @@ pub struct Dim {
 /// Some elements of a buffer, named. Axes of extent 1 and repeated axes are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct View {
-    /// Which buffer.
+    /// The buffer.
     pub buffer: BufferId,
     /// Of the first element, within the buffer.
     pub offset: usize,

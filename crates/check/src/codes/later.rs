@@ -1,0 +1,38 @@
+//! E0700 to E0799: what the language has, and this version does not lower yet.
+
+/// Code, title and explanation, in order.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "E0701",
+        "refinement is not in this version",
+        "Inference by descent, `refine`, is part of the language and is not compiled yet. An amortised guide takes \
+         its place.",
+    ),
+    (
+        "E0703",
+        "an estimator that is not in this version",
+        "The estimator is part of the language and cannot be asked for yet; where it applies, the compiler takes it \
+         by itself.",
+    ),
+    (
+        "E0705",
+        "a vector type that is not in this version",
+        "Ordered latents exist on the real line. On another range, leave the order away.",
+    ),
+    (
+        "E0708",
+        "reshaping is not in this version",
+        "Reshaping is part of the language and is not compiled yet. Trailing dimensions of data flatten into their \
+         last axis.",
+    ),
+    (
+        "E0709",
+        "a function that is not in this version",
+        "The function is part of the language and is not compiled yet.",
+    ),
+    (
+        "E0710",
+        "a distribution that is not in this version",
+        "The distribution is known by name and has not been written yet. Its −log density may stand as a `loss`.",
+    ),
+];

@@ -1,0 +1,28 @@
+//! W0100 to W0199: legal but doubtful.
+
+/// Code, title and explanation, in order.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "W0101",
+        "a name that is never used",
+        "A `data`, `param`, `let` or `latent` that nothing reads changes nothing. It is often a misspelt name \
+         elsewhere.",
+    ),
+    (
+        "W0102",
+        "a latent that no data depend on",
+        "Nothing that is observed or lost depends on this latent, so its posterior is its prior.",
+    ),
+    (
+        "W0103",
+        "a variance where a standard deviation is due",
+        "Some languages give a normal distribution by its variance or precision. Here the second argument is the \
+         standard deviation; a name that looks like a variance is pointed out. `variance = v` says that one is meant.",
+    ),
+    (
+        "W0104",
+        "a rate that can overflow",
+        "An exponential of what grows without end can overflow early in a fit. Bound what stands inside, or use \
+         `softplus`.",
+    ),
+];

@@ -1,0 +1,127 @@
+//! Kinds of approximate posteriors, from the program's statement to the report.
+
+use std::fmt;
+
+use fe_distribution::Distribution;
+
+/// An approximate posterior, as a program states it.
+#[derive(Clone, Debug)]
+pub enum Guide {
+    /// Not stated: the compiler chooses.
+    Default,
+    /// `guide z ~ Normal(m, s)`
+    Stated(Distribution),
+    /// `guide mu, tau ~ FullRank()`: one guide over several latents on the unconstrained scale.
+    Joint {
+        /// What is fitted of it.
+        kind: JointKind,
+        /// Latents with the same number share it.
+        group: usize,
+    },
+    /// `guide s ~ Tridiagonal()`: a Gaussian Markov chain on the unconstrained scale.
+    Tridiagonal {
+        /// Latents with the same number share it.
+        group: usize,
+    },
+    /// `= point`: maximum a posteriori.
+    Point,
+    /// `= prior`: the model's own dynamics.
+    Prior,
+}
+
+impl Guide {
+    /// Its kind, where the program states one.
+    pub fn kind(&self) -> Option<GuideKind> {
+        match self {
+            Self::Default => None,
+            Self::Stated(_) => Some(GuideKind::Family),
+            Self::Joint { kind, .. } => Some(GuideKind::Joint(*kind)),
+            Self::Tridiagonal { .. } => Some(GuideKind::Tridiagonal),
+            Self::Point => Some(GuideKind::Point),
+            Self::Prior => Some(GuideKind::Prior),
+        }
+    }
+}
+
+/// A kind of guide, stated or chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuideKind {
+    /// A distribution of the latent's own.
+    Family,
+    /// One over several latents on the unconstrained scale.
+    Joint(JointKind),
+    /// A Gaussian Markov chain on the unconstrained scale.
+    Tridiagonal,
+    /// A point.
+    Point,
+    /// The prior.
+    Prior,
+    /// The exact conditional of a finite latent.
+    Enumeration,
+}
+
+impl GuideKind {
+    /// As a program calls it, of those that are called like a distribution.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Joint(kind) => Some(kind.word()),
+            Self::Tridiagonal => Some("Tridiagonal"),
+            Self::Family | Self::Point | Self::Prior | Self::Enumeration => None,
+        }
+    }
+}
+
+/// What is fitted of a joint guide u = base + C(m + Lε).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JointKind {
+    /// Mean and covariance of a Gaussian.
+    FullRank,
+    /// Mean and variances.
+    MeanField,
+    /// Nothing: it is at the mode, with the curvature there.
+    Laplace,
+    /// Mean, variances and factors.
+    LowRank {
+        /// How many factors.
+        rank: usize,
+    },
+    /// Mean, covariance, and a normalising flow below them.
+    Flow {
+        /// Its layers.
+        layers: usize,
+    },
+}
+
+impl JointKind {
+    /// As a program calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::FullRank => "FullRank",
+            Self::MeanField => "MeanField",
+            Self::Laplace => "Laplace",
+            Self::LowRank { .. } => "LowRank",
+            Self::Flow { .. } => "Flow",
+        }
+    }
+
+    /// Whether C is diagonal, and given as such.
+    pub fn is_diagonal(self) -> bool {
+        match self {
+            Self::MeanField | Self::LowRank { .. } => true,
+            Self::FullRank | Self::Laplace | Self::Flow { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for JointKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |number: usize| if number == 1 { "" } else { "s" };
+        match *self {
+            Self::FullRank => f.write_str("full-rank Gaussian"),
+            Self::MeanField => f.write_str("mean-field Gaussian"),
+            Self::Laplace => f.write_str("Gaussian at the mode, by the curvature there"),
+            Self::LowRank { rank } => write!(f, "Gaussian of {rank} factor{} plus a diagonal", s(rank)),
+            Self::Flow { layers } => write!(f, "flow of {layers} layer{}", s(layers)),
+        }
+    }
+}

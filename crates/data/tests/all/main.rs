@@ -1,0 +1,7 @@
+//! Readers, what they make of files, and how files that are wrong are refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+mod errors;
+mod preprocessing;
+mod readers;

@@ -1,0 +1,11 @@
+//! Every family against quadrature, sampling and published values.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod closed;
+mod common;
+mod docs;
+mod edges;
+mod matrices;
+mod sampling;
+mod transforms;
+mod vectors;

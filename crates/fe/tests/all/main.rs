@@ -1,0 +1,21 @@
+//! The command, through the built binary, and the compiler behind it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod cache;
+mod cli;
+#[path = "../common/mod.rs"]
+mod common;
+mod compare;
+mod data;
+mod derivation;
+mod docs;
+mod eval;
+mod front;
+mod messages;
+mod report;
+mod rules_axes;
+mod rules_guides;
+mod rules_rows;
+mod sample;
+mod sweep;
+mod verdict;

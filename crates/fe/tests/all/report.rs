@@ -1,0 +1,110 @@
+//! `report.html`: its pictures against arrays that are known, and `fe report`, which writes it again.
+
+use std::path::Path;
+
+use crate::common::*;
+use fe_report::{Shades, images};
+
+const ROWS: usize = 30;
+
+/// The guide's mean code of x is x A, and B decodes it.
+const A: [[f64; 2]; 4] = [[0.5, 0.0], [0.0, 1.0], [-0.5, 0.25], [0.0, 0.0]];
+const B: [[f64; 4]; 2] = [[1.0, -1.0, 0.0, 0.5], [2.0, 0.0, 0.0, -4.0]];
+
+const PROGRAM: &str = r#"model tiny "Codes </title><script>alert(1)</script>"
+dim K = 2
+data x[N, D] = csv("x.csv")
+data A[D, K] = [[0.5, 0], [0, 1], [-0.5, 0.25], [0, 0]]
+data B[K, D] = [[1, -1, 0, 0.5], [2, 0, 0, -4]]
+param m[K] = 0
+latent z[N, K] ~ Normal(m, 1)
+guide z ~ Normal(x @ A, 0.5)
+observe x ~ Normal(z @ B, 1)
+show B as images[2, 2]
+show z @ B as images[2, 2]
+"#;
+
+fn x(row: usize, column: usize) -> f64 {
+    ((row * 4 + column) as f64 * 0.77).sin()
+}
+
+/// A folder with the program, its data, and a run of it.
+fn ran() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.fe"), PROGRAM).unwrap();
+    let line = |row: usize| (0..4).map(|d| x(row, d).to_string()).collect::<Vec<_>>().join(",");
+    let lines: Vec<String> = (0..ROWS).map(line).collect();
+    std::fs::write(folder.path().join("x.csv"), format!("a,b,c,d\n{}\n", lines.join("\n"))).unwrap();
+    done(folder.path(), &["run", "tiny.fe", "--quiet", "--out", "run"]);
+    folder
+}
+
+fn page(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("run/report.html")).unwrap()
+}
+
+#[test]
+fn pictures_are_of_the_arrays_that_they_name() {
+    let folder = ran();
+    let html = page(folder.path());
+    let shown = images(&B.concat(), (2, 2), None, Shades::Symmetric).unwrap();
+    assert!(html.contains(&shown.uri), "B is not shown");
+
+    let decoded = |row: usize| -> Vec<f64> {
+        let code = |k: usize| (0..4).map(|d| x(row, d) * A[d][k]).sum::<f64>();
+        (0..4).map(|d| code(0) * B[0][d] + code(1) * B[1][d]).collect()
+    };
+    // 24 rows, eight to a line, each line over that of its reconstructions; shades by the middle 98 % of the data.
+    let data = |row: usize| (0..4).map(|d| x(row, d)).collect::<Vec<f64>>();
+    let lines = (0..3).flat_map(|line| {
+        let rows = line * 8..line * 8 + 8;
+        rows.clone().map(data).chain(rows.map(decoded)).collect::<Vec<_>>()
+    });
+    let pairs: Vec<f64> = lines.flatten().collect();
+    let mut sorted: Vec<f64> = (0..24).flat_map(data).collect();
+    sorted.sort_by(f64::total_cmp);
+    let expected = images(&pairs, (2, 2), Some(8), Shades::Between(sorted[0], sorted[94])).unwrap();
+    assert!(html.contains(&expected.uri), "the reconstructions are others");
+    assert!(html.contains("24 draws of the prior predictive"));
+}
+
+#[test]
+fn the_title_of_a_program_is_text() {
+    let folder = ran();
+    let html = page(folder.path());
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;alert(1)"));
+}
+
+#[test]
+fn a_page_is_written_again_as_it_was() {
+    let folder = ran();
+    let before = page(folder.path());
+    std::fs::remove_file(folder.path().join("run/report.html")).unwrap();
+    assert_eq!(done(folder.path(), &["report", "run"]), "run/report.html\n");
+    assert_eq!(page(folder.path()), before);
+}
+
+#[test]
+fn pictures_of_other_data_are_left_out_and_that_is_said() {
+    let folder = ran();
+    let path = folder.path().join("x.csv");
+    let data = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, data.replacen("0,", "1,", 1)).unwrap();
+    done(folder.path(), &["report", "run"]);
+    let html = page(folder.path());
+    assert!(html.contains("those of `x` have changed since") && !html.contains("data:image/png"));
+    std::fs::remove_file(&path).unwrap();
+    done(folder.path(), &["report", "run"]);
+    let html = page(folder.path());
+    assert!(html.contains("Pictures are left out, as the data cannot be read as they were"));
+    // The derivation needs no data.
+    assert!(html.contains("KL(q(z)"));
+}
+
+#[test]
+fn what_is_no_run_has_no_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["report", "nowhere"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("is it a finished run?"));
+}

@@ -1,0 +1,148 @@
+//! The same program treated differently gives the same numbers: one thread or two, laid out anew, in single precision to a
+//! stated bound, and by both executors.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fe_pipeline::{ExecutorKind, Precision};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common::{at, root};
+use crate::fits::{Options, Program, document, explained, fit, shared};
+use crate::trials::{Tier, Trials};
+
+/// A program and how it is run, whatever the treatment.
+struct Subject {
+    program: Program,
+    options: Options,
+    tier: Tier,
+    /// Holds the data that stand in for the program's own.
+    _folder: Arc<TempDir>,
+}
+
+/// Programs of the gallery, whose headers say nothing of it, that are slow.
+const SLOW: [&str; 1] = ["regulator"];
+
+/// The first digits of the gallery's, every fourth pixel each way, as a file.
+fn few_digits(folder: &Path) -> String {
+    let path = root().join("examples/data/digits.idx.gz");
+    let source = fe_data::Source { reader: fe_data::Reader::Idx { path }, stages: vec![] };
+    let digits = fe_data::load(&source).unwrap();
+    let (count, side, coarse) = (200, 28, 7);
+    assert_eq!(digits.shape[1..].iter().product::<usize>(), side * side);
+    let mut bytes = vec![0, 0, 8, 2];
+    bytes.extend(u32::try_from(count).unwrap().to_be_bytes());
+    bytes.extend(u32::try_from(coarse * coarse).unwrap().to_be_bytes());
+    for digit in digits.values.chunks(side * side).take(count) {
+        bytes.extend((0..coarse * coarse).map(|i| digit[4 * (i / coarse) * side + 4 * (i % coarse)] as u8));
+    }
+    let file = folder.join("digits.idx");
+    std::fs::write(&file, bytes).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Programs of known answer, and the gallery: less data, narrower layers and few steps where it is large. The slow ones first.
+fn subjects() -> Vec<Arc<Subject>> {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let digits = few_digits(folder.path());
+    let (exact, gallery) = (Program::all_of("tests/exact"), Program::all_of("examples"));
+    let subject = |mut program: Program, slow: bool| {
+        let tier = Tier::of(slow);
+        let mut options = Options::default();
+        if program.source.contains("train {") {
+            options.steps = Some(20);
+        }
+        if program.source.contains("patches(") {
+            let fewer = program.source.replace("count = 40_000", "count = 1_000");
+            let fewer = fewer.replace("patches_in_all = 100_000", "patches_in_all = 2_000");
+            assert_ne!(fewer, program.source, "{} takes other patches", program.name);
+            program.source = fewer;
+        }
+        if program.source.contains("idx(") {
+            let narrower = program.source.replace("dense(256)", "dense(24)").replace("dense(128)", "dense(16)");
+            assert_ne!(narrower, program.source, "{} has other layers", program.name);
+            program.source = narrower;
+            options.data.push(format!("x={digits}"));
+        }
+        Arc::new(Subject { program, options, tier, _folder: Arc::clone(&folder) })
+    };
+    let exact = exact.into_iter().map(|p| (p.slow(), p));
+    let gallery = gallery.into_iter().map(|p| (SLOW.contains(&p.name.as_str()), p));
+    let mut subjects: Vec<_> = exact.chain(gallery).map(|(slow, p)| subject(p, slow)).collect();
+    subjects.sort_by_key(|s| s.tier == Tier::Everyday);
+    subjects
+}
+
+/// The fit on one thread, which every treatment is compared with, is made once.
+fn two_threads(subject: &Subject) {
+    let one = shared(&subject.program, &subject.options).lasting();
+    let two = fit(&subject.program, &Options { threads: 2, ..subject.options.clone() }).lasting();
+    assert_eq!(one, two);
+}
+
+/// Without its comments and with its statements on one line, then laid out: the same derivation, and the same graph of the
+/// objective, from which all else follows.
+fn laid_out_anew(subject: &Subject) {
+    let source = &subject.program.source;
+    let squeezed: Vec<&str> = source.lines().map(|l| l.split('#').next().unwrap().trim()).collect();
+    let formatted = fe_syntax::format(&squeezed.join(" ")).unwrap();
+    assert_ne!(&formatted, source);
+    let other = subject.program.with(formatted);
+    assert_eq!(explained(&subject.program, &subject.options), explained(&other, &subject.options));
+}
+
+/// Figures of the objective in two documents, and how far apart they are, over the free energy and one.
+fn apart(found: &Value, reference: &Value) -> Vec<(&'static str, f64)> {
+    let scale = 1.0 + at(reference, "free_energy").abs();
+    ["free_energy", "distortion", "rate", "objective_value"]
+        .map(|figure| (figure, (at(found, figure) - at(reference, figure)).abs() / scale))
+        .to_vec()
+}
+
+/// Single precision keeps seven digits, and sums over rows and steps of training lose up to three of them: every figure
+/// of the objective agrees within 1e-4 of the free energy and one.
+fn both_precisions(subject: &Subject) {
+    let unasked = shared(&subject.program, &subject.options);
+    let executor = unasked.document["executor"].as_str().unwrap();
+    let other = if executor.ends_with("f64") { Precision::F32 } else { Precision::F64 };
+    let other = document(&subject.program, &Options { precision: Some(other), ..subject.options.clone() });
+    let (single, double) =
+        if executor.ends_with("f64") { (&other, &unasked.document) } else { (&unasked.document, &other) };
+    for (figure, off) in apart(single, double) {
+        assert!(off < 1e-4, "{figure} is off by {off:e}");
+    }
+}
+
+/// Both executors compute the same objective and its gradient, and take the same twenty steps, to the rounding of f64.
+fn both_executors(subject: &Subject) {
+    let by = |executor| Options {
+        executor: Some(executor),
+        precision: Some(Precision::F64),
+        steps: Some(20),
+        ..subject.options.clone()
+    };
+    let [planned, reference] =
+        [ExecutorKind::Cpu, ExecutorKind::Candle].map(|executor| document(&subject.program, &by(executor)));
+    for (figure, off) in apart(&planned, &reference) {
+        assert!(off < 1e-8, "{figure} is off by {off:e}");
+    }
+}
+
+/// Each program by each treatment. Those of one program are not neighbours, or they would wait for its fit together.
+pub fn trials(trials: &mut Trials) {
+    let treatments: [(&str, fn(&Subject)); 4] = [
+        ("two threads", two_threads),
+        ("both precisions", both_precisions),
+        ("both executors", both_executors),
+        ("laid out anew", laid_out_anew),
+    ];
+    let subjects = subjects();
+    for (treatment, check) in treatments {
+        for subject in &subjects {
+            let name = format!("treatments::{}::{treatment}", subject.program.name);
+            let subject = Arc::clone(subject);
+            trials.add(name, subject.tier, move || check(&subject));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Derivatives, rewriting, noise, loops and special functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod gradient;
+mod naive;
+mod noise;
+mod rewriting;
+mod scan;
+mod special;

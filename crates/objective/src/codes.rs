@@ -1,0 +1,139 @@
+//! Every code of this phase, for the documentation.
+
+/// Code, title and explanation, in order.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "E0802",
+        "a term that mixes elements of a latent that is summed out",
+        "A finite latent is summed out by the term that reads it, a table of its values at a time. A term may read one \
+         element of it, the element one step back in a chain, or the element that an index array picks; a sum or a mean \
+         over its elements would need a table of all their values together.",
+    ),
+    (
+        "E0803",
+        "finite latents that cannot be summed out one after another",
+        "Latents are summed out in turn, those of most axes first, each given those that are left. Two that cross, such \
+         as a class for each row and one for each column, leave a table over all elements of both. Two states of one \
+         chain are written as one index over their pairs.",
+    ),
+    (
+        "E0804",
+        "finite latents with too many values together",
+        "The table that is summed over has a cell for each value of the latent, of those that hang on it, and of each \
+         element. Fewer values fit, or a batch of rows.",
+    ),
+    (
+        "E0805",
+        "a guide that reads a latent that is summed out",
+        "The exact conditional of a finite latent follows from everything else, so nothing else can be drawn given it. \
+         The guide reads data and continuous latents.",
+    ),
+    (
+        "E0806",
+        "a sum over values that a term does not allow",
+        "`by enumeration` sums over the values of one element at a time. A term that reads several elements of the \
+         latent together can only be drawn, with the score function for its gradient.",
+    ),
+    (
+        "E0807",
+        "a term that has no closed form and no draws",
+        "A term is taken exactly where a formula is known, and else by draws of the guide. Some families have a density \
+         and moments here, but no draws in a graph; as a guide they serve terms with a formula only.",
+    ),
+    (
+        "E0808",
+        "a prior whose restriction has an unknown constant",
+        "A type restricts a prior to a set, and the density is divided by the probability of the set. Of this family \
+         and set that probability is not known in closed form.",
+    ),
+    (
+        "E0809",
+        "a likelihood whose density is not known",
+        "The arguments of the likelihood leave a normalising constant that has no closed form.",
+    ),
+    (
+        "E0810",
+        "a latent for which no guide is built by default",
+        "Continuous latents get a Gaussian on their unconstrained scale, Poisson counts a Poisson guide, and finite \
+         latents are summed out. Any other count needs a guide that is stated.",
+    ),
+    (
+        "E0811",
+        "a point where there is nothing to search",
+        "A point guide searches the unconstrained scale of its latent, which a discrete latent does not have.",
+    ),
+    (
+        "E0812",
+        "a latent that a joint guide cannot hold",
+        "A joint guide is a distribution on the unconstrained scale, where each of its latents needs a place; along a \
+         chain each step needs its own.",
+    ),
+    (
+        "E0813",
+        "a joint guide with too large a matrix",
+        "A full-rank guide has a matrix over all its dimensions. Beyond the limit a guide of low rank, or of independent \
+         elements, takes its place.",
+    ),
+    (
+        "E0814",
+        "one guide over rows that stand by themselves",
+        "In batches, with rows held out, and under importance weights of single rows, each row is fitted or weighed \
+         alone, so no guide can tie rows together. `MeanField()` gives each row its own.",
+    ),
+    (
+        "E0815",
+        "guides that read each other in a circle",
+        "Latents are drawn one after another, each given those that its guide reads. In a circle none comes first, but \
+         along a loop, where each reads the other's past.",
+    ),
+    (
+        "E0816",
+        "guides in a loop that cannot be drawn step by step",
+        "Where guides read the past of their own latents, these are drawn a position at a time. What is read has to be \
+         known by then: earlier positions, and at its own position what is declared before.",
+    ),
+    (
+        "E0817",
+        "lbfgs with batches of a sampled objective",
+        "L-BFGS compares the objective at neighbouring points, so the same point has to give the same value. Draws can \
+         be held fixed for all rows, but not for batches of them.",
+    ),
+    (
+        "E0818",
+        "importance weights without a density",
+        "A weight is p(x, z)/q(z), and a latent or a likelihood has no density that is known.",
+    ),
+    (
+        "E0819",
+        "importance weights of rows that share something random",
+        "Where latents belong to rows, each row has weights of its own. A term that reads them and belongs to no row \
+         cannot be shared out among the weights.",
+    ),
+    (
+        "E0820",
+        "importance weights without pathwise draws",
+        "The gradient of the bound goes through each draw, so each latent has to be a smooth function of noise.",
+    ),
+    (
+        "E0821",
+        "an objective that cannot be differentiated",
+        "A part of the objective has no derivative here. It should not come to this: report the program.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::CODES;
+
+    /// The table and the messages hold the same codes.
+    #[test]
+    fn the_table_is_complete() {
+        let is_code = |w: &&str| w.len() == 5 && w.starts_with("E08");
+        let used: BTreeSet<&str> = include_str!("messages.rs").split('"').filter(is_code).collect();
+        let listed: Vec<&str> = CODES.iter().map(|c| c.0).collect();
+        assert!(listed.is_sorted());
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), listed);
+    }
+}

@@ -1,0 +1,113 @@
+//! The guide of a latent as it was chosen, and its text.
+
+use std::fmt;
+
+use fe_check::{GuideKind, JointKind};
+
+use crate::formula::plural;
+
+/// Why latents share a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainReason {
+    /// The prior links their steps.
+    Prior,
+    /// The program states it.
+    Stated,
+}
+
+/// The guide of a latent as it was chosen; its text says all that `fe explain` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuideChoice {
+    /// A distribution that the program states.
+    Stated {
+        /// Its family.
+        family: &'static str,
+    },
+    /// A family with free parameters for each element.
+    Free {
+        /// The family.
+        family: &'static str,
+        /// How many elements.
+        elements: usize,
+    },
+    /// Independent elements of a location–scale family on the unconstrained scale.
+    MeanField {
+        /// The family.
+        family: &'static str,
+    },
+    /// A part of a joint guide.
+    Joint {
+        /// What is fitted of it.
+        kind: JointKind,
+        /// How many scalars it holds.
+        dimension: usize,
+        /// Whether this latent is fitted as location + scale · u.
+        non_centred: bool,
+    },
+    /// A part of a Gaussian Markov chain.
+    Chain {
+        /// How many steps.
+        steps: usize,
+        /// Scalars of a step.
+        width: usize,
+        /// Whether the scalars of a step are correlated.
+        blocks: bool,
+        /// Why.
+        reason: ChainReason,
+    },
+    /// A point.
+    Point,
+    /// The exact conditional of a finite latent.
+    Enumeration,
+    /// The prior.
+    Prior,
+}
+
+impl GuideChoice {
+    /// The kind of guide.
+    pub fn kind(self) -> GuideKind {
+        match self {
+            Self::Stated { .. } | Self::Free { .. } => GuideKind::Family,
+            Self::MeanField { .. } => GuideKind::Joint(JointKind::MeanField),
+            Self::Joint { kind, .. } => GuideKind::Joint(kind),
+            Self::Chain { .. } => GuideKind::Tridiagonal,
+            Self::Point => GuideKind::Point,
+            Self::Enumeration => GuideKind::Enumeration,
+            Self::Prior => GuideKind::Prior,
+        }
+    }
+}
+
+impl fmt::Display for GuideChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Stated { family } => write!(f, "{family}, as stated"),
+            Self::MeanField { family } => write!(f, "mean-field {family}"),
+            Self::Free { family, elements } => write!(f, "{family} with free parameters for each of {elements}"),
+            Self::Joint { kind, dimension, non_centred } => {
+                let form = if non_centred { "; non-centred, as location + scale · u" } else { "" };
+                write!(f, "{kind}, {}{form}", plural(dimension, "dimension"))
+            }
+            Self::Chain { steps, width, blocks, reason } => {
+                let (steps, reason) = (plural(steps, "step"), reason_text(reason));
+                match (blocks, width) {
+                    (true, _) => write!(f, "Gaussian with block-tridiagonal precision, {steps} of {width}, {reason}"),
+                    (false, 2..) => {
+                        write!(f, "{width} independent Gaussians with tridiagonal precision, {steps}, {reason}")
+                    }
+                    (false, _) => write!(f, "Gaussian with tridiagonal precision, {steps}, {reason}"),
+                }
+            }
+            Self::Point => f.write_str("point"),
+            Self::Enumeration => f.write_str("the exact conditional, by enumeration"),
+            Self::Prior => f.write_str("prior"),
+        }
+    }
+}
+
+fn reason_text(reason: ChainReason) -> &'static str {
+    match reason {
+        ChainReason::Prior => "as the prior links steps",
+        ChainReason::Stated => "as stated",
+    }
+}

@@ -1,0 +1,141 @@
+//! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
+//! guides on the unconstrained scale, points, and the prior itself.
+
+mod centring;
+mod chains;
+pub(crate) mod choice;
+pub(crate) mod closed_loops;
+mod flow;
+mod groups;
+mod laws;
+mod low_rank;
+mod own;
+mod plan;
+pub(crate) mod types;
+
+use std::collections::HashMap;
+
+use fe_check::{Init, Latent, Program};
+use fe_distribution::Support;
+use fe_graph::{Axis, Graph, NodeId};
+
+use crate::guide::choice::GuideChoice;
+use crate::guide::plan::Plan;
+use crate::guide::types::{Carrier, Posterior, Realised};
+use crate::objective::{Parameter, Start, Underivable};
+
+/// The guides of a program under construction.
+pub(crate) struct Builder<'b> {
+    pub g: &'b mut Graph,
+    pub program: &'b Program,
+    /// What is built.
+    pub done: Realised,
+    /// Latents of joint guides and chains that are built, by number.
+    pub built: HashMap<usize, Posterior>,
+}
+
+/// Chooses and builds the guide of every latent.
+pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
+    let mut b = Builder { g, program, done: Realised::default(), built: HashMap::new() };
+    // Chains first: what is part of one is no longer free for the others.
+    let mut chained = chains::stated(program)?;
+    chained.extend(chains::by_default(b.g, program, &mut b.done.notes));
+    let plan = Plan::new(&mut b, &chained);
+    plan.fits(&b)?;
+    chains::build(&mut b, &chained)?;
+    for (number, set) in plan.joint.iter().enumerate() {
+        groups::build_group(&mut b, number, set.kind, &set.latents)?;
+    }
+    for (k, latent) in program.latents.iter().enumerate() {
+        let before = b.g.set_origin(b.g.origin_of(latent.node));
+        let mean_field = plan.mean_field.contains(&k);
+        let posterior = match b.built.remove(&k) {
+            Some(joint) => joint,
+            None => own::build(&mut b, latent, mean_field)?,
+        };
+        b.g.set_origin(before);
+        let choice = b.choice(&posterior, latent, mean_field);
+        b.done.choices.push(choice);
+        b.done.posteriors.push(posterior);
+    }
+    closed_loops::close(&mut b)?;
+    Ok(b.done)
+}
+
+impl Builder<'_> {
+    /// A free tensor that starts at one number.
+    pub fn free(&mut self, name: String, axes: &[Axis], start: f64) -> NodeId {
+        let (input, node) = self.g.input(&name, axes);
+        let local = self.program.row.is_some_and(|r| axes.contains(&Axis::plain(r.axis)));
+        self.done.parameters.push(Parameter {
+            name,
+            input,
+            axes: axes.to_vec(),
+            free: axes.to_vec(),
+            support: Support::Real,
+            start: Start::Constant(start),
+            local,
+        });
+        node
+    }
+
+    /// The median of a latent's prior on its unconstrained scale, where the prior's arguments are numbers; else 0.
+    pub fn free_median(&self, latent: &Latent) -> f64 {
+        prior_median(self.g, latent).and_then(|m| latent.support.unconstrain(m)).unwrap_or(0.0)
+    }
+
+    /// A built guide as it is reported.
+    fn choice(&self, posterior: &Posterior, latent: &Latent, mean_field: bool) -> GuideChoice {
+        match posterior {
+            Posterior::Family(d) if matches!(latent.guide, fe_check::Guide::Stated(_)) => {
+                GuideChoice::Stated { family: d.family.name() }
+            }
+            Posterior::Family(d) if mean_field => GuideChoice::MeanField { family: d.family.name() },
+            Posterior::Family(d) => {
+                let elements = latent.axes.iter().map(|a| self.g.extent_of(a.id)).fold(1, usize::saturating_mul);
+                GuideChoice::Free { family: d.family.name(), elements }
+            }
+            Posterior::Joint(part) => match part.of {
+                Carrier::Chain(chain) => {
+                    self.done.chains.get(chain).map_or(GuideChoice::Prior, |c| chains::choice(self.g, c))
+                }
+                Carrier::Group(group) => self.done.groups.get(group).map_or(GuideChoice::Prior, |x| {
+                    GuideChoice::Joint { kind: x.kind, dimension: x.dimension, non_centred: part.log_prior.is_some() }
+                }),
+            },
+            Posterior::Point => GuideChoice::Point,
+            Posterior::Enumerated => GuideChoice::Enumeration,
+            Posterior::Prior(_) => GuideChoice::Prior,
+        }
+    }
+}
+
+/// The median of a latent's prior as a number, where its arguments are numbers.
+fn prior_median(g: &Graph, latent: &Latent) -> Option<f64> {
+    let args: Vec<f64> = latent.prior.own_args().iter().map(|&a| g.constant_value(a)).collect::<Option<_>>()?;
+    let median = latent.prior.family.median(&args)?;
+    if latent.support.contains_value(median) && latent.support.unconstrain(median).is_some_and(f64::is_finite) {
+        return Some(median);
+    }
+    // A restriction may have cut the median off: a symmetric family on the positive side has its quartile there.
+    let scale = args.last().copied().filter(|s| s.is_finite() && *s > 0.0).unwrap_or(1.0);
+    [scale, 1.0, 0.5].into_iter().find(|&v| latent.support.contains_value(v))
+}
+
+/// The start of a program's parameter.
+pub(crate) fn declared(program: &Program) -> Vec<Parameter> {
+    let row = program.row;
+    program
+        .params
+        .iter()
+        .map(|p| Parameter {
+            name: p.name.clone(),
+            input: p.input,
+            axes: p.axes.clone(),
+            free: p.free.clone(),
+            support: p.support,
+            start: Start::Declared(Init::clone(&p.init)),
+            local: row.is_some_and(|r| p.axes.contains(&Axis::plain(r.axis))),
+        })
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! E0802 to E0821: what is in the way of a derivation. A function a message.
+
+use fe_distribution::Family;
+use fe_graph::DerivativeError;
+use fe_syntax::Span;
+
+use crate::guide::choice::GuideChoice;
+use crate::objective::Underivable;
+
+fn error(code: &'static str, message: impl Into<String>, span: Span, help: impl Into<String>) -> Underivable {
+    Underivable { code, message: message.into(), span, help: help.into() }
+}
+
+const HOW_FINITE_ARE_READ: &str =
+    "a finite latent is read element by element, one step back in a chain, or by one index array";
+
+pub fn mixes_elements(latent: &str, term: Span) -> Underivable {
+    let message = format!("this term mixes several elements of `{latent}`, which is summed out");
+    error("E0802", message, term, HOW_FINITE_ARE_READ)
+}
+
+pub fn mixes_some_elements(term: Span) -> Underivable {
+    error("E0802", "this term mixes several elements of a latent that is summed out", term, HOW_FINITE_ARE_READ)
+}
+
+pub fn crossed(one: &str, other: &str, span: Span) -> Underivable {
+    let help = "one has to hang on the other element by element; two states of a chain are one index over their pairs";
+    let message = format!("`{one}` and `{other}` depend on each other in a way that is too much to sum out");
+    error("E0803", message, span, help)
+}
+
+pub fn too_many_values(latent: &str, span: Span, size: usize, limit: usize) -> Underivable {
+    let help = format!("at most {limit} fit; use fewer values, or a batch of rows");
+    error("E0804", format!("`{latent}` has too many joint values to sum out: {size}"), span, help)
+}
+
+pub fn guide_reads_summed_out(latent: &str, guide: Span) -> Underivable {
+    let help = "let it read data and continuous latents; the finite one follows exactly from all else";
+    error("E0805", format!("the guide of `{latent}` reads a latent that is summed out"), guide, help)
+}
+
+pub fn not_by_enumeration(latent: &str, term: Span) -> Underivable {
+    let message = format!("this term mixes several elements of `{latent}`, which cannot be summed over then");
+    error("E0806", message, term, "leave `by enumeration` away: the score function is taken")
+}
+
+pub fn no_draws(latent: &str, guide: Option<GuideChoice>, term: Span) -> Underivable {
+    let guide = guide.map(|g| g.to_string()).unwrap_or_default();
+    let message = format!(
+        "this term has no closed form under the guide of `{latent}` ({guide}), and that family has no draws in a graph"
+    );
+    let help = "use another guide, or leave it out; a Binomial one needs a number of trials known beforehand";
+    error("E0807", message, term, help)
+}
+
+pub fn unknown_normaliser(family: &dyn Family, latent: &str, span: Span) -> Underivable {
+    let message = format!("the normalising constant of {} restricted to `{latent}` is not known", family.name());
+    error("E0808", message, span, "use a family that has this support by itself")
+}
+
+pub fn no_density(family: &dyn Family, likelihood: Span) -> Underivable {
+    error("E0809", format!("{} has no density here", family.name()), likelihood, "use another likelihood")
+}
+
+pub fn no_default_guide(latent: &str, prior: &dyn Family, span: Span) -> Underivable {
+    let message = format!("no guide for `{latent}`, whose prior is {}, is built by default", prior.name());
+    error("E0810", message, span, "state one with `guide`, or use a continuous or Poisson latent")
+}
+
+pub fn no_point(latent: &str, span: Span) -> Underivable {
+    let message = format!("`{latent}` has no unconstrained scale to search on");
+    error("E0811", message, span, "a point guide needs a continuous latent")
+}
+
+pub fn not_in_joint_guide(latent: &str, span: Span) -> Underivable {
+    let help = "a joint guide holds continuous latents; state another guide";
+    error("E0812", format!("`{latent}` cannot be part of a joint guide"), span, help)
+}
+
+pub fn not_in_chain(latent: &str, span: Span) -> Underivable {
+    let help = "it takes real, positive, unit and bounded latents; state another guide";
+    error("E0812", format!("`{latent}` cannot be part of a tridiagonal guide"), span, help)
+}
+
+pub fn steps_hang_together(latent: &str, span: Span) -> Underivable {
+    let help = "a tridiagonal guide takes real, positive, unit and bounded latents; use `FullRank()`";
+    error("E0812", format!("the elements of `{latent}` depend on each other along the loop"), span, help)
+}
+
+pub fn guide_too_large(what: &str, dimensions: usize, limit: usize, span: Span) -> Underivable {
+    let help = format!("it takes up to {limit}; use `LowRank(8)` or `MeanField()`");
+    error("E0813", format!("{what} of {dimensions} dimensions has too large a matrix of them"), span, help)
+}
+
+pub fn rows_stand_alone(what: &str, weighed: bool, span: Span) -> Underivable {
+    let help = if weighed {
+        "importance weights are of single rows: use `MeanField()` for what has a value for each row"
+    } else {
+        "leave `batch` and `holdout` away, or use `MeanField()` for what has a value for each row"
+    };
+    error("E0814", format!("{what} is over all rows at once, and here each row stands by itself"), span, help)
+}
+
+pub fn chain_in_batches(latent: &str, whole: usize, span: Span) -> Underivable {
+    let message = format!("`{latent}` has rows, and a tridiagonal guide needs all of them at every step");
+    let help = format!("leave out `batch` and `holdout`, with at most {whole} rows, or use `MeanField()`");
+    error("E0814", message, span, help)
+}
+
+pub fn guides_in_a_circle(span: Span) -> Underivable {
+    error("E0815", "these guides read each other in a circle", span, "let each guide read latents that come before it")
+}
+
+pub fn not_step_by_step(latents: &[&str], span: Span) -> Underivable {
+    let names: Vec<String> = latents.iter().map(|n| format!("`{n}`")).collect();
+    let message = format!(
+        "{} cannot be drawn a position at a time: this reads other positions than those before",
+        names.join(" and ")
+    );
+    let help = "a guide in a loop, and a prior that is the guide, reads its own past alone, `[t-1]` and the like, \
+                and what is declared before it at its own position";
+    error("E0816", message, span, help)
+}
+
+pub fn lbfgs_in_batches(train: Span) -> Underivable {
+    let message = "lbfgs needs an objective that repeats, and batches of a sampled one do not";
+    error("E0817", message, train, "leave out `batch`, or use adam")
+}
+
+const WITHOUT_WEIGHTS: &str = "minimize the free energy";
+
+pub fn weights_without_density(objective: Span) -> Underivable {
+    let message = "importance weights need the density of every latent, and one is not known";
+    error("E0818", message, objective, WITHOUT_WEIGHTS)
+}
+
+pub fn weights_of_shared(objective: Span) -> Underivable {
+    let message = "importance weights of single rows need what is random to belong to one, and a term has no rows";
+    error("E0819", message, objective, WITHOUT_WEIGHTS)
+}
+
+pub fn weights_without_draws(objective: Span) -> Underivable {
+    let message = "importance weights need pathwise draws of every latent, and one has none";
+    error("E0820", message, objective, WITHOUT_WEIGHTS)
+}
+
+/// What has no derivative: `the objective`, `the joint density`.
+pub fn no_derivative(of: &str, why: &DerivativeError, span: Span) -> Underivable {
+    error("E0821", format!("{of} cannot be differentiated: {why}"), span, "report this program")
+}

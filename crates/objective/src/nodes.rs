@@ -1,0 +1,159 @@
+//! The nodes of an objective that are run, each shown once and always in the same order: the one list of them.
+
+use fe_distribution::PoissonRate;
+use fe_graph::NodeId;
+
+use crate::objective::{
+    Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective, Predicted,
+    ReportNodes, Reported, Shown, Term,
+};
+
+/// What holds nodes that are run.
+trait Nodes {
+    /// Shows each node to `visit`, which may put another in its place.
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId));
+}
+
+impl Objective {
+    /// Shows each node that is run to `visit`, which may put another in its place.
+    ///
+    /// The order is part of the numbers: expressions of data alone are taken out of the graph in the order in which they
+    /// are met.
+    pub(crate) fn each_node(&mut self, mut visit: impl FnMut(&mut NodeId)) {
+        let visit = &mut visit;
+        let Minimised { value, gradient, bounds, importance, .. } = &mut self.minimised;
+        let Guides { latents, joints, chains, .. } = &mut self.guides;
+        value.each(visit);
+        gradient.each(visit);
+        self.terms.each(visit);
+        self.energies.each(visit);
+        bounds.each(visit);
+        importance.each(visit);
+        latents.each(visit);
+        self.report.each(visit);
+        joints.each(visit);
+        chains.each(visit);
+    }
+}
+
+impl Nodes for NodeId {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        visit(self);
+    }
+}
+
+impl<T: Nodes> Nodes for Vec<T> {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.iter_mut().for_each(|part| part.each(visit));
+    }
+}
+
+impl<T: Nodes> Nodes for Option<T> {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.iter_mut().for_each(|part| part.each(visit));
+    }
+}
+
+impl<A: Nodes, B: Nodes> Nodes for (A, B) {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.0.each(visit);
+        self.1.each(visit);
+    }
+}
+
+impl Nodes for Term {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.sum.each(visit);
+    }
+}
+
+impl Nodes for Energy {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.sum.each(visit);
+    }
+}
+
+impl Nodes for Bound {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.value.each(visit);
+    }
+}
+
+impl Nodes for ImportanceBound {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.sum.each(visit);
+        self.rest.each(visit);
+    }
+}
+
+impl Nodes for LatentNodes {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.sample.each(visit);
+        self.rate.each(visit);
+        self.mean.each(visit);
+        self.prior_mean.each(visit);
+        self.split.each(visit);
+    }
+}
+
+impl Nodes for PoissonRate {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        let mut parts = self.parts();
+        parts.iter_mut().for_each(visit);
+        *self = parts.into();
+    }
+}
+
+impl Nodes for ReportNodes {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive } = self;
+        meters.each(visit);
+        posterior.each(visit);
+        // Only what is in the posterior table is known to be normal.
+        posterior.iter_mut().for_each(|p| p.normal.each(visit));
+        decoded.each(visit);
+        shown.each(visit);
+        log_weight.each(visit);
+        pointwise.each(visit);
+        observed.each(visit);
+        predictive.each(visit);
+    }
+}
+
+impl Nodes for Reported {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.node.each(visit);
+    }
+}
+
+impl Nodes for Shown {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.node.each(visit);
+    }
+}
+
+impl Nodes for Predicted {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.distribution.args.each(visit);
+    }
+}
+
+impl Nodes for Joint {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.landscape.each(visit);
+    }
+}
+
+impl Nodes for Chain {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.landscape.each(visit);
+    }
+}
+
+impl Nodes for Landscape {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.energy.each(visit);
+        self.energy_gradient.each(visit);
+        self.energy_product.each(visit);
+    }
+}

@@ -1,0 +1,5 @@
+//! What is said of estimators, against what they do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod relaxed;
+mod values;

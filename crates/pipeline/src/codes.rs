@@ -1,0 +1,58 @@
+//! The codes of what goes wrong between a program and its fit, as the documentation explains them.
+
+/// Code, title and explanation, in order.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "E0800",
+        "a term that has no estimator yet",
+        "The compiler has no closed form, and no gradient that it could estimate, for a term of the free energy. It \
+         says which, why, and what would make it possible, and never falls back on something else in silence.",
+    ),
+    (
+        "E0801",
+        "a way of fitting that the objective does not allow",
+        "The method of fitting that the program asks for does not go with its objective, as L-BFGS does not with \
+         fresh noise at every step.",
+    ),
+    (
+        "D0030",
+        "a file that does not match its header",
+        "The header, which the program was checked with, and the contents of the file disagree: it was probably \
+         changed or cut in between.",
+    ),
+    (
+        "D0031",
+        "a value outside its type or its likelihood's support",
+        "A value lies outside of the declared type, or where the likelihood cannot draw it, as 2.5 under a `Poisson` \
+         does. The message names its place.",
+    ),
+    (
+        "R0001",
+        "a free energy that stopped being finite: the term, the step, the operation, its place and its operands",
+        "The free energy became infinite or undefined in the course of the fit. The step is run again, operation by \
+         operation, to find the first value that is not finite: the message names the term, the step, the place and \
+         the operands. Often a smaller step size, a bounded rate or standardised predictors help.",
+    ),
+    (
+        "R0002",
+        "an index outside its axis",
+        "An index computed from data points outside of its axis. It is an error of the data, so the exit code is 3.",
+    ),
+    (
+        "R0010",
+        "new data of another width or kind than those that the fit was made with",
+        "`fe eval` takes a finished fit to new rows, which must have the widths and types of the old ones. Exit code \
+         3.",
+    ),
+    (
+        "R0011",
+        "new data whose numbers of rows differ",
+        "All arrays of new rows have the same number of rows. Exit code 3.",
+    ),
+    (
+        "R0012",
+        "a level of new text that the fit has not seen",
+        "A column of text holds a level that was not among those of the fit, which has no parameter for it. Exit code \
+         3.",
+    ),
+];

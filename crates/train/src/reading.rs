@@ -1,0 +1,72 @@
+//! Readings of a fitted guide: values at many of its draws, a pass of bounded size at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
+
+use crate::problem::{Problem, Setting, Values};
+use crate::qmc::{MatchedDraws, noise_sites_of};
+use crate::streams::Purpose;
+
+/// Numbers in flight per pass.
+const BUDGET: usize = 2_000_000;
+
+/// A way of drawing from a fitted guide.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub purpose: Purpose,
+    /// Draws.
+    pub count: usize,
+    /// Moment-matched draws in place of noise.
+    pub matched: Option<&'a MatchedDraws>,
+}
+
+impl Reading<'_> {
+    /// The values of some compiled nodes at each draw of the guide, each node's draws one behind the other.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn collect(
+        self,
+        problem: &Problem,
+        values: &Values,
+        extra: &HashMap<InputId, Arc<Tensor>>,
+        compiled: &mut dyn Compiled,
+        outputs: &[NodeId],
+    ) -> Result<Vec<Vec<f64>>, ExecutionError> {
+        let Self { purpose, count, matched } = self;
+        let g = &problem.objective.graph;
+        let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
+        let width = (BUDGET / problem.training_rows().max(16).max(drawn)).clamp(1, count);
+        let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
+        let mut done = 0;
+        for pass in 0.. {
+            if done >= count {
+                break;
+            }
+            let now = width.min(count - done);
+            let mut setting = Setting { extra: extra.clone(), ..Setting::reporting(purpose.step(pass), now) };
+            let sites = matched.iter().flat_map(|m| &m.draws);
+            setting.draws = sites.map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
+            let results = compiled.run(&problem.feed(values, &problem.train, &setting))?;
+            for ((store, result), &node) in collected.iter_mut().zip(results).zip(outputs) {
+                // A value that does not depend on the draws is the same for each of them.
+                let copies = if g.has_axis(node, Axis::SAMPLE) { 1 } else { now };
+                for _ in 0..copies {
+                    store.extend(&result.values);
+                }
+            }
+            done += now;
+        }
+        Ok(collected)
+    }
+}
+
+/// Some of the draws of a tensor whose first axis they are.
+fn part(draws: &Tensor, from: usize, count: usize) -> Tensor {
+    let (all, rest) = draws.shape.split_first().map_or((1, &[][..]), |(&n, rest)| (n, rest));
+    let size = draws.values.len() / all.max(1);
+    let values = draws.values.iter().skip(from * size).take(count * size).copied().collect();
+    Tensor { shape: std::iter::once(count).chain(rest.iter().copied()).collect(), values }
+}
