@@ -301,13 +301,16 @@ pub struct LeaveOneOut {
     pub khat: Nested,
 }
 
+/// A figure by its key in files.
+pub(crate) type Keyed = (&'static str, Option<f64>);
+
 /// The figures of a latent or meter that say how sparse a code is, and their units; by their keys in files.
 pub(crate) const SPARSITY: [(&str, &str); 4] =
     [("zeros", ""), ("lifetime_sparsity", ""), ("population_sparsity", ""), ("active", "units")];
 
 impl Latent {
     /// Its figures, by their keys in files.
-    pub(crate) fn figures(&self) -> Vec<(&'static str, Option<f64>)> {
+    pub(crate) fn figures(&self) -> Vec<Keyed> {
         vec![
             ("rate", Some(self.rate)),
             ("energy", self.energy),
@@ -323,7 +326,7 @@ impl Latent {
 
 impl Meter {
     /// Its figures, by their keys in files.
-    pub(crate) fn figures(&self) -> Vec<(&'static str, Option<f64>)> {
+    pub(crate) fn figures(&self) -> Vec<Keyed> {
         vec![
             ("mean", Some(self.mean)),
             ("zeros", Some(self.zeros)),

@@ -2,7 +2,7 @@
 
 use super::{Compared, Errors, PairOfFits, PartErrors};
 use crate::account::Figure;
-use crate::document::{Document, SPARSITY};
+use crate::document::{Document, Keyed, SPARSITY};
 use crate::figures::bits;
 
 /// A figure of a document that may be compared.
@@ -16,7 +16,7 @@ struct Entry {
 }
 
 /// The code of a document: counts, then meters, each with its figures.
-fn codes(document: &Document) -> Vec<(&str, Vec<(&'static str, Option<f64>)>)> {
+fn codes(document: &Document) -> Vec<(&str, Vec<Keyed>)> {
     let counts = document.latents.iter().filter(|(_, latent)| latent.zeros.is_some());
     let latents = counts.map(|(name, latent)| (name.as_str(), latent.figures()));
     let meters = document.meters.iter().map(|(name, meter)| (name.as_str(), meter.figures()));

@@ -174,6 +174,8 @@ pub enum Value {
     },
     /// Words.
     Text(String),
+    /// A state: alone in a terminal, and under the heading that a page has for it.
+    State(&'static str, &'static str),
     /// An interval.
     Interval(Interval),
 }
@@ -229,6 +231,8 @@ impl Cell {
             Value::Share { part, of } if room == Room::Narrow => format!("{}/{}", count(*part), count(*of)),
             Value::Share { part, of } => format!("{} of {}", count(*part), count(*of)),
             Value::Text(text) => text.clone(),
+            Value::State(_, under_heading) if room == Room::Page => (*under_heading).to_owned(),
+            Value::State(alone, _) => (*alone).to_owned(),
         }
     }
 

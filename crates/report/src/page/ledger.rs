@@ -109,9 +109,9 @@ impl Topic {
                 Some("elpd: the sum over rows of log p(row | all others), by reweighting the guide's draws.")
             }
             Self::Weights => Some(
-                "k̂ is the shape of the tail of the weights posterior / guide of the guide's draws. Below 0.5 the guide is \
-                 close to the posterior; up to 0.7 its draws, resampled by these weights, are; above that a few draws carry \
-                 all the weight, and nothing is resampled.",
+                "k̂ says how heavy the tail is of the weights posterior / guide that the guide's draws have. Below 0.5 the \
+                 guide is close to the posterior; up to 0.7 its draws stand for the posterior once they are resampled by \
+                 these weights; above that a few draws carry all the weight, and none are resampled.",
             ),
             _ => None,
         }

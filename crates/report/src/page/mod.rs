@@ -32,8 +32,8 @@ const MAGNIFIED: (usize, usize) = (520, 6);
 pub struct Page {
     /// Its title.
     pub title: String,
-    /// The line under the title.
-    pub subtitle: String,
+    /// The facts under the title.
+    pub facts: Vec<String>,
     /// Its sections.
     pub sections: Vec<Section>,
     /// Its last line.
@@ -138,7 +138,7 @@ impl Page {
                 body {
                     header {
                         h1 { (self.title) }
-                        @if !self.subtitle.is_empty() { p { (self.subtitle) } }
+                        @if !self.facts.is_empty() { (facts(&self.facts)) }
                     }
                     @if contents {
                         nav aria-label="Contents" {
@@ -162,6 +162,18 @@ impl Page {
             }
         }
         .into_string()
+    }
+}
+
+/// Facts side by side; lines are broken between them, after the point.
+fn facts(facts: &[String]) -> Markup {
+    let last = facts.len().saturating_sub(1);
+    html! {
+        p {
+            @for (k, fact) in facts.iter().enumerate() {
+                span class="fact" { (fact) @if k < last { " ·" } } " "
+            }
+        }
     }
 }
 
