@@ -3,12 +3,6 @@
 /// Code, title and explanation, in order.
 pub const CODES: &[(&str, &str, &str)] = &[
     (
-        "E0800",
-        "a term that has no estimator yet",
-        "The compiler has no closed form, and no gradient that it could estimate, for a term of the free energy. It \
-         says which, why, and what would make it possible, and never falls back on something else in silence.",
-    ),
-    (
         "E0801",
         "a way of fitting that the objective does not allow",
         "The method of fitting that the program asks for does not go with its objective, as L-BFGS does not with \

@@ -46,6 +46,7 @@ fn codes() -> Vec<Code> {
     let mut all = fe_syntax::CODES.to_vec();
     all.extend(fe_check::CODES.iter());
     all.extend(fe_data::CODES.iter().map(|&(kind, title, about)| (kind.code(), title, about)));
+    all.extend(fe_objective::CODES);
     all.extend(fe_pipeline::CODES);
     all.sort_by_key(|c| c.0);
     all
