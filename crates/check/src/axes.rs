@@ -1,46 +1,24 @@
 //! Named axes: which there are, how long they are and who says so, and the row axis.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use fe_graph::{Axis, AxisId};
 use fe_syntax::Span;
 use fe_syntax::ast::{AxisRef, Declaration, Expr, ExprKind, Statement, StatementKind, Target, Unit};
 
+use crate::axis_table::AxisEntry;
 use crate::checker::Checker;
+use crate::kind::Kind;
 use crate::messages;
 use crate::program::Row;
 use crate::range::Range;
-use crate::scope::{Kind, expression_reads, nearest};
+use crate::reads::expression_reads;
+use crate::scope::nearest;
 use crate::source::Header;
 use crate::value::{Level, Value};
 
 /// The longest axis: indices must be exact in a 32-bit float pipeline's integers.
 pub(crate) const LONGEST: f64 = 2_147_483_647.0;
-
-/// An axis and where its size comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct AxisEntry {
-    pub id: AxisId,
-    /// Unknown while a file's header is.
-    pub size: Option<usize>,
-    /// Where the size is stated: a `dim`, or the axis in a `data` declaration.
-    pub stated: Span,
-    /// Whether a file, not the program, states it.
-    pub from_file: bool,
-}
-
-/// All axes by name.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Axes {
-    pub table: BTreeMap<String, AxisEntry>,
-}
-
-impl Axes {
-    /// The entry of an axis.
-    pub fn entry(&self, id: AxisId) -> Option<&AxisEntry> {
-        self.table.values().find(|e| e.id == id)
-    }
-}
 
 impl<'a> Checker<'a> {
     /// Creates every named axis, the row axis first, and binds those that the data bind.
@@ -160,7 +138,7 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => Some(name.as_str()),
             _ => None,
         };
-        let vector = |e: &Expr| match crate::scope::bare(e).kind.as_ref() {
+        let vector = |e: &Expr| match crate::reads::bare(e).kind.as_ref() {
             ExprKind::Call { function, .. } => fe_distribution::family(&function.value).filter(|f| f.is_vector()),
             _ => None,
         };
@@ -296,7 +274,7 @@ impl<'a> Checker<'a> {
         if let Some(axis) = self.loop_axis(e) {
             return Some(axis);
         }
-        if let (Some(_), Some(chain)) = (self.step(e), &self.chain) {
+        if let (Some(_), Some(chain)) = (self.step(e), &self.loops.current) {
             if self.step(e) == Some(1) && chain.from < 0 {
                 return Some(chain.axis);
             }
@@ -323,7 +301,7 @@ impl<'a> Checker<'a> {
                 None
             }
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 None
             }
             _ => {
@@ -335,7 +313,7 @@ impl<'a> Checker<'a> {
 
     /// An axis by its name, an argument of the function being inlined, or the digits of its size.
     fn axis_named(&mut self, name: &str, span: Span) -> Option<Axis> {
-        if let Some(local) = self.locals.last().and_then(|l| l.get(name)).cloned() {
+        if let Some(local) = self.inlining.locals.last().and_then(|l| l.get(name)).cloned() {
             return self.axis_of_value(&local, span);
         }
         if let Some(entry) = self.axes.table.get(name) {
@@ -357,7 +335,7 @@ impl<'a> Checker<'a> {
             }
             Some(e) => self.report(messages::value_as_axis(name, e.kind, span, e.span)),
             None => {
-                if self.unknown.insert(name.to_owned()) {
+                if self.said.unknown.insert(name.to_owned()) {
                     let near = nearest(name, self.scope.names(|k| matches!(k, Kind::Dim | Kind::DataAxis)));
                     self.report(messages::unknown_axis(name, span, near));
                 }

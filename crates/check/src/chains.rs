@@ -5,31 +5,12 @@ use fe_graph::{Axis, Binary, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
 
+use crate::chain::Chain;
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::bare;
+use crate::reads::{bare, offset_of};
 use crate::value::{Level, Value};
-
-/// The loop around the statement at hand.
-#[derive(Clone, Debug)]
-pub(crate) struct Chain {
-    /// `t`
-    pub variable: String,
-    /// The axis it runs over.
-    pub whole: Axis,
-    /// The axis of its positions: the same, or, where it starts later, one of its own; of a statement that is written
-    /// forward, one that is longer by the start.
-    pub axis: Axis,
-    /// The position at the first element along the axis: −1 where that is a start.
-    pub from: i64,
-    /// Which position the first element of arrays over the axis is of.
-    pub base: i64,
-    /// The least position that is left after the conditions around.
-    pub low: usize,
-    /// The position, where a condition fixes it.
-    pub at: Option<usize>,
-}
 
 /// A condition on the loop's position, as far as it says what is left of it.
 enum Split {
@@ -55,17 +36,17 @@ impl<'a> Checker<'a> {
     /// Runs with a loop around; `None` where the loop is not understood, which is said once.
     pub fn within<T>(&mut self, around: Option<&'a Statement>, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let Some(statement) = around else { return Some(f(self)) };
-        let chain = match self.loops.iter().find(|l| l.0 == statement.span) {
+        let chain = match self.loops.known.iter().find(|l| l.0 == statement.span) {
             Some((_, chain)) => chain.clone(),
             None => {
                 let chain = self.chain_of(statement);
-                self.loops.push((statement.span, chain.clone()));
+                self.loops.known.push((statement.span, chain.clone()));
                 chain
             }
         };
-        let before = self.chain.replace(chain?);
+        let before = self.loops.current.replace(chain?);
         let result = f(self);
-        self.chain = before;
+        self.loops.current = before;
         Some(result)
     }
 
@@ -95,7 +76,7 @@ impl<'a> Checker<'a> {
 
     /// The loop's variable as a value, where the name is that.
     pub fn position(&mut self, name: &str, span: Span) -> Option<Value> {
-        let chain = self.chain.as_ref().filter(|c| c.variable == name && self.locals.is_empty())?;
+        let chain = self.loops.current.as_ref().filter(|c| c.variable == name && self.inlining.locals.is_empty())?;
         let (axis, from, at) = (chain.axis, chain.from, chain.at);
         if let Some(at) = at {
             return Some(self.literal(at as f64, None, span));
@@ -119,20 +100,20 @@ impl<'a> Checker<'a> {
 
     /// Whether an expression names the loop's axis by its variable.
     pub fn loop_axis(&self, e: &Expr) -> Option<Axis> {
-        let chain = self.chain.as_ref().filter(|_| self.locals.is_empty())?;
+        let chain = self.loops.current.as_ref().filter(|_| self.inlining.locals.is_empty())?;
         (offset_of(e, &chain.variable) == Some(0)).then_some(chain.axis)
     }
 
     /// How far from the loop's position an index is, where it is one.
     pub fn step(&self, e: &Expr) -> Option<i64> {
-        let chain = self.chain.as_ref().filter(|_| self.locals.is_empty())?;
+        let chain = self.loops.current.as_ref().filter(|_| self.inlining.locals.is_empty())?;
         offset_of(e, &chain.variable)
     }
 
     /// A value at the loop's position, moved by so many.
     pub fn at_step(&mut self, value: Value, offset: i64, place: Span, span: Span) -> Value {
-        let Some(chain) = self.chain.clone() else { return Value::poison(span) };
-        let longer = self.longer.iter().find(|l| l.0 == chain.whole.id).map(|l| (l.1, 0));
+        let Some(chain) = self.loops.current.clone() else { return Value::poison(span) };
+        let longer = self.loops.longer.iter().find(|l| l.0 == chain.whole.id).map(|l| (l.1, 0));
         let places = [Some((chain.axis, chain.base)), Some((chain.whole, 0)), longer];
         let found = places.into_iter().flatten().find(|p| value.has(p.0));
         let (axis, base) = found.unwrap_or((chain.whole, 0));
@@ -176,13 +157,13 @@ impl<'a> Checker<'a> {
         hint: Option<&[Axis]>,
         span: Span,
     ) -> Option<Value> {
-        let chain = self.chain.clone().filter(|c| c.at.is_none() && self.locals.is_empty())?;
+        let chain = self.loops.current.clone().filter(|c| c.at.is_none() && self.inlining.locals.is_empty())?;
         let split = split_of(condition, &chain.variable)?;
         let extent = self.graph.extent_of(chain.whole.id);
         let branch = |c: &mut Self, e: &Expr, hint: Option<&[Axis]>, low: usize, at: Option<usize>| {
-            c.chain = Some(Chain { low, at, ..chain.clone() });
+            c.loops.current = Some(Chain { low, at, ..chain.clone() });
             let value = c.expression(e, hint);
-            c.chain = Some(chain.clone());
+            c.loops.current = Some(chain.clone());
             value
         };
         let low = chain.low;
@@ -240,25 +221,6 @@ impl<'a> Checker<'a> {
         let level = a.level.max(b.level).max(Level::Data);
         let along = a.along.filter(|_| a.along == b.along);
         Some(Value { axes, along, ..Value::scalar(node, a.range.hull(b.range), level, span) })
-    }
-}
-
-/// c of `t + c`, `t - c`, `t`.
-pub(crate) fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
-    let name = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Name(n) if n == variable);
-    let number = |e: &Expr| match bare(e).kind.as_ref() {
-        ExprKind::Number { value, unit: None, .. } if value.fract() == 0.0 && value.abs() < 1e9 => Some(*value as i64),
-        _ => None,
-    };
-    match bare(e).kind.as_ref() {
-        ExprKind::Name(n) if n == variable => Some(0),
-        ExprKind::Binary { operator, left, right } => match operator.value {
-            BinaryOperator::Subtract if name(left) => number(right).map(|c| -c),
-            BinaryOperator::Add if name(left) => number(right),
-            BinaryOperator::Add if name(right) => number(left),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

@@ -7,11 +7,13 @@ use fe_graph::{Axis, AxisId, Graph, InputId, NodeId, Origin};
 use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
-use crate::axes::Axes;
-use crate::chains::Chain;
+use crate::axis_table::Axes;
+use crate::chain::Chain;
+use crate::kind::Kind;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Observe, Param, Program, Row};
-use crate::scope::{Kind, Scope, is_start, statement_reads, target_of};
+use crate::reads::{is_start, statement_reads, target_of};
+use crate::scope::Scope;
 use crate::source::{Header, Overrides, SourceCall};
 use crate::value::Value;
 
@@ -20,6 +22,75 @@ use crate::value::Value;
 pub(crate) struct CallSite {
     pub name: String,
     pub layers: HashMap<String, usize>,
+}
+
+/// What a check finds.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The program; `None` where there is an error, here or in parsing, or where a file has no header.
+    pub program: Option<Program>,
+    /// Errors, then warnings, each in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Overrides that name nothing or are no number: the request is wrong, and not the program.
+    pub wrong_overrides: Vec<Diagnostic>,
+}
+
+/// What a check has found of the program so far.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub sources: Vec<SourceCall>,
+    pub data: Vec<Data>,
+    pub params: Vec<Param>,
+    pub latents: Vec<Latent>,
+    pub observes: Vec<Observe>,
+    pub losses: Vec<Loss>,
+    pub lets: Vec<Named>,
+    /// The span behind each origin of a node.
+    pub origins: Vec<Span>,
+}
+
+/// What was said of the program, and what is not to be said again.
+#[derive(Debug, Default)]
+pub(crate) struct Said<'a> {
+    pub diagnostics: Vec<Diagnostic>,
+    /// Of overrides that name nothing or are no number: the request is wrong, and not the program.
+    pub wrong_overrides: Vec<Diagnostic>,
+    /// Names already reported.
+    pub unknown: HashSet<String>,
+    /// Names declared in a circle.
+    pub cyclic: BTreeSet<&'a str>,
+    /// Whether nothing is observed and nothing lost.
+    pub aimless: bool,
+    /// Whether a part did not parse, or a file has no header: there is no program then.
+    pub incomplete: bool,
+}
+
+/// Loops over an axis.
+#[derive(Debug, Default)]
+pub(crate) struct Loops<'a> {
+    /// The loop around the statement at hand.
+    pub current: Option<Chain>,
+    /// Loops that were understood, by their place, or were not.
+    pub known: Vec<(Span, Option<Chain>)>,
+    /// Axes that have one position more than another, for recurrences written forward.
+    pub longer: Vec<(AxisId, Axis)>,
+    /// Guides of starts, `guide s[0] ~ …`, that wait for those that go on from them.
+    pub starts: Vec<&'a Statement>,
+    /// Latents of loops whose values were there before their priors.
+    pub announced: HashMap<&'a str, (InputId, NodeId)>,
+}
+
+/// Calls of the program's own functions, which are inlined.
+#[derive(Debug, Default)]
+pub(crate) struct Inlining {
+    /// Arguments of the functions being inlined, innermost last.
+    pub locals: Vec<HashMap<String, Value>>,
+    /// Calls around the expression at hand, innermost last.
+    pub calls: Vec<Span>,
+    /// How deep the expression at hand stands.
+    pub depth: usize,
+    /// Calls so far.
+    pub inlined: usize,
 }
 
 /// One check of one program.
@@ -35,46 +106,17 @@ pub(crate) struct Checker<'a> {
     /// Why there is no row axis: the first axes of two observed arrays that differ.
     pub row_conflict: Option<(Span, Span)>,
     pub values: HashMap<&'a str, Value>,
-    /// The loop around the statement at hand.
-    pub chain: Option<Chain>,
-    /// Loops that were understood, by their place, or were not.
-    pub loops: Vec<(Span, Option<Chain>)>,
-    /// Axes that have one position more than another, for recurrences written forward.
-    pub longer: Vec<(AxisId, Axis)>,
-    /// Guides of starts, `guide s[0] ~ …`, that wait for those that go on from them.
-    pub starts: Vec<&'a Statement>,
-    /// Arguments of the functions being inlined, innermost last.
-    pub locals: Vec<HashMap<String, Value>>,
     pub site: CallSite,
-    pub depth: usize,
-    pub inlined: usize,
     /// The reader call of the `data` declaration at hand, and the array it stands for.
     pub source_value: Option<(Span, Value)>,
-    /// Names declared in a circle.
-    pub cyclic: BTreeSet<&'a str>,
     /// What a `train` block says of a batch, needed where a mean runs over rows.
     pub batch: Option<Span>,
-    pub diagnostics: Vec<Diagnostic>,
-    pub origins: Vec<Span>,
-    /// Latents of loops whose values were there before their priors.
-    pub announced: HashMap<&'a str, (InputId, NodeId)>,
-    /// Names already reported.
-    pub unknown: HashSet<String>,
     /// Whether the declaration at hand has axes that were not understood.
     pub axes_unknown: bool,
-    /// Calls of the program's own functions around the expression at hand, innermost last.
-    pub calls: Vec<Span>,
-    /// Whether nothing is observed and nothing lost.
-    pub aimless: bool,
-    /// Whether a part did not parse, or a file has no header: there is no program then.
-    pub incomplete: bool,
-    pub sources: Vec<SourceCall>,
-    pub data: Vec<Data>,
-    pub params: Vec<Param>,
-    pub latents: Vec<Latent>,
-    pub observes: Vec<Observe>,
-    pub losses: Vec<Loss>,
-    pub lets: Vec<Named>,
+    pub loops: Loops<'a>,
+    pub inlining: Inlining,
+    pub found: Found,
+    pub said: Said<'a>,
 }
 
 impl<'a> Checker<'a> {
@@ -90,41 +132,23 @@ impl<'a> Checker<'a> {
             row: None,
             row_conflict: None,
             values: HashMap::new(),
-            chain: None,
-            loops: vec![],
-            longer: vec![],
-            starts: vec![],
-            locals: vec![],
             site: CallSite::default(),
-            depth: 0,
-            inlined: 0,
             source_value: None,
-            cyclic: BTreeSet::new(),
             batch: None,
-            diagnostics: vec![],
-            origins: vec![whole],
-            announced: HashMap::new(),
-            unknown: HashSet::new(),
             axes_unknown: false,
-            calls: vec![],
-            aimless: false,
-            incomplete: false,
-            sources: vec![],
-            data: vec![],
-            params: vec![],
-            latents: vec![],
-            observes: vec![],
-            losses: vec![],
-            lets: vec![],
+            loops: Loops::default(),
+            inlining: Inlining::default(),
+            found: Found { origins: vec![whole], ..Found::default() },
+            said: Said::default(),
         }
     }
 
     /// Reports a diagnostic; one inside a function of the program, once, with the call that met it.
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        let Some(&call) = self.calls.first() else { return self.diagnostics.push(diagnostic) };
+        let Some(&call) = self.inlining.calls.first() else { return self.said.diagnostics.push(diagnostic) };
         let same = |d: &Diagnostic| d.code == diagnostic.code && d.span() == diagnostic.span();
-        if !self.diagnostics.iter().any(same) {
-            self.diagnostics.push(diagnostic.and(call, "in this call"));
+        if !self.said.diagnostics.iter().any(same) {
+            self.said.diagnostics.push(diagnostic.and(call, "in this call"));
         }
     }
 
@@ -136,13 +160,13 @@ impl<'a> Checker<'a> {
 
     /// Whether an error has been reported.
     pub fn failed(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.said.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// Nodes made until [`Checker::leave`] come from this place.
     pub fn enter(&mut self, span: Span) -> Origin {
-        let id = u32::try_from(self.origins.len()).unwrap_or(0);
-        self.origins.push(span);
+        let id = u32::try_from(self.found.origins.len()).unwrap_or(0);
+        self.found.origins.push(span);
         self.graph.set_origin(Origin(id))
     }
 
@@ -168,7 +192,7 @@ impl<'a> Checker<'a> {
         }
         for (name, start, on) in std::mem::take(&mut self.scope.not_forward) {
             ambiguous.insert(name.clone());
-            self.unknown.insert(name.clone());
+            self.said.unknown.insert(name.clone());
             self.report(messages::start_of_backward(&name, start, on));
         }
         self.overrides_known();
@@ -178,7 +202,7 @@ impl<'a> Checker<'a> {
                 cycle.iter().filter_map(|n| self.scope.get(n).map(|e| (*n, e.span))).collect();
             self.report(messages::cycle(&spans));
             for &name in cycle {
-                self.cyclic.insert(name);
+                self.said.cyclic.insert(name);
                 self.values.insert(name, Value::poison(Span::default()));
             }
         }
@@ -208,7 +232,7 @@ impl<'a> Checker<'a> {
         let Some(entry) = self.scope.get(name) else { return };
         let before = self.enter(entry.statement.span);
         if entry.around.is_none() && target_of(entry.statement).is_some_and(is_start) {
-            if !self.unknown.contains(name) {
+            if !self.said.unknown.contains(name) {
                 self.report(messages::start_alone(name, entry.span));
             }
             self.leave(before);
@@ -242,10 +266,10 @@ impl<'a> Checker<'a> {
         for (name, _) in &self.overrides.set {
             match self.scope.get(name).map(|e| e.kind) {
                 Some(Kind::Const | Kind::Dim | Kind::Unknown) => {}
-                Some(kind) => self.report(messages::set_other(name, kind)),
+                Some(kind) => self.said.wrong_overrides.push(messages::set_other(name, kind)),
                 None => {
                     let near = crate::scope::nearest(name, self.scope.names(|k| matches!(k, Kind::Const | Kind::Dim)));
-                    self.report(messages::set_unknown(name, near));
+                    self.said.wrong_overrides.push(messages::set_unknown(name, near));
                 }
             }
         }
@@ -256,7 +280,7 @@ impl<'a> Checker<'a> {
         for statement in &self.ast.statements {
             match &statement.kind {
                 StatementKind::Refine { .. } => self.report(messages::refine_later(keyword(statement, "refine"))),
-                StatementKind::Broken { .. } => self.incomplete = true,
+                StatementKind::Broken { .. } => self.said.incomplete = true,
                 _ => {}
             }
         }
@@ -273,15 +297,15 @@ impl<'a> Checker<'a> {
     }
 
     /// The whole check.
-    pub fn program(mut self, default_name: &str) -> (Option<Program>, Vec<Diagnostic>) {
+    pub fn program(mut self, default_name: &str) -> Checked {
         let model = self.only("model", |k| matches!(k, StatementKind::Model { .. }));
         let train = self.only("train", |k| matches!(k, StatementKind::Train { .. }));
         let minimize = self.only("minimize", |k| matches!(k, StatementKind::Minimize { .. }));
-        self.batch = train.and_then(crate::train::batch_span);
+        self.batch = train.and_then(batch_span);
         self.not_lowered();
         self.make_axes();
         self.declarations();
-        self.latents.sort_by_key(|l| l.span);
+        self.found.latents.sort_by_key(|l| l.span);
         self.guides();
         self.estimators_fit();
         self.observes();
@@ -293,37 +317,41 @@ impl<'a> Checker<'a> {
         let objective = self.objective(minimize);
         let train = self.train(train);
         self.warn();
-        self.diagnostics.sort_by_key(|d| (d.severity, d.span()));
-        self.diagnostics.dedup();
-        if self.failed() || self.incomplete {
-            return (None, self.diagnostics);
+        self.said.diagnostics.sort_by_key(|d| (d.severity, d.span()));
+        self.said.diagnostics.dedup();
+        self.said.wrong_overrides.dedup();
+        let refused = self.failed() || self.said.incomplete || !self.said.wrong_overrides.is_empty();
+        let Said { diagnostics, wrong_overrides, .. } = self.said;
+        if refused {
+            return Checked { program: None, diagnostics, wrong_overrides };
         }
         let (name, title) = match model.map(|s| &s.kind) {
             Some(StatementKind::Model { name, title }) => (name.value.clone(), title.as_ref().map(|t| t.value.clone())),
             _ => (default_name.to_owned(), None),
         };
-        self.data.sort_by_key(|d| d.span);
-        self.lets.sort_by_key(|l| l.span);
-        self.losses.sort_by_key(|l| l.span);
+        let Found { mut data, params, latents, observes, mut losses, mut lets, origins, .. } = self.found;
+        data.sort_by_key(|d| d.span);
+        lets.sort_by_key(|l| l.span);
+        losses.sort_by_key(|l| l.span);
         let program = Program {
             name,
             title,
             graph: self.graph,
             row: self.row,
-            data: self.data,
-            params: self.params,
-            latents: self.latents,
-            observes: self.observes,
-            losses: self.losses,
-            lets: self.lets,
+            data,
+            params,
+            latents,
+            observes,
+            losses,
+            lets,
             meters,
             shows,
             prices,
             objective,
             train,
-            origins: self.origins,
+            origins,
         };
-        (Some(program), self.diagnostics)
+        Checked { program: Some(program), diagnostics, wrong_overrides }
     }
 
     fn something_observed(&mut self) {
@@ -335,7 +363,7 @@ impl<'a> Checker<'a> {
         if !self.scope.broken && !self.ast.statements.iter().any(deep) {
             let last = self.ast.statements.last();
             self.report(last.map_or_else(messages::empty_program, |end| messages::nothing_observed(end.span)));
-            self.aimless = true;
+            self.said.aimless = true;
         }
     }
 
@@ -357,4 +385,10 @@ impl<'a> Checker<'a> {
 /// The place of the word that opens a statement.
 pub(crate) fn keyword(statement: &Statement, word: &str) -> Span {
     Span::new(statement.span.start, statement.span.start.saturating_add(word.len()))
+}
+
+/// The entry of a minibatch.
+fn batch_span(statement: &Statement) -> Option<Span> {
+    let StatementKind::Train { entries } = &statement.kind else { return None };
+    entries.iter().find(|e| e.key.value == "batch").map(|e| e.key.span.to(e.value.span))
 }

@@ -5,9 +5,10 @@ use fe_syntax::ast::{Expr, ExprKind, Unit};
 
 use crate::axes::Number;
 use crate::checker::Checker;
+use crate::kind::Kind;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{Kind, expression_reads};
+use crate::reads::expression_reads;
 use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
@@ -80,7 +81,7 @@ impl<'a> Checker<'a> {
         let text = self.overrides.set.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.clone())?;
         let number = parse_number(&text);
         if number.is_none() {
-            self.report(messages::set_not_a_number(name, &text));
+            self.said.wrong_overrides.push(messages::set_not_a_number(name, &text));
         }
         Some(number)
     }
@@ -133,7 +134,7 @@ impl<'a> Checker<'a> {
     }
 
     fn collect_numbers(&mut self, e: &Expr, values: &mut Vec<f64>, depth: usize) -> Option<Vec<usize>> {
-        match crate::scope::bare(e).kind.as_ref() {
+        match crate::reads::bare(e).kind.as_ref() {
             ExprKind::List(items) if depth < 8 => {
                 let mut inner: Option<Vec<usize>> = None;
                 for item in items {

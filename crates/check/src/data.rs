@@ -6,7 +6,8 @@ use fe_syntax::ast::{Argument, Declaration, Expr, ExprKind, Name};
 use crate::axes::extents;
 use crate::checker::Checker;
 use crate::messages;
-use crate::scope::{bare, nearest, parts};
+use crate::reads::{bare, parts};
+use crate::scope::nearest;
 use crate::source::{Header, Reader, SourceCall, Stage};
 
 /// All readers.
@@ -91,7 +92,7 @@ fn usage(reader: &str) -> &'static str {
 }
 
 /// Where a declaration's source stands in its expression.
-pub(crate) struct Found<'e> {
+pub(crate) struct FoundReader<'e> {
     /// The reader with its stages.
     pub whole: &'e Expr,
     reader: &'e Name,
@@ -100,8 +101,15 @@ pub(crate) struct Found<'e> {
     stages: Vec<(Stage, Span)>,
 }
 
+/// What was given to a reader: its arguments by slot, further columns, and whether nothing was wrong.
+struct Given<'e> {
+    slots: Vec<Option<&'e Expr>>,
+    columns: Vec<&'e Expr>,
+    good: bool,
+}
+
 /// The reader call in an expression, outermost first, and every further one.
-pub(crate) fn find(e: &Expr) -> Vec<Found<'_>> {
+pub(crate) fn find(e: &Expr) -> Vec<FoundReader<'_>> {
     let mut found = vec![];
     let mut stack = vec![e];
     while let Some(e) = stack.pop() {
@@ -114,7 +122,7 @@ pub(crate) fn find(e: &Expr) -> Vec<Found<'_>> {
 }
 
 /// A reader call, or one with stages piped behind it.
-fn source_in(e: &Expr) -> Option<Found<'_>> {
+fn source_in(e: &Expr) -> Option<FoundReader<'_>> {
     let mut stages = vec![];
     let mut at = bare(e);
     while let ExprKind::Pipe { value, into } = at.kind.as_ref() {
@@ -130,7 +138,7 @@ fn source_in(e: &Expr) -> Option<Found<'_>> {
     stages.reverse();
     let ExprKind::Call { function, arguments } = at.kind.as_ref() else { return None };
     let file = arguments.iter().any(|a| matches!(a.value.kind.as_ref(), ExprKind::Text(_)));
-    (READERS.contains(&function.value.as_str()) || file).then_some(Found {
+    (READERS.contains(&function.value.as_str()) || file).then_some(FoundReader {
         whole: e,
         reader: function,
         arguments,
@@ -169,7 +177,7 @@ impl<'a> Checker<'a> {
             return Some((SourceCall { data: name, reader, stages: vec![], span, path_span: span }, span));
         }
         if matches!(d.value.kind.as_ref(), ExprKind::Error) {
-            self.incomplete = true;
+            self.said.incomplete = true;
             return None;
         }
         let mut all = find(&d.value).into_iter();
@@ -194,7 +202,7 @@ impl<'a> Checker<'a> {
         Some((call, found.whole.span))
     }
 
-    fn reader(&mut self, found: &Found) -> Option<Reader> {
+    fn reader(&mut self, found: &FoundReader) -> Option<Reader> {
         let name = found.reader.value.as_str();
         if !READERS.contains(&name) {
             let habit = READER_HABITS.iter().find(|h| h.0 == name.to_lowercase()).map(|h| h.1);
@@ -203,52 +211,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         let specs = arguments_of(name);
-        let mut given: Vec<Option<&Expr>> = specs.iter().map(|_| None).collect();
-        let mut columns = vec![];
-        let mut good = true;
-        let mut place = 0;
-        for argument in found.arguments {
-            let slot = match &argument.name {
-                Some(key) => match specs.iter().position(|s| s.name == key.value) {
-                    Some(slot) => slot,
-                    None => {
-                        let near = nearest(&key.value, specs.iter().map(|s| s.name));
-                        let known: Vec<&str> = specs.iter().map(|s| s.name).collect();
-                        let known = if name == "csv" { vec!["path", "columns"] } else { known };
-                        self.report(messages::reader_argument(name, key, near, &known, usage(name)));
-                        good = false;
-                        continue;
-                    }
-                },
-                None => {
-                    place += 1;
-                    place - 1
-                }
-            };
-            match given.get_mut(slot) {
-                Some(empty @ None) => *empty = Some(&argument.value),
-                Some(Some(first)) => {
-                    let (first, what) = (first.span, specs.get(slot).map_or("", |s| s.name));
-                    self.report(messages::argument_twice(name, what, argument.value.span, first));
-                    good = false;
-                }
-                None if name == "csv" => columns.push(&argument.value),
-                None => {
-                    self.report(messages::reader_too_many(name, argument.value.span, usage(name)));
-                    return None;
-                }
-            }
-        }
-        for (spec, value) in specs.iter().zip(&given) {
-            if spec.required && value.is_none() {
-                // An unknown name may be this one, misspelt.
-                if !good {
-                    continue;
-                }
-                self.report(messages::reader_missing(name, spec.name, found.call, usage(name)));
-                good = false;
-            }
-        }
+        let Given { slots: given, columns, mut good } = self.given_to(found, specs)?;
         let mut texts: Vec<Option<String>> = vec![];
         let mut numbers: Vec<Option<f64>> = vec![];
         for (spec, value) in specs.iter().zip(&given) {
@@ -296,11 +259,63 @@ impl<'a> Checker<'a> {
         })
     }
 
+    /// A reader's arguments, put to what it takes; `None` where there are too many.
+    fn given_to<'e>(&mut self, found: &FoundReader<'e>, specs: &[Spec]) -> Option<Given<'e>> {
+        let name = found.reader.value.as_str();
+        let mut given: Vec<Option<&Expr>> = specs.iter().map(|_| None).collect();
+        let mut columns = vec![];
+        let mut good = true;
+        let mut place = 0;
+        for argument in found.arguments {
+            let slot = match &argument.name {
+                Some(key) => match specs.iter().position(|s| s.name == key.value) {
+                    Some(slot) => slot,
+                    None => {
+                        let near = nearest(&key.value, specs.iter().map(|s| s.name));
+                        let known: Vec<&str> = specs.iter().map(|s| s.name).collect();
+                        let known = if name == "csv" { vec!["path", "columns"] } else { known };
+                        self.report(messages::reader_argument(name, key, near, &known, usage(name)));
+                        good = false;
+                        continue;
+                    }
+                },
+                None => {
+                    place += 1;
+                    place - 1
+                }
+            };
+            match given.get_mut(slot) {
+                Some(empty @ None) => *empty = Some(&argument.value),
+                Some(Some(first)) => {
+                    let (first, what) = (first.span, specs.get(slot).map_or("", |s| s.name));
+                    self.report(messages::argument_twice(name, what, argument.value.span, first));
+                    good = false;
+                }
+                None if name == "csv" => columns.push(&argument.value),
+                None => {
+                    self.report(messages::reader_too_many(name, argument.value.span, usage(name)));
+                    return None;
+                }
+            }
+        }
+        for (spec, value) in specs.iter().zip(&given) {
+            if spec.required && value.is_none() {
+                // An unknown name may be this one, misspelt.
+                if !good {
+                    continue;
+                }
+                self.report(messages::reader_missing(name, spec.name, found.call, usage(name)));
+                good = false;
+            }
+        }
+        Some(Given { slots: given, columns, good })
+    }
+
     fn text_argument(&mut self, reader: &str, what: &str, e: &Expr) -> Option<String> {
         match bare(e).kind.as_ref() {
             ExprKind::Text(text) => Some(text.clone()),
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 None
             }
             _ => {

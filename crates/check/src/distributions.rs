@@ -6,8 +6,10 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
+use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::scope::{Kind, bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Along, Level, Value};
 
@@ -37,14 +39,6 @@ const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
     ("phi", &["shape"]),
     ("kappa", &["concentration"]),
 ];
-
-/// What a distribution is needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Prior,
-    Guide,
-    Likelihood,
-}
 
 /// A distribution with what is known of its call.
 #[derive(Clone, Debug)]
@@ -83,24 +77,7 @@ impl<'a> Checker<'a> {
         categories: Option<AxisId>,
         role: Role,
     ) -> Option<Drawn> {
-        let (function, arguments): (Name, &[Argument]) = match bare(e).kind.as_ref() {
-            ExprKind::Call { function, arguments } => (function.clone(), arguments),
-            ExprKind::Name(name) if fe_distribution::family(name).is_some() => {
-                self.report(messages::family_without_call(name, e.span));
-                return None;
-            }
-            ExprKind::Error => {
-                self.incomplete = true;
-                return None;
-            }
-            _ => {
-                let value = self.expression(e, None);
-                if !value.poison {
-                    self.report(messages::not_a_distribution(e.span, role));
-                }
-                return None;
-            }
-        };
+        let (function, arguments) = self.call_of_family(e, role)?;
         if let Some(drawn) = self.wrapper((&function, arguments, e.span), left, categories, role) {
             return drawn;
         }
@@ -144,43 +121,7 @@ impl<'a> Checker<'a> {
         if !good {
             return None;
         }
-        let event = match family.category_axis_argument().and_then(|k| args.get(k)) {
-            Some((parameter, value, _)) => match value.axes.last() {
-                Some(&(axis, _)) if !order.contains(&axis) => Some(axis),
-                _ => {
-                    let have = self.axis_names(&value.order());
-                    self.report(messages::no_category_axis(family.name(), parameter.name, value.span, &have));
-                    return None;
-                }
-            },
-            None if family.is_matrix() => match order.as_slice() {
-                [.., row, column] if row.primed() == *column => Some(*row),
-                _ if self.axes_unknown => None,
-                _ => {
-                    let have = self.axis_names(&order);
-                    self.report(messages::matrix_without_axes(family.name(), e.span, &have));
-                    return None;
-                }
-            },
-            None if family.is_vector() => match order.last() {
-                Some(&axis) => Some(axis),
-                None if self.axes_unknown => None,
-                None => {
-                    self.report(messages::vector_without_axis(family.name(), e.span));
-                    return None;
-                }
-            },
-            None => None,
-        };
-        if let (true, Some(event)) = (family.is_matrix(), event) {
-            let size = self.graph.extent_of(event.id);
-            let df = args.iter().find(|a| a.0.name == "df");
-            let known = df.and_then(|a| Some((self.graph.constant_value(a.1.node)?, a.1.span)));
-            if let Some((df, place)) = known.filter(|k| k.0 <= size as f64 - 1.0) {
-                self.report(messages::few_degrees_of_freedom(family.name(), place, df, size));
-                return None;
-            }
-        }
+        let event = self.event_of(family, &args, &order, e.span)?;
         let nodes: Vec<_> = args.iter().map(|a| a.1.node).collect();
         let nodes = match chosen.alternative {
             Some(alternative) => (alternative.canonical)(&mut self.graph, &nodes),
@@ -198,6 +139,73 @@ impl<'a> Checker<'a> {
         Some(Drawn { distribution, args, support, name: function.span, span: e.span })
     }
 
+    /// The call that a distribution is; what else stands there is reported.
+    fn call_of_family<'e>(&mut self, e: &'e Expr, role: Role) -> Option<(Name, &'e [Argument])> {
+        match bare(e).kind.as_ref() {
+            ExprKind::Call { function, arguments } => return Some((function.clone(), arguments)),
+            ExprKind::Name(name) if fe_distribution::family(name).is_some() => {
+                self.report(messages::family_without_call(name, e.span));
+            }
+            ExprKind::Error => self.said.incomplete = true,
+            _ => {
+                let value = self.expression(e, None);
+                if !value.poison {
+                    self.report(messages::not_a_distribution(e.span, role));
+                }
+            }
+        }
+        None
+    }
+
+    /// The axis of categories, of a vector or of a matrix' rows, where the family has one; `None` where one is due and
+    /// none is there, which is reported.
+    fn event_of(
+        &mut self,
+        family: &'static dyn Family,
+        args: &[(&'static Parameter, Value, Expr)],
+        order: &[Axis],
+        span: Span,
+    ) -> Option<Option<Axis>> {
+        let event = match family.category_axis_argument().and_then(|k| args.get(k)) {
+            Some((parameter, value, _)) => match value.axes.last() {
+                Some(&(axis, _)) if !order.contains(&axis) => Some(axis),
+                _ => {
+                    let have = self.axis_names(&value.order());
+                    self.report(messages::no_category_axis(family.name(), parameter.name, value.span, &have));
+                    return None;
+                }
+            },
+            None if family.is_matrix() => match order {
+                [.., row, column] if row.primed() == *column => Some(*row),
+                _ if self.axes_unknown => None,
+                _ => {
+                    let have = self.axis_names(order);
+                    self.report(messages::matrix_without_axes(family.name(), span, &have));
+                    return None;
+                }
+            },
+            None if family.is_vector() => match order.last() {
+                Some(&axis) => Some(axis),
+                None if self.axes_unknown => None,
+                None => {
+                    self.report(messages::vector_without_axis(family.name(), span));
+                    return None;
+                }
+            },
+            None => None,
+        };
+        if let (true, Some(event)) = (family.is_matrix(), event) {
+            let size = self.graph.extent_of(event.id);
+            let df = args.iter().find(|a| a.0.name == "df");
+            let known = df.and_then(|a| Some((self.graph.constant_value(a.1.node)?, a.1.span)));
+            if let Some((df, place)) = known.filter(|k| k.0 <= size as f64 - 1.0) {
+                self.report(messages::few_degrees_of_freedom(family.name(), place, df, size));
+                return None;
+            }
+        }
+        Some(event)
+    }
+
     /// The family of a name.
     fn family(&mut self, function: &Name) -> Option<&'static dyn Family> {
         let name = function.value.as_str();
@@ -205,7 +213,7 @@ impl<'a> Checker<'a> {
         if let Some(family) = fe_distribution::family(name) {
             return Some(family);
         }
-        if crate::guides::JOINT.contains(&name) {
+        if crate::guide::JOINT.contains(&name) {
             self.report(messages::guide_word_as_distribution(name, span));
             return None;
         }
@@ -351,7 +359,7 @@ impl<'a> Checker<'a> {
         if value.level == Level::Data {
             return self.narrow_for(family, parameter, value);
         }
-        let local = |name: &str| self.locals.last().is_some_and(|l| l.contains_key(name));
+        let local = |name: &str| self.inlining.locals.last().is_some_and(|l| l.contains_key(name));
         let named = match bare(e).kind.as_ref() {
             ExprKind::Name(name) if !local(name) => {
                 self.scope.get(name).map(|entry| (name.clone(), entry.kind, entry.span))
@@ -364,7 +372,7 @@ impl<'a> Checker<'a> {
 
     /// Data are checked against what they are used for while loading.
     fn narrow_for(&mut self, family: &dyn Family, parameter: &Parameter, value: &Value) -> bool {
-        let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
+        let Some(datum) = value.datum.and_then(|k| self.found.data.get_mut(k)) else { return true };
         if datum.support == Support::Real {
             datum.support = parameter.support;
         }

@@ -47,7 +47,7 @@ impl Checker<'_> {
     /// Each estimator that was asked for suits its latent's guide, which may be stated elsewhere.
     pub fn estimators_fit(&mut self) {
         let mut unfit = vec![];
-        for latent in &self.latents {
+        for latent in &self.found.latents {
             let Some((estimator, span)) = latent.estimator else { continue };
             if let Some((wants, help)) = misfit(estimator, latent) {
                 unfit.push(messages::estimator_of_other_guide(&latent.name, span, &wants, help, latent.guide_span));

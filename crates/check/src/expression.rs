@@ -7,9 +7,11 @@ use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, UnaryOperator};
 
 use crate::checker::Checker;
 use crate::functions::Input;
+use crate::kind::Kind;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{Kind, bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 use crate::value::Value;
 
 /// How deep expressions may nest.
@@ -21,12 +23,12 @@ impl<'a> Checker<'a> {
         if let Some((_, value)) = self.source_value.as_ref().filter(|s| s.0 == e.span) {
             return value.clone();
         }
-        if self.depth >= DEEPEST {
+        if self.inlining.depth >= DEEPEST {
             return self.fail(messages::too_deep(e.span), e.span);
         }
-        self.depth += 1;
+        self.inlining.depth += 1;
         let mut value = self.expression_within(e, hint);
-        self.depth -= 1;
+        self.inlining.depth -= 1;
         value.span = e.span;
         value
     }
@@ -73,7 +75,7 @@ impl<'a> Checker<'a> {
             }
             ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 Value::poison(span)
             }
         }
@@ -81,7 +83,7 @@ impl<'a> Checker<'a> {
 
     /// A name: an argument of the function being inlined, or a declaration.
     fn name(&mut self, name: &str, span: Span) -> Value {
-        if let Some(value) = self.locals.last().and_then(|l| l.get(name)) {
+        if let Some(value) = self.inlining.locals.last().and_then(|l| l.get(name)) {
             return Value { span, ..value.clone() };
         }
         if let Some(position) = self.position(name, span) {
@@ -93,7 +95,7 @@ impl<'a> Checker<'a> {
         }
         if let Some(value) = self.values.get(name) {
             let mut value = value.clone();
-            if let Some(datum) = value.datum.and_then(|k| self.data.get(k)).filter(|d| d.optional) {
+            if let Some(datum) = value.datum.and_then(|k| self.found.data.get(k)).filter(|d| d.optional) {
                 let (named, declared) = (datum.name.clone(), datum.span);
                 return self.fail(messages::missing_elsewhere(&named, span, declared), span);
             }
@@ -105,13 +107,13 @@ impl<'a> Checker<'a> {
             Some(_) => Value::poison(span),
             None if name == "pi" => self.literal(std::f64::consts::PI, None, span),
             None => {
-                if !self.unknown.insert(name.to_owned()) {
+                if !self.said.unknown.insert(name.to_owned()) {
                     return Value::poison(span);
                 }
                 if crate::functions::is_function(name) {
                     return self.fail(messages::function_as_value(name, span, None), span);
                 }
-                let locals: Vec<String> = self.locals.last().iter().flat_map(|l| l.keys().cloned()).collect();
+                let locals: Vec<String> = self.inlining.locals.last().iter().flat_map(|l| l.keys().cloned()).collect();
                 let known = self.scope.names(|k| k != Kind::Unknown).chain(locals.iter().map(String::as_str));
                 let near = nearest(name, known).map(str::to_owned);
                 let near = near.map(|n| (self.scope.get(&n).map(|e| e.span), n));
@@ -170,12 +172,12 @@ impl<'a> Checker<'a> {
                 }
                 ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
                 ExprKind::Error => {
-                    self.incomplete = true;
+                    self.said.incomplete = true;
                     Value::poison(span)
                 }
                 // The parser has offered both readings of an operator behind a pipe.
                 ExprKind::Binary { .. } => {
-                    self.incomplete = true;
+                    self.said.incomplete = true;
                     Value::poison(span)
                 }
                 _ => self.fail(messages::pipe_into(into.span), span),
@@ -213,7 +215,7 @@ impl<'a> Checker<'a> {
             return Some(value);
         }
         // Data are checked while loading.
-        if let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k))
+        if let Some(datum) = value.datum.and_then(|k| self.found.data.get_mut(k))
             && datum.support == Support::Real
         {
             datum.support = Support::Bool;

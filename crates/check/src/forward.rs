@@ -6,29 +6,30 @@ use fe_graph::{Axis, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, Statement, StatementKind, Target, Type};
 
-use crate::chains::Chain;
+use crate::chain::Chain;
 use crate::checker::Checker;
-use crate::distributions::{Drawn, Role};
+use crate::distributions::Drawn;
+use crate::kind::Role;
 use crate::messages;
-use crate::scope::{declaration_reads, is_start};
+use crate::reads::{declaration_reads, is_start};
 use crate::value::Value;
 
 impl<'a> Checker<'a> {
     /// The axis that has one position more than another.
     fn longer_than(&mut self, whole: Axis) -> Axis {
-        if let Some(known) = self.longer.iter().find(|l| l.0 == whole.id) {
+        if let Some(known) = self.loops.longer.iter().find(|l| l.0 == whole.id) {
             return known.1;
         }
         let (extent, name) = (self.graph.extent_of(whole.id), self.graph.axis_name(whole));
         let axis = Axis::plain(self.graph.add_axis(&format!("{name}+1"), extent.saturating_add(1)));
-        self.longer.push((whole.id, axis));
+        self.loops.longer.push((whole.id, axis));
         axis
     }
 
     /// The loop as it is for a target that stands one position ahead, `Some(None)` for one at the loop's own position;
     /// `None` where it stands elsewhere, which is said.
     pub fn ahead(&mut self, target: &Target) -> Option<Option<Chain>> {
-        let Some(chain) = self.chain.clone() else { return Some(None) };
+        let Some(chain) = self.loops.current.clone() else { return Some(None) };
         let found = target.axes.iter().flatten().find_map(|e| self.step(e).filter(|&o| o != 0).map(|o| (o, e.span)));
         let Some((offset, span)) = found else { return Some(None) };
         if offset != 1 || chain.from != 0 {
@@ -43,7 +44,7 @@ impl<'a> Checker<'a> {
     pub fn start_of(&mut self, name: &str, target: &Target) -> Option<&'a Statement> {
         let entry = self.scope.get(name)?;
         let Some(start) = entry.start else {
-            let variable = self.chain.as_ref().map(|c| c.variable.clone()).unwrap_or_default();
+            let variable = self.loops.current.as_ref().map(|c| c.variable.clone()).unwrap_or_default();
             self.report(messages::no_start(name, target.span, &variable));
             return None;
         };
@@ -60,12 +61,12 @@ impl<'a> Checker<'a> {
             self.report(messages::type_of_start(&target.name.value, ty.span, target.span));
             return None;
         }
-        let around = self.chain.clone();
+        let around = self.loops.current.clone();
         let ahead = self.ahead(target)??;
         let along = ahead.axis;
-        self.chain = Some(ahead);
+        self.loops.current = Some(ahead);
         let axes = self.target_axes(target);
-        self.chain = None;
+        self.loops.current = None;
         let stated: Vec<&Expr> = start.axes.iter().flatten().collect();
         let zero = Target { axes: None, ..start.clone() };
         let stated: Vec<Option<Axis>> = stated
@@ -73,7 +74,7 @@ impl<'a> Checker<'a> {
             .filter(|e| !is_start(&Target { axes: Some(vec![(*e).clone()]), ..zero.clone() }))
             .map(|e| self.axis(e))
             .collect();
-        self.chain = around;
+        self.loops.current = around;
         let rest: Vec<(Axis, Span)> = axes?.into_iter().filter(|a| a.0 != along).collect();
         let stated: Vec<Axis> = stated.into_iter().collect::<Option<_>>()?;
         let order: Vec<Axis> = rest.iter().map(|a| a.0).collect();
@@ -87,7 +88,7 @@ impl<'a> Checker<'a> {
 
     /// The start at the first position, and what goes on from it at the others, over the axis of the loop at hand.
     pub fn after_start(&mut self, start: NodeId, on: NodeId) -> NodeId {
-        let Some(axis) = self.chain.as_ref().map(|c| c.axis) else { return on };
+        let Some(axis) = self.loops.current.as_ref().map(|c| c.axis) else { return on };
         let (place, zero) = (self.graph.iota(axis), self.graph.constant(0.0));
         let first = self.graph.equal(place, zero);
         self.graph.select(first, start, on)
@@ -98,7 +99,7 @@ impl<'a> Checker<'a> {
         let StatementKind::Latent { target, ty, prior, by } = &statement.kind else {
             return Value::poison(statement.span);
         };
-        let around = self.chain.clone();
+        let around = self.loops.current.clone();
         let Some(start) = self.start_of(&target.name.value, target) else { return Value::poison(target.span) };
         let StatementKind::Latent { target: first, ty: typed, prior: begin, by: relaxed } = &start.kind else {
             return Value::poison(target.span);
@@ -108,23 +109,23 @@ impl<'a> Checker<'a> {
             return Value::poison(target.span);
         }
         let Some(rest) = self.rest_of_start(target, first, typed.as_ref()) else { return Value::poison(target.span) };
-        self.chain = Some(chain);
+        self.loops.current = Some(chain);
         let value = self.latent(target, ty.as_ref(), prior, by.as_ref());
         if !value.poison
-            && let Some(at) = self.latents.iter().position(|l| l.name == target.name.value)
-            && let Some(on) = self.latents.get(at).map(|l| l.prior.clone())
+            && let Some(at) = self.found.latents.iter().position(|l| l.name == target.name.value)
+            && let Some(on) = self.found.latents.get(at).map(|l| l.prior.clone())
         {
             let site = format!("{}.prior.start", target.name.value);
             let joined = self.distribution_from_start(begin, &rest, &on, first, site, value.index, Role::Prior);
-            match (joined, self.latents.get_mut(at)) {
+            match (joined, self.found.latents.get_mut(at)) {
                 (Some((joined, _)), Some(latent)) => latent.prior = joined,
                 _ => {
-                    self.chain = around;
+                    self.loops.current = around;
                     return Value::poison(target.span);
                 }
             }
         }
-        self.chain = around;
+        self.loops.current = around;
         value
     }
 
@@ -140,10 +141,10 @@ impl<'a> Checker<'a> {
         categories: Option<fe_graph::AxisId>,
         role: Role,
     ) -> Option<(Distribution, Drawn)> {
-        let ahead = self.chain.take();
+        let ahead = self.loops.current.take();
         let drawn = self.at_site(site, |c| c.distribution(begin, rest, categories, role));
         let fits = drawn.as_ref().is_some_and(|d| self.axes_fit(d, rest, &target.name.value, target.span));
-        self.chain = ahead;
+        self.loops.current = ahead;
         let drawn = drawn.filter(|_| fits)?;
         let d = &drawn.distribution;
         let same = d.family.name() == on.family.name()

@@ -8,9 +8,11 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name, StatementKind};
 
 use crate::checker::Checker;
+use crate::kind::Kind;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{Kind, bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 use crate::value::{Along, Level, Value};
 
 /// How many calls of the program's own functions may be inlined.
@@ -209,7 +211,7 @@ impl<'a> Checker<'a> {
         if crate::data::READERS.contains(&name) {
             return self.fail(messages::reader_as_value(name, function.span), span);
         }
-        if !self.unknown.insert(format!("{name}(")) {
+        if !self.said.unknown.insert(format!("{name}(")) {
             return Value::poison(span);
         }
         if let Some((_, instead)) = HABITS.iter().find(|h| h.0 == name.to_lowercase()) {
@@ -252,7 +254,7 @@ impl<'a> Checker<'a> {
         let Some(entry) = self.scope.get(&function.value) else { return Value::poison(span) };
         let StatementKind::Fn { name, parameters, body } = &entry.statement.kind else { return Value::poison(span) };
         let values: Vec<Value> = inputs.iter().map(|i| self.input(i)).collect();
-        if self.cyclic.contains(function.value.as_str()) {
+        if self.said.cyclic.contains(function.value.as_str()) {
             return Value::poison(span);
         }
         let named = inputs.iter().find_map(|i| if let Input::Named(n, _) = i { Some(*n) } else { None });
@@ -263,20 +265,20 @@ impl<'a> Checker<'a> {
             let names: Vec<&str> = parameters.iter().map(|p| p.value.as_str()).collect();
             return self.fail(messages::fn_arity(&name.value, &names, values.len(), span, name.span), span);
         }
-        self.inlined += 1;
-        if self.inlined > MOST_CALLS {
-            return if self.inlined == MOST_CALLS + 1 {
+        self.inlining.inlined += 1;
+        if self.inlining.inlined > MOST_CALLS {
+            return if self.inlining.inlined == MOST_CALLS + 1 {
                 self.fail(messages::too_many_calls(span, MOST_CALLS), span)
             } else {
                 Value::poison(span)
             };
         }
         let locals: HashMap<String, Value> = parameters.iter().map(|p| p.value.clone()).zip(values).collect();
-        self.locals.push(locals);
-        self.calls.push(span);
+        self.inlining.locals.push(locals);
+        self.inlining.calls.push(span);
         let value = self.expression(body, None);
-        self.calls.pop();
-        self.locals.pop();
+        self.inlining.calls.pop();
+        self.inlining.locals.pop();
         value
     }
 
@@ -373,7 +375,7 @@ impl<'a> Checker<'a> {
         match bare(e).kind.as_ref() {
             ExprKind::Primed { .. } | ExprKind::Text(_) => true,
             ExprKind::Name(name) => {
-                let local = self.locals.last().is_some_and(|l| l.contains_key(name));
+                let local = self.inlining.locals.last().is_some_and(|l| l.contains_key(name));
                 !local && self.scope.get(name).is_none() && name != "pi"
             }
             _ => false,

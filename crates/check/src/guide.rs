@@ -4,6 +4,9 @@ use std::fmt;
 
 use fe_distribution::Distribution;
 
+/// Names of guides over several latents, where they differ from those of distributions.
+pub(crate) const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
+
 /// An approximate posterior, as a program states it.
 #[derive(Clone, Debug)]
 pub enum Guide {

@@ -8,11 +8,13 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target};
 
 use crate::checker::{Checker, keyword};
-use crate::distributions::{Drawn, Role};
-use crate::guide::{Guide, GuideKind, JointKind};
+use crate::distributions::Drawn;
+use crate::guide::{Guide, GuideKind, JOINT, JointKind};
+use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::program::Latent;
-use crate::scope::{Kind, bare, is_start, nearest};
+use crate::reads::{bare, is_start};
+use crate::scope::nearest;
 use crate::value::Value;
 
 /// Layers of a flow where nothing is said.
@@ -28,12 +30,12 @@ impl<'a> Checker<'a> {
             if let ([target], None) = (targets.as_slice(), around)
                 && is_start(target)
             {
-                self.starts.push(statement);
+                self.loops.starts.push(statement);
             }
         }
         for (statement, around) in self.all_statements() {
             let StatementKind::Guide { targets, star, .. } = &statement.kind else { continue };
-            if self.starts.iter().any(|s| std::ptr::eq(*s, statement)) {
+            if self.loops.starts.iter().any(|s| std::ptr::eq(*s, statement)) {
                 continue;
             }
             if let Some(star) = star {
@@ -45,18 +47,18 @@ impl<'a> Checker<'a> {
                 continue;
             }
             self.within(around, |c| {
-                let chain = c.chain.clone();
+                let chain = c.loops.current.clone();
                 match targets.first().map_or(Some(None), |t| c.ahead(t)) {
-                    Some(Some(ahead)) => c.chain = Some(ahead),
+                    Some(Some(ahead)) => c.loops.current = Some(ahead),
                     Some(None) => {}
                     None => return,
                 }
                 let of: Vec<usize> = targets.iter().filter_map(|t| c.guided(t, statement)).collect();
                 c.guide(statement, &of, &mut groups);
-                c.chain = chain;
+                c.loops.current = chain;
             });
         }
-        for start in std::mem::take(&mut self.starts) {
+        for start in std::mem::take(&mut self.loops.starts) {
             let StatementKind::Guide { targets, .. } = &start.kind else { continue };
             if let Some(target) = targets.first() {
                 self.report(messages::guide_of_start(&target.name.value, target.span));
@@ -65,6 +67,7 @@ impl<'a> Checker<'a> {
         for (statement, star) in stars {
             let StatementKind::Guide { body, .. } = &statement.kind else { continue };
             let free: Vec<usize> = self
+                .found
                 .latents
                 .iter()
                 .enumerate()
@@ -87,7 +90,7 @@ impl<'a> Checker<'a> {
     fn guided(&mut self, target: &'a Target, statement: &Statement) -> Option<usize> {
         let name = &target.name;
         let Some(entry) = self.scope.get(&name.value) else {
-            if self.unknown.insert(name.value.clone()) {
+            if self.said.unknown.insert(name.value.clone()) {
                 let near = nearest(&name.value, self.scope.names(|k| k == Kind::Latent));
                 self.report(messages::unknown_latent(&name.value, name.span, near));
             }
@@ -100,19 +103,19 @@ impl<'a> Checker<'a> {
             self.report(messages::guide_of_other(&name.value, entry.kind, name.span, entry.span));
             return None;
         }
-        let at = self.latents.iter().position(|l| l.name == name.value)?;
-        let latent = self.latents.get(at)?;
+        let at = self.found.latents.iter().position(|l| l.name == name.value)?;
+        let latent = self.found.latents.get(at)?;
         if let Some(first) = latent.guide_span {
             self.report(messages::guide_twice(&name.value, name.span, first));
             return None;
         }
         let (axes, declared) = (latent.axes.clone(), latent.span);
-        if let Some(latent) = self.latents.get_mut(at) {
+        if let Some(latent) = self.found.latents.get_mut(at) {
             latent.guide_span = Some(statement.span);
         }
         let in_loop = target.axes.iter().flatten().any(|e| self.step(e).is_some());
-        if in_loop && !self.chain.as_ref().is_some_and(|c| axes.contains(&c.axis)) {
-            let variable = self.chain.as_ref().map(|c| c.variable.clone()).unwrap_or_default();
+        if in_loop && !self.loops.current.as_ref().is_some_and(|c| axes.contains(&c.axis)) {
+            let variable = self.loops.current.as_ref().map(|c| c.variable.clone()).unwrap_or_default();
             self.report(messages::guide_of_other_style(&name.value, target.span, declared, &variable));
             return None;
         }
@@ -132,9 +135,9 @@ impl<'a> Checker<'a> {
         let StatementKind::Guide { targets, body, by, .. } = &statement.kind else { return };
         let set = |c: &mut Self, guide: &Guide| {
             for &k in of {
-                let support = c.latents.get(k).map(|l| l.support);
+                let support = c.found.latents.get(k).map(|l| l.support);
                 let estimator = by.as_ref().zip(support).and_then(|(by, support)| c.estimator(by, support));
-                if let Some(latent) = c.latents.get_mut(k) {
+                if let Some(latent) = c.found.latents.get_mut(k) {
                     latent.estimator = estimator.or(latent.estimator);
                     latent.guide = guide.clone();
                     latent.guide_span = Some(statement.span);
@@ -185,7 +188,7 @@ impl<'a> Checker<'a> {
         }
         match kind {
             GuideKind::Joint(kind) => {
-                match (kind, self.params.first()) {
+                match (kind, self.found.params.first()) {
                     (JointKind::LowRank { rank }, _) => self.rank_is_low(of, rank, span),
                     (JointKind::Laplace, Some(first)) => {
                         let (name, place) = (first.name.clone(), first.span);
@@ -266,14 +269,15 @@ impl<'a> Checker<'a> {
     /// A covariance of full rank has no use for factors.
     fn rank_is_low(&mut self, of: &[usize], rank: usize, span: Span) {
         let extents = |l: &crate::program::Latent| l.axes.iter().map(|a| self.graph.extent_of(a.id)).product::<usize>();
-        let dimensions = of.iter().filter_map(|&k| self.latents.get(k)).map(extents).fold(0, usize::saturating_add);
+        let dimensions =
+            of.iter().filter_map(|&k| self.found.latents.get(k)).map(extents).fold(0, usize::saturating_add);
         if rank >= dimensions && dimensions > 0 {
             self.report(messages::rank_too_high(span, rank, dimensions));
         }
     }
 
     fn all_continuous(&mut self, of: &[usize], word: &str, span: Span) -> bool {
-        let count = of.iter().filter_map(|&k| self.latents.get(k)).find(|l| l.support.is_discrete());
+        let count = of.iter().filter_map(|&k| self.found.latents.get(k)).find(|l| l.support.is_discrete());
         let Some((name, declared)) = count.map(|l| (l.name.clone(), l.span)) else { return true };
         self.report(messages::counts_in_gaussian(word, span, &name, declared));
         false
@@ -282,7 +286,7 @@ impl<'a> Checker<'a> {
     /// Whether latents are steps of one loop, as a tridiagonal guide needs.
     fn one_chain(&mut self, of: &[usize], span: Span) -> bool {
         let latents: Vec<(String, Span, Option<Axis>)> =
-            of.iter().filter_map(|&k| self.latents.get(k)).map(|l| (l.name.clone(), l.span, l.chain)).collect();
+            of.iter().filter_map(|&k| self.found.latents.get(k)).map(|l| (l.name.clone(), l.span, l.chain)).collect();
         if let Some((name, declared, _)) = latents.iter().find(|l| l.2.is_none()) {
             self.report(messages::tridiagonal_outside(span, name, *declared));
             return false;
@@ -297,7 +301,7 @@ impl<'a> Checker<'a> {
 
     /// `guide z ~ Normal(m, s)`
     fn stated(&mut self, e: &'a Expr, k: usize, statement: &'a Statement, targets: &'a [Target], by: Option<&'a Name>) {
-        let Some(latent) = self.latents.get(k).cloned() else { return };
+        let Some(latent) = self.found.latents.get(k).cloned() else { return };
         let place = targets.first().map_or(statement.span, |t| t.name.span);
         let axes: Vec<(Axis, Span)> = latent.axes.iter().map(|&a| (a, latent.span)).collect();
         let drawn = self.at_site(format!("{}.guide", latent.name), |c| c.distribution(e, &axes, None, Role::Guide));
@@ -325,13 +329,13 @@ impl<'a> Checker<'a> {
             return;
         }
         let mut distribution = drawn.distribution.clone();
-        if self.chain.as_ref().is_some_and(|c| c.from < 0) {
+        if self.loops.current.as_ref().is_some_and(|c| c.from < 0) {
             match self.guide_from_start(&latent, place, &drawn.distribution) {
                 Some((joined, start)) => {
                     let args: Vec<&Value> = start.args.iter().map(|a| &a.1).collect();
-                    let around = self.chain.take();
+                    let around = self.loops.current.take();
                     let wrong = self.reads_what_is_not_drawn(&args, k);
-                    self.chain = around;
+                    self.loops.current = around;
                     if wrong {
                         return;
                     }
@@ -346,7 +350,7 @@ impl<'a> Checker<'a> {
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
         let estimator = by.and_then(|by| self.estimator(by, latent.support));
-        if let Some(latent) = self.latents.get_mut(k) {
+        if let Some(latent) = self.found.latents.get_mut(k) {
             latent.estimator = estimator.or(latent.estimator);
             latent.guide = Guide::Stated(distribution);
             latent.guide_span = Some(statement.span);
@@ -361,12 +365,12 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         };
-        let Some(at) = self.starts.iter().position(|s| of(s).is_some()) else {
+        let Some(at) = self.loops.starts.iter().position(|s| of(s).is_some()) else {
             self.report(messages::guide_without_start(&latent.name, place));
             return None;
         };
-        let (target, e) = of(self.starts.remove(at))?;
-        let along = self.chain.as_ref().map(|c| c.axis);
+        let (target, e) = of(self.loops.starts.remove(at))?;
+        let along = self.loops.current.as_ref().map(|c| c.axis);
         let rest: Vec<(Axis, Span)> =
             latent.axes.iter().filter(|a| Some(**a) != along).map(|&a| (a, latent.span)).collect();
         let site = format!("{}.guide.start", latent.name);
@@ -376,10 +380,10 @@ impl<'a> Checker<'a> {
     /// Whether a guide reads its own latent, or one that is declared after it; in a loop, other than at earlier positions.
     /// It is reported.
     fn reads_what_is_not_drawn(&mut self, args: &[&Value], k: usize) -> bool {
-        let Some(latent) = self.latents.get(k).cloned() else { return false };
-        let steps = self.chain.as_ref().map(|c| (c.axis, c.variable.clone()));
+        let Some(latent) = self.found.latents.get(k).cloned() else { return false };
+        let steps = self.loops.current.as_ref().map(|c| (c.axis, c.variable.clone()));
         for value in args {
-            for other in self.latents.iter().skip(k) {
+            for other in self.found.latents.iter().skip(k) {
                 let reach = match &steps {
                     Some((axis, _)) if other.axes.contains(axis) => self.graph.reach(value.node, other.node, *axis),
                     _ if self.graph.depends_on(value.node, &HashSet::from([other.node])) => Reach::Anywhere,
@@ -405,16 +409,16 @@ impl<'a> Checker<'a> {
     /// A latent that follows another, and that a loss reads, has its guide stated: left alone it would bend the model's
     /// own randomness toward success.
     pub fn losses_need_guides(&mut self) {
-        let nodes: Vec<NodeId> = self.latents.iter().map(|l| l.node).collect();
+        let nodes: Vec<NodeId> = self.found.latents.iter().map(|l| l.node).collect();
         let mut found = vec![];
-        for (k, latent) in self.latents.iter().enumerate() {
+        for (k, latent) in self.found.latents.iter().enumerate() {
             if !matches!(latent.guide, Guide::Default) || latent.guide_span.is_some() {
                 continue;
             }
             let others: HashSet<NodeId> = nodes.iter().enumerate().filter(|(j, _)| *j != k).map(|(_, &n)| n).collect();
             let follows = latent.prior.args.iter().any(|&a| self.graph.depends_on(a, &others));
             let own = HashSet::from([latent.node]);
-            let loss = self.losses.iter().find(|l| self.graph.depends_on(l.node, &own));
+            let loss = self.found.losses.iter().find(|l| self.graph.depends_on(l.node, &own));
             if let (true, Some(loss)) = (follows, loss) {
                 found.push((latent.name.clone(), latent.span, loss.name.clone(), loss.span));
             }
@@ -427,10 +431,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Names of guides over several latents, where they differ from those of distributions.
-pub const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
-
-/// What others call them, in lower case and without `Auto`.
+/// What others call guides over several latents, in lower case and without `Auto`.
 const SYNONYMS: [(&str, &str); 18] = [
     ("fullrank", "FullRank"),
     ("multivariatenormal", "FullRank"),

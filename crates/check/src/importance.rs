@@ -11,7 +11,7 @@ use crate::checker::Checker;
 use crate::guide::Guide;
 use crate::messages;
 use crate::program::{Importance, Latent};
-use crate::scope::bare;
+use crate::reads::bare;
 
 /// The bounds by name.
 pub const IMPORTANCE: [&str; 2] = ["iwae", "renyi"];
@@ -64,14 +64,14 @@ impl Checker<'_> {
         let word = function.value.as_str();
         let finite = |l: &Latent| l.support.is_discrete() && l.support != Support::Count;
         let summed = |l: &Latent| finite(l) && matches!(l.guide, Guide::Default);
-        let count = self.latents.iter().find(|l| l.support.is_discrete() && !summed(l));
+        let count = self.found.latents.iter().find(|l| l.support.is_discrete() && !summed(l));
         if let Some((name, span)) = count.map(|l| (l.name.clone(), l.span)) {
             self.report(messages::importance_of_counts(word, function.span, &name, span));
             return;
         }
         let row = self.row.map(|r| Axis::plain(r.axis));
         let local = |l: &&Latent| row.is_some_and(|r| l.axes.contains(&r));
-        let drawn = || self.latents.iter().filter(|l| !matches!(l.guide, Guide::Point));
+        let drawn = || self.found.latents.iter().filter(|l| !matches!(l.guide, Guide::Point));
         let (one, other) = (drawn().find(local), drawn().find(|l| !local(l)));
         match (one, other) {
             (Some(a), Some(b)) => {

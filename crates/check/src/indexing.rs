@@ -7,7 +7,7 @@ use fe_syntax::ast::{Expr, ExprKind};
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::bare;
+use crate::reads::bare;
 use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
             Pick::Rename(axis, place) => {
                 let Some(from) = value.axes.iter().map(|a| a.0).find(|a| a.id == axis.id) else {
                     // `s[T]`, the state after the last step.
-                    let longer = self.longer.iter().find(|l| l.0 == axis.id && axis.primes == 0).map(|l| l.1);
+                    let longer = self.loops.longer.iter().find(|l| l.0 == axis.id && axis.primes == 0).map(|l| l.1);
                     if let Some(longer) = longer.filter(|&l| value.has(l)) {
                         let last = self.graph.constant(self.graph.extent_of(axis.id) as f64);
                         let index = Value::scalar(last, Range::POSITIVE, Level::Constant, place);

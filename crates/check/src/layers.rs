@@ -99,7 +99,7 @@ impl<'a> Checker<'a> {
     fn layer_param(&mut self, name: String, axes: &[Axis], init: Init, span: Span) -> fe_graph::NodeId {
         let (input, node) = self.graph.input(&name, axes);
         let (axes, free) = (axes.to_vec(), axes.to_vec());
-        self.params.push(Param { name, input, axes, free, node, support: Support::Real, init, span });
+        self.found.params.push(Param { name, input, axes, free, node, support: Support::Real, init, span });
         node
     }
 }

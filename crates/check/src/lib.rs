@@ -5,6 +5,8 @@
 
 mod arrays;
 mod axes;
+mod axis_table;
+mod chain;
 mod chains;
 mod checker;
 mod codes;
@@ -20,6 +22,8 @@ mod guide;
 mod guides;
 mod importance;
 mod indexing;
+mod kind;
+mod latents;
 mod layers;
 mod lists;
 mod messages;
@@ -27,6 +31,7 @@ mod objective;
 mod observes;
 mod program;
 mod range;
+mod reads;
 mod recurrences;
 mod scope;
 mod source;
@@ -42,6 +47,7 @@ use std::collections::HashMap;
 use fe_syntax::Diagnostic;
 use fe_syntax::ast::Ast;
 
+pub use checker::Checked;
 pub use codes::CODES;
 pub use guide::{Guide, GuideKind, JointKind};
 pub use program::*;
@@ -49,24 +55,15 @@ pub use source::*;
 
 use crate::checker::Checker;
 
-/// What a check finds.
-#[derive(Clone, Debug)]
-pub struct Checked {
-    /// The program; `None` where there is an error, here or in parsing, or where a file has no header.
-    pub program: Option<Program>,
-    /// Errors, then warnings, each in order of place.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
 /// Which files a program reads, in order of declaration. The diagnostics are those that concern readers; [`check`]
 /// reports them too.
 pub fn sources(ast: &Ast, overrides: &Overrides) -> (Vec<SourceCall>, Vec<Diagnostic>) {
     let mut checker = Checker::new(ast, None, overrides);
     checker.make_axes();
     checker.declarations();
-    let mut calls = checker.sources;
+    let mut calls = checker.found.sources;
     calls.sort_by_key(|c| c.span);
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics = checker.said.diagnostics;
     diagnostics.retain(|d| d.code.starts_with("E06"));
     diagnostics.sort_by_key(|d| d.span());
     (calls, diagnostics)
@@ -75,6 +72,5 @@ pub fn sources(ast: &Ast, overrides: &Overrides) -> (Vec<SourceCall>, Vec<Diagno
 /// Understands a program. `headers` holds what is known of each datum's file, by the datum's name; where one is
 /// missing, why was said elsewhere, and there is no program. `default_name` names a model that does not name itself.
 pub fn check(ast: &Ast, headers: &HashMap<String, Header>, overrides: &Overrides, default_name: &str) -> Checked {
-    let (program, diagnostics) = Checker::new(ast, Some(headers), overrides).program(default_name);
-    Checked { program, diagnostics }
+    Checker::new(ast, Some(headers), overrides).program(default_name)
 }

@@ -7,7 +7,7 @@ use fe_syntax::ast::{Expr, ExprKind, UnaryOperator};
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::bare;
+use crate::reads::bare;
 use crate::value::{Along, Level, Value};
 
 impl<'a> Checker<'a> {

@@ -9,9 +9,11 @@ use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Name, Statement, StatementK
 use crate::checker::Checker;
 use crate::guide::Guide;
 use crate::importance::{IMPORTANCE, importance_call};
+use crate::kind::Kind;
 use crate::messages;
 use crate::program::{Bound, Functional, ObjectiveSpec, Schedule};
-use crate::scope::{Kind, bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 use crate::text::{unit_name, written};
 
 /// A functional with its weight.
@@ -64,7 +66,7 @@ impl<'a> Checker<'a> {
         }
         let distorted = |f: &Functional| matches!(f, Functional::Distortion(_));
         let named = terms.iter().map(|t| &t.functional).chain(&bounded).any(distorted);
-        let anything = !self.observes.is_empty() || !self.losses.is_empty();
+        let anything = !self.found.observes.is_empty() || !self.found.losses.is_empty();
         if !named && anything && bounds.len() == stated {
             self.report(messages::no_distortion(objective.span));
         }
@@ -163,7 +165,7 @@ impl<'a> Checker<'a> {
                 _ => self.functional(function, Some(e), e.span),
             },
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 None
             }
             ExprKind::Number { .. } => {
@@ -180,7 +182,7 @@ impl<'a> Checker<'a> {
     /// Whether an expression is made of numbers and what is fixed at compile time.
     fn is_number(&self, e: &Expr) -> bool {
         let mut reads = vec![];
-        crate::scope::expression_reads(e, &mut reads);
+        crate::reads::expression_reads(e, &mut reads);
         let fixed = |n: &str| {
             let kind = self.scope.get(n).map(|e| e.kind);
             matches!(kind, Some(Kind::Const | Kind::Dim | Kind::DataAxis)) || matches!(n, "ramp" | "cosine")
@@ -189,13 +191,13 @@ impl<'a> Checker<'a> {
     }
 
     fn nested(&mut self, e: &Expr) -> Option<Vec<Term>> {
-        if self.depth > 100 {
+        if self.inlining.depth > 100 {
             self.report(messages::too_deep(e.span));
             return None;
         }
-        self.depth += 1;
+        self.inlining.depth += 1;
         let found = self.sum(e);
-        self.depth -= 1;
+        self.inlining.depth -= 1;
         found
     }
 
@@ -250,7 +252,7 @@ impl<'a> Checker<'a> {
             Some(e) => match e.kind.as_ref() {
                 ExprKind::Name(name) => Some((name.clone(), e.span)),
                 ExprKind::Error => {
-                    self.incomplete = true;
+                    self.said.incomplete = true;
                     return None;
                 }
                 _ => {
@@ -283,9 +285,9 @@ impl<'a> Checker<'a> {
 
     fn has_counts(&self) -> bool {
         // A latent that could not be understood may be a count.
-        let unsure = self.scope.names(|k| k == Kind::Latent).count() > self.latents.len()
+        let unsure = self.scope.names(|k| k == Kind::Latent).count() > self.found.latents.len()
             || self.scope.names(|k| k == Kind::Unknown).next().is_some();
-        unsure || self.latents.iter().any(|l| l.support == Support::Count)
+        unsure || self.found.latents.iter().any(|l| l.support == Support::Count)
     }
 
     /// Whether a name is what a functional can be taken of.
@@ -303,15 +305,15 @@ impl<'a> Checker<'a> {
             if self.ast.statements.iter().any(observed) {
                 return true;
             }
-            let known: Vec<&str> = self.observes.iter().map(|o| o.name.as_str()).collect();
-            let known: Vec<&str> = known.into_iter().chain(self.losses.iter().map(|l| l.name.as_str())).collect();
+            let known: Vec<&str> = self.found.observes.iter().map(|o| o.name.as_str()).collect();
+            let known: Vec<&str> = known.into_iter().chain(self.found.losses.iter().map(|l| l.name.as_str())).collect();
             let near = nearest(name, known).map(str::to_owned);
             self.report(messages::distortion_of_other(name, place, near.as_deref()));
             return false;
         }
         match entry {
             Some(e) if e.kind == Kind::Latent => {
-                let latent = self.latents.iter().find(|l| l.name == name);
+                let latent = self.found.latents.iter().find(|l| l.name == name);
                 if word == "energy" && latent.is_some_and(|l| l.support != Support::Count) {
                     self.report(messages::energy_of_real(name, place, e.span));
                     return false;
@@ -343,6 +345,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let missing: Vec<(String, Span)> = self
+            .found
             .latents
             .iter()
             .filter(|l| !matches!(l.guide, Guide::Point | Guide::Prior))
@@ -441,7 +444,7 @@ impl<'a> Checker<'a> {
 /// Whether an expression names a functional.
 fn mentions(e: &Expr) -> bool {
     let mut reads = vec![];
-    crate::scope::expression_reads(e, &mut reads);
+    crate::reads::expression_reads(e, &mut reads);
     reads.iter().any(|r| FUNCTIONALS.contains(&r.0) || IMPORTANCE.contains(&r.0))
 }
 

@@ -6,10 +6,11 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Expr, Name, Statement, StatementKind, Target, Unit};
 
 use crate::checker::Checker;
-use crate::distributions::{Drawn, Role};
+use crate::distributions::Drawn;
+use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::program::{Named, Observe, Price, Show};
-use crate::scope::{Kind, nearest};
+use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Level, Value};
 
@@ -44,7 +45,7 @@ impl<'a> Checker<'a> {
         if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
             return;
         }
-        if let Some(datum) = value.datum.and_then(|k| self.data.get(k)).filter(|d| d.optional) {
+        if let Some(datum) = value.datum.and_then(|k| self.found.data.get(k)).filter(|d| d.optional) {
             if drawn.distribution.family.is_vector() {
                 let (named, family) = (datum.name.clone(), drawn.distribution.family.name());
                 self.report(messages::missing_vector(&named, target.name.span, family));
@@ -54,7 +55,7 @@ impl<'a> Checker<'a> {
         }
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
-        self.observes.push(Observe {
+        self.found.observes.push(Observe {
             name: name.to_owned(),
             value: value.node,
             distribution: drawn.distribution,
@@ -67,7 +68,7 @@ impl<'a> Checker<'a> {
     fn observed(&mut self, target: &'a Target) -> Option<Value> {
         let name = &target.name;
         let Some(entry) = self.scope.get(&name.value) else {
-            if self.unknown.insert(name.value.clone()) {
+            if self.said.unknown.insert(name.value.clone()) {
                 let near = nearest(&name.value, self.scope.names(|k| k == Kind::Data));
                 self.report(messages::unknown_observed(&name.value, name.span, near));
             }
@@ -116,7 +117,7 @@ impl<'a> Checker<'a> {
             return false;
         }
         let accepted = drawn.distribution.family.expectations().unwrap_or(support);
-        let Some(datum) = value.datum.and_then(|k| self.data.get_mut(k)) else { return true };
+        let Some(datum) = value.datum.and_then(|k| self.found.data.get_mut(k)) else { return true };
         if accepted.contains(datum.support) {
             return true;
         }
@@ -144,7 +145,7 @@ impl<'a> Checker<'a> {
         for statement in &ast.statements {
             let StatementKind::Meter { name } = &statement.kind else { continue };
             let Some(entry) = self.scope.get(&name.value) else {
-                if self.unknown.insert(name.value.clone()) {
+                if self.said.unknown.insert(name.value.clone()) {
                     let near = nearest(&name.value, self.scope.names(|k| matches!(k, Kind::Let | Kind::Latent)));
                     self.report(messages::unknown_name(&name.value, name.span, near.map(|n| (None, n.to_owned()))));
                 }

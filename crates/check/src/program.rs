@@ -115,6 +115,11 @@ pub enum Init {
     },
 }
 
+impl Init {
+    /// What a start can be drawn by, as a program calls it.
+    pub(crate) const DRAWS: [&str; 2] = ["normal", "uniform"];
+}
+
 /// One latent.
 #[derive(Clone, Debug)]
 pub struct Latent {

@@ -8,11 +8,11 @@ use fe_graph::{Axis, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Statement, StatementKind};
 
-use crate::chains::{Chain, offset_of};
+use crate::chain::Chain;
 use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
-use crate::scope::{bare, expression_reads, parts};
+use crate::reads::{bare, offset_of, parts, present_reads};
 use crate::value::{Level, Value};
 
 /// One of the `let`s.
@@ -29,6 +29,12 @@ impl Member<'_> {
     fn is_forward(&self) -> bool {
         self.start.is_some()
     }
+}
+
+/// Members of a recurrence that are read earlier.
+struct Assumed<'a> {
+    stand_ins: HashMap<&'a str, NodeId>,
+    values: HashMap<&'a str, Value>,
 }
 
 impl<'a> Checker<'a> {
@@ -57,40 +63,39 @@ impl<'a> Checker<'a> {
     fn member(&mut self, name: &'a str, d: &'a Declaration) -> Option<Member<'a>> {
         let ahead = self.ahead(&d.target)?;
         let Some(chain) = ahead else {
-            return Some(Member { name, declaration: d, chain: self.chain.clone(), start: None });
+            return Some(Member { name, declaration: d, chain: self.loops.current.clone(), start: None });
         };
         let start = self.start_of(name, &d.target)?;
         let StatementKind::Let(first) = &start.kind else { return None };
         let rest = self.rest_of_start(&d.target, &first.target, first.ty.as_ref())?;
-        let around = self.chain.take();
+        let around = self.loops.current.take();
         let order: Vec<Axis> = rest.iter().map(|a| a.0).collect();
         let before = self.enter(start.span);
         let value = self.at_site(format!("{name}.start"), |c| c.expression(&first.value, Some(&order)));
         let value = self.fit_axes(value, &rest, name, first.target.span);
         self.leave(before);
-        self.chain = around;
+        self.loops.current = around;
         (!value.poison).then_some(Member { name, declaration: d, chain: Some(chain), start: Some(value) })
     }
 
-    fn recurrence_within(&mut self, mut members: Vec<Member<'a>>) -> Option<()> {
-        let around = self.chain.clone()?;
-        let variable = around.variable.clone();
-        let mut stand_ins: HashMap<&'a str, NodeId> = HashMap::new();
-        let mut assumed: HashMap<&'a str, Value> = HashMap::new();
-        for member in &members {
+    /// What stands in for each member that is read earlier, and what is assumed of it.
+    fn assumptions(&mut self, members: &[Member<'a>], around: &Chain) -> Option<Assumed<'a>> {
+        let variable = &around.variable;
+        let mut assumed = Assumed { stand_ins: HashMap::new(), values: HashMap::new() };
+        for member in members {
             let (name, d) = (member.name, member.declaration);
-            if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, &variable)) {
+            if !member.is_forward() && !members.iter().any(|m| reads_earlier(&m.declaration.value, name, variable)) {
                 continue;
             }
             let chain = member.chain.clone()?;
             let along = chain.axis;
-            self.chain = Some(chain);
+            self.loops.current = Some(chain);
             let axes = self.target_axes(&d.target);
-            self.chain = Some(around.clone());
+            self.loops.current = Some(around.clone());
             let axes = axes?;
             let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
             if !order.contains(&along) {
-                self.report(messages::lag_of_a_local(name, d.target.span, &variable));
+                self.report(messages::lag_of_a_local(name, d.target.span, variable));
                 return None;
             }
             let (_, stand_in) = self.graph.input(name, &order);
@@ -102,10 +107,14 @@ impl<'a> Checker<'a> {
                 _ => Range::POSITIVE,
             };
             let value = Value { axes, ..Value::scalar(stand_in, range, Level::Random, d.target.span) };
-            assumed.insert(name, value);
-            stand_ins.insert(name, stand_in);
+            assumed.values.insert(name, value);
+            assumed.stand_ins.insert(name, stand_in);
         }
-        // Each after those it reads at the same position.
+        Some(assumed)
+    }
+
+    /// Members, each after those it reads at the same position.
+    fn in_order(&mut self, mut members: Vec<Member<'a>>, variable: &str) -> Option<Vec<Member<'a>>> {
         let forward: Vec<&str> = members.iter().filter(|m| m.is_forward()).map(|m| m.name).collect();
         let past = |name: &str, offset: i64| offset < i64::from(forward.contains(&name));
         let mut ordered: Vec<Member<'a>> = vec![];
@@ -113,7 +122,7 @@ impl<'a> Checker<'a> {
             let waiting: Vec<&str> = members.iter().map(|m| m.name).collect();
             let ready = members.iter().position(|m| {
                 let mut reads = vec![];
-                present_reads(&m.declaration.value, &variable, &past, &mut reads);
+                present_reads(&m.declaration.value, variable, &past, &mut reads);
                 !reads.iter().any(|r| waiting.contains(r))
             });
             let Some(ready) = ready else {
@@ -124,7 +133,15 @@ impl<'a> Checker<'a> {
             };
             ordered.push(members.remove(ready));
         }
-        let (first, params, said) = (self.lets.len(), self.params.len(), self.diagnostics.len());
+        Some(ordered)
+    }
+
+    fn recurrence_within(&mut self, members: Vec<Member<'a>>) -> Option<()> {
+        let around = self.loops.current.clone()?;
+        let variable = around.variable.clone();
+        let Assumed { stand_ins, values: mut assumed } = self.assumptions(&members, &around)?;
+        let ordered = self.in_order(members, &variable)?;
+        let (first, params, said) = (self.found.lets.len(), self.found.params.len(), self.said.diagnostics.len());
         // By induction: what is positive wherever its past is, is positive. Of any other past nothing is known.
         let values = loop {
             for (name, value) in &assumed {
@@ -138,14 +155,14 @@ impl<'a> Checker<'a> {
                 assumed.get(*name).is_some_and(|a| a.range == Range::POSITIVE) && !v.range.within(Support::Positive)
             };
             let unproved: Vec<&str> = values.iter().filter(unproved).map(|v| v.0).collect();
-            if unproved.is_empty() || self.diagnostics.len() > said {
+            if unproved.is_empty() || self.said.diagnostics.len() > said {
                 break values;
             }
             for name in unproved {
                 assumed.entry(name).and_modify(|a| a.range = Range::REAL);
             }
-            self.lets.truncate(first);
-            self.params.truncate(params);
+            self.found.lets.truncate(first);
+            self.found.params.truncate(params);
         };
         let recurrences: Vec<Recurrence> = values
             .iter()
@@ -164,13 +181,13 @@ impl<'a> Checker<'a> {
             Ok(stepped) => stepped.values,
             Err(node) => {
                 let at = self.graph.origin_of(node);
-                let place = self.origins.get(at.0 as usize).copied().unwrap_or_default();
+                let place = self.found.origins.get(at.0 as usize).copied().unwrap_or_default();
                 self.report(messages::mixes_positions(place, &variable));
                 return None;
             }
         };
         for ((name, value), node) in values.into_iter().zip(nodes) {
-            if let Some(named) = self.lets.iter_mut().skip(first).find(|l| l.name == name) {
+            if let Some(named) = self.found.lets.iter_mut().skip(first).find(|l| l.name == name) {
                 named.node = node;
             }
             self.values.insert(name, Value { node, ..value });
@@ -183,14 +200,14 @@ impl<'a> Checker<'a> {
         let mut values = vec![];
         for member in ordered {
             let before = self.enter(member.declaration.target.span);
-            self.chain = member.chain.clone();
+            self.loops.current = member.chain.clone();
             let mut value = self.definition(member.declaration);
             if let (Some(start), false) = (&member.start, value.poison) {
                 value.node = self.after_start(start.node, value.node);
                 value.range = value.range.hull(start.range);
                 value.level = value.level.max(start.level);
             }
-            self.chain = Some(around.clone());
+            self.loops.current = Some(around.clone());
             self.leave(before);
             self.values.insert(member.name, value.clone());
             values.push((member.name, value));
@@ -208,42 +225,4 @@ fn reads_earlier(e: &Expr, name: &str, variable: &str) -> bool {
         _ => false,
     };
     own || parts(e).into_iter().any(|p| reads_earlier(p, name, variable))
-}
-
-/// Names that an expression reads, but for those it reads at earlier positions; `past` says which offsets of a name are.
-pub(crate) fn present_reads<'a>(
-    e: &'a Expr,
-    variable: &str,
-    past: &dyn Fn(&str, i64) -> bool,
-    reads: &mut Vec<&'a str>,
-) {
-    if let ExprKind::Index { value, indices } = e.kind.as_ref() {
-        let name = match bare(value).kind.as_ref() {
-            ExprKind::Name(name) => name.as_str(),
-            _ => "",
-        };
-        if indices.iter().any(|i| offset_of(i, variable).is_some_and(|o| past(name, o))) {
-            // Its indices may read others.
-            for i in indices {
-                present_reads(i, variable, past, reads);
-            }
-            if name.is_empty() {
-                present_reads(value, variable, past, reads);
-            }
-            return;
-        }
-    }
-    let inner = parts(e);
-    if inner.is_empty() {
-        let mut own = vec![];
-        expression_reads(e, &mut own);
-        reads.extend(own.into_iter().map(|r| r.0));
-    } else {
-        if let ExprKind::Call { function, .. } = e.kind.as_ref() {
-            reads.push(&function.value);
-        }
-        for part in inner {
-            present_reads(part, variable, past, reads);
-        }
-    }
 }

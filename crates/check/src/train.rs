@@ -6,7 +6,8 @@ use fe_syntax::ast::{Expr, ExprKind, Name, Statement, StatementKind, TrainEntry}
 use crate::checker::Checker;
 use crate::messages;
 use crate::program::{OptimizerKind, Schedule, TrainSpec};
-use crate::scope::{bare, nearest};
+use crate::reads::bare;
+use crate::scope::nearest;
 
 const KEYS: [&str; 11] =
     ["optimizer", "lr", "batch", "epochs", "steps", "samples", "starts", "seed", "holdout", "temperature", "clip"];
@@ -38,12 +39,6 @@ const OPTIMIZERS: [(&str, OptimizerKind); 4] = [
     ("sgd", OptimizerKind::Sgd),
     ("lbfgs", OptimizerKind::Lbfgs),
 ];
-
-/// The entry of a minibatch.
-pub(crate) fn batch_span(statement: &Statement) -> Option<Span> {
-    let StatementKind::Train { entries } = &statement.kind else { return None };
-    entries.iter().find(|e| e.key.value == "batch").map(|e| e.key.span.to(e.value.span))
-}
 
 impl<'a> Checker<'a> {
     /// How a program is fitted.
@@ -149,7 +144,7 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => (Name::new(name.clone(), e.span), &[][..]),
             ExprKind::Call { function, arguments } => (function.clone(), arguments.as_slice()),
             ExprKind::Error => {
-                self.incomplete = true;
+                self.said.incomplete = true;
                 return;
             }
             ExprKind::Text(text) => {

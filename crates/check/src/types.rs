@@ -110,7 +110,7 @@ impl<'a> Checker<'a> {
                 if let Some(entry) = entry
                     && entry.size.is_none()
                     && self.headers.is_some()
-                    && !self.incomplete
+                    && !self.said.incomplete
                 {
                     let name = self.graph.axis_name(axis);
                     self.report(messages::index_without_size(&name, of.span));

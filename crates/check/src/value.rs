@@ -1,5 +1,6 @@
 //! An elaborated expression: its node, its axes in declared order, and what is known of its values.
 
+use fe_distribution::Support;
 use fe_graph::{Axis, AxisId, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::Unit;
@@ -121,5 +122,15 @@ impl Value {
         let mut axes = self.axes.clone();
         axes.extend(other.axes.iter().copied().filter(|a| !self.has(a.0)));
         axes
+    }
+}
+
+/// What a vector type says along the last axis.
+pub(crate) fn along(support: Support, axes: &[Axis]) -> Option<Along> {
+    let last = *axes.last()?;
+    match support {
+        Support::Simplex | Support::OneHot => Some(Along::Simplex(last)),
+        Support::Ordered => Some(Along::Ordered(last)),
+        _ => None,
     }
 }

@@ -4,15 +4,16 @@ use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
+use crate::kind::Kind;
 use crate::messages;
-use crate::scope::{Kind, bare, expression_reads, statement_reads};
+use crate::reads::{bare, expression_reads, statement_reads};
 use crate::value::Level;
 
 impl<'a> Checker<'a> {
     /// Names that nothing reads. Where a statement did not parse, or names something unknown, it may be the one that
     /// does.
     pub fn warn(&mut self) {
-        if self.scope.broken || self.incomplete || self.aimless || !self.unknown.is_empty() {
+        if self.scope.broken || self.said.incomplete || self.said.aimless || !self.said.unknown.is_empty() {
             return;
         }
         let read = self.names_read();
@@ -131,7 +132,7 @@ impl<'a> Checker<'a> {
                 }
                 _ => {}
             }
-            stack.extend(crate::scope::parts(e));
+            stack.extend(crate::reads::parts(e));
         }
         None
     }

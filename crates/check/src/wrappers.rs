@@ -7,7 +7,8 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, Name};
 
 use crate::checker::Checker;
-use crate::distributions::{Drawn, Role};
+use crate::distributions::Drawn;
+use crate::kind::Role;
 use crate::messages;
 use crate::value::{Along, Value};
 

@@ -2,8 +2,8 @@
 
 use fe_graph::{Axis, NodeId, axis};
 
-use crate::derive::Deriver;
-use crate::enumeration::Source;
+use crate::deriver::Deriver;
+use crate::enumerated::Source;
 use crate::guide::types::{JointPart, Posterior};
 
 /// A log density in two parts that add up.

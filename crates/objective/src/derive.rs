@@ -3,48 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{OptimizerKind, Program};
-use fe_distribution::{Distribution, Support};
-use fe_graph::{Axis, Graph, InputId, NodeId, Op};
+use fe_distribution::Support;
+use fe_graph::{Axis, Graph, NodeId, Op};
 
+use crate::deriver::{Deriver, Inputs};
 use crate::drawing;
-use crate::enumeration::Enumeration;
+use crate::enumerated::Enumeration;
 use crate::estimate::Drawn;
 use crate::expectation::Expectation;
 use crate::guide;
-use crate::guide::types::{JointPart, Posterior, Realised};
+use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
 use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Term, Underivable};
 use crate::prepare;
-use crate::score::Scored;
-
-/// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
-/// (arXiv 2602.03896; theory of the estimators in the docs).
-pub const DEFAULT_TEMPERATURE: f64 = 0.4;
-
-/// The derivation in progress.
-pub(crate) struct Deriver<'a> {
-    pub(crate) g: Graph,
-    pub(crate) program: &'a Program,
-    pub(crate) source: &'a str,
-    pub(crate) realised: Realised,
-    /// Latents that are not random by themselves, and statistics of the data.
-    pub(crate) replaced: HashMap<NodeId, NodeId>,
-    pub(crate) expectation: Expectation,
-    pub(crate) draws: HashMap<NodeId, NodeId>,
-    /// Latents whose draws have no pathwise derivative.
-    pub(crate) scored: Vec<Scored>,
-    /// Draws of counts that are relaxed by a softmax.
-    pub(crate) softened: Vec<NodeId>,
-    pub(crate) random: HashSet<NodeId>,
-    pub(crate) enumeration: Enumeration,
-}
-
-/// Inputs of the whole objective, each with its node.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs {
-    pub(crate) temperature: (InputId, NodeId),
-    pub(crate) per_row: (InputId, NodeId),
-}
 
 /// Derives the free energy.
 ///
@@ -240,19 +211,5 @@ impl Objective {
             return Err(messages::lbfgs_in_batches(program.train.span.unwrap_or_default()));
         }
         Ok(())
-    }
-}
-
-impl Deriver<'_> {
-    pub(crate) fn after(&mut self, node: NodeId) -> NodeId {
-        self.g.substitute(&[node], &self.replaced).first().copied().unwrap_or(node)
-    }
-
-    pub(crate) fn after_distribution(&mut self, d: &Distribution) -> Distribution {
-        Distribution { args: self.g.substitute(&d.args, &self.replaced), ..d.clone() }
-    }
-
-    pub(crate) fn has_rows(&self, node: NodeId) -> bool {
-        self.program.row.is_some_and(|r| self.g.has_axis(node, Axis::plain(r.axis)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::{GradientEstimator, Program};
+use fe_check::{GradientEstimator, Latent, Program};
 use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
@@ -10,7 +10,17 @@ use crate::guide::closed_loops;
 use crate::guide::types::{Posterior, Realised};
 use crate::objective::Underivable;
 use crate::relaxation::gumbel_softmax;
-use crate::score::Scored;
+
+/// A latent whose draws have no pathwise derivative.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored {
+    /// Its number.
+    pub number: usize,
+    /// The node of its draw.
+    pub draw: NodeId,
+    /// Whether the program asks for the score function.
+    pub asked: bool,
+}
 
 /// What replaces the random nodes where a term is sampled.
 #[derive(Debug, Default)]
@@ -32,33 +42,72 @@ pub(crate) fn draws(
     temperature: NodeId,
     among: Option<Axis>,
 ) -> Result<Draws, Underivable> {
-    let mut draws = Draws::default();
-    let map = &mut draws.of;
-    let outer: Vec<Axis> = std::iter::once(Axis::SAMPLE).chain(among).collect();
-    let of = |site: Site| if among.is_some() { Site(site.0 ^ Site::named("importance").0) } else { site };
-    for group in &realised.groups {
-        let axes = axis::union(&outer, &[group.axis]);
-        let noise = g.noise(NoiseKind::Normal, of(group.site), &axes);
-        map.insert(group.noise, noise);
-    }
-    for vector in &realised.vectors {
-        let axes = axis::union(&outer, &vector.axes);
-        let noise = g.noise(NoiseKind::Normal, of(vector.site), &axes);
-        map.insert(vector.node, noise);
-    }
-    for chain in &realised.chains {
-        let axes = axis::union(&outer, &axis::sorted(&chain.axes));
-        let noise = g.noise(NoiseKind::Normal, of(chain.site), &axes);
-        map.insert(chain.noise, noise);
-        let deviation = chain.at_noise(g, noise);
-        map.insert(chain.deviation, deviation);
-    }
+    let mut drawing = Drawing { g, program, realised, temperature, among, draws: Draws::default() };
+    drawing.vectors();
     // A guide may read latents that are declared later in the text: go round until every parent is drawn.
     let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
     while !waiting.is_empty() {
+        let postponed = drawing.round(&waiting)?;
+        if postponed.len() == waiting.len() {
+            return Err(closed_loops::circle(program, &postponed));
+        }
+        waiting = postponed;
+    }
+    Ok(drawing.draws)
+}
+
+/// Draws in the making.
+struct Drawing<'d> {
+    g: &'d mut Graph,
+    program: &'d Program,
+    realised: &'d Realised,
+    temperature: NodeId,
+    among: Option<Axis>,
+    draws: Draws,
+}
+
+impl Drawing<'_> {
+    /// The axes of what is drawn beside its own.
+    fn outer(&self) -> Vec<Axis> {
+        std::iter::once(Axis::SAMPLE).chain(self.among).collect()
+    }
+
+    /// The site of noise: another one where each sample holds several draws.
+    fn site(&self, site: Site) -> Site {
+        if self.among.is_some() { Site(site.0 ^ Site::named("importance").0) } else { site }
+    }
+
+    fn normal(&mut self, site: Site, axes: &[Axis]) -> NodeId {
+        let axes = axis::union(&self.outer(), axes);
+        let site = self.site(site);
+        self.g.noise(NoiseKind::Normal, site, &axes)
+    }
+
+    /// Of the standard normal vectors behind joint guides, affine guides and chains.
+    fn vectors(&mut self) {
+        let realised = self.realised;
+        for group in &realised.groups {
+            let noise = self.normal(group.site, &[group.axis]);
+            self.draws.of.insert(group.noise, noise);
+        }
+        for vector in &realised.vectors {
+            let noise = self.normal(vector.site, &vector.axes);
+            self.draws.of.insert(vector.node, noise);
+        }
+        for chain in &realised.chains {
+            let noise = self.normal(chain.site, &axis::sorted(&chain.axes));
+            self.draws.of.insert(chain.noise, noise);
+            let deviation = chain.at_noise(self.g, noise);
+            self.draws.of.insert(chain.deviation, deviation);
+        }
+    }
+
+    /// Draws the waiting latents whose parents are drawn, those of a loop together; the others are given back.
+    fn round(&mut self, waiting: &[usize]) -> Result<Vec<usize>, Underivable> {
+        let (program, realised) = (self.program, self.realised);
         let mut postponed = vec![];
         let mut steps: HashMap<usize, NodeId> = HashMap::new();
-        for &k in &waiting {
+        for &k in waiting {
             let (Some(latent), Some(posterior)) = (program.latents.get(k), realised.posteriors.get(k)) else {
                 continue;
             };
@@ -66,57 +115,16 @@ pub(crate) fn draws(
             if realised.replaced.contains_key(&latent.node) {
                 continue;
             }
-            let d = realised.after(g, d);
-            // Those of a loop are drawn together.
+            let d = realised.after(self.g, d);
             let together = realised.loops.iter().find(|l| l.members.contains(&k));
             let own = together.map_or(vec![k], |l| l.members.clone());
-            let pending: HashSet<NodeId> = waiting
-                .iter()
-                .filter(|j| !own.contains(j))
-                .filter_map(|&j| program.latents.get(j))
-                .map(|l| l.node)
-                .filter(|n| !map.contains_key(n) && !realised.replaced.contains_key(n))
-                .collect();
-            let all: Vec<NodeId> = own
-                .iter()
-                .filter_map(|&j| realised.posteriors.get(j))
-                .flat_map(|p| match p {
-                    Posterior::Family(d) | Posterior::Prior(d) => realised.after(g, d).args,
-                    _ => vec![],
-                })
-                .collect();
-            if all.iter().any(|&a| g.depends_on(a, &pending)) {
+            if self.waits(&own, waiting) {
                 postponed.push(k);
                 continue;
             }
-            let args = g.substitute(&d.args, map);
-            let before = g.set_origin(g.origin_of(latent.node));
-            let how = Sampling { temperature, indicator: latent.indicator() };
-            let axes = axis::union(&outer, &axis::sorted(&latent.axes));
-            let site = of(Site::named(&latent.name));
-            let q = Distribution { args, ..d.clone() };
-            let estimator = latent.estimator.map(|e| e.0);
-            let mut drawn = match estimator {
-                Some(GradientEstimator::Score) => None,
-                Some(GradientEstimator::GumbelSoftmax) => {
-                    let soft = gumbel_softmax(g, &q, &latent.name, &axes, &how);
-                    draws.softened.extend(soft);
-                    soft
-                }
-                _ => q.sample(g, site, &axes, &how),
-            };
-            // The score of a draw within a loop is that of all later draws too, and is not built.
-            if drawn.is_none() && together.is_none() && estimator != Some(GradientEstimator::GumbelSoftmax) {
-                // Figures are of exact counts, whatever the temperature.
-                let exact = Sampling { temperature: g.constant(0.0), ..how };
-                drawn = q.stopped_sample(g, site, &axes, &exact);
-                let asked = estimator == Some(GradientEstimator::Score);
-                draws.scored.extend(drawn.map(|draw| Scored { number: k, draw, asked }));
-            }
-            g.set_origin(before);
             // Without a draw the node stays as it is; only a term that needs it is then in error.
-            match (drawn, together) {
-                (Some(z), None) => drop(map.insert(latent.node, z)),
+            match (self.latent(k, latent, &d, together.is_some()), together) {
+                (Some(z), None) => drop(self.draws.of.insert(latent.node, z)),
                 (Some(z), Some(_)) => drop(steps.insert(k, z)),
                 (None, _) => {}
             }
@@ -125,13 +133,60 @@ pub(crate) fn draws(
             let values: Option<Vec<(usize, NodeId)>> =
                 one.members.iter().map(|k| steps.get(k).map(|&z| (*k, z))).collect();
             if let Some(values) = values {
-                map.extend(one.step(g, program, &values)?);
+                self.draws.of.extend(one.step(self.g, program, &values)?);
             }
         }
-        if postponed.len() == waiting.len() {
-            return Err(closed_loops::circle(program, &postponed));
-        }
-        waiting = postponed;
+        Ok(postponed)
     }
-    Ok(draws)
+
+    /// Whether latents that are drawn together read another one that is not drawn yet.
+    fn waits(&mut self, own: &[usize], waiting: &[usize]) -> bool {
+        let (program, realised) = (self.program, self.realised);
+        let pending: HashSet<NodeId> = waiting
+            .iter()
+            .filter(|j| !own.contains(j))
+            .filter_map(|&j| program.latents.get(j))
+            .map(|l| l.node)
+            .filter(|n| !self.draws.of.contains_key(n) && !realised.replaced.contains_key(n))
+            .collect();
+        let all: Vec<NodeId> = own
+            .iter()
+            .filter_map(|&j| realised.posteriors.get(j))
+            .flat_map(|p| match p {
+                Posterior::Family(d) | Posterior::Prior(d) => realised.after(self.g, d).args,
+                _ => vec![],
+            })
+            .collect();
+        all.iter().any(|&a| self.g.depends_on(a, &pending))
+    }
+
+    /// A draw of one latent whose parents are drawn, by the estimator that it asks for.
+    fn latent(&mut self, k: usize, latent: &Latent, d: &Distribution, in_loop: bool) -> Option<NodeId> {
+        let args = self.g.substitute(&d.args, &self.draws.of);
+        let before = self.g.set_origin(self.g.origin_of(latent.node));
+        let how = Sampling { temperature: self.temperature, indicator: latent.indicator() };
+        let axes = axis::union(&self.outer(), &axis::sorted(&latent.axes));
+        let site = self.site(Site::named(&latent.name));
+        let q = Distribution { args, ..d.clone() };
+        let estimator = latent.estimator.map(|e| e.0);
+        let mut drawn = match estimator {
+            Some(GradientEstimator::Score) => None,
+            Some(GradientEstimator::GumbelSoftmax) => {
+                let soft = gumbel_softmax(self.g, &q, &latent.name, &axes, &how);
+                self.draws.softened.extend(soft);
+                soft
+            }
+            _ => q.sample(self.g, site, &axes, &how),
+        };
+        // The score of a draw within a loop is that of all later draws too, and is not built.
+        if drawn.is_none() && !in_loop && estimator != Some(GradientEstimator::GumbelSoftmax) {
+            // Figures are of exact counts, whatever the temperature.
+            let exact = Sampling { temperature: self.g.constant(0.0), ..how };
+            drawn = q.stopped_sample(self.g, site, &axes, &exact);
+            let asked = estimator == Some(GradientEstimator::Score);
+            self.draws.scored.extend(drawn.map(|draw| Scored { number: k, draw, asked }));
+        }
+        self.g.set_origin(before);
+        drawn
+    }
 }

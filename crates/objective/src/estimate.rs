@@ -6,12 +6,12 @@ use fe_check::Latent;
 use fe_graph::{Axis, NodeId, Op};
 use fe_syntax::Span;
 
-use crate::derive::Deriver;
+use crate::deriver::Deriver;
+use crate::drawing::Scored;
 use crate::estimator::{DrawGradient, Estimator, Remainder};
 use crate::formula;
 use crate::messages;
 use crate::objective::Underivable;
-use crate::score::Scored;
 
 /// The expectation of a node: its value, how it is had and why so, and what it draws.
 pub(crate) struct Estimate {

@@ -6,7 +6,7 @@
 use fe_check::Importance;
 use fe_graph::Axis;
 
-use crate::derive::Deriver;
+use crate::deriver::Deriver;
 use crate::drawing;
 use crate::guide::types::Posterior;
 use crate::messages;

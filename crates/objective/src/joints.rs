@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fe_graph::{Axis, NodeId};
 
 use crate::density::Density;
-use crate::derive::Deriver;
+use crate::deriver::Deriver;
 use crate::messages;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use fe_distribution::{Distribution, PoissonRate, Statistic, poisson_rate};
 use fe_graph::{Axis, Graph, NodeId, axis};
 
-use crate::derive::Deriver;
-use crate::enumeration::{Source, Summed};
+use crate::deriver::Deriver;
+use crate::enumerated::{Source, Summed};
 use crate::guide::choice::GuideChoice;
 use crate::guide::types::{FULL_RANK_LIMIT, Posterior};
 use crate::objective::{LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};

@@ -3,7 +3,7 @@
 use fe_check::{Functional, Schedule};
 use fe_graph::{Axis, Binary, InputId, NodeId};
 
-use crate::derive::{DEFAULT_TEMPERATURE, Deriver, Inputs};
+use crate::deriver::{DEFAULT_TEMPERATURE, Deriver, Inputs};
 use crate::estimate::Drawn;
 use crate::objective::{Bound, Energy, ImportanceBound, Minimised, Term, TermKind, Underivable};
 use crate::score::Part;

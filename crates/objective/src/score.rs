@@ -8,20 +8,10 @@
 use fe_check::Latent;
 use fe_graph::{Axis, AxisId, Binary, NodeId, axis};
 
-use crate::derive::Deriver;
+use crate::deriver::Deriver;
+use crate::drawing::Scored;
 use crate::guide::types::Posterior;
 use crate::influence::kept_apart;
-
-/// A latent whose draws have no pathwise derivative.
-#[derive(Clone, Debug)]
-pub(crate) struct Scored {
-    /// Its number.
-    pub number: usize,
-    /// The node of its draw.
-    pub draw: NodeId,
-    /// Whether the program asks for the score function.
-    pub asked: bool,
-}
 
 /// A part of the objective: its elements for each sample, and the factor with which their sum enters.
 pub(crate) struct Part {

@@ -7,8 +7,8 @@ use fe_distribution::Distribution;
 use fe_graph::{NodeId, Op, Origin, Reach, axis};
 use fe_syntax::Span;
 
-use crate::derive::{DEFAULT_TEMPERATURE, Deriver};
-use crate::enumeration::Source;
+use crate::deriver::{DEFAULT_TEMPERATURE, Deriver};
+use crate::enumerated::Source;
 use crate::estimate::{Drawn, Estimate};
 use crate::estimator::{Estimator, Remainder};
 use crate::formula;

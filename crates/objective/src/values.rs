@@ -7,7 +7,7 @@ use fe_check::GradientEstimator;
 use fe_distribution::Support;
 use fe_graph::{Axis, NodeId, axis};
 
-use crate::derive::Deriver;
+use crate::deriver::Deriver;
 use crate::enumeration::TABLE_LIMIT;
 use crate::guide::types::Posterior;
 use crate::influence::kept_apart;

@@ -12,9 +12,6 @@ use crate::error::Error;
 use crate::options::ReadOptions;
 use crate::text::Text;
 
-/// The codes of overrides that name nothing or are no number: the command line is wrong, and not the program.
-const WRONG_SET: [&str; 2] = ["E0113", "E0114"];
-
 /// A checked program.
 pub struct Loaded {
     /// The program.
@@ -92,7 +89,7 @@ pub fn load_with(
             all.push(d);
         }
     }
-    if let Some(d) = all.iter().find(|d| WRONG_SET.contains(&d.code)) {
+    if let Some(d) = checked.wrong_overrides.first() {
         let help = d.help.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
         return Err(Error::Request(format!("{}{help}", d.message)));
     }

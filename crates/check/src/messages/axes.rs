@@ -2,9 +2,8 @@
 
 use fe_syntax::{Diagnostic, Span};
 
-use crate::scope::Kind;
-
 use super::{did_you_mean, error, list_of};
+use crate::kind::Kind;
 
 /// `[N, K]`, or that there are none.
 fn bracketed(axes: &str) -> String {

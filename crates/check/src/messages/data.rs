@@ -3,9 +3,8 @@
 use fe_syntax::ast::Name;
 use fe_syntax::{Diagnostic, Span};
 
-use crate::axes::AxisEntry;
-
 use super::{did_you_mean, error, list_of};
+use crate::axis_table::AxisEntry;
 
 fn shape_text(shape: &[usize]) -> String {
     match shape {

@@ -4,9 +4,8 @@ use fe_distribution::Support;
 use fe_graph::Reach;
 use fe_syntax::{Diagnostic, Span};
 
-use crate::scope::Kind;
-
 use super::{did_you_mean, error};
+use crate::kind::Kind;
 
 pub fn unknown_latent(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0400", format!("there is no latent `{name}` to guide"), span, "not declared");

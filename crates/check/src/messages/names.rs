@@ -4,9 +4,8 @@ use fe_distribution::Family;
 use fe_syntax::ast::Name;
 use fe_syntax::{Diagnostic, Span};
 
-use crate::scope::Kind;
-
 use super::{did_you_mean, error, list_of};
+use crate::kind::Kind;
 
 pub fn duplicate(name: &str, second: Span, first: Span, first_kind: Kind) -> Diagnostic {
     error("E0100", format!("the name `{name}` is declared twice"), second, "declared again here")

@@ -3,7 +3,7 @@
 use fe_syntax::ast::Unit;
 use fe_syntax::{Diagnostic, Span};
 
-use crate::scope::Kind;
+use crate::kind::Kind;
 use crate::text::unit_name;
 use crate::value::Value;
 

@@ -4,9 +4,8 @@ use fe_distribution::{Family, Parameter, Support};
 use fe_syntax::ast::Name;
 use fe_syntax::{Diagnostic, Span};
 
-use crate::distributions::Role;
+use crate::kind::{Kind, Role};
 use crate::range::Range;
-use crate::scope::Kind;
 use crate::value::{Level, Value};
 
 use super::{did_you_mean, error, list_of};
@@ -55,7 +54,7 @@ pub fn linked_family(name: &str, span: Span, instead: &str) -> Diagnostic {
 
 pub fn family_without_call(name: &str, span: Span) -> Diagnostic {
     // A rank has to be said; layers have a default.
-    let guide_alone = crate::guides::JOINT.contains(&name) && name != "LowRank";
+    let guide_alone = crate::guide::JOINT.contains(&name) && name != "LowRank";
     let bare = guide_alone || fe_distribution::family(name).is_some_and(|f| f.parameters().is_empty());
     let call = if bare { format!("{name}()") } else { format!("{name}(…)") };
     error("E0303", format!("`{name}` needs parentheses"), span, "not called").help(format!("write `{call}`"))
@@ -314,7 +313,7 @@ pub fn param_distribution(name: &str, function: &Name) -> Diagnostic {
         "a distribution",
     );
     match family.to_lowercase() {
-        start if crate::declarations::STARTS.contains(&start.as_str()) => found.help(format!(
+        start if crate::program::Init::DRAWS.contains(&start.as_str()) => found.help(format!(
             "a start is drawn in lower case, `{start}(…)`; a random variable is `latent {name} ~ {family}(…)`"
         )),
         _ => found.help(format!("a random variable is `latent {name} ~ {family}(…)`")),

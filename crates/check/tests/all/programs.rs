@@ -143,7 +143,10 @@ fn overrides() {
     let p = set(&[("s", "0.5"), ("K", "1_000")]).program.unwrap();
     assert_eq!(p.graph.extent_of(p.latents[0].axes[0].id), 1000);
     assert_eq!(p.graph.constant_value(p.latents[0].prior.args[1]), Some(0.5));
-    let code = |pairs| set(pairs).diagnostics.iter().map(|d| d.code).collect::<Vec<_>>();
+    let code = |pairs| {
+        let checked = set(pairs);
+        checked.wrong_overrides.iter().chain(&checked.diagnostics).map(|d| d.code).collect::<Vec<_>>()
+    };
     assert_eq!(code(&[("t", "1")]), ["E0113"]);
     assert_eq!(code(&[("w", "1")]), ["E0113"]);
     assert_eq!(code(&[("s", "one")]), ["E0114"]);

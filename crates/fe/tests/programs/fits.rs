@@ -184,7 +184,7 @@ pub fn explained(program: &Program, options: &Options) -> String {
     let work = || {
         let loaded = load(&text, &options.reading())?;
         let objective = derive(&loaded.program, &text)?;
-        let roots = [&[objective.value], objective.gradient.as_slice()].concat();
+        let roots = [&[objective.minimised.value], objective.minimised.gradient.as_slice()].concat();
         let page = explanation(&loaded.program, &objective, &text.source);
         Ok::<_, fe_pipeline::Error>(page + &objective.graph.dump(&roots))
     };

@@ -13,7 +13,7 @@ use std::f64::consts::PI;
 use fe_check::{Guide, Latent, Program};
 use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::choice::{ChainReason, GuideChoice};
 use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};

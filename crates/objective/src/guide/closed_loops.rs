@@ -6,7 +6,7 @@ use fe_check::{Latent, Program};
 use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, Graph, NodeId, Op, Recurrence, Site, axis};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::types::{ClosedLoop, Posterior, Realised, Vector};
 use crate::messages;
 use crate::objective::Underivable;

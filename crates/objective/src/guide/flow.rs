@@ -9,7 +9,7 @@
 
 use fe_graph::{Graph, NodeId, Unary};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::types::{Frame, strictly_lower};
 
 /// x after all layers, and Σ over layers of log ∂x'_i/∂x_i element by element; `None` without layers.

@@ -6,9 +6,10 @@ use std::f64::consts::{E, PI};
 use fe_check::{JointKind, Latent};
 use fe_graph::{Axis, AxisId, Graph, NodeId, Site};
 
+use crate::guide::builder::Builder;
 use crate::guide::low_rank::LowRank;
 use crate::guide::types::{Carrier, Conditional, Frame, Group, JointPart, Posterior, over_block, strictly_lower};
-use crate::guide::{Builder, centring, flow};
+use crate::guide::{centring, flow};
 use crate::messages;
 use crate::objective::{Block, Underivable};
 

@@ -5,7 +5,7 @@ use fe_check::Init;
 use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Site, Tensor};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::types::{Conditional, Frame, Vector, over_block};
 use crate::objective::{Block, Parameter, Start};
 

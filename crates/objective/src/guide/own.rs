@@ -6,7 +6,7 @@ use fe_check::{Guide, Latent};
 use fe_distribution::{Distribution, FreeForm, Support, gaussian_on};
 use fe_graph::{NodeId, Site, axis};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::types::{Posterior, Vector};
 use crate::messages;
 use crate::objective::Underivable;

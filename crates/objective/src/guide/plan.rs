@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Guide, JointKind, Latent};
 
-use crate::guide::Builder;
+use crate::guide::builder::Builder;
 use crate::guide::chains::Members;
 use crate::guide::types::FULL_RANK_LIMIT;
 use crate::messages;
