@@ -5,7 +5,7 @@ use std::path::Path;
 use fe_check::Overrides;
 use fe_graph::Axis;
 use fe_objective::TermKind;
-use fe_report::{Comparison, Errors, PairOfFits, SideFit, compared, standard_error};
+use fe_report::{Comparison, Errors, PairOfFits, PartErrors, SideFit, compared, standard_error};
 use fe_syntax::ast::{Ast, StatementKind};
 use fe_train::{Figures, Rows};
 
@@ -209,7 +209,7 @@ fn pair(
 
 /// Standard errors over rows of the differences of F, D, R and the energy: of the differences row by row where both saw the
 /// same rows, else of two samples.
-fn over_rows(a: &Rows, b: &Rows, paired: bool) -> [Option<f64>; 4] {
+fn over_rows(a: &Rows, b: &Rows, paired: bool) -> PartErrors {
     let (a, b) = (&a.by_row, &b.by_row);
     let of = |a: Option<&Vec<f64>>, b: Option<&Vec<f64>>| {
         let (a, b) = (a?, b?);
@@ -219,35 +219,39 @@ fn over_rows(a: &Rows, b: &Rows, paired: bool) -> [Option<f64>; 4] {
         }
         Some(standard_error(a)?.hypot(standard_error(b)?))
     };
-    [
-        of(Some(&a.free_energy), Some(&b.free_energy)),
-        of(Some(&a.distortion), Some(&b.distortion)),
-        of(Some(&a.rate), Some(&b.rate)),
-        of(a.energy.as_ref(), b.energy.as_ref()),
-    ]
+    PartErrors {
+        free_energy: of(Some(&a.free_energy), Some(&b.free_energy)),
+        distortion: of(Some(&a.distortion), Some(&b.distortion)),
+        rate: of(Some(&a.rate), Some(&b.rate)),
+        energy: of(a.energy.as_ref(), b.energy.as_ref()),
+    }
 }
 
 /// Standard errors of the differences of F, D and R from the draws that figures are taken with; none where neither program
 /// is sampled.
-fn over_draws(fits: &Fits, heldout: bool) -> [Option<f64>; 3] {
-    let of = |(fitted, _): &(Fitted, Rows)| -> [Option<f64>; 3] {
+fn over_draws(fits: &Fits, heldout: bool) -> PartErrors {
+    let of = |(fitted, _): &(Fitted, Rows)| {
         let figures: Option<&Figures> = if heldout { fitted.fit.heldout.as_ref() } else { Some(&fitted.fit.figures) };
-        let Some(f) = figures else { return [None; 3] };
+        let Some(f) = figures else { return PartErrors::default() };
         let part = |rate: bool| {
             let terms = fitted.problem.objective.terms.iter().zip(&f.terms);
             let own = terms.filter(|(t, _)| (t.kind == TermKind::Rate) == rate);
             let squares: Vec<f64> = own.filter_map(|(_, v)| v.se).map(|se| se * se).collect();
             (!squares.is_empty()).then(|| squares.iter().sum::<f64>().sqrt())
         };
-        [f.se, part(false), part(true)]
+        PartErrors { free_energy: f.se, distortion: part(false), rate: part(true), energy: None }
     };
     let (a, b) = (of(&fits.a), of(&fits.b));
-    let both = |(a, b): (Option<f64>, Option<f64>)| match (a, b) {
+    let both = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (None, None) => None,
         (a, b) => Some(a.unwrap_or(0.0).hypot(b.unwrap_or(0.0))),
     };
-    let ([fa, da, ra], [fb, db, rb]) = (a, b);
-    [(fa, fb), (da, db), (ra, rb)].map(both)
+    PartErrors {
+        free_energy: both(a.free_energy, b.free_energy),
+        distortion: both(a.distortion, b.distortion),
+        rate: both(a.rate, b.rate),
+        energy: None,
+    }
 }
 
 /// Writes `compare.json` and `compare.csv` into a folder.

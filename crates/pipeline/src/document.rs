@@ -9,11 +9,11 @@ use fe_train::{Fit, Posterior, Response, Summary};
 
 use crate::error::Error;
 
-/// What the document says besides the fit's own figures.
+/// Facts of the document besides the fit's own figures.
 pub struct Setting {
     /// The seed.
     pub seed: u64,
-    /// What ran the graph: `candle, cpu, f32`.
+    /// The executor: `candle, cpu, f32`.
     pub executor: String,
     /// Threads.
     pub threads: usize,
@@ -101,7 +101,7 @@ pub fn document(
     Ok(document)
 }
 
-/// What the spikes cost in each unit that has a price.
+/// The cost of the spikes in each unit that has a price.
 fn prices(program: &Program, objective: &Objective, fit: &Fit) -> Vec<report::Price> {
     let f = &fit.figures;
     let Some(energy) = f.energy else { return vec![] };

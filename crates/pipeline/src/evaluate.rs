@@ -15,8 +15,8 @@ use crate::load::{self, Loaded};
 use crate::options::{ExecutorKind, Precision, ReadOptions};
 use crate::{data, document, executor};
 
-/// The figures of new rows: of all, and of each by itself. `new` says where the data with rows come from; what it leaves out is
-/// that of the fit.
+/// The figures of new rows: of all, and of each by itself. `new` says where the data with rows come from; what it
+/// leaves out is that of the fit.
 ///
 /// # Errors
 /// When the program has no rows, the new data are not like those of the fit, or a value is not finite.
@@ -90,7 +90,7 @@ fn evaluable(program: &Program, objective: &Objective) -> Result<Row, Error> {
     }
 }
 
-/// How many rows the new data have, each of which must be like those that the fit saw.
+/// The number of rows of the new data, each of which must be like those that the fit saw.
 fn new_rows(
     program: &Program,
     row: Row,

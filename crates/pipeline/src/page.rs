@@ -41,7 +41,7 @@ fn page(
     })
 }
 
-/// What a run was made from, for a reader.
+/// The origin of a run, for a reader.
 fn facts(record: &RunRecord) -> Vec<(String, String)> {
     let identity = &record.identity;
     let mut facts: Vec<(String, String)> = [

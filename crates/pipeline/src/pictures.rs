@@ -19,16 +19,16 @@ const MOST: usize = 1024;
 const ROWS: usize = 24;
 const ACROSS: usize = 8;
 
-/// What is made.
+/// The pictures that could be made.
 #[derive(Default)]
 pub struct Pictures {
-    /// What the program shows.
+    /// Pictures of what the program shows.
     pub shown: Vec<Pictured>,
     /// Rows of data, each over its reconstruction.
     pub reconstructions: Vec<Pictured>,
     /// Data from the priors.
     pub samples: Vec<Pictured>,
-    /// What is not there, and why.
+    /// Reasons for pictures that are missing.
     pub missing: Vec<String>,
 }
 

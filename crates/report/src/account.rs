@@ -45,7 +45,8 @@ pub struct Account {
     /// Expected spikes per row over all latents with count support; none without such a latent.
     #[serde(default)]
     pub energy: Option<f64>,
-    /// The same under the prior: what the code would spend without a message. None where it is not known of every count.
+    /// The same under the prior: what the code would spend without a message. None where it is not known of every
+    /// count.
     #[serde(default)]
     pub prior_energy: Option<f64>,
     /// Mean over rows of 1 − SS_res/SS_tot, with the latents' means decoded; none where nothing is reconstructed.

@@ -18,7 +18,7 @@ pub enum ArraysError {
 /// Arrays with their draws first, as NumPy's `savez` writes them: one `.npy` of f64 for each.
 ///
 /// # Errors
-/// Where the archive cannot be made.
+/// An archive that cannot be made.
 pub fn npz(arrays: &[Array], draws: usize) -> Result<Vec<u8>, ArraysError> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);

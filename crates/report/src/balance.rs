@@ -16,9 +16,9 @@ const SINGLE: f64 = 1e-3;
 pub struct Imbalance {
     /// The sum, in words.
     pub what: String,
-    /// What its parts add up to.
+    /// The sum of its parts.
     pub parts: f64,
-    /// What is reported.
+    /// The whole, as reported.
     pub whole: f64,
 }
 
@@ -112,7 +112,7 @@ fn parts(name: &str, latent: &Latent, sampled: bool, carried: f64) -> Result<(),
     Ok(())
 }
 
-/// That parts add up to a whole, to a rounding of their size.
+/// Checks that parts add up to a whole, to a rounding of their size.
 fn adds(what: &str, parts: &[f64], whole: f64, rounding: f64) -> Result<(), Imbalance> {
     within(what, parts, whole, rounding * parts.iter().map(|part| part.abs()).sum::<f64>())
 }

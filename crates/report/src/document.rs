@@ -36,14 +36,14 @@ pub struct Document {
     /// The optimizer, as the reader knows it: `adamax`, `L-BFGS`.
     #[serde(default)]
     pub optimizer: Option<String>,
-    /// What ran the plan, with its device and precision: `candle, cpu, f32`.
+    /// The executor, with its device and precision: `candle, cpu, f32`.
     #[serde(default)]
     pub executor: Option<String>,
     /// Threads used.
     #[serde(default)]
     pub threads: Option<u64>,
-    /// The part of sampled counts that was not 0 in the fit's matrix products with them, where the executor looked: what
-    /// decides whether those products ran on the spikes alone.
+    /// The part of sampled counts that was not 0 in the fit's matrix products with them, where the executor looked:
+    /// what decides whether those products ran on the spikes alone.
     #[serde(default, rename = "density")]
     pub nonzero_fraction: Option<f64>,
     /// The objective as an expression in distortion, rate and energy.
@@ -53,10 +53,10 @@ pub struct Document {
     pub objective_value: f64,
     /// The layout's version, [`SCHEMA`].
     pub schema: u32,
-    /// The free energy and what it is made of.
+    /// The free energy and its parts.
     #[serde(flatten, serialize_with = "account::of_fit")]
     pub account: Account,
-    /// What the spikes cost in other units, by the program's assumptions.
+    /// The cost of the spikes in other units, by the program's assumptions.
     #[serde(default)]
     pub prices: Vec<Price>,
     /// The same functionals on rows that the fit did not see.
@@ -86,12 +86,12 @@ pub struct HeldOut {
     /// Held-out rows.
     #[serde(default)]
     pub rows: Option<u64>,
-    /// Their free energy and what it is made of.
+    /// Their free energy and its parts.
     #[serde(flatten, serialize_with = "account::of_held_out")]
     pub account: Account,
 }
 
-/// What a term of the free energy measures.
+/// The kind of a term of the free energy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TermKind {
@@ -109,7 +109,7 @@ pub enum TermKind {
 pub struct Term {
     /// The observed array, loss or latent that the term belongs to.
     pub name: String,
-    /// What it measures.
+    /// Its kind.
     pub kind: TermKind,
     /// Its value, nats per row.
     #[serde(with = "number")]
@@ -122,7 +122,7 @@ pub struct Term {
     pub energy: Option<f64>,
     /// Monte Carlo standard error of `nats`; none for a term that was computed exactly.
     pub se: Option<f64>,
-    /// How it is estimated in training: `closed form`, `pathwise`.
+    /// The estimator in training: `closed form`, `pathwise`.
     pub estimator: String,
     /// Why that estimator applies.
     pub reason: String,
@@ -213,22 +213,22 @@ impl Units {
     pub const MOST: usize = 4096;
 }
 
-/// What the spikes cost in another unit: the user's assumption.
+/// The cost of the spikes in another unit: the user's assumption.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Price {
     /// The unit: `ATP`, `J`.
     pub unit: String,
-    /// Of a spike.
+    /// The price of a spike.
     #[serde(with = "number")]
     pub per_spike: f64,
-    /// Of a row's code.
+    /// The price of a row's code.
     #[serde(with = "number")]
     pub per_row: f64,
-    /// Of a row's spikes under the prior.
+    /// The price of a row's spikes under the prior.
     pub prior_per_row: Option<f64>,
-    /// Of a bit of rate of the latents that count; none where that is 0.
+    /// The price of a bit of rate of the latents that count; none where that rate is 0.
     pub per_bit: Option<f64>,
-    /// Of a held-out row's code.
+    /// The price of a held-out row's code.
     pub heldout_per_row: Option<f64>,
 }
 
@@ -252,10 +252,10 @@ pub struct Meter {
 pub struct Constraint {
     /// The bound as written: `rate <= 20 bits`.
     pub expr: String,
-    /// What was reached, in the bound's own unit.
+    /// The value reached, in the bound's own unit.
     #[serde(with = "number")]
     pub value: f64,
-    /// That unit: `nats`, `bits`, `spikes`.
+    /// The bound's unit: `nats`, `bits`, `spikes`.
     #[serde(default)]
     pub unit: String,
     /// The Lagrange multiplier, nats per unit of the bound.
@@ -292,11 +292,46 @@ pub struct LeaveOneOut {
     /// The effective number of parameters.
     #[serde(with = "number")]
     pub p_loo: f64,
-    /// How many rows have weights of too heavy a tail (Pareto k̂ above 0.7, and not level), so that their share is not to be
-    /// relied on.
+    /// The number of rows whose weights have too heavy a tail (Pareto k̂ above 0.7, and not level), so that their share
+    /// is not to be relied on.
     pub unreliable: u64,
     /// log p(row | all others), by row.
     pub rows: Nested,
     /// Pareto k̂ by row.
     pub khat: Nested,
+}
+
+/// A figure by its key in files.
+pub(crate) type Keyed = (&'static str, Option<f64>);
+
+/// The figures of a latent or meter that say how sparse a code is, and their units; by their keys in files.
+pub(crate) const SPARSITY: [(&str, &str); 4] =
+    [("zeros", ""), ("lifetime_sparsity", ""), ("population_sparsity", ""), ("active", "units")];
+
+impl Latent {
+    /// Its figures, by their keys in files.
+    pub(crate) fn figures(&self) -> Vec<Keyed> {
+        vec![
+            ("rate", Some(self.rate)),
+            ("energy", self.energy),
+            ("prior_energy", self.prior_energy),
+            ("nats_per_spike", self.nats_per_spike),
+            ("zeros", self.zeros),
+            ("lifetime_sparsity", self.lifetime_sparsity),
+            ("population_sparsity", self.population_sparsity),
+            ("active", self.active.map(|units| units as f64)),
+        ]
+    }
+}
+
+impl Meter {
+    /// Its figures, by their keys in files.
+    pub(crate) fn figures(&self) -> Vec<Keyed> {
+        vec![
+            ("mean", Some(self.mean)),
+            ("zeros", Some(self.zeros)),
+            ("lifetime_sparsity", self.lifetime_sparsity),
+            ("population_sparsity", self.population_sparsity),
+        ]
+    }
 }

@@ -12,8 +12,8 @@ use crate::ledger::{Span, Sums, new_rows};
 use crate::nested::Nested;
 use crate::terminal::layout::Page;
 
-/// What a finished fit says of new rows. Figures are nats per new row unless a field says otherwise; of what all rows share,
-/// each has the part that a row had in the fit.
+/// The account of new rows under a finished fit. Figures are nats per new row unless a field says otherwise; of what
+/// all rows share, each has the part that a row had in the fit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// The model's name.
@@ -29,7 +29,7 @@ pub struct Evaluation {
     pub rows: u64,
     /// Rows that the fit was made on.
     pub trained_rows: u64,
-    /// The free energy and what it is made of.
+    /// The free energy and its parts.
     #[serde(flatten, serialize_with = "account::of_new_rows")]
     pub account: Account,
     /// Whether the guide has free parameters for each row, which were refitted with all else fixed.
@@ -38,7 +38,7 @@ pub struct Evaluation {
     pub terms: Vec<Term>,
     /// Each row by itself.
     pub by_row: ByRow,
-    /// What else the reader must know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
@@ -66,8 +66,8 @@ impl Evaluation {
 }
 
 impl ByRow {
-    /// A table with a header line: `row,free_energy,distortion,rate,energy`, rows counted from 0. Numbers are written in the
-    /// fewest digits that read back the same; without counts the last cell is empty.
+    /// A table with a header line: `row,free_energy,distortion,rate,energy`, rows counted from 0. Numbers are written
+    /// in the fewest digits that read back the same; without counts the last cell is empty.
     pub fn csv(&self) -> String {
         let mut text = String::from("row,free_energy,distortion,rate,energy\n");
         let columns = [&self.free_energy, &self.distortion, &self.rate].map(Nested::values);

@@ -1,5 +1,5 @@
-//! How numbers are written for a reader: a true minus sign, groups of three digits, as many digits as mean something. And
-//! how long names are.
+//! How numbers are written for a reader: a true minus sign, groups of three digits, as many digits as mean something.
+//! And how long names are.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -9,7 +9,7 @@ pub(crate) const NONE: &str = "–";
 /// Nats in a bit.
 const NATS_PER_BIT: f64 = std::f64::consts::LN_2;
 
-/// Where a plain decimal number gets longer than a power of ten.
+/// The numbers that are written as plain decimals; a power of ten is shorter for others.
 const PLAIN: std::ops::Range<f64> = 1e-5..1e12;
 
 pub(crate) fn bits(nats: f64) -> f64 {
@@ -27,7 +27,7 @@ pub(crate) fn decimals(value: f64, digits: i32) -> usize {
     (digits - 1 - magnitude(value)).clamp(0, 9) as usize
 }
 
-/// With so many decimals: `−1,234.50`.
+/// A number with so many decimals: `−1,234.50`.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     if value.is_nan() {
         return "nan".into();
@@ -46,7 +46,7 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     format!("{}{}{point}{fraction}", if zero { "" } else { sign }, grouped(whole))
 }
 
-/// With so many significant digits, as a power of ten where plain decimals would hide them.
+/// A number with so many significant digits, as a power of ten where plain decimals would hide them.
 pub(crate) fn significant(value: f64, digits: i32) -> String {
     if value == 0.0 {
         "0".into()
@@ -114,8 +114,8 @@ fn grouped(digits: &str) -> String {
 
 /// Decimals for a column of figures and the sums over some of them, such that the written figures add up too.
 ///
-/// Starts from six significant digits of the largest figure, at most four decimals, and takes up to two more where rounding would show; a
-/// column that adds up at none of these is left at the first.
+/// Starts from six significant digits of the largest figure, at most four decimals, and takes up to two more where
+/// rounding would show; a column that adds up at none of these is left at the first.
 pub(crate) fn adding_decimals(sums: &[(&[f64], f64)]) -> usize {
     let largest = sums.iter().map(|(_, sum)| sum.abs()).fold(0.0, f64::max);
     let first = decimals(largest, 6).clamp(1, 4);

@@ -18,13 +18,13 @@ pub struct Array {
 /// A group of arrays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
-    /// As ArviZ has it: `posterior`, `sample_stats`, `observed_data`.
+    /// The group's name in ArviZ: `posterior`, `sample_stats`, `observed_data`.
     pub name: String,
     /// Draws of one chain behind each array; 0 for none.
     pub draws: usize,
-    /// What it holds.
+    /// Its content.
     pub arrays: Vec<Array>,
-    /// What is said of it.
+    /// Its attributes.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -36,7 +36,7 @@ pub struct NetcdfError(#[from] netcdf_writer::Error);
 /// The bytes of a NetCDF-4 file with these groups.
 ///
 /// # Errors
-/// Where a name or a size has no place in the format.
+/// A name or a size that has no place in the format.
 pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
     let mut file = NcFileBuilder::new();
     for group in groups {

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// The text of a [`Document`](crate::Document), `fit.json`, or of an [`Evaluation`](crate::Evaluation): indented, a list of
-/// numbers on one line, ending in a newline, keys in the order of the fields.
+/// The text of a [`Document`](crate::Document), `fit.json`, or of an [`Evaluation`](crate::Evaluation): indented, a
+/// list of numbers on one line, ending in a newline, keys in the order of the fields.
 pub fn json(document: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let written = document.serialize(&mut Serializer::with_formatter(&mut bytes, Layout::default()));
@@ -16,13 +16,13 @@ pub fn json(document: &impl Serialize) -> String {
     text.unwrap_or_else(|error| serde_json::json!({ "error": error }).to_string()) + "\n"
 }
 
-/// What the innermost open bracket holds last.
+/// The last content of the innermost open bracket.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Last {
     #[default]
     Nothing,
     Number,
-    /// What has a line of its own.
+    /// A value on a line of its own.
     Line,
 }
 
@@ -31,7 +31,8 @@ enum Last {
 struct Layout {
     depth: usize,
     last: Last,
-    /// At an element of a list, whose kind decides whether it goes on a line of its own: whether it is the first.
+    /// Whether an element of a list that is about to be written is the first; its kind decides whether it goes on a
+    /// line of its own.
     element: Option<bool>,
 }
 

@@ -30,7 +30,7 @@ pub use arrays::{ArraysError, csv, npz};
 pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
 pub use comparison::{
-    Compared, Comparison, Errors, PairOfFits, Side, SideFit, compared, comparison_terminal, standard_error,
+    Compared, Comparison, Errors, PairOfFits, PartErrors, Side, SideFit, compared, comparison_terminal, standard_error,
 };
 pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, Price, RateSplit, SCHEMA, Summary, Term, TermKind, Units,

@@ -160,7 +160,7 @@ impl<'de> Visitor<'de> for Lists {
     }
 }
 
-/// How a number is written and read: `null` stands for one that is not finite.
+/// Numbers as they are written and read: `null` stands for one that is not finite.
 pub(crate) mod number {
     use serde::{Deserialize, Deserializer, Serializer};
 

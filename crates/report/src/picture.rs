@@ -10,7 +10,7 @@ use crate::figures::significant;
 /// Pixels between images, which are not painted.
 const GAP: usize = 1;
 
-/// How values become shades of grey.
+/// The scale by which values become shades of grey.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shades {
     /// Each image from −m, black, to m, white, m being its own largest magnitude: 0 is the same grey in all of them.
@@ -30,12 +30,12 @@ pub struct Picture {
     pub width: usize,
     /// Pixels down.
     pub height: usize,
-    /// What its shades mean.
+    /// The meaning of its shades.
     pub scale: String,
 }
 
-/// Images of `rows` by `columns`, one after another in `values`, each row-major, in a grid of `across` images, or of about
-/// as many across as down. Values that are not finite are not painted, and `scale` says how many they are.
+/// Images of `rows` by `columns`, one after another in `values`, each row-major, in a grid of `across` images, or of
+/// about as many across as down. Values that are not finite are not painted, and `scale` says how many they are.
 ///
 /// None where the values do not make whole images, or there is none.
 pub fn images(

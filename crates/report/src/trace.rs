@@ -41,10 +41,10 @@ pub fn trace_csv(rows: &[TraceRow]) -> String {
     text
 }
 
-/// What [`trace_csv`] wrote.
+/// Rows read from the text of [`trace_csv`].
 ///
 /// # Errors
-/// Where the text is not of that form.
+/// A text that is not of that form.
 pub fn read_trace(text: &str) -> Result<Vec<TraceRow>, csv::Error> {
     csv::Reader::from_reader(text.as_bytes()).deserialize().collect()
 }

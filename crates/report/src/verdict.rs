@@ -9,11 +9,11 @@ use crate::nested::number;
 pub struct Verdict {
     /// Whether the convergence test passed.
     pub converged: bool,
-    /// Whether the fit can be relied on: it converged, the guide is not known to miss part of the posterior, another start
-    /// found the same minimum where several were made, and other draws hardly move it.
+    /// Whether the fit can be relied on: it converged, the guide is not known to miss part of the posterior, another
+    /// start found the same minimum where several were made, and other draws hardly move it.
     #[serde(default)]
     pub trusted: bool,
-    /// That test and its outcome, in words that follow "converged:" or "not converged:".
+    /// The convergence test and its outcome, in words that follow "converged:" or "not converged:".
     #[serde(default)]
     pub test: Option<String>,
     /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
@@ -30,38 +30,39 @@ pub struct Verdict {
     /// Whether other starts end at the same minimum; none where one was made.
     #[serde(default)]
     pub starts: Option<Starts>,
-    /// How far other draws move the guide; none where nothing was held fixed.
+    /// The change of the guide under other draws; none where nothing was held fixed.
     #[serde(default)]
     pub draws: Option<Redraws>,
-    /// What a mean-field guide leaves out, by linear response; none without such a guide, or where it was not computed.
+    /// The standard deviation that a mean-field guide understates, by linear response; none without such a guide, or
+    /// where it was not computed.
     #[serde(default)]
     pub mean_field: Option<MeanField>,
-    /// What else the reader must know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
-/// How several starts of a fit compare.
+/// The agreement of several starts of a fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Starts {
-    /// How many were made.
+    /// The number of starts.
     pub count: u64,
-    /// How many ended at the lowest objective, the one that was kept included.
+    /// The number that ended at the lowest objective, the one that was kept included.
     pub agreeing: u64,
-    /// How many were ended on their way.
+    /// The number that were ended on their way.
     pub unfinished: u64,
     /// The largest difference among those that agree, nats over all rows.
     #[serde(with = "number")]
     pub spread: f64,
-    /// How much higher the others ended, at most, nats over all rows.
+    /// The most by which others ended higher, nats over all rows.
     pub higher: Option<f64>,
     /// Whether those that agree lie more than a standard deviation apart: optima of equal depth.
     pub apart: bool,
 }
 
-/// How far a guide moves when it is fitted to other draws, the largest change of any latent.
+/// The change of a guide when it is fitted to other draws: the largest of any latent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Redraws {
-    /// How many draws a set holds.
+    /// The number of draws in a set.
     pub count: u64,
     /// Change of a mean, in standard deviations.
     #[serde(with = "number")]
@@ -74,15 +75,15 @@ pub struct Redraws {
 /// The standard deviation that a mean-field guide understates most.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MeanField {
-    /// Of what: `beta[1]`.
+    /// The element: `beta[1]`.
     pub worst: String,
-    /// By which factor, on the unconstrained scale.
+    /// The factor, on the unconstrained scale.
     #[serde(with = "number")]
     pub factor: f64,
 }
 
-/// Other draws that move a mean by more standard deviations than this, or a standard deviation by more than this part, leave
-/// too large an error.
+/// Other draws that move a mean by more standard deviations than this, or a standard deviation by more than this part,
+/// leave too large an error.
 const REDRAW_LIMIT: f64 = 0.1;
 
 impl Redraws {
@@ -106,7 +107,7 @@ impl Verdict {
         self.converged && !self.misses() && checked
     }
 
-    /// What speaks against the fit, each with what to try.
+    /// The faults of the fit, each with what to try.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = vec![];
         if self.misses() {
@@ -135,8 +136,8 @@ impl Verdict {
         self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
     }
 
-    /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth of
-    /// the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
+    /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth
+    /// of the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
     pub(crate) fn level(&self) -> bool {
         self.effective.is_some_and(|e| e >= 0.99)
     }

@@ -113,7 +113,7 @@ impl Candidates {
     /// The search for the mode of the last guide that stays at its mode.
     fn mode(&self, o: &Objective) -> Option<Reached> {
         let fixed = o.guides.joints.iter().zip(&self.joints).filter(|(joint, _)| joint.is_laplace());
-        fixed.filter_map(|(_, starts)| starts.iter().find_map(|s| s.mode)).last()
+        fixed.filter_map(|(_, starts)| starts.iter().find_map(|s| s.mode)).next_back()
     }
 
     /// The start with the lowest finite objective, if one is finite.

@@ -161,16 +161,12 @@ fn sweep(functions: &[Function], stride: usize) {
     errors.check();
 }
 
+/// A fixed lattice of the f32s, of every 20,011th; all of them where `FE_EXHAUSTIVE=1` asks for it, a quarter of an hour when
+/// optimised: `FE_EXHAUSTIVE=1 cargo test --release -p fe-cpu --test all math`.
 #[test]
 fn single_precision() {
-    sweep(&FUNCTIONS, 20_011);
-}
-
-/// Every f32. Takes a quarter of an hour when optimised: `cargo test --release -p fe-cpu --test math -- --ignored`.
-#[test]
-#[ignore = "a quarter of an hour"]
-fn single_precision_exhaustively() {
-    sweep(&FUNCTIONS, 1);
+    let all = std::env::var_os("FE_EXHAUSTIVE").is_some_and(|v| v == "1");
+    sweep(&FUNCTIONS, if all { 1 } else { 20_011 });
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn solve(prepared: &Prepared) -> Result<Outcome, fe_pipeline::Error> {
     let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect();
     let names = fitted.problem.objective.parameters.iter().map(|p| p.name.clone());
     let mut parameters: Vec<(String, Vec<u64>)> = names.zip(fitted.fit.values.iter().map(|v| bits(v))).collect();
-    parameters.extend(fitted.fit.anchors.iter().map(|(name, tensor)| (name.clone(), bits(&tensor.values))));
+    parameters.extend(fitted.fit.preconditioners.iter().map(|(name, tensor)| (name.clone(), bits(&tensor.values))));
     parameters.extend(fitted.problem.statistics().into_iter().map(|(name, tensor)| (name, bits(&tensor.values))));
     Ok(Outcome { document: serde_json::from_str(&document).unwrap(), parameters })
 }

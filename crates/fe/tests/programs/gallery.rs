@@ -243,8 +243,7 @@ pub fn trials(trials: &mut Trials) {
     claims!(trials, Tier::Slow, relu_vae_and_the_poisson_code, poisson_vae, poisson_vae_mnist, gaussian_vae, regulator);
     claims!(trials, Tier::Everyday, eight_schools, glm_poisson, kidscore, source_coding);
     for program in Program::all_of("examples") {
-        // The regulator's guide is slow to derive and to fit.
-        let tier = Tier::of(program.name == "regulator");
+        let tier = Tier::of(["regulator", "gaussian_vae", "poisson_vae_mnist"].contains(&program.name.as_str()));
         trials.add(format!("gallery::{}::short run", program.name), tier, move || short_run(&program));
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use fe_pipeline::on_threads;
 use libtest_mimic::{Arguments, Trial};
 
 /// When a trial runs.
@@ -42,13 +43,13 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// A trial, which fails by a panic.
+    /// A trial, which has one thread, and fails by a panic.
     pub fn add(&mut self, name: impl Into<String>, tier: Tier, check: impl FnOnce() + Send + 'static) {
         let name = name.into();
         let (times, told) = (Arc::clone(&self.times), name.clone());
         let timed = move || {
             let began = Instant::now();
-            check();
+            on_threads(Some(1), check).unwrap();
             let took = began.elapsed().as_secs_f64();
             times.lock().unwrap_or_else(PoisonError::into_inner).push((took, told));
             Ok(())

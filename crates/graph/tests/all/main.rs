@@ -4,6 +4,8 @@
 mod gradient;
 mod naive;
 mod noise;
+mod reach;
+mod recur;
 mod rewriting;
 mod scan;
 mod special;

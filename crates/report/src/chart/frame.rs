@@ -1,4 +1,4 @@
-//! What is around the data of a chart: title, legend, axes with ticks and labels, a note.
+//! The frame of a chart: title, legend, axes with ticks and labels, a note.
 
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
@@ -43,13 +43,13 @@ pub(super) type Failed = DrawingAreaErrorKind<std::io::Error>;
 /// The frame.
 pub(super) struct Frame<'a> {
     pub title: &'a str,
-    /// Of x and y.
+    /// The scales of x and y.
     pub labels: (&'a str, &'a str),
     /// Colour, name, and whether the line is dashed.
     pub legend: Vec<(Paint, &'a str, bool)>,
     /// Which series are dashed.
     pub dashed: Vec<bool>,
-    /// What has to be said.
+    /// Remarks.
     pub note: Option<String>,
     pub x: Scale,
     pub y: Scale,
@@ -222,7 +222,7 @@ fn wrapped(text: &str, room: i32, letter: f64) -> Vec<String> {
     lines
 }
 
-/// Without characters that XML has no place for.
+/// A text without characters that XML has no place for.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

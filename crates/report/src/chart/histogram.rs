@@ -1,4 +1,4 @@
-//! How often values fall where.
+//! Histograms.
 
 use plotters::element::Rectangle;
 
@@ -17,7 +17,7 @@ pub struct Histogram {
     pub title: String,
     /// Along.
     pub x: Axis,
-    /// What is counted: `units`.
+    /// The things counted: `units`.
     pub of: String,
     /// The values. One that is not finite, or not positive on a logarithmic axis, is left out.
     pub values: Vec<f64>,

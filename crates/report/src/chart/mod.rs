@@ -21,7 +21,7 @@ pub(crate) use paint::style;
 /// An axis of a chart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
-    /// What it measures, with its unit.
+    /// Its quantity, with its unit.
     pub label: String,
     /// Whether it is logarithmic.
     pub log: bool,
@@ -113,7 +113,7 @@ impl Chart {
     }
 }
 
-/// What is said of values that have no place.
+/// The remark on values that have no place.
 fn left_out(count: usize, noun: &str, log: bool) -> Option<String> {
     let why = if log { "not finite, or not above 0 on a logarithmic axis" } else { "not finite" };
     (count > 0).then(|| format!("{} left out: {why}", crate::figures::plural(count as u64, noun)))

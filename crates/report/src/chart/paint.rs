@@ -1,11 +1,11 @@
-//! Colours by their role. plotters draws each in a colour that stands for the role; [`themed`] puts the class of the role
-//! and its light colour in the place of it.
+//! Colours by their role. plotters draws each in a colour that stands for the role; [`themed`] puts the class of the
+//! role and its light colour in the place of it.
 
 use plotters::style::{RGBColor, ShapeStyle};
 
 use super::frame::UNIT;
 
-/// What a colour is for.
+/// The role of a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     /// Titles.
@@ -16,14 +16,14 @@ pub(super) enum Paint {
     Grid,
     /// Lines of the axes.
     Axis,
-    /// What lies under everything.
+    /// The paper under everything.
     Paper,
     /// A series, by its place.
     Series(usize),
 }
 
-/// Name, light and dark colour of the roles; colours of series have contrast with the paper, and are told apart with colour
-/// vision deficiencies by lightness too.
+/// Name, light and dark colour of the roles; colours of series have contrast with the paper, and are told apart with
+/// colour vision deficiencies by lightness too.
 const ROLES: [(&str, &str, &str); 5] = [
     ("ink", "#1b1f24", "#e6e8eb"),
     ("faint", "#57606a", "#a3abb5"),
@@ -90,7 +90,7 @@ fn attributes(attribute: &str, hex: &str, dashed: &[bool]) -> Option<String> {
     Some(format!("class=\"l{colour}\" stroke=\"{light}\"{}", dash.unwrap_or_default()))
 }
 
-/// What plotters drew, with classes and light colours in the place of colours that stand for roles.
+/// A drawing of plotters, with classes and light colours in the place of colours that stand for roles.
 pub(super) fn themed(drawn: &str, dashed: &[bool]) -> String {
     let mut text = String::with_capacity(drawn.len() * 5 / 4);
     let mut rest = drawn;

@@ -1,4 +1,4 @@
-//! Where a value stands along an axis, and at which values the axis has ticks.
+//! Scales: the place of a value along an axis, and the axis's ticks.
 
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ impl Scale {
             let half = if low == 0.0 { 0.5 } else { low.abs() * 0.1 };
             return Self::between(low - half, high + half, ticks);
         }
-        // What is not negative and comes near 0 starts there.
+        // Values that are not negative and come near 0 start there.
         let start = if low >= 0.0 && low < 0.2 * span { 0.0 } else { low - MARGIN * span };
         Self::between(start, high + MARGIN * span, ticks)
     }

@@ -1,8 +1,8 @@
 //! The figures of two programs, their differences, and the errors of these.
 
-use super::{Compared, Errors, PairOfFits};
+use super::{Compared, Errors, PairOfFits, PartErrors};
 use crate::account::Figure;
-use crate::document::Document;
+use crate::document::{Document, Keyed, SPARSITY};
 use crate::figures::bits;
 
 /// A figure of a document that may be compared.
@@ -11,19 +11,15 @@ struct Entry {
     name: String,
     unit: &'static str,
     value: Option<f64>,
-    /// Of an account, which has errors.
+    /// The figure of an account that it is, which has errors.
     figure: Option<Figure>,
 }
 
-/// The code of a document: counts, then meters, then other latents with sparsities.
-fn codes(document: &Document) -> Vec<(&str, [Option<f64>; 4])> {
-    let latents = document.latents.iter().filter(|(_, l)| l.zeros.is_some()).map(|(name, l)| {
-        (name.as_str(), [l.zeros, l.lifetime_sparsity, l.population_sparsity, l.active.map(|n| n as f64)])
-    });
-    let meters = document
-        .meters
-        .iter()
-        .map(|(name, m)| (name.as_str(), [Some(m.zeros), m.lifetime_sparsity, m.population_sparsity, None]));
+/// The code of a document: counts, then meters, each with its figures.
+fn codes(document: &Document) -> Vec<(&str, Vec<Keyed>)> {
+    let counts = document.latents.iter().filter(|(_, latent)| latent.zeros.is_some());
+    let latents = counts.map(|(name, latent)| (name.as_str(), latent.figures()));
+    let meters = document.meters.iter().map(|(name, meter)| (name.as_str(), meter.figures()));
     latents.chain(meters).collect()
 }
 
@@ -46,9 +42,9 @@ fn figures(document: &Document, heldout: bool, with: &[String]) -> Vec<Entry> {
     };
     let codes = codes(document);
     for (place, code) in with.iter().enumerate() {
-        let values = codes.get(place).map_or([None; 4], |c| c.1);
-        let names = ["zeros", "lifetime_sparsity", "population_sparsity", "active"];
-        for ((name, unit), value) in names.into_iter().zip(["", "", "", "units"]).zip(values) {
+        let figures = codes.get(place).map_or(&[][..], |code| &code.1);
+        for (name, unit) in SPARSITY {
+            let value = figures.iter().find(|(key, _)| *key == name).and_then(|(_, value)| *value);
             put("code", &format!("{code}.{name}"), unit, value);
         }
     }
@@ -72,55 +68,62 @@ fn together(a: &Document, b: &Document) -> Vec<String> {
 pub fn compared(pairs: &[PairOfFits]) -> Vec<Compared> {
     let Some(first) = pairs.first() else { return vec![] };
     let heldout = first.a.heldout.is_some() || first.b.heldout.is_some();
-    let basis = if heldout { "held out" } else { "training" };
     let names = together(&first.a, &first.b);
-    let all: Vec<[Vec<Entry>; 2]> = pairs.iter().map(|p| [&p.a, &p.b].map(|d| figures(d, heldout, &names))).collect();
-    let mut list = vec![];
-    let count = all.first().map_or(0, |[a, _]| a.len());
-    for k in 0..count {
-        let values = |side: usize| -> Option<Vec<f64>> {
-            all.iter().map(|p| p.get(side).and_then(|f| f.get(k)).and_then(|f| f.value)).collect()
-        };
-        let (a, b) = (values(0), values(1));
-        let Some(Entry { of, name, unit, figure, .. }) = all.first().and_then(|[a, _]| a.get(k)) else { continue };
-        if a.is_none() && b.is_none() {
-            continue;
-        }
-        let differences: Option<Vec<f64>> = match (&a, &b) {
-            (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| b - a).collect()),
-            _ => None,
-        };
-        let place = match figure {
-            Some(Figure::FreeEnergy) => Some((0, 1.0)),
-            Some(Figure::Distortion) => Some((1, 1.0)),
-            Some(Figure::Rate) => Some((2, 1.0)),
-            Some(Figure::RateBits) => Some((2, bits(1.0))),
-            Some(Figure::Energy) => Some((3, 1.0)),
-            _ => None,
-        };
-        // Errors of a mean over seeds, each known by itself.
-        let pooled = |of_pair: &dyn Fn(&Errors, usize) -> Option<f64>| {
-            let (place, scale) = place.filter(|_| *of == basis && differences.is_some())?;
-            let errors: Option<Vec<f64>> = pairs.iter().map(|p| of_pair(&p.errors, place)).collect();
-            let squares: f64 = errors?.iter().map(|e| e * e).sum();
-            Some(scale * squares.sqrt() / pairs.len() as f64)
-        };
-        let se_rows = pooled(&|e, k| e.rows.get(k).copied().flatten());
-        let se_draws = pooled(&|e, k| e.draws.get(k).copied().flatten());
-        list.push(Compared {
-            of: (*of).into(),
-            name: name.clone(),
-            unit: (*unit).into(),
-            a: a.as_deref().map(mean),
-            b: b.as_deref().map(mean),
-            difference: differences.as_deref().map(mean),
-            se: se_rows.or(se_draws).map(|_| se_rows.unwrap_or(0.0).hypot(se_draws.unwrap_or(0.0))),
-            se_rows,
-            se_draws,
-            se_seeds: differences.as_deref().and_then(standard_error),
-        });
+    let side = |of: fn(&PairOfFits) -> &Document| -> Vec<Vec<Entry>> {
+        pairs.iter().map(|pair| figures(of(pair), heldout, &names)).collect()
+    };
+    let (a, b) = (side(|pair| &pair.a), side(|pair| &pair.b));
+    let entries = a.first().into_iter().flatten().enumerate();
+    entries.filter_map(|(k, entry)| line(entry, [values(&a, k), values(&b, k)], pairs, heldout)).collect()
+}
+
+/// The values of one figure by seed; none where a fit lacks it.
+fn values(fits: &[Vec<Entry>], k: usize) -> Option<Vec<f64>> {
+    fits.iter().map(|entries| entries.get(k).and_then(|entry| entry.value)).collect()
+}
+
+/// A figure of both programs; none where neither has it.
+fn line(entry: &Entry, [a, b]: [Option<Vec<f64>>; 2], pairs: &[PairOfFits], heldout: bool) -> Option<Compared> {
+    if a.is_none() && b.is_none() {
+        return None;
     }
-    list
+    let differences: Option<Vec<f64>> =
+        a.as_ref().zip(b.as_ref()).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect());
+    let basis = if heldout { "held out" } else { "training" };
+    // Errors are those of the rows that are compared. Each seed's is known by itself: this is that of their mean.
+    let pooled = |of_pair: fn(&Errors) -> &PartErrors| {
+        let figure = entry.figure.filter(|_| entry.of == basis && differences.is_some())?;
+        let errors: Option<Vec<f64>> = pairs.iter().map(|pair| of_pair(&pair.errors).of(figure)).collect();
+        let squares: f64 = errors?.iter().map(|e| e * e).sum();
+        let scale = if figure == Figure::RateBits { bits(1.0) } else { 1.0 };
+        Some(scale * squares.sqrt() / pairs.len() as f64)
+    };
+    let (se_rows, se_draws) = (pooled(|errors| &errors.rows), pooled(|errors| &errors.draws));
+    Some(Compared {
+        of: entry.of.into(),
+        name: entry.name.clone(),
+        unit: entry.unit.into(),
+        a: a.as_deref().map(mean),
+        b: b.as_deref().map(mean),
+        difference: differences.as_deref().map(mean),
+        se: se_rows.or(se_draws).map(|_| se_rows.unwrap_or(0.0).hypot(se_draws.unwrap_or(0.0))),
+        se_rows,
+        se_draws,
+        se_seeds: differences.as_deref().and_then(standard_error),
+    })
+}
+
+impl PartErrors {
+    /// The error of a figure, in nats of one in bits.
+    fn of(&self, figure: Figure) -> Option<f64> {
+        match figure {
+            Figure::FreeEnergy => self.free_energy,
+            Figure::Distortion => self.distortion,
+            Figure::Rate | Figure::RateBits => self.rate,
+            Figure::Energy => self.energy,
+            _ => None,
+        }
+    }
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -155,7 +158,10 @@ mod tests {
         let meter = Meter { zeros: 0.25, ..Meter::default() };
         let meters = [("a".to_owned(), meter)].into_iter().collect();
         let b = Document { heldout: held(11.0 + seed, None), meters, ..Document::default() };
-        let errors = Errors { rows: [Some(0.3), None, Some(0.1), Some(0.2)], draws: [Some(0.4), None, None] };
+        let errors = Errors {
+            rows: PartErrors { free_energy: Some(0.3), rate: Some(0.1), energy: Some(0.2), ..PartErrors::default() },
+            draws: PartErrors { free_energy: Some(0.4), ..PartErrors::default() },
+        };
         PairOfFits { a, b, errors }
     }
 

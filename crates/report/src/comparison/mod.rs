@@ -13,7 +13,7 @@ use crate::nested::number;
 pub use figures::{compared, standard_error};
 pub use terminal::comparison_terminal;
 
-/// What `fe compare` finds: every figure of two programs, and their differences B − A.
+/// The outcome of `fe compare`: every figure of two programs, and their differences B − A.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The version of the compiler.
@@ -26,7 +26,7 @@ pub struct Comparison {
     pub seeds: Vec<u64>,
     /// Rows that were compared one by one, of each seed.
     pub rows: u64,
-    /// Of how many.
+    /// The whole.
     pub of_rows: u64,
     /// Whether these were held out.
     pub heldout: bool,
@@ -34,7 +34,7 @@ pub struct Comparison {
     pub paired: bool,
     /// The figures.
     pub figures: Vec<Compared>,
-    /// What else the reader must know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct Side {
     pub program: String,
     /// The model's name.
     pub model: String,
-    /// What it minimises.
+    /// Its objective.
     pub objective: String,
     /// Its fits, one for each seed.
     pub fits: Vec<SideFit>,
@@ -68,7 +68,7 @@ pub struct SideFit {
 /// A figure of both programs. It is none where a program has no such figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// What it is of: `held out`, `training`, `code`, `fit`.
+    /// The group that it belongs to: `held out`, `training`, `code`, `fit`.
     pub of: String,
     /// Its name, as in `fit.json`; of a code with the name of the latent or meter: `z.zeros`, or `z|a.zeros` of two.
     pub name: String,
@@ -93,10 +93,23 @@ pub struct Compared {
 /// Standard errors of differences of one pair of fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Errors {
-    /// Over rows: of F, D, R and the energy.
-    pub rows: [Option<f64>; 4],
-    /// Over draws: of F, D and R.
-    pub draws: [Option<f64>; 3],
+    /// Errors over rows.
+    pub rows: PartErrors,
+    /// Errors over draws.
+    pub draws: PartErrors,
+}
+
+/// Standard errors of the parts of an account, as far as they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartErrors {
+    /// The error of F.
+    pub free_energy: Option<f64>,
+    /// The error of D.
+    pub distortion: Option<f64>,
+    /// The error of R, nats.
+    pub rate: Option<f64>,
+    /// The error of the spikes.
+    pub energy: Option<f64>,
 }
 
 /// Two fits with one seed.
@@ -106,17 +119,18 @@ pub struct PairOfFits {
     pub a: Document,
     /// Of the second.
     pub b: Document,
-    /// Of held-out figures, where there are any, else of those of training rows.
+    /// The errors of held-out figures, where there are any, else of those of training rows.
     pub errors: Errors,
 }
 
 impl Comparison {
-    /// A table with a header line: `of,name,unit,a,b,difference,se,se_rows,se_draws,se_seeds`. Numbers are written in the
-    /// fewest digits that read back the same; what is none is an empty cell.
+    /// A table with a header line: `of,name,unit,a,b,difference,se,se_rows,se_draws,se_seeds`. Numbers are written in
+    /// the fewest digits that read back the same; what is none is an empty cell.
     pub fn csv(&self) -> String {
         let mut text = String::from("of,name,unit,a,b,difference,se,se_rows,se_draws,se_seeds\n");
         for f in &self.figures {
-            // Names are those of a program and of this page: letters, digits, points and bars. Writing to a string cannot fail.
+            // Names are those of a program and of this page: letters, digits, points and bars. Writing to a string
+            // cannot fail.
             let _ = write!(text, "{},{},{}", f.of, f.name, f.unit);
             for value in [f.a, f.b, f.difference, f.se, f.se_rows, f.se_draws, f.se_seeds] {
                 let _ = match value.filter(|v| v.is_finite()) {

@@ -37,7 +37,7 @@ pub fn comparison_terminal(comparison: &Comparison, width: usize, colour: bool) 
     page.into_text()
 }
 
-/// On what the differences stand.
+/// The rows and seeds that the differences stand on.
 fn facts(c: &Comparison) -> String {
     let kind = if c.heldout { "held-out row" } else { "training row" };
     let rows = match (c.rows, c.rows == c.of_rows) {

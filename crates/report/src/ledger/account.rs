@@ -103,9 +103,13 @@ impl Sums<'_> {
             table.rows.push(sum(Label::Text("D".into()), distortion));
             table.rows.push(sum(Label::Text("R".into()), rate));
             if let Some((local, global)) = self.halves() {
-                let label = |short: &str, long: &str| Label::Told(format!("  {short}"), format!("{short}: {long}"));
-                table.rows.push(sum(label("local", "of what each row has of its own"), local));
-                table.rows.push(sum(label("global / rows", "of what all rows share, by row"), global));
+                let label = |text: &str| Label::Told(format!("  {text}"), text.into());
+                table.rows.push(sum(label("local"), local));
+                table.rows.push(sum(label("global / rows"), global));
+                table = table.explained(
+                    "local: the rate of what each row has of its own. global / rows: that of what all rows share, divided by \
+                     their number.",
+                );
             }
         }
         let Account { free_energy, free_energy_se, .. } = *self.account;
@@ -114,7 +118,7 @@ impl Sums<'_> {
         table
     }
 
-    /// What the free energy says about the evidence.
+    /// The bound on the evidence that the free energy is.
     pub(crate) fn evidence(&self) -> String {
         let total = self.account.free_energy_total.unwrap_or(f64::NAN);
         // One decimal place less for each power of ten of the rows, so that no digit is shown that the figures lack.
@@ -139,7 +143,7 @@ impl Sums<'_> {
     }
 }
 
-/// How a term is estimated, and why so.
+/// The estimator of a term, and the reason for it.
 fn estimator(term: &Term) -> [Cell; 2] {
     let (text, tone) = match term.biased {
         true => (format!("{}, biased", term.estimator), Tone::Doubtful),

@@ -1,9 +1,9 @@
-//! Cells of a ledger: numbers of a kind, words and intervals, each with its tone. How a number is written is decided here,
-//! for all renderers.
+//! Cells of a ledger: numbers of a kind, words and intervals, each with its tone. How a number is written is decided
+//! here, for all renderers.
 
 use crate::figures::{NONE, count, fixed, percent, quantity, significant};
 
-/// What a text says of its matter; colour and weight follow from it.
+/// The tone of a text; colour and weight follow from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing.
@@ -54,7 +54,7 @@ impl Span {
 /// A space at which no line is broken.
 pub(crate) const NO_BREAK: &str = "\u{a0}";
 
-/// How much room a table has.
+/// The room that a table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
     /// A terminal of 80 columns or so.
@@ -145,17 +145,17 @@ impl Number {
 /// An interval and a point in it, as parts of a scale from 0 to 1 that the rows of one array share.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {
-    /// Where the interval begins.
+    /// The beginning of the interval.
     pub from: f64,
     /// The point.
     pub at: f64,
-    /// Where it ends.
+    /// The end of the interval.
     pub to: f64,
-    /// Where zero lies, if the scale reaches it.
+    /// The place of zero, if the scale reaches it.
     pub zero: Option<f64>,
 }
 
-/// What a cell holds.
+/// The content of a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// Nothing: the figure has no meaning here.
@@ -167,13 +167,15 @@ pub enum Value {
     Difference(Number),
     /// So many of so many.
     Share {
-        /// How many.
+        /// The part.
         part: u64,
-        /// Of how many.
+        /// The whole.
         of: u64,
     },
     /// Words.
     Text(String),
+    /// A state: alone in a terminal, and under the heading that a page has for it.
+    State(&'static str, &'static str),
     /// An interval.
     Interval(Interval),
 }
@@ -181,9 +183,9 @@ pub enum Value {
 /// A cell of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cell {
-    /// What it holds.
+    /// Its content.
     pub value: Value,
-    /// What that says.
+    /// Its tone.
     pub tone: Tone,
 }
 
@@ -219,7 +221,7 @@ impl Cell {
         Self { tone, ..self }
     }
 
-    /// What is written in so much room; an interval is drawn, not written.
+    /// The text in so much room; an interval is drawn, and has none.
     pub(crate) fn written(&self, room: Room) -> String {
         match &self.value {
             Value::Empty | Value::Interval(_) => String::new(),
@@ -229,6 +231,8 @@ impl Cell {
             Value::Share { part, of } if room == Room::Narrow => format!("{}/{}", count(*part), count(*of)),
             Value::Share { part, of } => format!("{} of {}", count(*part), count(*of)),
             Value::Text(text) => text.clone(),
+            Value::State(_, under_heading) if room == Room::Page => (*under_heading).to_owned(),
+            Value::State(alone, _) => (*alone).to_owned(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a fit was bound to, what was checked of it, and what else is to be known: a line each.
+//! The bounds of a fit as a table, and its checks and notes: a line each.
 
 use super::cell::{Cell, NO_BREAK, Number, Span, Tone};
 use super::table::{Column, Label, Table};
@@ -45,7 +45,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     lines
 }
 
-/// What the model would have said of each row without having seen it.
+/// The model's predictions of each row from all others, in one line.
 fn left_out(loo: &LeaveOneOut) -> String {
     let rows = loo.khat.values().len();
     let mut text = format!("elpd {:.1} ± {:.1} nats, {:.1} effective parameters", loo.elpd, loo.se, loo.p_loo);
@@ -103,7 +103,7 @@ fn starts(starts: &Starts) -> Line {
                 significant(gap, 2)
             )
         }
-        // What is within rounding is not told apart.
+        // Differences within rounding are not told apart.
         None => format!("{agreeing} of {all} starts agree within {} nats", significant(spread.max(0.001), 1)),
     };
     if unfinished > 0 {
@@ -122,7 +122,7 @@ fn draws(draws: &Redraws) -> Line {
     let text = format!(
         "another set of {} draws moves means by at most {} sd and sds by at most {}",
         count(draws.count),
-        // What is smaller is of no account.
+        // Smaller changes are of no account.
         significant(draws.means.max(0.001), 2),
         significant(100.0 * draws.sds.max(0.001), 2) + NO_BREAK + "%",
     );

@@ -7,7 +7,7 @@ use crate::document::{Document, Latent};
 const LIFETIME: Column = Column::point("lifetime").roomy("lifetime sparsity");
 const POPULATION: Column = Column::point("population").roomy("population sparsity");
 
-/// What each latent spends and how sparse it is.
+/// The spikes of each latent, and its sparsity.
 pub(super) fn codes(document: &Document) -> Table {
     let title = if document.account.energy.is_some() { "spikes" } else { "code" };
     let columns = [
@@ -84,7 +84,7 @@ pub(super) fn split(document: &Document) -> Table {
     table
 }
 
-/// What the spikes cost in other units, by the user's assumption.
+/// The cost of spikes in other units, by the user's assumption.
 pub(super) fn prices(document: &Document) -> Table {
     let columns = [
         Column::right("a spike"),

@@ -24,12 +24,12 @@ use crate::figures::{duration, fixed, percent, plural};
 /// The objective when a program states none; it needs no line of its own.
 const DEFAULT_OBJECTIVE: &str = "distortion + rate";
 
-/// What a line of a ledger is about.
+/// The topic of a line of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
-    /// What the free energy says about the evidence.
+    /// The bound on the evidence that the free energy is.
     Evidence,
-    /// What was minimised, where that is not the free energy.
+    /// The objective, where it is not the free energy.
     Minimised,
     /// A term whose estimate is biased in training.
     Biased,
@@ -43,11 +43,11 @@ pub(crate) enum Topic {
     Starts,
     /// Other draws.
     Draws,
-    /// What a mean-field guide leaves out.
+    /// The spread that a mean-field guide leaves out.
     Spread,
-    /// What speaks against the fit.
+    /// A fault of the fit.
     Fault,
-    /// What else the reader must know.
+    /// Notes for the reader.
     Note,
 }
 
@@ -80,17 +80,17 @@ pub(crate) struct Ledger<'a> {
     pub(crate) model: &'a str,
     /// Its title, when it states one.
     pub(crate) title: Option<&'a str>,
-    /// On how many rows, by what, for how long.
+    /// The facts of the fit: rows, steps, seconds, executor.
     pub(crate) facts: Vec<String>,
     /// The terms of the free energy, and their sums.
     pub(crate) account: Table,
-    /// What is to be said of these.
+    /// Statements on these.
     pub(crate) statements: Vec<Line>,
     /// Codes, prices, meters, bounds, rows that were held out; none of them empty.
     pub(crate) tables: Vec<Table>,
     /// Draws of the guide.
     pub(crate) posteriors: Vec<Posterior<'a>>,
-    /// What was checked.
+    /// The checks of the fit.
     pub(crate) checks: Vec<Line>,
 }
 

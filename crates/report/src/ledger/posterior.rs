@@ -20,12 +20,12 @@ pub(crate) struct Posterior<'a> {
     summaries: &'a IndexMap<String, Summary>,
 }
 
-/// How much of a posterior is shown, and how.
+/// The part of a posterior that is shown, and its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Elements of one array that are all shown.
     pub(crate) whole: usize,
-    /// How many are where it has more.
+    /// The number that are shown of an array with more.
     pub(crate) beginning: usize,
     /// Decimal points under each other, and one number of decimals for each array where one suits it.
     pub(crate) aligned: bool,

@@ -3,7 +3,7 @@
 use super::cell::{Cell, Room, Tone};
 use crate::document::TermKind;
 
-/// What a column holds.
+/// The kind of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Numbers, with their decimal points under each other.
@@ -15,7 +15,7 @@ pub enum Kind {
     Word,
     /// Sentences, broken into lines; in a terminal the last column only.
     Prose,
-    /// What follows from the words of the column before: in a terminal set behind them after a colon, where there is room.
+    /// Reasons for the words of the column before: in a terminal set behind these after a colon, where there is room.
     Reason,
 }
 
@@ -78,7 +78,7 @@ impl Column {
     }
 }
 
-/// What names a row.
+/// The label of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Label {
     /// A name of the program, which may be long.
@@ -124,7 +124,7 @@ impl Row {
     }
 }
 
-/// What is said below the rows that a table has so far.
+/// A remark below the rows that a table has so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
     pub(crate) after: usize,
@@ -153,7 +153,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table: its title in a terminal, its caption on a page, and the columns after the first, which names the rows.
+    /// An empty table: its title in a terminal, its caption on a page, and the columns after the first, which names the
+    /// rows.
     pub fn new(
         title: impl Into<String>,
         caption: impl Into<String>,

@@ -9,7 +9,7 @@ const WORDS: [&str; 34] = [
     "subject", "to", "as", "price", "true", "false",
 ];
 
-/// What a piece of a line is.
+/// The kind of a piece of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece {
     Comment,

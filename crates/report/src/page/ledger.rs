@@ -63,7 +63,7 @@ pub(super) fn tables(ledger: &Ledger) -> Vec<Block> {
     blocks.extend(ledger.statements.iter().filter_map(|line| match line.topic {
         Topic::Evidence => Some(Block::Prose(line.text())),
         Topic::Minimised => Some(Block::Prose(format!("Minimised: {}.", line.text()))),
-        // What is biased stands in the summary.
+        // Biased terms stand in the summary.
         _ => None,
     }));
     blocks.extend(ledger.tables.iter().cloned().map(Block::Table));
@@ -76,7 +76,7 @@ pub(super) fn posteriors(ledger: &Ledger) -> Vec<Block> {
     ledger.posteriors.iter().map(|posterior| Block::Table(posterior.table(form))).collect()
 }
 
-/// What was checked, and what else is to be known; faults stand in the summary.
+/// The checks and notes; faults stand in the summary.
 pub(super) fn checks(ledger: &Ledger) -> Vec<Block> {
     let lines = ledger.checks.iter().filter(|line| line.topic != Topic::Fault);
     vec![Block::Facts(lines.map(fact).collect())]
@@ -102,16 +102,16 @@ impl Topic {
         }
     }
 
-    /// What a newcomer must know to read it.
+    /// An explanation for a newcomer.
     fn meaning(self) -> Option<&'static str> {
         match self {
             Self::LeftOut => {
                 Some("elpd: the sum over rows of log p(row | all others), by reweighting the guide's draws.")
             }
             Self::Weights => Some(
-                "k̂ is the shape of the tail of the weights posterior / guide of the guide's draws. Below 0.5 the guide is \
-                 close to the posterior; up to 0.7 its draws, resampled by these weights, are; above that a few draws carry \
-                 all the weight, and nothing is resampled.",
+                "k̂ says how heavy the tail is of the weights posterior / guide that the guide's draws have. Below 0.5 the \
+                 guide is close to the posterior; up to 0.7 its draws stand for the posterior once they are resampled by \
+                 these weights; above that a few draws carry all the weight, and none are resampled.",
             ),
             _ => None,
         }

@@ -32,8 +32,8 @@ const MAGNIFIED: (usize, usize) = (520, 6);
 pub struct Page {
     /// Its title.
     pub title: String,
-    /// What stands under the title.
-    pub subtitle: String,
+    /// The facts under the title.
+    pub facts: Vec<String>,
     /// Its sections.
     pub sections: Vec<Section>,
     /// Its last line.
@@ -45,7 +45,7 @@ pub struct Page {
 pub struct Section {
     /// Its title.
     pub title: String,
-    /// What is in it.
+    /// Its parts.
     pub blocks: Vec<Block>,
 }
 
@@ -54,7 +54,7 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Prose(String),
-    /// What the reader must not miss: a few words, and what they mean.
+    /// A notice that the reader must not miss: a few words, and their meaning.
     Notice(Tone, String, String),
     /// Figures in large type.
     Headline(Vec<Headline>),
@@ -88,9 +88,9 @@ pub struct Headline {
 pub struct Fact {
     /// The name.
     pub name: String,
-    /// What it stands for.
+    /// The meaning of the name.
     pub text: String,
-    /// What a newcomer must know to read that.
+    /// An explanation for a newcomer.
     pub note: Option<String>,
 }
 
@@ -106,7 +106,7 @@ pub enum Drawing {
 /// A picture with what it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pictured {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it shows.
     pub caption: String,
@@ -138,7 +138,7 @@ impl Page {
                 body {
                     header {
                         h1 { (self.title) }
-                        @if !self.subtitle.is_empty() { p { (self.subtitle) } }
+                        @if !self.facts.is_empty() { (facts(&self.facts)) }
                     }
                     @if contents {
                         nav aria-label="Contents" {
@@ -162,6 +162,18 @@ impl Page {
             }
         }
         .into_string()
+    }
+}
+
+/// Facts side by side; lines are broken between them, after the point.
+fn facts(facts: &[String]) -> Markup {
+    let last = facts.len().saturating_sub(1);
+    html! {
+        p {
+            @for (k, fact) in facts.iter().enumerate() {
+                span class="fact" { (fact) @if k < last { " ·" } } " "
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::document::{Document, Latent};
 use crate::ledger::Ledger;
 use crate::trace::TraceRow;
 
-/// What the page of a run is made of.
+/// The parts of a run's page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPage<'a> {
     /// The figures.
@@ -59,16 +59,16 @@ pub fn run_page(run: &RunPage) -> Page {
     section("This run", vec![Block::Facts(run.about.iter().cloned().map(Into::into).collect())]);
     Page {
         title: document.title.clone().unwrap_or_else(|| document.model.clone()),
-        subtitle: subtitle(document, figures.facts),
+        facts: facts(document, figures.facts),
         sections,
         footer: format!("Written by fe {}.", document.fe_version),
     }
 }
 
-fn subtitle(document: &Document, facts: Vec<String>) -> String {
+fn facts(document: &Document, facts: Vec<String>) -> Vec<String> {
     let model = document.title.as_ref().map(|_| document.model.clone());
     let seed = format!("seed {}", document.seed);
-    model.into_iter().chain(facts).chain([seed]).collect::<Vec<_>>().join(" · ")
+    model.into_iter().chain(facts).chain([seed]).collect()
 }
 
 /// Free energy, distortion and rate, each on a scale of its own.

@@ -21,7 +21,7 @@ pub fn sweep_page(sweep: &Sweep, source: &str) -> Page {
     let runs = sweep.points.iter().map(|p| (sweep.place(p), p.run.clone()));
     let about: Vec<Fact> = runs.chain(notes).map(Into::into).collect();
     sections.push(Section { title: "Runs and notes".into(), blocks: vec![Block::Facts(about)] });
-    let subtitle = [
+    let facts = [
         sweep.title.as_ref().map(|_| sweep.model.clone()),
         Some(plural(sweep.points.len() as u64, "fit")),
         Some(duration(sweep.seconds)),
@@ -29,7 +29,7 @@ pub fn sweep_page(sweep: &Sweep, source: &str) -> Page {
     ];
     Page {
         title: sweep.title.clone().unwrap_or_else(|| sweep.model.clone()),
-        subtitle: subtitle.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        facts: facts.into_iter().flatten().collect(),
         sections,
         footer: format!("Written by fe {}.", sweep.fe_version),
     }

@@ -89,7 +89,7 @@ impl Cell {
             return interval.markup();
         }
         let text = self.written(Room::Page);
-        // What stands out or back does so by its row or its column.
+        // Strong and faint cells stand out or back by their row or their column.
         match self.tone {
             Tone::Plain | Tone::Strong | Tone::Faint => html! { (text) },
             tone => html! { span class=(tone.class()) { (text) } },

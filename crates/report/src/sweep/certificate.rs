@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Below this difference, nats or spikes per row, two points have collapsed onto each other, and their slope says nothing.
+/// Below this difference, nats or spikes per row, two points have collapsed onto each other, and their slope says
+/// nothing.
 pub const FLOOR: f64 = 0.01;
 
 /// Relative error of sums in single precision.
@@ -27,7 +28,7 @@ pub struct Weighed {
     pub rest: f64,
     /// Standard error of Y + w X where it was sampled; else 0.
     pub se: f64,
-    /// How well the weight is known, relative to itself: 0 for a number of the program.
+    /// The relative error of the weight: 0 for a number of the program.
     pub weight_error: f64,
 }
 
@@ -40,9 +41,9 @@ impl Weighed {
 /// Two neighbours on a curve.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
-    /// What was swept, at the point of the lower weight.
+    /// The swept value at the point of the lower weight.
     pub from: f64,
-    /// At that of the higher.
+    /// The swept value at the point of the higher weight.
     pub to: f64,
     /// The other thing that was swept, which they share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,11 +52,11 @@ pub struct Pair {
     pub slope: Option<f64>,
     /// The interval that it must lie in.
     pub within: [f64; 2],
-    /// By how much the slope may be off, from Monte Carlo errors and rounding.
+    /// The error of the slope, from Monte Carlo errors and rounding.
     pub error: Option<f64>,
     /// Whether it lies there within that error; none for a pair that is skipped.
     pub holds: Option<bool>,
-    /// Where it does not: by how many nats per row one of the two is beaten, at its own weight, by the other.
+    /// The nats per row by which one of the two is beaten by the other at its own weight; none for a pair that holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<f64>,
     /// And which: what was swept, at the point that has not converged.
@@ -83,7 +84,7 @@ fn pair(a: &Weighed, b: &Weighed) -> Pair {
     if fall.abs() < FLOOR {
         return Pair { from: a.at, to: b.at, within, ..Pair::default() };
     }
-    // By how much each is beaten, at its own weight.
+    // Nats by which each is beaten, at its own weight.
     let (first, second) = (a.at_price(a.weight) - b.at_price(a.weight), b.at_price(b.weight) - a.at_price(b.weight));
     let size = a.at_price(a.weight).abs().max(b.at_price(b.weight).abs());
     let doubt = |w: &Weighed| w.weight_error * w.weight.abs() * fall.abs();

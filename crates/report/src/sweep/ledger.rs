@@ -1,8 +1,8 @@
-//! What a reader is shown of a sweep: its points, and what the certificate says of them.
+//! The tables of a sweep: its points, and the verdict of its certificate.
 
 use super::{Point, Sweep};
 use crate::figures::significant;
-use crate::ledger::{Cell, Column, Label, Number, Room, Span, Table, Tone};
+use crate::ledger::{Cell, Column, Label, Number, Room, Span, Table, Tone, Value};
 
 /// Decimals of nats and bits.
 const DECIMALS: usize = 4;
@@ -26,16 +26,16 @@ pub(crate) fn points(sweep: &Sweep) -> Table {
         Column::right("zeros"),
         Column::point("held out F").page("held out F, nats"),
         Column::point("held out R²").from(Room::Page),
-        Column::word(""),
+        Column::word("").page("converged"),
     ];
     let mut table = Table::new(sweep.over.join(", "), "Figures per row", columns);
     let nats = |value| Cell::finite(value, |value| Number::Nats(value, DECIMALS));
     for p in &sweep.points {
         let (account, held) = (&p.account, p.heldout.as_ref().map(|held| &held.account));
         let state = match (&p.failed, p.converged) {
-            (Some(_), _) => Cell::text("failed").toned(Tone::Bad),
-            (None, false) => Cell::text("not converged").toned(Tone::Doubtful),
-            (None, true) => Cell::empty(),
+            (Some(_), _) => Cell::from(Value::State("failed", "failed")).toned(Tone::Bad),
+            (None, false) => Cell::from(Value::State("not converged", "no")).toned(Tone::Doubtful),
+            (None, true) => Value::State("", "yes").into(),
         };
         let values: Vec<String> = p.at.values().map(f64::to_string).collect();
         let ratio = account.energy.filter(|spikes| *spikes > 0.0).map(|spikes| account.rate / spikes);
@@ -93,7 +93,7 @@ pub(crate) fn pairs(sweep: &Sweep) -> Table {
     table
 }
 
-/// What the certificate says of all pairs.
+/// The certificate's verdict on all pairs.
 pub(crate) fn verdict(sweep: &Sweep) -> Span {
     let skipped = sweep.certificate.iter().filter(|p| p.is_skipped()).count();
     let compared = sweep.certificate.len() - skipped;

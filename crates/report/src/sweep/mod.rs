@@ -19,7 +19,7 @@ use crate::account::{self, Account};
 use crate::document::{Document, HeldOut, Latent, Meter};
 use crate::nested::number;
 
-/// What a sweep found: `sweep.json`.
+/// The outcome of a sweep: `sweep.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
     /// The model's name.
@@ -29,7 +29,7 @@ pub struct Sweep {
     pub title: Option<String>,
     /// The version of the compiler.
     pub fe_version: String,
-    /// What was minimised, as written.
+    /// The objective, as written.
     pub objective: String,
     /// The names that were swept; the first runs along a curve.
     pub over: Vec<String>,
@@ -44,11 +44,12 @@ pub struct Sweep {
     pub threads: u64,
     /// The fits, the curve's variable running fastest.
     pub points: Vec<Point>,
-    /// What the certificate compares: `−Δ(rest)/Δ(rate)`; none where nothing can be compared, which a note explains.
+    /// The slope that the certificate compares: `−Δ(rest)/Δ(rate)`; none where nothing can be compared, which a note
+    /// explains.
     pub certifies: Option<String>,
     /// Neighbours along each curve.
     pub certificate: Vec<Pair>,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
@@ -65,10 +66,10 @@ pub struct Point {
     /// Why there is no fit; figures are then null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// The free energy and what it is made of.
+    /// The free energy and its parts.
     #[serde(flatten, serialize_with = "account::of_point", deserialize_with = "account::read_of_point")]
     pub account: Account,
-    /// What was minimised.
+    /// The value of the objective.
     #[serde(with = "number")]
     pub objective_value: f64,
     /// Whether the fit converged.
@@ -79,13 +80,13 @@ pub struct Point {
     /// The bounds, where there are any: what was reached, its multiplier, whether it was met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<crate::document::Constraint>,
-    /// On rows that the fit did not see.
+    /// The account of rows that the fit did not see.
     pub heldout: Option<HeldOut>,
     /// Each latent's code.
     pub latents: IndexMap<String, Latent>,
     /// Each metered expression's.
     pub meters: IndexMap<String, Meter>,
-    /// Where it began, and what was done further.
+    /// Notes on where the fit began, and on what was done further.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -157,7 +158,7 @@ impl Sweep {
         format!("{name} = {value}{}", unit.map(|u| format!(" {u}")).unwrap_or_default())
     }
 
-    /// What was swept, with its values at a point.
+    /// The swept names with their values at a point.
     pub(crate) fn place(&self, point: &Point) -> String {
         point.at.iter().map(|(name, value)| self.said(name, *value)).collect::<Vec<_>>().join(", ")
     }

@@ -3,9 +3,18 @@
 use indexmap::IndexMap;
 
 use super::{Point, Sweep};
+use crate::account::Figure;
 
-/// The text of `sweep.csv`: the swept values, then the figures; those of a latent `z` are called `z.rate`, of held-out rows
-/// `heldout.rate`. Numbers are written in the fewest digits that read back the same, what is unknown as an empty cell.
+/// The figures of training rows.
+const ACCOUNT: [Figure; 6] =
+    [Figure::FreeEnergy, Figure::Distortion, Figure::Rate, Figure::RateBits, Figure::Energy, Figure::PriorEnergy];
+
+/// The figures of held-out rows.
+const HELD_OUT: [Figure; 5] = [Figure::FreeEnergy, Figure::Distortion, Figure::Rate, Figure::Energy, Figure::R2];
+
+/// The text of `sweep.csv`: the swept values, then the figures; those of a latent `z` are called `z.rate`, of held-out
+/// rows `heldout.rate`. Numbers are written in the fewest digits that read back the same, what is unknown as an empty
+/// cell.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -36,41 +45,17 @@ fn row(sweep: &Sweep, p: &Point) -> IndexMap<String, String> {
     for name in &sweep.over {
         put(name.clone(), p.at.get(name).copied());
     }
-    let figures = [
-        ("free_energy", Some(p.account.free_energy)),
-        ("distortion", Some(p.account.distortion)),
-        ("rate", Some(p.account.rate)),
-        ("rate_bits", Some(p.account.rate / std::f64::consts::LN_2)),
-        ("energy", p.account.energy),
-        ("prior_energy", p.account.prior_energy),
-        ("objective_value", Some(p.objective_value)),
-        ("seconds", Some(p.seconds)),
-    ];
+    let account = ACCOUNT.map(|figure| (figure.key(), figure.of(&p.account)));
+    let figures =
+        account.into_iter().chain([("objective_value", Some(p.objective_value)), ("seconds", Some(p.seconds))]);
     for (name, value) in figures {
-        // What was swept comes first, and keeps its name.
+        // A swept name comes first, and keeps its name.
         put(if sweep.over.iter().any(|o| o == name) { format!("{name} reached") } else { name.into() }, value);
     }
-    for (name, l) in &p.latents {
-        for (figure, value) in [
-            ("rate", Some(l.rate)),
-            ("energy", l.energy),
-            ("prior_energy", l.prior_energy),
-            ("nats_per_spike", l.nats_per_spike),
-            ("zeros", l.zeros),
-            ("lifetime_sparsity", l.lifetime_sparsity),
-            ("population_sparsity", l.population_sparsity),
-            ("active", l.active.map(|n| n as f64)),
-        ] {
-            put(format!("{name}.{figure}"), value);
-        }
-    }
-    for (name, m) in &p.meters {
-        for (figure, value) in [
-            ("mean", Some(m.mean)),
-            ("zeros", Some(m.zeros)),
-            ("lifetime_sparsity", m.lifetime_sparsity),
-            ("population_sparsity", m.population_sparsity),
-        ] {
+    let latents = p.latents.iter().map(|(name, latent)| (name, latent.figures()));
+    let meters = p.meters.iter().map(|(name, meter)| (name, meter.figures()));
+    for (name, figures) in latents.chain(meters) {
+        for (figure, value) in figures {
             put(format!("{name}.{figure}"), value);
         }
     }
@@ -79,14 +64,8 @@ fn row(sweep: &Sweep, p: &Point) -> IndexMap<String, String> {
         put(format!("{}: multiplier", c.expr), Some(c.multiplier));
     }
     if let Some(h) = &p.heldout {
-        for (figure, value) in [
-            ("free_energy", Some(h.account.free_energy)),
-            ("distortion", Some(h.account.distortion)),
-            ("rate", Some(h.account.rate)),
-            ("energy", h.account.energy),
-            ("r2", h.account.r2),
-        ] {
-            put(format!("heldout.{figure}"), value);
+        for figure in HELD_OUT {
+            put(format!("heldout.{}", figure.key()), figure.of(&h.account));
         }
     }
     row.insert("converged".into(), if p.failed.is_some() { "failed".into() } else { p.converged.to_string() });

@@ -6,7 +6,8 @@ use crate::ledger::{Span, Tone};
 use crate::terminal::LABEL;
 use crate::terminal::layout::Page;
 
-/// The points as a table, and the certificate, within `width` columns (taken as 60 to 120), with ANSI colour if asked for.
+/// The points as a table, and the certificate, within `width` columns (taken as 60 to 120), with ANSI colour if asked
+/// for.
 pub fn sweep_terminal(sweep: &Sweep, width: usize, colour: bool) -> String {
     let mut page = Page::within(width, colour);
     page.heading(&sweep.model, sweep.title.as_deref());

@@ -1,4 +1,8 @@
 //! Lines of toned text, and tables of them, within a width.
+//!
+//! Table crates (comfy-table, tabled) neither put decimal points under each other nor leave out a column that is empty nor
+//! shorten names before figures, and textwrap breaks plain text, not runs of several tones: all that would be left to them
+//! is the padding of a cell. The width of characters is unicode-width's.
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
@@ -102,7 +106,7 @@ impl Page {
     }
 }
 
-/// How the cells of a column stand under each other.
+/// The alignment of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -135,7 +139,7 @@ const NARROWEST: usize = 16;
 /// The narrowest that labels get, with the two columns that they are set in.
 const NARROWEST_LABEL: usize = 10;
 
-/// How far a rule is set in.
+/// The indent of a rule.
 const INDENT: usize = 2;
 
 impl Table {
@@ -221,7 +225,7 @@ impl Table {
         lines
     }
 
-    /// What the column of labels keeps when the others need its room.
+    /// The width that the column of labels keeps when the others need its room.
     fn narrowest_label(&self) -> usize {
         let title = self.rows.iter().find_map(|row| if let Row::Head(cells) = row { cells.first() } else { None });
         title.map_or(0, Span::width).max(NARROWEST_LABEL)
@@ -273,7 +277,7 @@ fn fraction(cell: &Span) -> usize {
     cell.text.find('.').and_then(|point| cell.text.get(point..)).map_or(0, UnicodeWidthStr::width)
 }
 
-/// What a cell lacks on its right for its decimal point to stand under the others.
+/// The spaces to the right of a cell that put its decimal point under the others.
 fn missing(cell: &Span, align: Align, fraction_width: usize) -> usize {
     if align == Align::Point { fraction_width.saturating_sub(fraction(cell)) } else { 0 }
 }

@@ -13,13 +13,13 @@ const WIDTH: (usize, usize) = (60, 120);
 /// Columns for a name before its middle is left out.
 pub(crate) const NAME: usize = 24;
 
-/// How far the line under a table is set in.
+/// The indent of a line under a table.
 const INDENT: usize = 2;
 
-/// Where the text of these lines begins.
+/// The column at which the text of a labelled statement begins.
 const STATEMENT: usize = 13;
 
-/// Where the text of the closing paragraphs begins.
+/// The column at which the text of the closing paragraphs begins.
 pub(crate) const LABEL: usize = 11;
 
 /// Elements of one array that are all shown, and how many are where it has more.
@@ -102,7 +102,8 @@ impl Page {
         self.paragraph(lead, indent, &line.spans);
     }
 
-    /// The table of a posterior: with intervals if they fit, and if even the numbers do not, without aligning their points.
+    /// The table of a posterior: with intervals if they fit, and if even the numbers do not, without aligning their
+    /// points.
     fn posterior(&mut self, posterior: &Posterior) {
         let room = table::room(self.width);
         let form = Form { whole: WHOLE, beginning: BEGINNING, aligned: true };

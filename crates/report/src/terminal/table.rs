@@ -5,10 +5,10 @@ use super::layout::{self, Align};
 use crate::figures::elide;
 use crate::ledger::{Cell, Column, Interval, Kind, Label, Room, Row, Span, Table, Tone, Value};
 
-/// From this width on, there is room for longer headings, and for the reason beside each estimator.
+/// The width from which on there is room for longer headings, and for the reason beside each estimator.
 const ROOMY: usize = 110;
 
-/// How much room a page of this width has.
+/// The room that a page of this width has.
 pub(crate) fn room(width: usize) -> Room {
     if width >= ROOMY { Room::Roomy } else { Room::Narrow }
 }

@@ -78,7 +78,7 @@ fn the_choice_of_a_method() {
         let bound = Bound::new(&format!(
             "data y[N] = [1, 2, 3, 4]\nlatent m ~ Normal(0, 1)\nobserve y ~ Normal(m, 1)\n{train}\n"
         ));
-        fe_train::method(&bound.objective, &bound.program.train, 4).map(|m| m.0)
+        fe_train::method(bound.objective(), &bound.program().train, 4).map(|m| m.0)
     };
     assert!(matches!(method(""), Ok(Method::Lbfgs { draws: 0, .. })));
     assert!(matches!(method("train { batch = 4 }"), Ok(Method::Lbfgs { .. })));

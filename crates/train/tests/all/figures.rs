@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use fe_train::Setting;
 
-use crate::support::{Bound, Silent, close, fitted};
+use crate::support::{Bound, Silent, at_start, close, fitted};
 
 /// μ ~ N(0, 2²), y | μ ~ N(μ, 1.5²): the evidence, the posterior, and the two parts of the free energy are known.
 #[test]
@@ -67,7 +67,7 @@ fn the_price_of_a_budget() {
 fn rows_add_up() {
     let bound = Bound::new("data y[N] = [0.3, 2, -1]\nlatent m ~ Normal(0, 1)\nobserve y ~ Normal(m, 1)\n");
     let problem = bound.problem();
-    let fit = fe_train::fit(&problem, &bound.program.train, None, &mut Silent).unwrap();
+    let fit = fe_train::fit(&problem, &bound.program().train, None, &mut Silent).unwrap();
     let rows = fe_train::rows(&problem, &fit, 100).unwrap();
     assert_eq!((rows.rows.as_slice(), rows.heldout), (&[0, 1, 2][..], false));
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
@@ -80,11 +80,11 @@ fn rows_add_up() {
 #[test]
 fn held_out_rows() {
     let bound = Bound::new(
-        "data y[N] = [1, 3, 2, 6, 4, 8]\nparam m = 0\nobserve y ~ Normal(m, 1)\ntrain { holdout = 2  optimizer = lbfgs }\n",
+        "data y[N] = [1, 3, 2, 6, 4, 8]\nparam m = 0\nobserve y ~ Normal(m, 1)\ntrain { holdout = 0.34  optimizer = lbfgs }\n",
     );
     let problem = bound.problem();
     let y = [1.0, 3.0, 2.0, 6.0, 4.0, 8.0];
-    let fit = fe_train::fit(&problem, &bound.program.train, None, &mut Silent).unwrap();
+    let fit = fe_train::fit(&problem, &bound.program().train, None, &mut Silent).unwrap();
     let of = |rows: &[u64]| rows.iter().map(|&r| y[r as usize]).collect::<Vec<f64>>();
     let (train, held) = (of(&problem.train), of(&problem.heldout));
     assert_eq!((train.len(), held.len()), (4, 2));
@@ -99,7 +99,7 @@ fn held_out_rows() {
 /// A sampled term has a standard error, and lies within it of the closed form: E (z − 1)⁴ under N(m, s²).
 #[test]
 fn a_sampled_term_has_an_honest_error() {
-    let fit = fitted("data x[N] = [1, 2]\nlatent z ~ Normal(0, 1)\nloss l = 0 * x + tanh(z)^2\ntrain { steps = 0 }\n");
+    let fit = at_start("data x[N] = [1, 2]\nlatent z ~ Normal(0, 1)\nloss l = 0 * x + tanh(z)^2\n");
     let se = fit.figures.se.expect("tanh has no closed expectation");
     // At the start the guide is the prior's median and the scale it starts with; the trapezoid rule knows the rest.
     let guide = &fit.posterior.guide[0];
