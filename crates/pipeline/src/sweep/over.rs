@@ -115,7 +115,7 @@ mod tests {
 
     fn over(given: &str) -> Result<Over, String> {
         let program = fe_syntax::parse("dim K = 4\nconst beta = 1\nconst budget = 20 bits\n").ast;
-        parse(given, &program).map_err(|f| f.message())
+        parse(given, &program).map_err(|e| e.brief())
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_unit_belongs_to_all_values() {
         let found = over("budget = 2, 5..10:2 bits");
-        let found = found.as_ref().map(|o| o.values.iter().map(|&v| o.set(v)).collect::<Vec<_>>());
+        let found = found.as_ref().map(|o| o.values.iter().map(|&v| o.set(v).to_string()).collect::<Vec<_>>());
         assert_eq!(found, Ok(vec!["budget=2 bits".into(), "budget=5 bits".into(), "budget=10 bits".into()]));
     }
 
