@@ -44,7 +44,8 @@ fn survive(text: &str, size: usize) {
     for set in [vec![], vec![("K".to_owned(), "2".to_owned()), ("beta".to_owned(), "x".to_owned())]] {
         let checked = check(&parsed.ast, &headers, &Overrides { set }, "fuzz");
         let known: BTreeSet<&str> = CODES.iter().map(|c| c.0).collect();
-        for d in &checked.diagnostics {
+        let said = || checked.diagnostics.iter().chain(&checked.wrong_overrides);
+        for d in said() {
             assert!(known.contains(d.code), "{}", d.code);
             assert!(!d.message.is_empty() && d.help.is_some(), "{} says not what to do", d.code);
             assert!(!d.message.ends_with('.'), "{}", d.message);
@@ -52,7 +53,7 @@ fn survive(text: &str, size: usize) {
                 assert!(l.span.start <= l.span.end && l.span.end <= text.len(), "{}", d.message);
             }
         }
-        let errors = checked.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        let errors = said().any(|d| d.severity == Severity::Error);
         assert!(!(errors && checked.program.is_some()));
         // Nothing is refused in silence, unless the parser has spoken.
         if checked.program.is_none() && parsed.diagnostics.is_empty() && headers.len() == checked_data(text) {
