@@ -1,7 +1,7 @@
 //! For tests: a program's text to its objective, and the objective's values at given parameters.
 //!
 //! ```
-//! let model = fe_testing::model("latent z ~ Normal(0, 1)\ndata x = 0.5\nobserve x ~ Normal(z, 1)\n");
+//! let model = fe_testing::model("latent z ~ Normal(0, 1)\ndata x[N] = [0.5]\nobserve x ~ Normal(z, 1)\n");
 //! assert_eq!(model.objective.terms.len(), 2);
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -191,7 +191,12 @@ fn a_sweep_goes_over_arrays_of_the_caller() {
         let s2 = scale * scale;
         let evidence =
             0.5 * (n * std::f64::consts::TAU.ln() + (n * s2).ln_1p() + squares - s2 * sum * sum / (n * s2 + 1.0));
-        assert!((point.account.free_energy - evidence / n).abs() < 1e-9, "{} and {}", point.account.free_energy, evidence / n);
+        assert!(
+            (point.account.free_energy - evidence / n).abs() < 1e-9,
+            "{} and {}",
+            point.account.free_energy,
+            evidence / n
+        );
     }
     assert!(at.join("sweep.json").exists());
     assert_eq!(Assignment::parse("a = 2"), Some(Assignment::new("a", "2")));

@@ -96,17 +96,17 @@ fn held_out_rows() {
     close(fit.heldout.unwrap().free_energy, mean(&held), 1e-8);
 }
 
-/// A sampled term has a standard error, and lies within it of the closed form: E (z − 1)⁴ under N(m, s²).
+/// A sampled term has a standard error, and lies within it of the integral by the trapezoid rule.
 #[test]
 fn a_sampled_term_has_an_honest_error() {
-    let fit = at_start("data x[N] = [1, 2]\nlatent z ~ Normal(0, 1)\nloss l = 0 * x + tanh(z)^2\n");
-    let se = fit.figures.se.expect("tanh has no closed expectation");
+    let fit = at_start("data x[N] = [1, 2]\nlatent z ~ Normal(0, 1)\nloss l = 0 * x + tanh(max(z, 0))^2\n");
+    let se = fit.figures.se.expect("what bends has neither a closed expectation nor a quadrature");
     // At the start the guide is the prior's median and the scale it starts with; the trapezoid rule knows the rest.
     let guide = &fit.posterior.guide[0];
     let (mean, sd) = (guide.mean[0], guide.sd[0]);
     let expected: f64 = (-8000..=8000)
         .map(|i| f64::from(i) * 0.002)
-        .map(|z| 0.002 * (mean + sd * z).tanh().powi(2) * (-0.5 * z * z).exp() / (2.0 * PI).sqrt())
+        .map(|z| 0.002 * (mean + sd * z).max(0.0).tanh().powi(2) * (-0.5 * z * z).exp() / (2.0 * PI).sqrt())
         .sum();
     let found = fit.figures.distortion;
     assert!(se > 0.0 && se < 0.05, "{se}");
