@@ -23,8 +23,8 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let report = compare::compare([&a, &b], &args.fit.options(), args.seeds, &watch);
     let report = report.map_err(|Blamed { error, side }| {
         let text = side.map(|side| match side {
-            Side::A => a.text.clone(),
-            Side::B => b.text.clone(),
+            Side::A => Box::new(a.text.clone()),
+            Side::B => Box::new(b.text.clone()),
         });
         Failure::Pipeline(error, text)
     })?;

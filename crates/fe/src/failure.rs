@@ -9,7 +9,7 @@ pub enum Failure {
     /// The command line is wrong.
     Usage(String),
     /// What the pipeline found wrong, at places of this program where it is known.
-    Pipeline(Error, Option<Text>),
+    Pipeline(Error, Option<Box<Text>>),
     /// Some of many fits failed.
     Fits(String),
     /// With `--strict`: a fit that is not to be relied on, and why.
@@ -30,7 +30,7 @@ impl From<Error> for Failure {
 
 /// Has an error point at places of a program.
 pub fn at(text: &Text) -> impl Fn(Error) -> Failure {
-    |error| Failure::Pipeline(error, Some(text.clone()))
+    |error| Failure::Pipeline(error, Some(Box::new(text.clone())))
 }
 
 impl Failure {

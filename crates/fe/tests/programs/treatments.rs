@@ -129,9 +129,12 @@ fn both_executors(subject: &Subject) {
     }
 }
 
+/// What a treatment holds a program to.
+type Treatment = fn(&Subject);
+
 /// Each program by each treatment. Those of one program are not neighbours, or they would wait for its fit together.
 pub fn trials(trials: &mut Trials) {
-    let treatments: [(&str, fn(&Subject)); 4] = [
+    let treatments: [(&str, Treatment); 4] = [
         ("two threads", two_threads),
         ("both precisions", both_precisions),
         ("both executors", both_executors),
