@@ -7,7 +7,7 @@
 //!   `examples`, and what it prints must be what follows, `…` standing for lines left out.
 //!
 //! Numbers in transcripts may differ by 2 % or by two units of the last digit, times and counts of iterations by more.
-//! `UPDATE_DOCS=1 cargo test -p fe --test all docs` rewrites transcripts that differ and in which nothing is
+//! `UPDATE_DOCS=1 cargo test --workspace --test all docs` rewrites transcripts that differ and in which nothing is
 //! left out.
 
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Programs, each under its treatments. A trial is one program in one way, and has a name by which it can be chosen:
 //!
-//!     cargo test -p fe --test programs                                      the everyday ones
-//!     FE_FULL=1 cargo test -p fe --test programs                            all
-//!     cargo test -p fe --test programs -- posteriors::arK                   those in whose names this stands
-//!     cargo test -p fe --test programs -- --include-ignored gallery::       slow ones too
+//!     cargo test --workspace --test programs                                      the everyday ones
+//!     FE_FULL=1 cargo test --workspace --test programs                            all
+//!     cargo test --workspace --test programs -- posteriors::arK                   those in whose names this stands
+//!     cargo test --workspace --test programs -- --include-ignored gallery::       slow ones too
 //!
 //! As many run at a time as there are cores, with one thread each. A program whose header says `# slow: …` waits for the full
 //! run, which `FE_FULL=1` or `CI` asks for.

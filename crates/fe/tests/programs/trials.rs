@@ -69,7 +69,9 @@ impl Trials {
             let times = self.times.lock().unwrap_or_else(PoisonError::into_inner).clone();
             print!("{}", slowest(times));
             if !full && left_out > 0 {
-                println!("{left_out} slow trials wait for the full run: FE_FULL=1 cargo test -p fe --test programs\n");
+                println!(
+                    "{left_out} slow trials wait for the full run: FE_FULL=1 cargo test --workspace --test programs\n"
+                );
             }
         }
         conclusion.exit_code()
