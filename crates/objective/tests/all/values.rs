@@ -168,7 +168,7 @@ fn implicit_draws_have_the_slope_of_their_quantile() {
 fn the_score_function_is_unbiased() {
     let text = |by: &str| {
         format!(
-            "param h = 0\nlatent c ~ Bernoulli(0.3) by {by}\ndim N = 1\ndata y[N] = [1.5]\nguide c ~ Bernoulli(sigmoid(h))\nobserve y ~ Normal(exp(tanh(3 * c)), 1)\n"
+            "param h = 0\nlatent c ~ Bernoulli(0.3) by {by}\ndim N = 1\ndata y[N] = [2]\nguide c ~ Bernoulli(sigmoid(h))\nobserve y ~ StudentT(4, 3 * c, 1)\n"
         )
     };
     let (score, exact) = (model(&text("score")), model(&text("enumeration")));
