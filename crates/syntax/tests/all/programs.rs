@@ -4,15 +4,16 @@ use fe_syntax::{dump, format, parse};
 
 #[test]
 fn programs_parse_and_keep_their_tree_when_formatted() {
-    insta::glob!("programs/*.fe", |path| {
-        let text = std::fs::read_to_string(path).unwrap();
+    for (name, text) in crate::programs_in("programs") {
         let parsed = parse(&text);
         assert_eq!(parsed.diagnostics, []);
         let once = format(&text).unwrap();
         assert_eq!(format(&once).unwrap(), once);
         assert_eq!(dump(&parse(&once).ast), dump(&parsed.ast));
-        insta::assert_snapshot!(format!("{}\n-----\n{once}", dump(&parsed.ast)));
-    });
+        insta::with_settings!({snapshot_suffix => name}, {
+            insta::assert_snapshot!(format!("{}\n-----\n{once}", dump(&parsed.ast)));
+        });
+    }
 }
 
 #[test]
