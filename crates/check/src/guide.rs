@@ -61,6 +61,8 @@ pub enum GuideKind {
     Prior,
     /// The exact conditional of a finite latent.
     Enumeration,
+    /// The exact conditional given other latents, which is Gaussian.
+    Elimination,
 }
 
 impl GuideKind {
@@ -69,7 +71,7 @@ impl GuideKind {
         match self {
             Self::Joint(kind) => Some(kind.word()),
             Self::Tridiagonal => Some("Tridiagonal"),
-            Self::Family | Self::Point | Self::Prior | Self::Enumeration => None,
+            Self::Family | Self::Point | Self::Prior | Self::Enumeration | Self::Elimination => None,
         }
     }
 }

@@ -199,7 +199,11 @@ impl<'a> Checker<'a> {
                 Some(Guide::Joint { kind, group })
             }
             GuideKind::Tridiagonal => self.one_chain(of, span).then_some(Guide::Tridiagonal { group }),
-            GuideKind::Family | GuideKind::Point | GuideKind::Prior | GuideKind::Enumeration => None,
+            GuideKind::Family
+            | GuideKind::Point
+            | GuideKind::Prior
+            | GuideKind::Enumeration
+            | GuideKind::Elimination => None,
         }
     }
 

@@ -61,7 +61,9 @@ impl<'a> Checker<'a> {
         if let Some(by) = centred.filter(|_| drawn.distribution.family.location_scale().is_none()) {
             self.report(messages::never_non_centred(drawn.distribution.family.name(), by.span));
         }
-        let estimator = by.filter(|_| centred.is_none()).and_then(|by| self.estimator(by, support));
+        // A form to be fitted in is one of the guide.
+        let in_guide = by.is_some_and(|by| by.value == "guide") || centred.is_some();
+        let estimator = by.filter(|_| !in_guide).and_then(|by| self.estimator(by, support));
         self.variance_warning(&drawn);
         self.overflow_warning(&drawn);
         let index =
@@ -76,6 +78,7 @@ impl<'a> Checker<'a> {
             prior: drawn.distribution,
             guide: Guide::Default,
             centred: centred.is_some(),
+            in_guide,
             estimator,
             span: name.span,
             guide_span: None,

@@ -141,6 +141,8 @@ pub struct Latent {
     pub guide: Guide,
     /// Whether it is fitted as it is written, and never as location + scale · u.
     pub centred: bool,
+    /// Whether it stays in the guide where it could be integrated out.
+    pub in_guide: bool,
     /// How the gradient through it is estimated, where the program says so, and where it does.
     pub estimator: Option<(GradientEstimator, Span)>,
     /// The declaration's name.

@@ -39,8 +39,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     if args.strict && !fitted.fit.converged {
         return Err(Failure::Unconverged(format!("not converged: {}", fitted.fit.test)));
     }
-    if args.strict && !document.verdict.trusted {
-        return Err(Failure::Unconverged(document.verdict.faults().join("; ")));
+    if args.strict && document.verdict.trusted != Some(true) {
+        let against = document.verdict.faults().into_iter().chain(document.verdict.omission());
+        return Err(Failure::Unconverged(against.collect::<Vec<_>>().join("; ")));
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ impl<'a> Deriver<'a> {
         mut replaced: HashMap<NodeId, NodeId>,
         temperature: NodeId,
     ) -> Result<Self, Underivable> {
-        let mut realised = guide::realise(&mut g, program)?;
+        let mut realised = guide::realise(&mut g, program, &replaced)?;
         replaced.extend(realised.replaced.iter().map(|(&a, &b)| (a, b)));
         realised.replaced = replaced.clone();
         let laws = realised.laws(&mut g, program);
@@ -74,7 +74,9 @@ impl<'a> Deriver<'a> {
         let draws = drawing::draws(&mut g, program, &realised, temperature, None)?;
         // In batches the rows' own noise is larger than that of one draw, which costs a fraction of the points.
         let whole = program.train.batch.is_none() && program.train.holdout.is_none();
-        let expectation = Expectation::new(laws, program.row.map(|r| Axis::plain(r.axis)), whole);
+        let row = program.row.map(|r| Axis::plain(r.axis));
+        let expectation = Expectation::new(laws, row, whole);
+        let given = Expectation::new(realised.conditional_laws(&mut g, &draws.of), row, whole);
         let mut d = Self {
             g,
             program,
@@ -82,6 +84,7 @@ impl<'a> Deriver<'a> {
             realised,
             replaced,
             expectation,
+            given,
             draws: draws.of,
             scored: draws.scored,
             softened: draws.softened,
@@ -143,6 +146,7 @@ impl<'a> Deriver<'a> {
             .filter(|(_, p)| matches!(p, Posterior::Joint(JointPart { log_prior: Some(_), .. })))
             .map(|(l, _)| l.name.clone())
             .collect();
+        let eliminated = self.realised.eliminated.iter().map(|e| e.site).collect();
         let mut parameters = guide::declared(program);
         parameters.append(&mut self.realised.parameters);
         let mut objective = Objective {
@@ -153,7 +157,7 @@ impl<'a> Deriver<'a> {
             terms,
             energies,
             minimised,
-            guides: Guides { latents, joints, chains, non_centred },
+            guides: Guides { latents, joints, chains, non_centred, eliminated },
             report,
             up_to_constant,
             notes,

@@ -24,6 +24,8 @@ pub(crate) struct Deriver<'a> {
     /// Latents that are not random by themselves, and statistics of the data.
     pub(crate) replaced: HashMap<NodeId, NodeId>,
     pub(crate) expectation: Expectation,
+    /// Expectations over what is integrated out, given draws of all else.
+    pub(crate) given: Expectation,
     pub(crate) draws: HashMap<NodeId, NodeId>,
     /// Latents whose draws have no pathwise derivative.
     pub(crate) scored: Vec<Scored>,

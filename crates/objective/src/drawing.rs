@@ -53,6 +53,7 @@ pub(crate) fn draws(
         }
         waiting = postponed;
     }
+    drawing.conditionals();
     Ok(drawing.draws)
 }
 
@@ -96,9 +97,23 @@ impl Drawing<'_> {
         }
         for chain in &realised.chains {
             let noise = self.normal(chain.site, &axis::sorted(&chain.axes));
-            self.draws.of.insert(chain.noise, noise);
-            let deviation = chain.at_noise(self.g, noise);
-            self.draws.of.insert(chain.deviation, deviation);
+            self.draws.of.insert(chain.motion.noise, noise);
+            let deviation = chain.motion.at_noise(self.g, noise);
+            self.draws.of.insert(chain.motion.deviation, deviation);
+        }
+    }
+
+    /// Of what is integrated out, once all that it depends on is drawn.
+    fn conditionals(&mut self) {
+        let realised = self.realised;
+        for conditional in &realised.eliminated {
+            let noise = self.normal(conditional.site, &axis::sorted(&conditional.axes));
+            self.draws.of.extend(conditional.primitives.last().map(|&p| (p, noise)));
+            if let Some(motion) = &conditional.motion {
+                let deviation = motion.at_noise(self.g, noise);
+                let deviation = self.g.substitute(&[deviation], &self.draws.of).first().copied().unwrap_or(deviation);
+                self.draws.of.insert(motion.deviation, deviation);
+            }
         }
     }
 

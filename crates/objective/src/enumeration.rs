@@ -10,11 +10,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::{Functional, Latent, Schedule};
+use fe_check::Latent;
 use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::deriver::Deriver;
+use crate::elimination::weighs_all_the_same;
 use crate::enumerated::{Enumeration, Source, Summed};
 use crate::guide::types::Posterior;
 use crate::messages;
@@ -97,7 +98,7 @@ impl<'a> Deriver<'a> {
         let met = self.g.gradient(total, &wanted);
         let met = met.map_err(|e| messages::no_derivative("the sum over finite latents", &e, span))?;
         // Where distortion and rate weigh the same, their sum is −log Z, and no derivative of a probability survives.
-        let plain = self.weighs_all_the_same();
+        let plain = weighs_all_the_same(self.program);
         let values: HashMap<NodeId, NodeId> = factors.iter().map(|f| (f.proxy, f.value)).collect();
         let resolve = |d: &mut Self, node: NodeId| d.g.substitute(&[node], &values).first().copied().unwrap_or(node);
         let by_row = local.map(|_| resolve(self, by_row));
@@ -126,14 +127,6 @@ impl<'a> Deriver<'a> {
             result.latents.insert(one.number, summed);
         }
         Ok(result)
-    }
-
-    /// Whether the objective is distortion + rate.
-    fn weighs_all_the_same(&self) -> bool {
-        let one = |(w, f): &(Schedule, Functional)| {
-            *w == Schedule::Constant(1.0) && matches!(f, Functional::Distortion(None) | Functional::Rate(None))
-        };
-        self.program.objective.terms.len() == 2 && self.program.objective.terms.iter().all(one)
     }
 
     /// A guide that reads a latent that is summed out would need it drawn first.

@@ -103,10 +103,11 @@ impl Deriver<'_> {
             };
             return Ok(Estimate { value, estimator, reason: String::new(), draws: vec![] });
         }
-        let (value, reason) = self.by_draws(sum, span)?;
+        let (value, reason, eliminated) = self.by_draws(sum, span)?;
         let value = self.g.sum_all_but(value, &[Axis::SAMPLE]);
         let estimator = match over {
             Some(_) => Estimator::Enumeration(Remainder::Drawn),
+            None if eliminated => Estimator::Elimination,
             None => self.by_draws_of(value),
         };
         let draws = self.g.substitute(&[element], &self.draws);
@@ -119,15 +120,23 @@ impl Deriver<'_> {
         self.expectation.mean(&mut self.g, node)
     }
 
-    /// The expectation of a node by the draws, after [`Deriver::exactly`] found none, and why it found none.
-    fn by_draws(&mut self, node: NodeId, span: Span) -> Result<(NodeId, String), Underivable> {
+    /// The expectation of a node by the draws, after [`Deriver::exactly`] found none, why it found none, and whether what is
+    /// eliminated was integrated given the draws.
+    fn by_draws(&mut self, node: NodeId, span: Span) -> Result<(NodeId, String, bool), Underivable> {
         let blocked = self.expectation.blocked.unwrap_or(node);
         let reason = formula::blocked(&self.g, blocked, self.program, self.source);
-        if let Some(given) = self.chains_given_draws(node) {
-            let given_draws = "what is random besides the chain is drawn, and the chain integrated given that";
-            return Ok((given, format!("{reason}; {given_draws}")));
+        if let Some(given) = self.given_draws(node) {
+            if self.realised.eliminated.is_empty() {
+                let given_draws = "what is random besides the chain is drawn, and the chain integrated given that";
+                return Ok((given, format!("{reason}; {given_draws}"), false));
+            }
+            return Ok((
+                given,
+                "what is Gaussian given the others is integrated out; the others are drawn".into(),
+                true,
+            ));
         }
-        Ok((self.sample(node, span)?, reason))
+        Ok((self.sample(node, span)?, reason, false))
     }
 
     /// A mean over draws, with the derivative that a value's draws have.
@@ -158,10 +167,17 @@ impl Deriver<'_> {
         self.scored.iter().filter(move |s| self.g.depends_on(node, &HashSet::from([s.draw])))
     }
 
-    /// The expectation over chains in closed form, given draws of all else: of less noise than draws of the chains, which
-    /// are long.
-    fn chains_given_draws(&mut self, node: NodeId) -> Option<NodeId> {
-        let chained: HashSet<NodeId> = self.realised.chains.iter().flat_map(|c| [c.deviation, c.noise]).collect();
+    /// What is integrated given draws of all else: latents by their exact conditionals, else chains, which are long.
+    fn integrated(&self) -> HashSet<NodeId> {
+        let conditionals = self.realised.eliminated.iter().flat_map(|c| c.primitives.iter().copied());
+        let chains = self.realised.chains.iter().map(|c| &c.motion).flat_map(|m| [m.deviation, m.noise]);
+        let eliminated: HashSet<NodeId> = conditionals.collect();
+        if eliminated.is_empty() { chains.collect() } else { eliminated }
+    }
+
+    /// The expectation over these in closed form, given draws of all else: of less noise than draws of everything.
+    fn given_draws(&mut self, node: NodeId) -> Option<NodeId> {
+        let chained = self.integrated();
         let noise: HashSet<NodeId> = chained.iter().filter_map(|n| self.draws.get(n).copied()).collect();
         let others: HashMap<NodeId, NodeId> =
             self.draws.iter().filter(|(n, _)| !chained.contains(n)).map(|(&n, &d)| (n, d)).collect();
@@ -173,7 +189,10 @@ impl Deriver<'_> {
         if drawn == node || self.g.depends_on(drawn, &noise) {
             return None;
         }
-        self.expectation.mean(&mut self.g, drawn)
+        match self.realised.eliminated.is_empty() {
+            true => self.expectation.mean(&mut self.g, drawn),
+            false => self.given.mean(&mut self.g, drawn),
+        }
     }
 
     fn sample(&mut self, node: NodeId, span: Span) -> Result<NodeId, Underivable> {

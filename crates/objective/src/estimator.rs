@@ -15,6 +15,8 @@ pub enum Estimator {
     Quadrature,
     /// A sum over all values of finite latents.
     Enumeration(Remainder),
+    /// In closed form given other latents, by the exact conditional; those are drawn.
+    Elimination,
     /// A mean over draws of the guide.
     Draws {
         /// The derivative that the draws have.
@@ -54,7 +56,7 @@ impl Estimator {
         match self {
             Self::Exact | Self::ClosedForm | Self::Quadrature => false,
             Self::Enumeration(rest) => matches!(rest, Remainder::DrawnParents | Remainder::Drawn),
-            Self::ClosedFormGivenDraws | Self::Draws { .. } => true,
+            Self::ClosedFormGivenDraws | Self::Elimination | Self::Draws { .. } => true,
         }
     }
 
@@ -65,6 +67,7 @@ impl Estimator {
             Self::ClosedForm => "closed form",
             Self::ClosedFormGivenDraws => "closed form, parents sampled",
             Self::Quadrature => "quadrature",
+            Self::Elimination => "elimination, parents sampled",
             Self::Enumeration(Remainder::Closed) => "enumeration",
             Self::Enumeration(Remainder::Quadrature) => "enumeration, quadrature",
             Self::Enumeration(Remainder::DrawnParents) => "enumeration, parents sampled",

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use fe_graph::{Axis, NodeId};
 
-use crate::density::Density;
 use crate::deriver::Deriver;
 use crate::messages;
 use crate::objective::{Chain, Joint, Landscape, Underivable};
@@ -47,11 +46,33 @@ impl Deriver<'_> {
         Ok(list)
     }
 
+    /// The log joint density with what is integrated out gone: log p(x, z) − log q(z | θ) is the same at any z, and is taken
+    /// at the conditional mean, with all its derivatives in θ.
+    fn log_marginal(&mut self) -> Option<NodeId> {
+        if self.realised.eliminated.is_empty() {
+            return self.log_joint(None).map(|d| d.whole);
+        }
+        let exact = self.realised.exact.clone();
+        let stopped: Vec<_> = exact.iter().filter_map(|(&n, &v)| Some((n, self.replaced.insert(n, v)?))).collect();
+        let joint = self.log_joint(None);
+        self.replaced.extend(stopped);
+        let mut total = joint?.whole;
+        let mut at_mean = HashMap::new();
+        for conditional in self.realised.eliminated.clone() {
+            total = self.g.sub(total, conditional.log_density);
+            for primitive in conditional.primitives {
+                let axes = self.g.axes_of(primitive).to_vec();
+                at_mean.insert(primitive, self.g.full(0.0, &axes));
+            }
+        }
+        self.g.substitute(&[total], &at_mean).first().copied()
+    }
+
     /// The log joint density with a point in the place of a guide's vector, with its first and second derivatives.
     fn landscape(&mut self, value: NodeId, axes: &[Axis]) -> Result<Option<Landscape>, Underivable> {
         let (point, at) = self.g.input("point", axes);
         let (direction, along) = self.g.input("direction", axes);
-        let Some(Density { whole: density, .. }) = self.log_joint(None) else { return Ok(None) };
+        let Some(density) = self.log_marginal() else { return Ok(None) };
         let energy = self.g.neg(density);
         let energy = self.g.substitute(&[energy], &HashMap::from([(value, at)]));
         let mut energy = energy.first().copied().unwrap_or(at);

@@ -8,7 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
 use crate::guide::choice::GuideChoice;
-use crate::guide::types::{FULL_RANK_LIMIT, Posterior};
+use crate::guide::types::{Carrier, JointPart, Posterior};
 use crate::objective::{LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
@@ -78,7 +78,8 @@ impl Deriver<'_> {
 
     /// The parts of a rate, which add up to its term: where that is drawn, they are of the same draws.
     fn split(&mut self, q: &Distribution, prior: &Distribution, axes: &[Axis], term: &Term) -> Option<PoissonRate> {
-        if term.estimator.is_sampled() && !self.realised.chains.is_empty() {
+        let integrated = !self.realised.chains.is_empty() || !self.realised.eliminated.is_empty();
+        if term.estimator.is_sampled() && integrated {
             return None;
         }
         let mut parts = poisson_rate(&mut self.g, q, prior)?.parts();
@@ -199,6 +200,11 @@ impl Deriver<'_> {
             let zero = self.g.full(0.0, &vector.axes);
             means.insert(vector.node, zero);
         }
+        for primitive in self.realised.eliminated.clone().iter().flat_map(|c| c.primitives.clone()) {
+            let axes = self.g.axes_of(primitive).to_vec();
+            let zero = self.g.full(0.0, &axes);
+            means.insert(primitive, zero);
+        }
         for _ in 0..self.program.latents.len() {
             for (latent, posterior) in self.program.latents.iter().zip(self.realised.posteriors.clone()) {
                 if let Posterior::Family(q) | Posterior::Prior(q) = posterior {
@@ -301,15 +307,24 @@ impl Deriver<'_> {
         list
     }
 
+    /// Whether a latent is represented by its exact conditional, so that draws of it have weights of 1.
+    fn is_exact(&self, k: usize) -> bool {
+        let conditional = matches!(
+            self.realised.posteriors.get(k),
+            Some(Posterior::Joint(JointPart { of: Carrier::Conditional, .. }))
+        );
+        conditional || self.is_enumerated(k)
+    }
+
     /// log p(x, z) − log q(z) of each sample.
     fn log_weight(&mut self) -> Option<NodeId> {
-        let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_enumerated(*k));
+        let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_exact(*k));
         let size: usize = drawn
             .map(|(_, l)| l)
             .map(|l| l.axes.iter().map(|a| self.g.extent_of(a.id)).product::<usize>())
             .fold(0, usize::saturating_add);
         let pointed = self.realised.posteriors.iter().any(|p| matches!(p, Posterior::Point));
-        if self.program.train.batch.is_some() || size > FULL_RANK_LIMIT || size == 0 || pointed {
+        if self.program.train.batch.is_some() || size == 0 || pointed {
             return None;
         }
         let weight = self.log_ratio(None)?.whole;

@@ -73,6 +73,8 @@ pub struct Guides {
     pub chains: Vec<Chain>,
     /// Latents fitted as location + scale · u, which could be fitted as they are written.
     pub non_centred: Vec<String>,
+    /// Sites of the noise of latents that are integrated out given all else.
+    pub eliminated: Vec<Site>,
 }
 
 /// What is reported besides the terms.

@@ -172,12 +172,22 @@ impl Deriver<'_> {
         let e = self.expect(energy, &[], latent.span)?;
         let kind = match of {
             Carrier::Group(group) => self.realised.groups.get(group).map(|x| x.kind),
-            Carrier::Chain(_) => None,
+            Carrier::Chain(_) | Carrier::Conditional => None,
         };
         let entropy = self.expect(entropy, &[], latent.span)?;
         let value = self.g.sub(e.value, entropy.value);
-        let formula = formula::joint_rate(latent, kind, log_prior.is_some());
+        let formula = match of {
+            Carrier::Conditional => format!("E KL(p({0} | all else) ‖ p({0}))", latent.name),
+            _ => formula::joint_rate(latent, kind, log_prior.is_some()),
+        };
+        let exact = matches!(of, Carrier::Conditional);
         let estimate = match (e.is_sampled(), entropy.is_sampled()) {
+            _ if exact => Estimate {
+                value,
+                estimator: Estimator::Elimination,
+                reason: "its guide is its exact conditional given the latents that are drawn".into(),
+                draws: [e.draws, entropy.draws].concat(),
+            },
             (false, false) => {
                 let p = prior.family.name();
                 let why = format!("log {p} is linear or quadratic in a Gaussian; its entropy is log det");

@@ -93,6 +93,7 @@ pub fn document(
             .collect(),
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
+        log_evidence: fit.posterior.log_evidence.map(|(value, se)| report::LogEvidence { value, se }),
         loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
     };
@@ -145,7 +146,8 @@ fn leave_one_out(loo: fe_train::Loo) -> report::LeaveOneOut {
 }
 
 fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
-    let Posterior { khat, khat_wide, effective, effective_wide, .. } = fit.posterior;
+    let Posterior { khat, khat_wide, effective, effective_wide, disagreement, departure, .. } = &fit.posterior;
+    let (khat, khat_wide, effective, effective_wide) = (*khat, *khat_wide, *effective, *effective_wide);
     let mean_field = match &fit.checks.response {
         Some(Response::Worst(worst)) => Some(understated(worst)),
         Some(Response::NotComputed(why)) => {
@@ -158,7 +160,7 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
     };
     let mut verdict = report::Verdict {
         converged: fit.converged,
-        trusted: false,
+        trusted: None,
         test: Some(fit.test.clone()),
         khat,
         khat_wide,
@@ -167,10 +169,13 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
         starts: fit.checks.starts.as_ref().map(starts),
         draws: fit.checks.draws.map(|c| report::Redraws { count: draws as u64, means: c.means, sds: c.sds }),
         mean_field,
+        departure: departure.as_ref().map(|d| report::Departure { of: element(&d.name, &d.index), factor: d.factor }),
+        disagreement: disagreement.map(|c| report::Disagreement { means: c.means, sds: c.sds }),
+        unchecked: fit.checks.unchecked.clone(),
         notes,
     };
-    verdict.trusted = verdict.holds();
-    let faults = verdict.faults();
+    verdict.trusted = verdict.judged();
+    let faults = verdict.faults().into_iter().chain(verdict.omission()).collect::<Vec<_>>();
     verdict.notes.extend(faults);
     verdict
 }
@@ -187,9 +192,14 @@ fn starts(s: &fe_train::Starts) -> report::Starts {
 }
 
 fn understated(worst: &fe_train::Understated) -> report::MeanField {
-    let index: Vec<String> = worst.index.iter().map(usize::to_string).collect();
+    report::MeanField { worst: element(&worst.name, &worst.index), factor: worst.factor }
+}
+
+/// An element as it is named: `beta[1]`.
+fn element(name: &str, index: &[usize]) -> String {
+    let index: Vec<String> = index.iter().map(usize::to_string).collect();
     let index = if index.is_empty() { String::new() } else { format!("[{}]", index.join(", ")) };
-    report::MeanField { worst: format!("{}{index}", worst.name), factor: worst.factor }
+    format!("{name}{index}")
 }
 
 /// The account of some rows, by what they come to under an objective.

@@ -73,11 +73,25 @@ pub struct Document {
     pub posterior: IndexMap<String, Summary>,
     /// The same draws resampled by Pareto-smoothed importance weights; none where k̂ > 0.7.
     pub posterior_resampled: Option<IndexMap<String, Summary>>,
+    /// log p(data) by the weights behind that table, and its standard error: nats over all rows.
+    #[serde(default)]
+    pub log_evidence: Option<LogEvidence>,
     /// Leave-one-out cross-validation, for models whose rows depend on shared latents alone.
     #[serde(default)]
     pub loo: Option<LeaveOneOut>,
     /// Whether the fit can be relied on.
     pub verdict: Verdict,
+}
+
+/// log p(data), as reweighted draws have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LogEvidence {
+    /// Nats over all rows.
+    #[serde(with = "number")]
+    pub value: f64,
+    /// Its standard error.
+    #[serde(with = "number")]
+    pub se: f64,
 }
 
 /// Figures per held-out row.

@@ -33,7 +33,8 @@ pub use comparison::{
     Compared, Comparison, Errors, PairOfFits, PartErrors, Side, SideFit, compared, comparison_terminal, standard_error,
 };
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, Meter, Price, RateSplit, SCHEMA, Summary, Term, TermKind, Units,
+    Constraint, Document, HeldOut, Latent, LeaveOneOut, LogEvidence, Meter, Price, RateSplit, SCHEMA, Summary, Term,
+    TermKind, Units,
 };
 pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
 pub use file::write_atomically;
@@ -46,4 +47,4 @@ pub use picture::{Picture, Shades, images};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
-pub use verdict::{MeanField, Redraws, Starts, Verdict};
+pub use verdict::{Departure, Disagreement, MeanField, Redraws, Starts, Verdict};

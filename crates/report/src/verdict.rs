@@ -9,10 +9,10 @@ use crate::nested::number;
 pub struct Verdict {
     /// Whether the convergence test passed.
     pub converged: bool,
-    /// Whether the fit can be relied on: it converged, the guide is not known to miss part of the posterior, another
-    /// start found the same minimum where several were made, and other draws hardly move it.
+    /// Whether the fit can be relied on: it converged, and every latent in the table was held to something that could have
+    /// failed and did not. None where some were held to nothing, which `unchecked` names.
     #[serde(default)]
-    pub trusted: bool,
+    pub trusted: Option<bool>,
     /// The convergence test and its outcome, in words that follow "converged:" or "not converged:".
     #[serde(default)]
     pub test: Option<String>,
@@ -37,8 +37,39 @@ pub struct Verdict {
     /// where it was not computed.
     #[serde(default)]
     pub mean_field: Option<MeanField>,
+    /// The standard deviation that differs most between the guide and the resampled table; none without one.
+    #[serde(default)]
+    pub departure: Option<Departure>,
+    /// The largest difference between the tables by the guide's weights and by the wider proposal's; none where not both can
+    /// be used.
+    #[serde(default)]
+    pub disagreement: Option<Disagreement>,
+    /// Latents in the table whose guide was held to nothing.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
     /// Notes for the reader.
     pub notes: Vec<String>,
+}
+
+/// A standard deviation of the guide that reweighted draws correct.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Departure {
+    /// The element: `beta[1]`.
+    pub of: String,
+    /// The guide's over the resampled one.
+    #[serde(with = "number")]
+    pub factor: f64,
+}
+
+/// The largest differences between two tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// Of means, in standard deviations.
+    #[serde(with = "number")]
+    pub means: f64,
+    /// Of the logarithms of standard deviations.
+    #[serde(with = "number")]
+    pub sds: f64,
 }
 
 /// The agreement of several starts of a fit.
@@ -100,11 +131,26 @@ impl Starts {
     }
 }
 
+/// Linear response that finds a standard deviation understated by more than this factor speaks against the guide.
+const UNDERSTATED: f64 = 1.1;
+
+/// A standard deviation of the guide that differs from the resampled one by more than this part is too far from it.
+const DEPARTS: f64 = 0.15;
+
+/// The effective fraction of the wider proposal's draws from which its table stands by itself, however far the guide's is.
+const AMPLE: f64 = 0.25;
+
+/// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
+const LEVEL: f64 = 0.95;
+
 impl Verdict {
-    /// Whether nothing that was checked speaks against the fit.
-    pub fn holds(&self) -> bool {
-        let checked = !self.starts.is_some_and(|s| s.alone()) && !self.draws.is_some_and(|d| d.too_few());
-        self.converged && !self.misses() && checked
+    /// Whether the fit can be relied on: `Some(false)` where something that was checked speaks against it, `None` where nothing
+    /// does but something in the table was held to nothing.
+    pub fn judged(&self) -> Option<bool> {
+        if !self.converged || !self.faults().is_empty() {
+            return Some(false);
+        }
+        self.unchecked.is_empty().then_some(true)
     }
 
     /// The faults of the fit, each with what to try.
@@ -117,6 +163,25 @@ impl Verdict {
                     .into(),
             );
         }
+        if let Some(MeanField { worst, factor }) = self.mean_field.as_ref().filter(|m| m.factor > UNDERSTATED) {
+            faults.push(format!(
+                "the guide holds elements for independent that are not, and understates the standard deviation of {worst} \
+                 by a factor of {factor:.2}: state a joint guide over it and what it hangs together with, as `FullRank()`"
+            ));
+        }
+        if let Some(Departure { of, factor }) = self.departure.as_ref().filter(|_| self.departs()) {
+            faults.push(format!(
+                "the guide's standard deviation of {of} is {factor:.2} times that of its reweighted draws, which may lack \
+                 what the guide never reaches: try a `Flow(layers = 4)`, or another parameterization"
+            ));
+        }
+        if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) {
+            faults.push(
+                "reweighted draws of the guide and of a wider proposal disagree: part of the posterior lies where the guide \
+                 hardly draws; try another parameterization, or more `starts`"
+                    .into(),
+            );
+        }
         if self.starts.is_some_and(|s| s.alone()) {
             faults.push("no other start found this minimum, and there may be lower ones: try more `starts`".into());
         }
@@ -126,9 +191,22 @@ impl Verdict {
         faults
     }
 
-    /// Whether the importance weights can be used, by k̂ (Vehtari et al., 2024) and by how many draws they leave.
+    /// That some latents were held to nothing, where they were.
+    pub fn omission(&self) -> Option<String> {
+        let named: Vec<String> = self.unchecked.iter().map(|n| format!("`{n}`")).collect();
+        (!named.is_empty()).then(|| {
+            format!(
+                "not checked: the guide of {} was held to nothing, so that its table may be wrong without a sign of it",
+                named.join(", ")
+            )
+        })
+    }
+
+    /// Whether the guide's own weights can be used, by k̂ (Vehtari et al., 2024) and by how many draws they leave. Where the
+    /// largest are all equal, as those of counts are, k̂ says nothing.
     pub(crate) fn resampled(&self) -> bool {
-        self.khat.is_some_and(|k| k <= 0.7) && self.effective.is_none_or(|e| e >= 0.1)
+        let told = self.khat.is_some_and(|k| k <= 0.7 && k > f64::NEG_INFINITY) || self.level();
+        self.khat.is_some() && told && self.effective.is_none_or(|e| e >= 0.1)
     }
 
     /// Whether those of the wider proposal can be used.
@@ -136,14 +214,21 @@ impl Verdict {
         self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
     }
 
-    /// Whether the weights are so level that, as far as the draws reach, no mean of the posterior is more than a tenth
-    /// of the guide's standard deviation away: |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1) with e the effective fraction.
+    /// Whether the weights are level. With e the effective fraction, |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1), as far as the
+    /// draws reach.
     pub(crate) fn level(&self) -> bool {
-        self.effective.is_some_and(|e| e >= 0.99)
+        self.effective.is_some_and(|e| e >= LEVEL)
     }
 
     /// Whether the guide is known to miss part of the posterior: its weights have a heavy tail, and are not level.
     pub fn misses(&self) -> bool {
-        self.khat.is_some() && !self.resampled() && !self.level() && !self.corrected()
+        self.khat.is_some() && !self.resampled() && !self.corrected()
+    }
+
+    /// Whether a standard deviation of the guide is far from the resampled one, and nothing but the guide's own draws stands
+    /// behind that.
+    fn departs(&self) -> bool {
+        let far = self.departure.as_ref().is_some_and(|d| (d.factor - 1.0).abs() > DEPARTS);
+        far && !(self.corrected() && self.effective_wide.is_some_and(|e| e >= AMPLE))
     }
 }

@@ -69,6 +69,12 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
                 diagnostics.push(messages::comprehension(lexeme.span));
                 Token::Invalid
             }
+            // `by guide` behind a latent.
+            Token::Guide
+                if last.is_some_and(|l| l.token == Token::By && !line_break_between(text, l.span, lexeme.span)) =>
+            {
+                Token::Name(slice)
+            }
             token if token.opens_statement() => {
                 let name =
                     if in_train { next == Some(Token::Equals) } else { stands_for_name(text, last, *lexeme, peek(1)) };

@@ -9,6 +9,7 @@ use fe_graph::ExecutionError;
 use crate::bounds::Multipliers;
 use crate::fit::{Checks, FitError, Fitted, Monitor};
 use crate::lbfgs::{self, Outcome, Reason};
+use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
 use crate::saa::SaaObjective;
@@ -28,6 +29,10 @@ const ROUNDING: f64 = 1e-5;
 const LEVEL: f64 = 1e-5;
 const SPAN: usize = 20;
 
+/// Draws are enough where twice as many move a mean by less than this many standard deviations, and a standard deviation by
+/// less than this part.
+const MOVED: f64 = 0.02;
+
 fn is_level(values: &[f64]) -> bool {
     let now = values.last().copied().unwrap_or(f64::NAN);
     values.iter().rev().nth(SPAN).is_some_and(|before| before - now < LEVEL * now.abs().max(1.0))
@@ -39,6 +44,8 @@ pub(crate) struct Terms {
     pub iterations: u64,
     /// Size of the fixed set of draws; 0 without noise.
     pub draws: usize,
+    /// The size that it may grow to.
+    pub most: usize,
     /// Number of starts that the program asks for.
     pub starts: Option<usize>,
 }
@@ -65,6 +72,7 @@ pub(crate) fn run(
     let mut minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor, started);
     let mut minimum = minimizer.minimize(&begun.values)?;
     let bounded = minimizer.meet_bounds(&mut minimum)?;
+    minimizer.grow(&mut minimum)?;
     let checks = minimizer.check(&begun.values, &mut minimum)?;
     Ok(minimizer.finish(begun.notes, minimum, bounded, checks))
 }
@@ -95,6 +103,7 @@ fn without_steps(
         converged,
         test,
         notes: begun.notes.clone(),
+        draws: terms.draws,
         ..Fitted::new(begun.values.clone(), &begun.setting)
     };
     if let (true, Some(mode)) = (problem.objective.parameters.is_empty(), begun.mode) {
@@ -119,6 +128,8 @@ struct Minimizer<'a> {
     objective: SaaObjective<'a>,
     multipliers: Multipliers,
     setting: Setting,
+    /// The size of the fixed set of draws.
+    draws: usize,
     options: lbfgs::Options,
     monitor: &'a mut dyn Monitor,
     started: Instant,
@@ -154,6 +165,7 @@ impl<'a> Minimizer<'a> {
             objective,
             multipliers,
             setting: begun.setting.clone(),
+            draws: terms.draws,
             options,
             monitor,
             started,
@@ -201,13 +213,34 @@ impl<'a> Minimizer<'a> {
         Ok(settled)
     }
 
+    /// Twice as many draws, until that moves no moment of a latent by more than [`MOVED`]: the many-draw objective is
+    /// minimised from next to its minimum. Where no moments tell, the most at once.
+    fn grow(&mut self, minimum: &mut Minimum) -> Result<(), ExecutionError> {
+        let mut moments = Moments::new(self.problem)?;
+        while self.draws > 0 && self.draws < self.terms.most && !self.interrupted {
+            let next = if moments.is_some() { 2 * self.draws } else { self.terms.most };
+            let sites = noise_sites(self.problem.objective);
+            let Some(draws) = fixed_draws(self.problem, sites, next, FixedSet::Fit) else { return Ok(()) };
+            let mut place = || moments.as_mut().map(|m| m.at(&minimum.values, &self.setting.extra)).transpose();
+            let before = place()?;
+            (self.setting.draws, self.setting.samples, self.draws) = (draws, next, next);
+            *minimum = self.minimize(&minimum.values)?;
+            let Some((moments, before)) = moments.as_mut().zip(before) else { continue };
+            let moved = change(&before, &[moments.at(&minimum.values, &self.setting.extra)?]);
+            if moved.means <= MOVED && moved.sds <= MOVED {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Checks of a minimum that was found from `first`; a lower one that another start finds takes its place.
     fn check(&mut self, first: &Values, minimum: &mut Minimum) -> Result<Checks, ExecutionError> {
         let mut checks = Checks::default();
         if !verdict(&minimum.outcome, self.options.tolerance).0 {
             return Ok(checks);
         }
-        let (problem, count) = (self.problem, self.terms.draws);
+        let (problem, count) = (self.problem, self.draws);
         let size = starts::evaluation(problem, count);
         let number = starts::count(problem, self.terms.starts, size);
         let iterations = minimum.outcome.iterations as u64;
@@ -251,6 +284,7 @@ impl<'a> Minimizer<'a> {
             notes: notes.into_iter().chain(self.notes).collect(),
             trace: self.trace,
             checks,
+            draws: self.draws,
             ..Fitted::new(minimum.values, &self.setting)
         }
     }

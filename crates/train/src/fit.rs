@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use fe_check::TrainSpec;
 use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
+use fe_objective::Objective;
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
@@ -102,6 +103,23 @@ pub struct Checks {
     pub draws: Option<Change>,
     /// By how much a mean-field guide understates standard deviations.
     pub response: Option<Response>,
+    /// Latents in the table whose guide was held to nothing: no weights, and no linear response.
+    pub unchecked: Vec<String>,
+}
+
+/// The latents in the posterior table that no check was made of. A latent that is summed or integrated out is exact given the
+/// others; where there are no others, it has nothing to be held to.
+fn unchecked(objective: &Objective, weighed: bool, response: Option<&Response>) -> Vec<String> {
+    if weighed {
+        return vec![];
+    }
+    let independent = objective.independent();
+    let answered =
+        |name: &str| matches!(response, Some(Response::Worst(_))) && independent.iter().any(|i| i.name == name);
+    let alone = objective.guides.latents.iter().all(|l| l.guide.is_exact());
+    let reported = |name: &str| objective.report.posterior.iter().any(|r| r.name == name);
+    let latents = objective.guides.latents.iter().filter(|l| !alone && reported(&l.name) && !answered(&l.name));
+    latents.map(|l| l.name.clone()).collect()
 }
 
 /// The result of a method.
@@ -117,6 +135,8 @@ pub(crate) struct Fitted {
     /// Inputs that belong to the fit: the start of Gaussian guides, and multipliers.
     pub extra: Setting,
     pub checks: Checks,
+    /// The size of the fixed set of draws that it ended with; 0 without one.
+    pub draws: usize,
 }
 
 impl Fitted {
@@ -133,6 +153,7 @@ impl Fitted {
             nonzero_fraction: None,
             extra: Setting { extra: setting.extra.clone(), ..Setting::default() },
             checks: Checks::default(),
+            draws: 0,
         }
     }
 }
@@ -164,8 +185,8 @@ pub fn fit(
     let started = Instant::now();
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
-        Method::Lbfgs { iterations, draws } => {
-            let terms = Terms { iterations: *iterations, draws: *draws, starts: train.starts };
+        Method::Lbfgs { iterations, draws, most } => {
+            let terms = Terms { iterations: *iterations, draws: *draws, most: *most, starts: train.starts };
             deterministic::run(problem, &terms, from, monitor, started)?
         }
         Method::Steps(steps) => stochastic::run(problem, steps, from, monitor, started)?,
@@ -199,6 +220,7 @@ pub fn fit(
         heldout = Some(evaluate::figures(problem, &values, &problem.heldout, &extra)?);
     }
     let posterior = posterior::posterior(problem, &fitted.values, &extra)?;
+    checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), checks.response.as_ref());
     let draws = sampled::sampled(problem, &fitted.values, &extra)?;
     let mut preconditioners: Vec<(String, Tensor)> = extra
         .extra
@@ -216,8 +238,8 @@ pub fn fit(
         values: fitted.values,
         steps: fitted.steps,
         seconds,
-        method: method.describe(problem.objective),
-        fixed_draws: if let Method::Lbfgs { draws, .. } = method { draws } else { 0 },
+        method: method.with_draws(fitted.draws).describe(problem.objective),
+        fixed_draws: fitted.draws,
         converged: fitted.converged && bounds.iter().all(|b| b.met),
         test: fitted.test,
         interrupted: fitted.interrupted,

@@ -16,8 +16,9 @@ const CHAINED: usize = 1_000_000;
 /// At most this many noise dimensions are held fixed to make a sampled objective repeat.
 const FIXED_DRAWS: usize = 256;
 
-/// Fixed draws for a flow.
-const FLOW_DRAWS: usize = 8192;
+/// Fixed draws that a fit begins with, and those that it ends with at most; a flow has these at once.
+const FEWEST_DRAWS: usize = 256;
+const MOST_DRAWS: usize = 8192;
 
 /// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
 pub(crate) const SCORE_SAMPLES: usize = 8;
@@ -37,6 +38,8 @@ pub enum Method {
         iterations: u64,
         /// Size of the fixed set of draws; 0 for an objective without noise.
         draws: usize,
+        /// The size that it may grow to, where the program does not state one.
+        most: usize,
     },
     /// Stochastic steps.
     Steps(StochasticSteps),
@@ -60,11 +63,20 @@ pub struct StochasticSteps {
 }
 
 impl Method {
+    /// The method as it ended, with so many fixed draws.
+    pub(crate) fn with_draws(self, ended: usize) -> Self {
+        match self {
+            Self::Lbfgs { iterations, .. } => Self::Lbfgs { iterations, draws: ended, most: ended },
+            steps => steps,
+        }
+    }
+
     /// The method in words.
     pub fn describe(&self, o: &Objective) -> String {
         match self {
             Self::Lbfgs { draws: 0, .. } => "L-BFGS, deterministic objective".into(),
-            Self::Lbfgs { draws, .. } => format!("L-BFGS, {draws} fixed draws"),
+            Self::Lbfgs { draws, most, .. } if draws == most => format!("L-BFGS, {draws} fixed draws"),
+            Self::Lbfgs { draws, .. } => format!("L-BFGS, {draws} fixed draws, more where they are needed"),
             Self::Steps(StochasticSteps { rule, batch, samples, .. }) => {
                 let name = match rule {
                     Rule::Adam => "adam",
@@ -146,19 +158,27 @@ fn lbfgs(o: &Objective, train: &TrainSpec) -> Result<(Method, Vec<String>), FitE
         ));
     }
     let dimensions = noise_dimensions(o);
-    let draws = match train.samples {
-        _ if o.minimised.deterministic => 0,
-        Some(s) => s.max(dimensions + 2).next_power_of_two(),
+    let (draws, most) = match train.samples {
+        _ if o.minimised.deterministic => (0, 0),
+        Some(s) => {
+            let stated = s.max(dimensions + 2).next_power_of_two();
+            (stated, stated)
+        }
+        // Multipliers are found for one set of draws.
+        None if !o.minimised.bounds.is_empty() => {
+            let fixed = (64 * dimensions).next_power_of_two().clamp(1024, MOST_DRAWS);
+            (fixed, fixed)
+        }
         // What can bend fits the draws themselves where they are few.
-        None if o.guides.joints.iter().any(|j| j.is_flow()) => FLOW_DRAWS,
-        None => (64 * dimensions).next_power_of_two().clamp(1024, 8192),
+        None if o.guides.joints.iter().any(|j| j.is_flow()) => (MOST_DRAWS, MOST_DRAWS),
+        None => ((8 * dimensions).next_power_of_two().clamp(FEWEST_DRAWS, MOST_DRAWS), MOST_DRAWS),
     };
     let mut notes = vec![];
     if !o.minimised.controls.is_empty() {
         notes.push("L-BFGS takes a schedule at its end value throughout".into());
     }
     let iterations = train.steps.or(train.epochs).unwrap_or(2000) as u64;
-    Ok((Method::Lbfgs { iterations, draws }, notes))
+    Ok((Method::Lbfgs { iterations, draws, most }, notes))
 }
 
 fn stochastic(o: &Objective, train: &TrainSpec, rows: usize, rule: Rule) -> Result<(Method, Vec<String>), FitError> {

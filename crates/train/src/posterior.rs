@@ -6,10 +6,13 @@ use std::sync::Arc;
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Reported;
 
+use crate::lattice;
+use crate::moments::{Change, change};
 use crate::problem::{Problem, Setting, Values, from_sorted};
-use crate::psis;
+use crate::psis::{self, Smoothed};
 use crate::qmc::matched_draws;
 use crate::reading::Reading;
+use crate::starts::evaluation;
 use crate::streams::Purpose;
 
 /// Draws behind a posterior table.
@@ -25,6 +28,11 @@ const WIDE_LIMIT: f64 = 0.5;
 /// Weights under which less than this fraction of the draws is effective are not used, whatever their k̂: it is itself
 /// an estimate, from few large weights.
 const LEAST_EFFECTIVE: f64 = 0.1;
+
+/// Numbers that the draws behind a table and its weights may compute: where a draw costs more, there are fewer, down to
+/// [`FEWEST`].
+const MOST_WORK: usize = 20_000_000_000;
+const FEWEST: usize = 1024;
 
 /// The 95 % quantile of the standard normal distribution.
 const UPPER: f64 = 1.644_853_626_951_472_2;
@@ -65,6 +73,53 @@ pub struct Posterior {
     pub effective: Option<f64>,
     /// The same of the wider proposal.
     pub effective_wide: Option<f64>,
+    /// log p(data) by the weights that can be used, and its standard error.
+    pub log_evidence: Option<(f64, f64)>,
+    /// The standard deviation that differs most between the guide and the resampled table.
+    pub departure: Option<Departure>,
+    /// The largest difference between what the two proposals' weights give, where both can be used.
+    pub disagreement: Option<Change>,
+}
+
+/// A standard deviation of the guide that the weights correct.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Departure {
+    /// The latent or `let`.
+    pub name: String,
+    /// The element, by its place along the axes as declared.
+    pub index: Vec<usize>,
+    /// The guide's over the resampled one.
+    pub factor: f64,
+}
+
+/// The element whose standard deviations in two tables differ most, as a ratio.
+fn departure(guide: &[Summary], resampled: &[Summary]) -> Option<Departure> {
+    let mut worst: Option<Departure> = None;
+    for (a, b) in guide.iter().zip(resampled) {
+        for (k, (x, y)) in a.sd.iter().zip(&b.sd).enumerate().filter(|(_, (x, y))| **x > 0.0 && **y > 0.0) {
+            let factor = x / y;
+            if worst.as_ref().is_none_or(|w| factor.ln().abs() > w.factor.ln().abs()) {
+                let (mut rest, mut index) = (k, vec![]);
+                for extent in a.shape.iter().rev() {
+                    index.insert(0, rest % extent.max(&1));
+                    rest /= extent.max(&1);
+                }
+                worst = Some(Departure { name: a.name.clone(), index, factor });
+            }
+        }
+    }
+    worst
+}
+
+/// log of the mean of weights, from their logarithms.
+fn log_mean(logs: &[f64]) -> f64 {
+    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    highest + (logs.iter().map(|l| (l - highest).exp()).sum::<f64>() / logs.len().max(1) as f64).ln()
+}
+
+/// Means and standard deviations of a table, one behind the other.
+fn moments(table: &[Summary]) -> Vec<(f64, f64)> {
+    table.iter().flat_map(|s| s.mean.iter().copied().zip(s.sd.iter().copied())).collect()
 }
 
 /// Draws from the guide, moment-matched where its noise has few dimensions, and summarises.
@@ -78,7 +133,8 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     }
     let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
     outputs.extend(o.report.log_weight);
-    let matched = matched_draws(problem, &outputs, DRAWS);
+    let count = (MOST_WORK / evaluation(problem, 1).max(1)).clamp(FEWEST, DRAWS);
+    let matched = matched_draws(problem, &outputs, count);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.
     let known = if matched.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
@@ -87,16 +143,17 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         return Ok(Posterior { guide, ..Posterior::default() });
     }
     let mut compiled = problem.compile(&outputs)?;
-    let reading = Reading { purpose: Purpose::Table, count: DRAWS, matched: matched.as_ref() };
+    let reading = Reading { purpose: Purpose::Table, count, matched: matched.as_ref() };
     let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
     let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     let smoothed = log_weights.as_deref().and_then(psis::smooth);
+    let effective = |s: &Smoothed| s.ess / count as f64;
     let mut result = Posterior {
         khat: smoothed.as_ref().map(|s| s.khat),
-        effective: smoothed.as_ref().map(|s| s.ess / DRAWS as f64),
+        effective: smoothed.as_ref().map(effective),
         ..Posterior::default()
     };
-    let uniform = vec![1.0 / DRAWS as f64; DRAWS];
+    let uniform = vec![1.0 / count as f64; count];
     let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
         let pairs = o.report.posterior.iter().zip(drawn);
         pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
@@ -107,25 +164,42 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
             *summary = exact.clone();
         }
     }
-    match (smoothed, &matched) {
-        (Some(s), _) if s.khat <= KHAT_LIMIT && s.ess >= LEAST_EFFECTIVE * DRAWS as f64 => {
-            result.resampled = Some(table(&drawn, &s.weights))
+    let Some(smoothed) = smoothed else { return Ok(result) };
+    let usable = |s: &Smoothed, limit: f64| s.khat <= limit && s.has_tail() && effective(s) >= LEAST_EFFECTIVE;
+    let own = usable(&smoothed, KHAT_LIMIT).then(|| table(&drawn, &smoothed.weights));
+    let evidence =
+        |logs: &[f64], s: &Smoothed| (log_mean(logs), ((1.0 / effective(s) - 1.0).max(0.0) / count as f64).sqrt());
+    let mut by_wider = None;
+    let by_own = own.is_some().then(|| evidence(log_weights.as_deref().unwrap_or_default(), &smoothed));
+    // A Gaussian is lighter in its tails than most posteriors, however close, and cannot see where it never draws: a wider
+    // proposal tells.
+    let mut wider = None;
+    let proposed = match (o.report.log_weight, matched.as_ref().filter(|m| m.all_normal)) {
+        (Some(weight), Some(matched)) => {
+            let by_lattice = lattice::proposal(problem, values, extra, weight, count)?;
+            Some(by_lattice.unwrap_or_else(|| matched.widened(problem.seed)))
         }
-        // A Gaussian is lighter in its tails than most posteriors, however close: a wider proposal tells.
-        (Some(_), Some(matched)) if matched.all_normal => {
-            let (wide, correction) = matched.widened(problem.seed);
-            let reading = Reading { matched: Some(&wide), ..reading };
-            let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
-            let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
-            if let Some(s) = psis::smooth(&log_weights) {
-                result.khat_wide = Some(s.khat);
-                result.effective_wide = Some(s.ess / DRAWS as f64);
-                let enough = s.ess >= LEAST_EFFECTIVE * DRAWS as f64;
-                result.resampled = (s.khat <= WIDE_LIMIT && enough).then(|| table(&drawn, &s.weights));
-            }
+        _ => None,
+    };
+    if let Some((wide, correction)) = proposed {
+        let reading = Reading { matched: Some(&wide), ..reading };
+        let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
+        let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
+        if let Some(s) = psis::smooth(&log_weights) {
+            result.khat_wide = Some(s.khat);
+            result.effective_wide = Some(effective(&s));
+            wider = usable(&s, WIDE_LIMIT).then(|| table(&drawn, &s.weights));
+            by_wider = wider.is_some().then(|| evidence(&log_weights, &s));
         }
-        _ => {}
     }
+    if let (Some(own), Some(wider)) = (&own, &wider) {
+        result.disagreement = Some(change(&moments(wider), &[moments(own)]));
+    }
+    // Near the limit the guide's own weights rest on few large ones.
+    result.resampled = if smoothed.khat > WIDE_LIMIT { wider.or(own) } else { own.or(wider) };
+    // Of two, the one of the smaller error.
+    result.log_evidence = [by_own, by_wider].into_iter().flatten().min_by(|a, b| a.1.total_cmp(&b.1));
+    result.departure = result.resampled.as_ref().and_then(|table| departure(&result.guide, table));
     Ok(result)
 }
 

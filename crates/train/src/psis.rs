@@ -16,6 +16,17 @@ pub struct Smoothed {
     pub ess: f64,
 }
 
+impl Smoothed {
+    /// Whether k̂ tells of a tail: where the largest weights are all equal, as those of counts are, it says nothing unless
+    /// all weights are.
+    pub fn has_tail(&self) -> bool {
+        self.khat > f64::NEG_INFINITY || self.ess >= LEVEL * self.weights.len() as f64
+    }
+}
+
+/// Weights of which more than this fraction is effective are level.
+pub const LEVEL: f64 = 0.95;
+
 /// Smooths the weights of independent draws, given by their logarithms up to a constant. A log weight of −∞ is a weight
 /// of zero. `None` where no weight is positive, or one is infinite or not a number.
 pub fn smooth(log_weights: &[f64]) -> Option<Smoothed> {

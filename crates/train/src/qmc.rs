@@ -17,11 +17,18 @@ use crate::streams::{FixedSet, Outside};
 pub(crate) struct NoiseSite {
     pub site: Site,
     /// Its distribution; none for the arrivals of relaxed counts, which keep their own noise.
-    kind: Option<NoiseKind>,
+    pub kind: Option<NoiseKind>,
     /// Axes without samples.
     axes: Vec<Axis>,
     /// Elements a sample.
     pub size: usize,
+}
+
+impl NoiseSite {
+    /// The extents of its axes.
+    pub fn shape(&self, problem: &Problem) -> Vec<usize> {
+        self.axes.iter().map(|a| extent(problem, *a)).collect()
+    }
 }
 
 /// The sources of noise of an objective.
@@ -102,21 +109,28 @@ pub(crate) struct MatchedDraws {
     pub draws: HashMap<Site, Arc<Tensor>>,
     /// Whether all of it is standard normal.
     pub all_normal: bool,
+    /// Sites of what is integrated out given the rest: draws of exact conditionals, which need no wider proposal.
+    pub exact: Vec<Site>,
 }
 
 /// Moment-matched draws of the noise that some nodes need: a guide's own means and standard deviations come out exactly
 /// where they are linear in the noise. `None` where the noise is of many dimensions, or relaxed counts'.
 pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<MatchedDraws> {
-    let sites = noise_sites_of(problem.objective, nodes);
+    let mut sites = noise_sites_of(problem.objective, nodes);
     let size = |s: &NoiseSite| s.axes.iter().map(|a| extent(problem, *a)).fold(1usize, usize::saturating_mul);
-    let total = sites.iter().map(size).fold(0usize, usize::saturating_add);
+    let all = |sites: &[NoiseSite]| sites.iter().map(size).fold(0usize, usize::saturating_add);
+    let exact = problem.objective.guides.eliminated.clone();
+    if all(&sites) > MATCHED {
+        sites.retain(|s| !exact.contains(&s.site));
+    }
+    let total = all(&sites);
     if total == 0 || total > MATCHED || sites.iter().any(|s| s.kind.is_none()) {
         return None;
     }
     let all_normal = sites.iter().all(|s| s.kind == Some(NoiseKind::Normal));
     // Not the draws that the guide was fitted to.
     let draws = fixed_draws(problem, sites, count, FixedSet::Reading)?;
-    Some(MatchedDraws { draws, all_normal })
+    Some(MatchedDraws { draws, all_normal, exact })
 }
 
 /// Degrees of freedom of the wider proposal.
@@ -138,7 +152,14 @@ impl MatchedDraws {
             .collect();
         let (mut squares, mut dimensions) = (vec![0.0; count], 0.0);
         let mut draws = HashMap::new();
-        for (&site, tensor) in &self.draws {
+        // In one order, so that sums over sites are the same each time.
+        let mut sites: Vec<_> = self.draws.iter().collect();
+        sites.sort_by_key(|(site, _)| **site);
+        for (&site, tensor) in sites {
+            if self.exact.contains(&site) {
+                draws.insert(site, Arc::clone(tensor));
+                continue;
+            }
             let width = tensor.values.len() / count.max(1);
             dimensions += width as f64;
             let mut wide = tensor.as_ref().clone();
@@ -154,7 +175,7 @@ impl MatchedDraws {
         let d = dimensions;
         let constant = 0.5 * d * (nu / 2.0).ln() + log_gamma(0.5 * nu) - log_gamma(0.5 * (nu + d));
         let correction = squares.iter().map(|s| constant - 0.5 * s + 0.5 * (nu + d) * (s / nu).ln_1p()).collect();
-        (Self { draws, all_normal: false }, correction)
+        (Self { draws, all_normal: false, exact: self.exact.clone() }, correction)
     }
 }
 
@@ -167,7 +188,8 @@ mod tests {
         let (count, d) = (1 << 13, 3);
         let values = normal_draws(count, d, 5).unwrap();
         let tensor = Arc::new(Tensor { shape: vec![count, d], values });
-        let draws = MatchedDraws { draws: HashMap::from([(Site::named("a"), tensor)]), all_normal: true };
+        let draws =
+            MatchedDraws { draws: HashMap::from([(Site::named("a"), tensor)]), all_normal: true, exact: vec![] };
         let (wide, correction) = draws.widened(1);
         let values = &wide.draws[&Site::named("a")].values;
         // E_t[N/t] = 1, E_t[N/t x²] = 1, E_t[N/t x⁴] = 3; and without weights the t's own variance ν/(ν − 2).

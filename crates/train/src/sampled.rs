@@ -11,10 +11,6 @@ use crate::streams::Purpose;
 /// The number of draws.
 pub const COUNT: usize = 2000;
 
-/// Weights of a row whose effective fraction is above this are level: k̂ speaks of the shape of the largest, whatever
-/// their size.
-const LEVEL: f64 = 0.95;
-
 /// The most log densities of rows that are kept for leave-one-out: draws × rows.
 const MOST_PAIRS: usize = 10_000_000;
 
@@ -132,7 +128,7 @@ impl Draws {
             let smoothed = psis::smooth(&without)?;
             elpd.push(log_mean(&own, &smoothed.weights));
             khat.push(smoothed.khat);
-            unreliable += usize::from(smoothed.khat > 0.7 && smoothed.ess < LEVEL * self.count as f64);
+            unreliable += usize::from(smoothed.khat > 0.7 && smoothed.ess < psis::LEVEL * self.count as f64);
             inside += log_mean(&own, &all.weights);
         }
         let total: f64 = elpd.iter().sum();

@@ -97,7 +97,11 @@ struct GuideStart {
 impl Candidates {
     fn new(problem: &Problem, values: &Values, setting: &Setting) -> Result<Self, FitError> {
         let chains = starts_of_chains(problem, values, setting)?;
-        let fitted = chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
+        let mut fitted = chains.last().map(|s| s.0.extra.clone()).unwrap_or_default();
+        // Other guides stand at their medians while one is placed.
+        for joint in &problem.objective.guides.joints {
+            LaplaceStart::median(joint).feed(joint, &mut fitted);
+        }
         let mut joints = vec![];
         for joint in &problem.objective.guides.joints {
             let starts = laplace::candidates(problem, joint, values, &fitted)?;

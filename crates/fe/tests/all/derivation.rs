@@ -87,7 +87,7 @@ fn agree(exact: &str, sampled: &str) {
 fn non_centred_latents_are_those_written_with_a_standard_one() {
     let program = |effects: &str| {
         format!(
-            "dim J = 3\ndata y[J] = [2.1, -1.3, 0.4]\nlatent mu ~ Normal(0, 2)\nlatent tau ~ HalfNormal(2)\n{effects}\n\
+            "dim J = 3\ndata y[J] = [2.1, -1.3, 0.4]\nlatent mu ~ Normal(0, 2) by guide\nlatent tau ~ HalfNormal(2)\n{effects}\n\
              observe y ~ Normal(theta, 3)\n"
         )
     };
@@ -102,8 +102,8 @@ fn non_centred_latents_are_those_written_with_a_standard_one() {
         ("Normal(mu, 2 * tau^2)", "Normal(0, 1)", "mu + 2 * tau^2 * u"),
     ];
     for (written, standard, value) in cases {
-        let ours = at_start(&program(&format!("latent theta[J] ~ {written}")));
-        let other = at_start(&program(&format!("latent u[J] ~ {standard}\nlet theta = {value}")));
+        let ours = at_start(&program(&format!("latent theta[J] ~ {written} by guide")));
+        let other = at_start(&program(&format!("latent u[J] ~ {standard} by guide\nlet theta = {value}")));
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-10 * a.abs().max(1.0), "{written}: {a} {b}");
         close(ours.figures.free_energy, other.figures.free_energy);
         close(ours.figures.rate, other.figures.rate);
@@ -113,14 +113,14 @@ fn non_centred_latents_are_those_written_with_a_standard_one() {
     }
     // What reads something random besides the Gaussian's own members stays as it is written.
     let objective = |effects: &str| compile(&program(effects)).1.guides.non_centred;
-    assert_eq!(objective("latent theta[J] ~ Normal(mu, tau)"), ["theta"]);
+    assert_eq!(objective("latent theta[J] ~ Normal(mu, tau) by guide"), ["theta"]);
     assert!(objective("latent theta[J] ~ Normal(mu, tau) by centred").is_empty());
-    assert!(objective("latent theta[J] ~ Normal(mu, 1)").is_empty());
-    assert!(objective("latent theta[J] : positive ~ Normal(mu, tau)").is_empty());
-    assert!(objective("latent theta[J] ~ Normal(mu, tau)\nguide theta ~ FullRank()").is_empty());
-    assert!(objective("latent theta[J] ~ Normal(mu, tau)\nguide tau = point").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, 1) by guide").is_empty());
+    assert!(objective("latent theta[J] : positive ~ Normal(mu, tau) by guide").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, tau) by guide\nguide theta ~ FullRank()").is_empty());
+    assert!(objective("latent theta[J] ~ Normal(mu, tau) by guide\nguide tau = point").is_empty());
     // Parents that are declared later come first all the same.
-    let later = "data y[J] = [1, 2]\nlatent theta[J] ~ Normal(0, tau)\nlatent tau ~ HalfNormal(1)\nobserve y ~ Normal(theta, 1)\n";
+    let later = "data y[J] = [1, 2]\nlatent theta[J] ~ Normal(0, tau) by guide\nlatent tau ~ HalfNormal(1)\nobserve y ~ Normal(theta, 1)\n";
     assert_eq!(compile(later).1.guides.non_centred, ["theta"]);
 }
 

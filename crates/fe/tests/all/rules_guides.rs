@@ -218,15 +218,16 @@ fn held_out_rows_refit_free_guides_with_all_else_fixed() {
 const HIERARCHY: &str = "
 dim J = 4
 data y[J] = [2.1, -1.3, 0.4, 3.0]
-latent mu ~ Normal(0, 2)
+latent mu ~ Normal(0, 2) by guide
 latent tau ~ HalfNormal(2)
 ";
 
 #[test]
 fn a_latent_whose_scale_is_a_latent_is_fitted_non_centred_where_that_is_better() {
-    let written = format!("{HIERARCHY}latent theta[J] ~ Normal(mu, tau)\nobserve y ~ Normal(theta, 3)\n");
-    let by_hand =
-        format!("{HIERARCHY}latent u[J] ~ Normal(0, 1)\nlet theta = mu + tau * u\nobserve y ~ Normal(theta, 3)\n");
+    let written = format!("{HIERARCHY}latent theta[J] ~ Normal(mu, tau) by guide\nobserve y ~ Normal(theta, 3)\n");
+    let by_hand = format!(
+        "{HIERARCHY}latent u[J] ~ Normal(0, 1) by guide\nlet theta = mu + tau * u\nobserve y ~ Normal(theta, 3)\n"
+    );
     let (ours, other) = (fit_text(&written), fit_text(&by_hand));
     close(at(&ours, "free_energy_total"), at(&other, "free_energy_total"), 1e-6);
     // The rate is that of the latent as it is written, which is that of its u; the table is of theta.
@@ -236,7 +237,7 @@ fn a_latent_whose_scale_is_a_latent_is_fitted_non_centred_where_that_is_better()
     }
     assert!(explained(&written).contains("non-centred, as location + scale · u"), "{}", explained(&written));
     // Refused, it is worse here.
-    let centred = written.replace("Normal(mu, tau)", "Normal(mu, tau) by centred");
+    let centred = written.replace("Normal(mu, tau) by guide", "Normal(mu, tau) by centred");
     assert!(!explained(&centred).contains("non-centred"));
     assert!(at(&fit_text(&centred), "free_energy_total") > at(&ours, "free_energy_total") + 0.01);
 }
@@ -248,15 +249,15 @@ fn with_much_data_for_each_group_it_is_kept_as_written() {
     let value = |k: usize| (k / rows) as f64 - 1.5 + (k as f64 * 2.3).sin();
     let values: Vec<String> = (0..groups * rows).map(|k| format!("{:.3}", value(k))).collect();
     let source = format!(
-        "dim J = {groups}\ndata g[N] : index(J) = [{}]\ndata y[N] = [{}]\nlatent mu ~ Normal(0, 2)\nlatent tau ~ HalfNormal(2)\n\
-         latent theta[J] ~ Normal(mu, tau)\nobserve y ~ Normal(theta[g], 0.7)\n",
+        "dim J = {groups}\ndata g[N] : index(J) = [{}]\ndata y[N] = [{}]\nlatent mu ~ Normal(0, 2) by guide\nlatent tau ~ HalfNormal(2)\n\
+         latent theta[J] ~ Normal(mu, tau) by guide\nobserve y ~ Normal(theta[g], 0.7)\n",
         index.join(", "),
         values.join(", ")
     );
     let fit = fit_text(&source);
     let notes = fit["verdict"]["notes"].to_string();
     assert!(notes.contains("kept as written"), "{notes}");
-    let centred = fit_text(&source.replace("Normal(mu, tau)", "Normal(mu, tau) by centred"));
+    let centred = fit_text(&source.replace("Normal(mu, tau) by guide", "Normal(mu, tau) by centred"));
     close(at(&fit, "free_energy_total"), at(&centred, "free_energy_total"), 1e-9);
 }
 

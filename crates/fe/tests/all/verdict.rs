@@ -176,7 +176,9 @@ fn the_default_beyond_256_dimensions_says_what_it_leaves_out() {
 fn what_is_not_the_free_energy_is_not_judged_by_khat() {
     let fit = fitted(&format!("{REGRESSION}minimize distortion + 4 * rate\n"), &[]);
     assert!(fit["verdict"]["khat"].is_null() && fit["posterior_resampled"].is_null() && fit["loo"].is_null());
-    assert_eq!(fit["verdict"]["trusted"], true);
+    // Nothing speaks against the guide, and nothing was asked.
+    assert!(fit["verdict"]["trusted"].is_null());
+    assert_eq!(fit["verdict"]["unchecked"], serde_json::json!(["a", "b"]));
     assert!(fit["verdict"]["notes"].to_string().contains("no k̂ judges it"), "{}", fit["verdict"]["notes"]);
     // The same written out is the free energy.
     let fit = fitted(&format!("{REGRESSION}minimize distortion + rate(a) + rate(b)\n"), &[]);

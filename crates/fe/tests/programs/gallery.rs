@@ -40,29 +40,28 @@ fn closed(fit: &Value) {
 }
 
 fn eight_schools() {
-    // The optimum by quadrature, bench/reference_eight_schools.py; the reference moments are posteriordb's.
-    const OPTIMUM: f64 = 31.53401;
+    // By quadrature, bench/reference_eight_schools.py: the best of one full-rank Gaussian over everything, and −log evidence;
+    // the reference moments are posteriordb's.
+    const OF_ONE_GAUSSIAN: f64 = 31.53401;
     const EVIDENCE: f64 = 31.31135;
     const MU: (f64, f64) = (4.41, 3.31);
     const TAU: (f64, f64) = (3.60, 3.20);
-    let mut totals = vec![];
     for seed in 0..5 {
         let fit = strict("eight_schools", &Options::seed(seed));
         for (name, (mean, sd)) in [("mu", MU), ("tau", TAU)] {
-            let off = (at(&fit, &format!("posterior.{name}.mean")) - mean) / sd;
-            assert!(off.abs() < 0.3, "seed {seed}: {name} is {off:.3} sd off");
+            let off = (at(&fit, &format!("posterior_resampled.{name}.mean")) - mean) / sd;
+            assert!(off.abs() < 0.1, "seed {seed}: {name} is {off:.3} sd off");
+            let wider = at(&fit, &format!("posterior_resampled.{name}.sd")) / sd - 1.0;
+            assert!(wider.abs() < 0.05, "seed {seed}: the sd of {name} is off by {wider:.3}");
         }
-        let (total, error) = (at(&fit, "free_energy_total"), 8.0 * at(&fit, "free_energy_se"));
-        assert!((total - OPTIMUM).abs() < 0.05, "seed {seed}: {total} ± {error}");
-        assert!(error < 0.015, "seed {seed}: ± {error}");
-        totals.push(total);
+        let evidence = at(&fit, "log_evidence.value");
+        assert!((evidence + EVIDENCE).abs() < 0.01, "seed {seed}: {evidence}");
+        let total = at(&fit, "free_energy_total");
+        assert!(total > EVIDENCE && total < OF_ONE_GAUSSIAN - 0.1, "seed {seed}: {total}");
     }
-    // Five independent evaluations, each ± 0.012.
-    let mean = totals.iter().sum::<f64>() / 5.0;
-    assert!((mean - OPTIMUM).abs() < 0.02, "{totals:?}");
-    assert!(mean > EVIDENCE + 0.2, "{totals:?}");
-    // The guide is one full-rank Gaussian over mu, log tau and eta.
-    assert!(explained("eight_schools").contains("tau : full-rank Gaussian, 10 dimensions"));
+    let text = explained("eight_schools");
+    assert!(text.contains("tau : full-rank Gaussian, 1 dimension"), "{text}");
+    assert!(text.contains("eta[J] : the exact conditional, by elimination: 8 Gaussians apart"), "{text}");
 }
 
 /// Means within 0.1 sd and standard deviations within 5 % of the references `(path, mean, sd)`, on three seeds.
@@ -199,6 +198,10 @@ fn settle(key: &str, value: &mut Value) {
             }
             // Hundreds of numbers, one of which is always near the edge of its last digit.
             fields.shift_remove("units");
+            // The tail of weights that are level is that of the last bits.
+            if fields.get("effective").and_then(Value::as_f64).is_some_and(|e| e > 0.999) {
+                fields.shift_remove("khat");
+            }
             fields.iter_mut().for_each(|(k, v)| settle(k, v));
         }
         Value::Array(items) => items.iter_mut().for_each(|v| settle(key, v)),

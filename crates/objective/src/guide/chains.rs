@@ -13,9 +13,10 @@ use std::f64::consts::PI;
 use fe_check::{Guide, Latent, Program};
 use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
+use crate::elimination;
 use crate::guide::builder::Builder;
 use crate::guide::choice::{ChainReason, GuideChoice};
-use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Posterior};
+use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Motion, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};
 use crate::messages;
 use crate::objective::{Block as Part, Underivable};
@@ -75,12 +76,17 @@ fn in_batches(latent: &Latent, program: &Program) -> bool {
 /// The latents that get a tridiagonal guide because none is stated: those of a loop that hang together by lags. Small
 /// models whose chains hang on random latents outside of them, or reach further back than one step, keep one Gaussian
 /// over everything, which holds all a chain holds and more; what is decided is said.
-pub(crate) fn by_default(g: &Graph, program: &Program, notes: &mut Vec<String>) -> Vec<Members> {
+pub(crate) fn by_default(
+    g: &Graph,
+    program: &Program,
+    eliminated: &elimination::Plan,
+    notes: &mut Vec<String>,
+) -> Vec<Members> {
     let batched = program.train.batch.is_some() || program.train.holdout.is_some();
     let free = |l: &Latent| matches!(l.guide, Guide::Default) && !l.support.is_discrete();
     let open = |k: usize| {
         let latent = program.latents.get(k);
-        latent.is_some_and(|l| free(l) && fits(l) && !in_batches(l, program))
+        !eliminated.holds(k) && latent.is_some_and(|l| free(l) && fits(l) && !in_batches(l, program))
     };
     let lags: Vec<(usize, usize, usize)> =
         lags(g, program).into_iter().filter(|&(k, j, _)| open(k) && open(j)).collect();
@@ -285,7 +291,7 @@ fn build_chain(b: &mut Builder, set: &Members, members: &[usize]) -> Result<(), 
         let Some((z, log_jacobian)) = latent.support.constrain_along(g, u, own, &latent.axes) else {
             return Err(messages::not_in_chain(&latent.name, latent.guide_span.unwrap_or(latent.span)));
         };
-        let (log_scale, noise) = (take(g, log_scale), take(g, chain.noise));
+        let (log_scale, noise) = (take(g, log_scale), take(g, chain.motion.noise));
         let entropy = g.shift(log_scale, 0.5 * (1.0 + (2.0 * PI).ln()));
         let entropy = g.sum_all_but(entropy, &[]);
         let log_density = g.log_normal_pdf(noise);
@@ -370,13 +376,15 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
         transition,
         scale,
         whitening,
-        deviation,
-        noise,
         value,
         site: Site::named(&site),
-        recursion,
-        factor,
-        law: ChainLaw { steps: along, block, apart, transition: map, covariance },
+        motion: Motion {
+            deviation,
+            noise,
+            recursion,
+            factor,
+            law: ChainLaw { steps: along, block, apart, transition: map, covariance },
+        },
     };
     (chain, log_scale)
 }
@@ -391,5 +399,5 @@ fn lower_triangle(g: &mut Graph, row: Axis) -> NodeId {
 pub(crate) fn choice(g: &Graph, chain: &Chain) -> GuideChoice {
     let extents: Vec<usize> = chain.axes.iter().map(|a| g.extent_of(a.id)).collect();
     let (steps, width) = (extents.first().copied().unwrap_or(0), extents.get(1).copied().unwrap_or(1));
-    GuideChoice::Chain { steps, width, blocks: chain.law.block != Block::Scalars, reason: chain.reason }
+    GuideChoice::Chain { steps, width, blocks: chain.motion.law.block != Block::Scalars, reason: chain.reason }
 }

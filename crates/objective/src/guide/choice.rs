@@ -4,6 +4,7 @@ use std::fmt;
 
 use fe_check::{GuideKind, JointKind};
 
+use crate::elimination::Structure;
 use crate::formula::plural;
 
 /// Why latents share a chain.
@@ -59,11 +60,21 @@ pub enum GuideChoice {
     Point,
     /// The exact conditional of a finite latent.
     Enumeration,
+    /// The exact conditional given others, which is Gaussian.
+    Eliminated {
+        /// How its elements hang together.
+        structure: Structure,
+    },
     /// The prior.
     Prior,
 }
 
 impl GuideChoice {
+    /// Whether it is the posterior given all other latents, and no approximation.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Enumeration | Self::Eliminated { .. })
+    }
+
     /// The kind of guide.
     pub fn kind(self) -> GuideKind {
         match self {
@@ -73,6 +84,7 @@ impl GuideChoice {
             Self::Chain { .. } => GuideKind::Tridiagonal,
             Self::Point => GuideKind::Point,
             Self::Enumeration => GuideKind::Enumeration,
+            Self::Eliminated { .. } => GuideKind::Elimination,
             Self::Prior => GuideKind::Prior,
         }
     }
@@ -100,6 +112,10 @@ impl fmt::Display for GuideChoice {
             }
             Self::Point => f.write_str("point"),
             Self::Enumeration => f.write_str("the exact conditional, by enumeration"),
+            Self::Eliminated { structure } => {
+                let of = structure_text(structure);
+                write!(f, "the exact conditional, by elimination: {of}")
+            }
             Self::Prior => f.write_str("prior"),
         }
     }
@@ -109,5 +125,21 @@ fn reason_text(reason: ChainReason) -> &'static str {
     match reason {
         ChainReason::Prior => "as the prior links steps",
         ChainReason::Stated => "as stated",
+    }
+}
+
+fn structure_text(structure: Structure) -> String {
+    match structure {
+        Structure::Apart { elements: 1 } => "one Gaussian".into(),
+        Structure::Apart { elements } => format!("{elements} Gaussians apart"),
+        Structure::Blocks { blocks: 1, width } => format!("a Gaussian of {}", plural(width, "dimension")),
+        Structure::Blocks { blocks, width } => format!("{blocks} Gaussians of {} each", plural(width, "dimension")),
+        Structure::Chain { steps, width: 1, chains: 1 } => format!("a Gaussian chain of {}", plural(steps, "step")),
+        Structure::Chain { steps, width: 1, chains } => {
+            format!("{} of {}", plural(chains, "Gaussian chain"), plural(steps, "step"))
+        }
+        Structure::Chain { steps, width, .. } => {
+            format!("a Gaussian chain of {}, {width} scalars each", plural(steps, "step"))
+        }
     }
 }

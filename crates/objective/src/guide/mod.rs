@@ -1,9 +1,9 @@
 //! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
 //! guides on the unconstrained scale, points, and the prior itself.
 
-mod builder;
+pub(crate) mod builder;
 mod centring;
-mod chains;
+pub(crate) mod chains;
 pub(crate) mod choice;
 pub(crate) mod closed_loops;
 mod flow;
@@ -17,21 +17,27 @@ pub(crate) mod types;
 use std::collections::HashMap;
 
 use fe_check::{Init, Latent, Program};
-use fe_graph::{Axis, Graph};
+use fe_graph::{Axis, Graph, NodeId};
 
+use crate::elimination;
 use crate::guide::builder::Builder;
 use crate::guide::choice::GuideChoice;
 use crate::guide::plan::Plan;
 use crate::guide::types::{Carrier, Posterior, Realised};
 use crate::objective::{Parameter, Start, Underivable};
 
-/// Chooses and builds the guide of every latent.
-pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Underivable> {
+/// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program.
+pub(crate) fn realise(
+    g: &mut Graph,
+    program: &Program,
+    statistics: &HashMap<NodeId, NodeId>,
+) -> Result<Realised, Underivable> {
     let mut b = Builder { g, program, done: Realised::default(), built: HashMap::new() };
-    // Chains first: what is part of one is no longer free for the others.
+    // What is integrated out first, then chains: what is part of one is no longer free for the others.
+    let eliminated = elimination::plan(b.g, program);
     let mut chained = chains::stated(program)?;
-    chained.extend(chains::by_default(b.g, program, &mut b.done.notes));
-    let plan = Plan::new(&mut b, &chained);
+    chained.extend(chains::by_default(b.g, program, &eliminated, &mut b.done.notes));
+    let plan = Plan::new(&mut b, &chained, &eliminated);
     plan.fits(&b)?;
     chains::build(&mut b, &chained)?;
     for (number, set) in plan.joint.iter().enumerate() {
@@ -42,6 +48,8 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         let mean_field = plan.mean_field.contains(&k);
         let posterior = match b.built.remove(&k) {
             Some(joint) => joint,
+            // Until all that they depend on is in place.
+            None if eliminated.holds(k) => Posterior::Point,
             None => own::build(&mut b, latent, mean_field)?,
         };
         b.g.set_origin(before);
@@ -50,6 +58,14 @@ pub(crate) fn realise(g: &mut Graph, program: &Program) -> Result<Realised, Unde
         b.done.posteriors.push(posterior);
     }
     closed_loops::close(&mut b)?;
+    if !eliminated.stages.is_empty() {
+        b.done.replaced.extend(statistics);
+        for (k, posterior, choice) in elimination::build(&mut b, &eliminated)? {
+            if let (Some(own), Some(chosen)) = (b.done.posteriors.get_mut(k), b.done.choices.get_mut(k)) {
+                (*own, *chosen) = (posterior, choice);
+            }
+        }
+    }
     Ok(b.done)
 }
 
@@ -69,6 +85,7 @@ impl Builder<'_> {
                 Carrier::Chain(chain) => {
                     self.done.chains.get(chain).map_or(GuideChoice::Prior, |c| chains::choice(self.g, c))
                 }
+                Carrier::Conditional => GuideChoice::Prior,
                 Carrier::Group(group) => self.done.groups.get(group).map_or(GuideChoice::Prior, |x| {
                     GuideChoice::Joint { kind: x.kind, dimension: x.dimension, non_centred: part.log_prior.is_some() }
                 }),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Guide, JointKind, Latent};
 
+use crate::elimination;
 use crate::guide::builder::Builder;
 use crate::guide::chains::Members;
 use crate::guide::types::FULL_RANK_LIMIT;
@@ -29,8 +30,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub fn new(b: &mut Builder, chained: &[Members]) -> Self {
-        let in_loops: HashSet<usize> = chained.iter().flat_map(|m| m.latents.iter().copied()).collect();
+    pub fn new(b: &mut Builder, chained: &[Members], eliminated: &elimination::Plan) -> Self {
+        let mut in_loops: HashSet<usize> = chained.iter().flat_map(|m| m.latents.iter().copied()).collect();
+        in_loops.extend(eliminated.stages.iter().flat_map(|s| s.latents().iter().copied()));
         let mut plan = Self { joint: vec![], mean_field: HashSet::new() };
         plan.by_default(b, &in_loops);
         plan.stated(b);

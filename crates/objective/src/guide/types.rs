@@ -7,6 +7,7 @@ use fe_check::JointKind;
 use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, InputId, NodeId, Site, Tensor};
 
+use crate::elimination::Eliminated;
 use crate::guide::choice::{ChainReason, GuideChoice};
 use crate::markov::{self, Recursion};
 use crate::objective::{Block, Parameter};
@@ -51,6 +52,8 @@ pub(crate) enum Carrier {
     Group(usize),
     /// A Gaussian Markov chain, by number.
     Chain(usize),
+    /// Its exact conditional, which is Gaussian.
+    Conditional,
 }
 
 /// A standard normal vector: its node, its noise, and its axes.
@@ -112,20 +115,26 @@ pub(crate) struct Chain {
     pub transition: InputId,
     pub scale: InputId,
     pub whitening: InputId,
+    /// The node of u.
+    pub value: NodeId,
+    pub site: Site,
+    pub motion: Motion,
+}
+
+/// How a Gaussian Markov chain deviates from its mean: x_t = A_t x_{t−1} + F_t ε_t.
+#[derive(Clone, Debug)]
+pub(crate) struct Motion {
     /// The node of u − m, which is random.
     pub deviation: NodeId,
     /// The node of ε.
     pub noise: NodeId,
-    /// The node of u.
-    pub value: NodeId,
-    pub site: Site,
     pub recursion: Recursion,
     pub factor: NodeId,
     /// The law of the deviation.
     pub law: markov::ChainLaw,
 }
 
-impl Chain {
+impl Motion {
     /// u − m at this ε.
     pub fn at_noise(&self, g: &mut Graph, noise: NodeId) -> NodeId {
         let spread = self.law.block.apply(g, self.factor, noise);
@@ -155,8 +164,13 @@ pub(crate) struct Realised {
     pub vectors: Vec<Vector>,
     /// Latents whose guides read one another's past.
     pub loops: Vec<ClosedLoop>,
+    /// Latents that are integrated out.
+    pub eliminated: Vec<Eliminated>,
     /// What takes the place of a latent's input where it is not random by itself.
     pub replaced: HashMap<NodeId, NodeId>,
+    /// The same of latents that are integrated out, with the derivatives that their means and scales have in what they depend
+    /// on: in `replaced` they have none, since what is minimised has none there.
+    pub exact: HashMap<NodeId, NodeId>,
     pub notes: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     lines.extend(verdict.starts.as_ref().map(starts));
     lines.extend(verdict.draws.as_ref().map(draws));
     lines.extend(verdict.mean_field.as_ref().map(|found| Line::new(Topic::Spread, understated(found))));
-    let faults = verdict.faults();
+    let faults: Vec<String> = verdict.faults().into_iter().chain(verdict.omission()).collect();
     lines.extend(verdict.notes.iter().map(|note| {
         let topic = if faults.contains(note) { Topic::Fault } else { Topic::Note };
         Line::new(topic, note)
@@ -65,7 +65,7 @@ fn convergence(verdict: &Verdict) -> Line {
 fn weights(khat: f64, verdict: &Verdict) -> Line {
     let (tone, meaning) = meaning(khat, verdict);
     let mut spans = vec![Span::new(format!("k̂{NO_BREAK}{}", fixed(khat, 2)), tone)];
-    if let Some(effective) = verdict.effective.filter(|_| !verdict.resampled()) {
+    if let Some(effective) = verdict.effective.filter(|_| khat > 0.7 || !verdict.resampled()) {
         spans.push(Span::plain(format!(", {} of draws effective", percent(effective).replace(' ', NO_BREAK))));
     }
     spans.push(Span::plain(format!(": {meaning}")));
@@ -73,17 +73,21 @@ fn weights(khat: f64, verdict: &Verdict) -> Line {
 }
 
 fn meaning(khat: f64, verdict: &Verdict) -> (Tone, &'static str) {
-    if verdict.misses() && khat <= 1.0 {
+    if verdict.level() && khat > 0.7 {
+        (
+            Tone::Good,
+            "the guide is close to the posterior where its draws fall, and too light in the far tails to resample",
+        )
+    } else if verdict.misses() && khat == f64::NEG_INFINITY {
+        (Tone::Bad, "the weights are those of few values, and say that the guide misses the posterior")
+    } else if verdict.misses() && khat <= 1.0 {
         (Tone::Bad, "the guide is too far from the posterior to be corrected; doubt its spread and tails")
     } else if verdict.misses() {
         (Tone::Bad, "the guide misses the posterior, which is not to be trusted")
     } else if !verdict.resampled() && verdict.corrected() {
         (Tone::Plain, "the guide is too light in its tails to resample; draws from a wider proposal correct it")
     } else if !verdict.resampled() {
-        (
-            Tone::Plain,
-            "the guide is close to the posterior where its draws fall, and too light in the far tails to resample",
-        )
+        (Tone::Plain, "the guide is near the posterior")
     } else if khat >= 0.5 {
         (Tone::Plain, "the guide is near enough for resampling to correct it")
     } else {

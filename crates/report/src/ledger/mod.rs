@@ -18,8 +18,8 @@ pub use cell::{Cell, Interval, Number, Room, Span, Tone, Value};
 pub(crate) use posterior::{Form, Posterior};
 pub use table::{Column, Kind, Label, Row, Table};
 
-use crate::document::{Document, Term};
-use crate::figures::{duration, fixed, percent, plural};
+use crate::document::{Document, LogEvidence, Term};
+use crate::figures::{duration, fixed, percent, plural, significant};
 
 /// The objective when a program states none; it needs no line of its own.
 const DEFAULT_OBJECTIVE: &str = "distortion + rate";
@@ -134,7 +134,18 @@ fn facts(document: &Document) -> Vec<String> {
 }
 
 fn statements(document: &Document, sums: Sums) -> Vec<Line> {
-    let mut lines = vec![Line::new(Topic::Evidence, sums.evidence())];
+    let mut evidence = sums.evidence();
+    let bound = -document.account.free_energy_total.unwrap_or(f64::NAN);
+    // Where the bound is as good as tight there is nothing to add.
+    if let Some(LogEvidence { value, se }) = document.log_evidence.filter(|e| (e.value - bound).abs() > 0.01) {
+        // No digit that the error has no say in.
+        let decimals = usize::from(se < 0.05) + usize::from(se < 0.005) + 1;
+        evidence.push_str(&format!("; by reweighted draws it is {}", fixed(value, decimals)));
+        if se >= 0.001 {
+            evidence.push_str(&format!(" ± {}", significant(se, 1)));
+        }
+    }
+    let mut lines = vec![Line::new(Topic::Evidence, evidence)];
     let objective = document.objective.trim();
     if objective != DEFAULT_OBJECTIVE {
         let value = fixed(document.objective_value, sums.decimals());

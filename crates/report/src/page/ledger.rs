@@ -43,12 +43,14 @@ pub(super) fn summary(document: &Document, ledger: &Ledger) -> Vec<Block> {
     let verdict = &document.verdict;
     let test = verdict.test.clone().unwrap_or_default();
     let said = |tone, word: &str, text: String| Block::Notice(tone, word.into(), text);
-    let mut blocks = vec![match (verdict.converged, verdict.holds()) {
-        (true, true) => said(Tone::Good, "Converged, and nothing that was checked speaks against the fit.", test),
-        (true, false) => said(Tone::Bad, "Converged, and not to be relied on.", test),
+    let mut blocks = vec![match (verdict.converged, verdict.judged()) {
+        (true, Some(true)) => said(Tone::Good, "Converged, and every check of the fit passed.", test),
+        (true, None) => said(Tone::Doubtful, "Converged, and not all of it was checked.", test),
+        (true, Some(false)) => said(Tone::Bad, "Converged, and not to be relied on.", test),
         (false, _) => said(Tone::Bad, "Not converged.", test),
     }];
     blocks.extend(verdict.faults().into_iter().map(|fault| said(Tone::Bad, "Take care:", fault)));
+    blocks.extend(verdict.omission().map(|omission| said(Tone::Doubtful, "Take care:", omission)));
     for bound in document.constraints.iter().filter(|c| !c.met) {
         blocks.push(said(Tone::Bad, "Not met:", bound.expr.clone()));
     }

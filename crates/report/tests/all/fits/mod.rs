@@ -100,7 +100,7 @@ pub fn eight_schools() -> Document {
         posterior: schools(1.0),
         posterior_resampled: Some(schools(1.07)),
         verdict: Verdict {
-            trusted: true,
+            trusted: Some(true),
             converged: true,
             test: Some("gradient norm 3.1e-9, below 1e-8, on 256 fixed draws".into()),
             khat: Some(0.604),
@@ -181,7 +181,7 @@ pub fn poisson_vae() -> Document {
         ],
         latents: [("z".to_owned(), z)].into_iter().collect(),
         verdict: Verdict {
-            trusted: true,
+            trusted: Some(true),
             converged: true,
             test: Some("all 200 epochs run; F fell by 0.02 nats in the last 20".into()),
             ..Verdict::default()
@@ -274,7 +274,7 @@ pub fn metered() -> Document {
         .collect(),
         posterior: [("decoder_weights_of_the_second_layer".to_owned(), weight)].into_iter().collect(),
         verdict: Verdict {
-            trusted: true,
+            trusted: Some(true),
             converged: true,
             test: Some("F moved by less than its standard error over the last 2000 steps".into()),
             mean_field: Some(MeanField { worst: "decoder_weights_of_the_second_layer[3, 17]".into(), factor: 1.804 }),
@@ -331,7 +331,7 @@ pub fn failing() -> Document {
         .into_iter()
         .collect(),
         verdict: Verdict {
-            trusted: true,
+            trusted: Some(true),
             converged: false,
             test: Some("F still falls by 0.04 nats per 100 steps".into()),
             khat: Some(0.93),

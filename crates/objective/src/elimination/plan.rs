@@ -1,0 +1,299 @@
+//! Which latents are integrated out, in what order, and by what structure.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use fe_check::{Guide, Latent, Program};
+use fe_distribution::Support;
+use fe_graph::{Axis, Graph, NodeId};
+
+use super::reads::{Link, Links, links};
+use super::{elements, weighs_all_the_same};
+use crate::degree::{Degree, Degrees};
+use crate::guide::chains::BLOCK_LIMIT;
+
+/// The most elements of one block, whose matrix is factorised for every draw.
+const DENSE_LIMIT: usize = 128;
+
+/// The most numbers that the matrices of one draw may hold.
+const MATRIX_LIMIT: usize = 1 << 16;
+
+/// The most dimensions of what is left to the guide: it is drawn, and has to be small to be worth that.
+const LEFT_LIMIT: usize = 64;
+
+/// What is integrated out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// One after another: each from what those before it leave.
+    pub stages: Vec<Stage>,
+    /// log p of every term that reads them, over the program's own nodes.
+    pub terms: Vec<NodeId>,
+}
+
+/// Latents that are integrated out together.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// One latent, whose elements hang together along these axes and no others.
+    Block { latent: usize, dense: Vec<Axis> },
+    /// Latents along the steps of a loop; `apart` where the scalars of a step go their own ways.
+    Chain { steps: Axis, apart: bool, latents: Vec<usize> },
+}
+
+impl Stage {
+    /// The latents.
+    pub fn latents(&self) -> &[usize] {
+        match self {
+            Self::Block { latent, .. } => std::slice::from_ref(latent),
+            Self::Chain { latents, .. } => latents,
+        }
+    }
+}
+
+impl Plan {
+    /// Whether a latent is integrated out.
+    pub fn holds(&self, k: usize) -> bool {
+        self.stages.iter().any(|s| s.latents().contains(&k))
+    }
+}
+
+/// A term of −log p and what it reads.
+struct Read {
+    density: NodeId,
+    latents: Vec<usize>,
+}
+
+/// What is to be integrated out of a program whose guide is left to the compiler: blocks that are Gaussian given others,
+/// where these others are few and are drawn anyway. What depends on nothing that is drawn has a closed free energy already.
+pub(crate) fn plan(g: &mut Graph, program: &Program) -> Plan {
+    // What is tried leaves nothing behind in the graph.
+    let stages = stages_of(&mut g.clone(), program);
+    let out: Vec<usize> = stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
+    if out.is_empty() {
+        return Plan::default();
+    }
+    let reads = |t: &Read| t.latents.iter().any(|k| out.contains(k));
+    let terms = terms(g, program).into_iter().flatten().filter(reads).map(|t| t.density).collect();
+    Plan { stages, terms }
+}
+
+/// The stages of a plan; none where nothing is integrated out.
+fn stages_of(g: &mut Graph, program: &Program) -> Vec<Stage> {
+    let train = &program.train;
+    let batched = train.batch.is_some() || train.holdout.is_some();
+    let other = program.objective.importance.is_some() || !program.objective.bounds.is_empty();
+    if batched || other || !weighs_all_the_same(program) {
+        return vec![];
+    }
+    let Some(terms) = terms(g, program) else { return vec![] };
+    let mut out: Vec<usize> = candidates(g, program, &terms);
+    loop {
+        out = quadratic(g, program, &terms, out);
+        out = given_others(program, &terms, out);
+        let left = program.latents.iter().enumerate().filter(|(k, l)| !out.contains(k) && !l.support.is_discrete());
+        let left = left.map(|(_, l)| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add);
+        if out.is_empty() || left > LEFT_LIMIT {
+            return vec![];
+        }
+        match stages(g, program, &terms, &out) {
+            Ok(stages) => return stages,
+            Err(too_large) => out.retain(|&k| k != too_large),
+        }
+    }
+}
+
+/// log p of every term, as the program states it. `None` where a density is not known.
+fn terms(g: &mut Graph, program: &Program) -> Option<Vec<Read>> {
+    let mut list = vec![];
+    for latent in &program.latents {
+        list.push(latent.prior.log_density(g, latent.node)?);
+    }
+    for observe in &program.observes {
+        list.push(observe.distribution.log_density(g, observe.value)?);
+    }
+    for loss in &program.losses {
+        list.push(g.neg(loss.node));
+    }
+    let reads = list.into_iter().map(|density| {
+        let reached: HashSet<NodeId> = g.reachable(&[density]).into_iter().collect();
+        let read = program.latents.iter().enumerate().filter(|(_, l)| reached.contains(&l.node));
+        Read { density, latents: read.map(|(k, _)| k).collect() }
+    });
+    Some(reads.collect())
+}
+
+/// Latents on the whole real line that are left to the compiler, and meet nothing discrete.
+fn candidates(g: &Graph, program: &Program, terms: &[Read]) -> Vec<usize> {
+    let discrete = |k: &usize| program.latents.get(*k).is_some_and(|l| l.support.is_discrete());
+    let guided: Vec<NodeId> = program
+        .latents
+        .iter()
+        .flat_map(|l| match &l.guide {
+            Guide::Stated(d) => d.args.clone(),
+            Guide::Prior => l.prior.args.clone(),
+            _ => vec![],
+        })
+        .collect();
+    let suits = |k: usize, l: &Latent| {
+        let plain = l.prior.restricted.is_none() && l.prior.modifiers.is_empty() && l.support == Support::Real;
+        let own = HashSet::from([l.node]);
+        plain
+            && matches!(l.guide, Guide::Default)
+            && !l.in_guide
+            && !guided.iter().any(|&a| g.depends_on(a, &own))
+            && !terms.iter().any(|t| t.latents.contains(&k) && t.latents.iter().any(discrete))
+    };
+    program.latents.iter().enumerate().filter(|(k, l)| suits(*k, l)).map(|(k, _)| k).collect()
+}
+
+/// Those in which every term is quadratic, of all together: where a term is not, those that it is not quadratic in by
+/// themselves stay out, else the smallest, as loadings that multiply factors.
+fn quadratic(g: &mut Graph, program: &Program, terms: &[Read], mut out: Vec<usize>) -> Vec<usize> {
+    for term in terms {
+        loop {
+            let read: Vec<usize> = term.latents.iter().copied().filter(|k| out.contains(k)).collect();
+            if read.is_empty() || is_quadratic(g, program, term.density, &read) {
+                break;
+            }
+            let alone: Vec<usize> =
+                read.iter().copied().filter(|&k| !is_quadratic(g, program, term.density, &[k])).collect();
+            let size = |k: &usize| program.latents.get(*k).map_or(0, |l| elements(g, &l.axes));
+            let dropped =
+                if alone.is_empty() { read.into_iter().min_by_key(size).into_iter().collect() } else { alone };
+            out.retain(|k| !dropped.contains(k));
+        }
+    }
+    out
+}
+
+/// Whether the derivative of a term in some latents is affine in them.
+fn is_quadratic(g: &mut Graph, program: &Program, density: NodeId, of: &[usize]) -> bool {
+    let nodes: Vec<NodeId> = of.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.node).collect();
+    let total = g.sum_all_but(density, &[]);
+    let Ok(gradient) = g.gradient(total, &nodes) else { return false };
+    let mut degrees = Degrees::default();
+    let primitive = |n: NodeId| nodes.contains(&n).then_some(Degree::Affine);
+    gradient.into_iter().all(|n| degrees.of(g, n, &primitive) <= Degree::Affine)
+}
+
+/// Those that hang together, by terms, with a latent that is not among them.
+fn given_others(program: &Program, terms: &[Read], out: Vec<usize>) -> Vec<usize> {
+    let free =
+        |k: &usize| !out.contains(k) && program.latents.get(*k).is_some_and(|l| !matches!(l.guide, Guide::Point));
+    let mut given: HashSet<usize> = HashSet::new();
+    loop {
+        let before = given.len();
+        for term in terms {
+            if term.latents.iter().any(|k| free(k) || given.contains(k)) {
+                given.extend(term.latents.iter().copied().filter(|k| out.contains(k)));
+            }
+        }
+        if given.len() == before {
+            return out.into_iter().filter(|k| given.contains(k)).collect();
+        }
+    }
+}
+
+/// The order: each time what leaves the least hanging together behind it; of what leaves as little, those of most axes
+/// first, and of these the last declared.
+///
+/// # Errors
+/// The latent whose matrices would be too large.
+fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize]) -> Result<Vec<Stage>, usize> {
+    let nodes: Vec<NodeId> = terms.iter().map(|t| t.density).collect();
+    let latents: Vec<(usize, NodeId, Vec<Axis>)> =
+        out.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l.node, l.axes.clone()))).collect();
+    let mut links = links(g, &nodes, &latents);
+    let mut waiting: Vec<usize> = out.to_vec();
+    let mut list = vec![];
+    let steps_of = |links: &Links, k: usize| {
+        let steps = program.latents.get(k).and_then(|l| l.chain)?;
+        matches!(links.along(k, k, steps), Link::Band(1)).then_some(steps)
+    };
+    while !waiting.is_empty() {
+        let mut best: Option<((usize, Reverse<usize>, Reverse<usize>), Stage, Links)> = None;
+        let mut refused = None;
+        for &k in &waiting {
+            let stage = match steps_of(&links, k) {
+                Some(steps) => chain(g, program, &links, &waiting, k, steps),
+                None => block(g, program, &links, k),
+            };
+            let stage = match stage {
+                Ok(stage) => stage,
+                Err(too_large) => {
+                    refused = refused.or(Some(too_large));
+                    continue;
+                }
+            };
+            let mut left = links.clone();
+            left.eliminate(stage.latents());
+            let others = waiting.iter().filter(|j| !stage.latents().contains(j));
+            let numbers = others.map(|&j| numbers(g, program, &left, j)).fold(0, usize::saturating_add);
+            let axes = program.latents.get(k).map_or(0, |l| l.axes.len());
+            let key = (numbers, Reverse(axes), Reverse(k));
+            if best.as_ref().is_none_or(|b| key < b.0) {
+                best = Some((key, stage, left));
+            }
+        }
+        let Some((_, stage, left)) = best else { return Err(refused.unwrap_or_default()) };
+        links = left;
+        waiting.retain(|k| !stage.latents().contains(k));
+        list.push(stage);
+    }
+    Ok(list)
+}
+
+/// How many numbers the Hessian of a latent has, as its elements hang together.
+fn numbers(g: &Graph, program: &Program, links: &Links, k: usize) -> usize {
+    let Some(latent) = program.latents.get(k) else { return 0 };
+    let wide = dense(program, links, k);
+    let banded = latent.chain.filter(|&t| links.along(k, k, t) == Link::Band(1));
+    let width = wide.iter().filter(|&&a| Some(a) != banded).map(|a| g.extent_of(a.id)).fold(1, usize::saturating_mul);
+    elements(g, &latent.axes).saturating_mul(width)
+}
+
+/// The axes of a latent along which its elements hang together.
+fn dense(program: &Program, links: &Links, k: usize) -> Vec<Axis> {
+    let axes = program.latents.get(k).map_or(&[][..], |l| &l.axes);
+    axes.iter().copied().filter(|&a| links.along(k, k, a) != Link::Same).collect()
+}
+
+fn block(g: &Graph, program: &Program, links: &Links, k: usize) -> Result<Stage, usize> {
+    let dense = dense(program, links, k);
+    let width = elements(g, &dense);
+    let all = program.latents.get(k).map_or(0, |l| elements(g, &l.axes));
+    if width > DENSE_LIMIT || (!dense.is_empty() && all.saturating_mul(width) > MATRIX_LIMIT) {
+        return Err(k);
+    }
+    Ok(Stage::Block { latent: k, dense })
+}
+
+/// The chain of a latent and of those along the same loop that it meets.
+fn chain(
+    g: &Graph,
+    program: &Program,
+    links: &Links,
+    waiting: &[usize],
+    first: usize,
+    steps: Axis,
+) -> Result<Stage, usize> {
+    let mut latents = vec![first];
+    loop {
+        let along = |k: &&usize| program.latents.get(**k).is_some_and(|l| l.axes.contains(&steps));
+        let next =
+            waiting.iter().filter(along).find(|k| !latents.contains(k) && latents.iter().any(|&l| links.meet(l, **k)));
+        let Some(&next) = next else { break };
+        if latents.iter().chain([&next]).any(|&l| links.meet(l, next) && links.along(l, next, steps) > Link::Band(1)) {
+            return Err(next);
+        }
+        latents.push(next);
+    }
+    latents.sort_unstable();
+    let length = g.extent_of(steps.id).max(1);
+    let width: usize =
+        latents.iter().filter_map(|&k| program.latents.get(k)).map(|l| elements(g, &l.axes) / length).sum();
+    let apart = latents.len() == 1 && dense(program, links, first) == [steps];
+    if length < 2 || (!apart && width > BLOCK_LIMIT) {
+        return Err(first);
+    }
+    Ok(Stage::Chain { steps, apart, latents })
+}

@@ -1,0 +1,355 @@
+//! Latents that are integrated out: the evidence given the others, its derivatives, and the conditional's moments, against
+//! the joint Gaussian worked out here with dense matrices.
+
+use fe_objective::{Estimator, GuideChoice, Structure};
+use fe_testing::{Model, Point, model};
+use nalgebra::{DMatrix, DVector};
+
+/// Data that look like data.
+fn numbers(count: usize, phase: f64) -> Vec<f64> {
+    (0..count).map(|k| ((k * k) as f64 * 0.7 + phase).sin() + 0.3 * (k as f64 * 1.3).cos()).collect()
+}
+
+fn list(values: &[f64]) -> String {
+    values.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// −log N(y; mean, covariance).
+fn surprise(y: &[f64], mean: f64, covariance: &DMatrix<f64>) -> f64 {
+    let deviation = DVector::from_iterator(y.len(), y.iter().map(|v| v - mean));
+    let factor = covariance.clone().cholesky().unwrap();
+    let square = deviation.dot(&factor.solve(&deviation));
+    let log_det: f64 = factor.l().diagonal().iter().map(|v| 2.0 * v.ln()).sum();
+    0.5 * (square + log_det + y.len() as f64 * (2.0 * std::f64::consts::PI).ln())
+}
+
+/// −log of a half-normal density of a scale, and of its derivative in the scale's logarithm.
+fn half_normal(u: f64, scale: f64) -> f64 {
+    let s = u.exp();
+    0.5 * (s / scale).powi(2) + scale.ln() + 0.5 * (std::f64::consts::PI / 2.0).ln() - u
+}
+
+/// A point at which the guide of what is drawn is as good as fixed.
+fn fixed(model: &Model, u: &[f64]) -> Point {
+    let joint = &model.objective.guides.joints[0];
+    assert_eq!(joint.dimension, u.len());
+    let mut point = model.start();
+    point.set(model, joint.base, u);
+    let narrow: Vec<f64> = (0..u.len() * u.len()).map(|k| if k % (u.len() + 1) == 0 { 1e-9 } else { 0.0 }).collect();
+    point.set(model, joint.curvature, &narrow);
+    point
+}
+
+/// Holds a program to −log p(y | θ) at a few θ, all of whose scales have the prior HalfNormal(2): the landscape of the guide
+/// with its gradient, the terms' sum, and the gradient of what is minimised.
+fn holds(source: &str, names: &[&str], expected: &dyn Fn(&[f64]) -> f64) -> Model {
+    let model = model(source);
+    let dimension = model.objective.guides.joints[0].dimension;
+    let eliminated =
+        model.objective.guides.latents.iter().filter(|l| matches!(l.guide, GuideChoice::Eliminated { .. }));
+    assert_eq!(eliminated.map(|l| l.name.as_str()).collect::<Vec<_>>(), names);
+    for k in 0..3 {
+        let u: Vec<f64> = (0..dimension).map(|j| 0.4 * ((k * 3 + j) as f64).sin() - 0.3).collect();
+        let scales: Vec<f64> = u.iter().map(|u| u.exp()).collect();
+        let prior: f64 = u.iter().map(|&u| half_normal(u, 2.0)).sum();
+        let given = expected(&scales);
+        let landscape = &model.objective.guides.joints[0].landscape;
+        let mut point = fixed(&model, &u);
+        let mut energy = |u: &[f64]| {
+            point.set(&model, landscape.point, u);
+            model.number(&point, landscape.energy)
+        };
+        let found = energy(&u);
+        assert!((found - given - prior).abs() < 1e-8, "{found}, not {}", given + prior);
+        let slope: Vec<f64> = (0..dimension)
+            .map(|j| {
+                let mut moved = |by: f64| {
+                    let mut at = u.clone();
+                    at[j] += by;
+                    energy(&at)
+                };
+                (moved(1e-5) - moved(-1e-5)) / 2e-5
+            })
+            .collect();
+        point.set(&model, landscape.point, &u);
+        for (a, b) in model.at(&point, &[landscape.energy_gradient])[0].values.iter().zip(&slope) {
+            assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a}, by differences {b}");
+        }
+        // Second derivatives by differences of first ones.
+        for j in 0..dimension {
+            let direction: Vec<f64> = (0..dimension).map(|i| f64::from(u8::from(i == j))).collect();
+            point.set(&model, landscape.direction, &direction);
+            let product = model.at(&point, &[landscape.energy_product]).remove(0).values;
+            let mut gradient = |by: f64| {
+                let mut at = u.clone();
+                at[j] += by;
+                point.set(&model, landscape.point, &at);
+                model.at(&point, &[landscape.energy_gradient]).remove(0).values
+            };
+            let (above, below) = (gradient(1e-5), gradient(-1e-5));
+            point.set(&model, landscape.point, &u);
+            for ((a, x), y) in product.iter().zip(above).zip(below) {
+                let b = (x - y) / 2e-5;
+                assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a}, by differences {b}");
+            }
+        }
+        // Rates of what is integrated out and distortions: together −log p(y | θ).
+        let parts = model.objective.terms.iter().filter(|t| t.estimator == Estimator::Elimination);
+        let total: f64 = parts.map(|t| model.number(&point, t.sum)).sum();
+        assert!((total - given).abs() < 1e-6, "{total}, not {given}");
+        let wide = Point { samples: 3, ..model.start() };
+        let (gradient, differences) = (model.gradient(&wide), model.differences(&wide, 1e-5));
+        for (a, b) in gradient.iter().zip(&differences).flat_map(|(a, b)| a.values.iter().zip(&b.values)) {
+            assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a}, by differences {b}");
+        }
+    }
+    model
+}
+
+fn structures(model: &Model) -> Vec<Structure> {
+    let of = |g| if let GuideChoice::Eliminated { structure } = g { Some(structure) } else { None };
+    model.objective.guides.latents.iter().filter_map(|l| of(l.guide)).collect()
+}
+
+/// Draws of a reported value at a fixed θ, against a mean and a covariance.
+fn draws_agree(model: &Model, u: &[f64], name: &str, mean: &DVector<f64>, covariance: &DMatrix<f64>) {
+    let reported = model.objective.report.posterior.iter().find(|r| r.name == name).unwrap();
+    let count = 40_000;
+    let point = Point { samples: count, ..fixed(model, u) };
+    let drawn = model.at(&point, &[reported.node]).remove(0).values;
+    let n = mean.len();
+    let draws = DMatrix::from_row_slice(count, n, &drawn);
+    let found = draws.row_mean().transpose();
+    let mut centred = draws;
+    for mut row in centred.row_iter_mut() {
+        row -= found.transpose();
+    }
+    let spread = centred.transpose() * &centred / count as f64;
+    for i in 0..n {
+        let sd = covariance[(i, i)].sqrt();
+        assert!(
+            (found[i] - mean[i]).abs() < 5.0 * sd / (count as f64).sqrt(),
+            "{name}[{i}]: {}, not {}",
+            found[i],
+            mean[i]
+        );
+        for j in 0..n {
+            let scale = sd * covariance[(j, j)].sqrt();
+            let off = (spread[(i, j)] - covariance[(i, j)]).abs() / scale;
+            assert!(off < 0.04, "{name}[{i}, {j}]: {}, not {}", spread[(i, j)], covariance[(i, j)]);
+        }
+    }
+}
+
+const OF: [usize; 7] = [0, 2, 1, 0, 2, 2, 1];
+
+#[test]
+fn groups_about_a_common_mean() {
+    let y = numbers(7, 0.1);
+    let source = format!(
+        "dim J = 3\ndata of[N] : index(J) = [{}]\ndata y[N] = [{}]\nlatent mu ~ Normal(0.5, 3)\nlatent s ~ HalfNormal(2)\nlatent a[J] ~ Normal(mu, s)\nobserve y ~ Normal(a[of], 0.7)\n",
+        OF.map(|k| k.to_string()).join(", "),
+        list(&y)
+    );
+    let covariance = |s: f64| {
+        DMatrix::from_fn(7, 7, |i, j| 9.0 + if OF[i] == OF[j] { s * s } else { 0.0 } + if i == j { 0.49 } else { 0.0 })
+    };
+    let model = holds(&source, &["mu", "a"], &|s| surprise(&y, 0.5, &covariance(s[0])));
+    assert_eq!(structures(&model), [Structure::Apart { elements: 1 }, Structure::Apart { elements: 3 }]);
+    // a given y: by conditioning.
+    let s: f64 = 0.8;
+    let with = DMatrix::from_fn(3, 7, |j, n| 9.0 + if OF[n] == j { s * s } else { 0.0 });
+    let own = DMatrix::from_fn(3, 3, |i, j| 9.0 + if i == j { s * s } else { 0.0 });
+    let gain = &with * covariance(s).try_inverse().unwrap();
+    let deviation = DVector::from_iterator(7, y.iter().map(|v| v - 0.5));
+    let mean = DVector::from_element(3, 0.5) + &gain * deviation;
+    draws_agree(&model, &[s.ln()], "a", &mean, &(own - gain * with.transpose()));
+}
+
+#[test]
+fn crossed_effects() {
+    let (rows, columns) = (3, 4);
+    let y = numbers(rows * columns, 0.4);
+    let table: Vec<String> = y.chunks(columns).map(|row| format!("[{}]", list(row))).collect();
+    let source = format!(
+        "data y[I, J] = [{}]\nlatent s ~ HalfNormal(2)\nlatent t ~ HalfNormal(2)\nlatent e ~ HalfNormal(2)\nlatent m ~ Normal(0, 1)\nlatent a[I] ~ Normal(0, s)\nlatent b[J] ~ Normal(m, t)\nobserve y ~ Normal(a + b, e)\n",
+        table.join(", ")
+    );
+    let covariance = |s: &[f64]| {
+        DMatrix::from_fn(rows * columns, rows * columns, |x, y| {
+            let (row, column) = (x / columns == y / columns, x % columns == y % columns);
+            let part = |same: bool, v: f64| if same { v * v } else { 0.0 };
+            1.0 + part(row, s[0]) + part(column, s[1]) + part(x == y, s[2])
+        })
+    };
+    let model = holds(&source, &["m", "a", "b"], &|s| surprise(&y, 0.0, &covariance(s)));
+    let blocks = Structure::Blocks { blocks: 1, width: 3 };
+    assert_eq!(structures(&model), [Structure::Apart { elements: 1 }, blocks, Structure::Apart { elements: 4 }]);
+}
+
+#[test]
+fn slopes_of_groups_that_are_correlated() {
+    let y = numbers(7, 0.9);
+    let x = numbers(7, 2.2);
+    let source = format!(
+        "dim J = 3\ndim P = 2\ndata of[N] : index(J) = [{}]\ndata x[N] = [{}]\ndata y[N] = [{}]\nlatent s ~ HalfNormal(2)\nlatent e ~ HalfNormal(2)\nlet C[P, P'] = [[1, 0.4], [0.4, 0.5]]\nlatent b[J, P] ~ MultivariateNormal(0, s^2 * C)\nlet slope[J] = b[J] @ [0, 1]\nlet level[J] = b[J] @ [1, 0]\nobserve y ~ Normal(level[of] + slope[of] * x, e)\n",
+        OF.map(|k| k.to_string()).join(", "),
+        list(&x),
+        list(&y)
+    );
+    let source = source.replace("b[J] @ [0, 1]", "sum(b * one, P)").replace("b[J] @ [1, 0]", "sum(b * zero, P)");
+    let source = source.replace("let slope", "let one[P] = [0, 1]\nlet zero[P] = [1, 0]\nlet slope");
+    let covariance = |s: &[f64]| {
+        DMatrix::from_fn(7, 7, |i, j| {
+            let together = 1.0 + 0.4 * (x[i] + x[j]) + 0.5 * x[i] * x[j];
+            (if OF[i] == OF[j] { s[0] * s[0] * together } else { 0.0 }) + if i == j { s[1] * s[1] } else { 0.0 }
+        })
+    };
+    let model = holds(&source, &["b"], &|s| surprise(&y, 0.0, &covariance(s)));
+    assert_eq!(structures(&model), [Structure::Blocks { blocks: 3, width: 2 }]);
+}
+
+#[test]
+fn a_gaussian_process_of_unknown_length() {
+    let (x, y) = (numbers(6, 1.7), numbers(6, 0.2));
+    let source = format!(
+        "data x[N] = [{}]\ndata y[N] = [{}]\nlatent l ~ HalfNormal(2)\nlatent e ~ HalfNormal(2)\nlet K[N, N'] = exp(-(x - x[N'])^2 / (2 * l^2)) + 0.01 * eye(N)\nlatent f[N] ~ MultivariateNormal(0.3, K)\nobserve y ~ Normal(f, e)\n",
+        list(&x),
+        list(&y)
+    );
+    let kernel = |l: f64| {
+        DMatrix::from_fn(6, 6, |i, j| (-0.5 * ((x[i] - x[j]) / l).powi(2)).exp() + if i == j { 0.01 } else { 0.0 })
+    };
+    let covariance = |s: &[f64]| kernel(s[0]) + DMatrix::identity(6, 6) * (s[1] * s[1]);
+    let model = holds(&source, &["f"], &|s| surprise(&y, 0.3, &covariance(s)));
+    assert_eq!(structures(&model), [Structure::Blocks { blocks: 1, width: 6 }]);
+    let theta = [0.9, 0.4];
+    let gain = kernel(theta[0]) * covariance(&theta).try_inverse().unwrap();
+    let deviation = DVector::from_iterator(6, y.iter().map(|v| v - 0.3));
+    let mean = DVector::from_element(6, 0.3) + &gain * deviation;
+    let left = kernel(theta[0]) - &gain * kernel(theta[0]);
+    draws_agree(&model, &[theta[0].ln(), theta[1].ln()], "f", &mean, &left);
+}
+
+#[test]
+fn a_regression_of_unknown_noise() {
+    let (x, y) = (numbers(15, 1.1), numbers(5, 0.6));
+    let rows: Vec<String> = x.chunks(3).map(|row| format!("[{}]", list(row))).collect();
+    let source = format!(
+        "data x[N, K] = [{}]\ndata y[N] = [{}]\nlatent e ~ HalfNormal(2)\nlatent w[K] ~ Normal(0, 1.5)\nobserve y ~ Normal(x @ w, e)\n",
+        rows.join(", "),
+        list(&y)
+    );
+    let design = DMatrix::from_row_slice(5, 3, &x);
+    let covariance = |s: &[f64]| &design * design.transpose() * 2.25 + DMatrix::identity(5, 5) * (s[0] * s[0]);
+    holds(&source, &["w"], &|s| surprise(&y, 0.0, &covariance(s)));
+}
+
+/// The covariance of a walk at two steps: of its start and of each step since.
+fn walk(i: usize, j: usize, start: f64, step: f64) -> f64 {
+    start * start + i.min(j) as f64 * step * step
+}
+
+#[test]
+fn a_level_that_drifts() {
+    let y = numbers(8, 0.3);
+    let source = format!(
+        "data y[T] = [{}]\nlatent s ~ HalfNormal(2)\nlatent e ~ HalfNormal(2)\nlatent shift ~ Normal(0, 2)\nfor t in T {{\n  latent w[t] ~ Normal(if t == 0 then 0 else w[t-1], if t == 0 then 1.3 else s)\n  observe y[t] ~ Normal(w[t] + shift, e)\n}}\n",
+        list(&y)
+    );
+    let covariance =
+        |s: &[f64]| DMatrix::from_fn(8, 8, |i, j| 4.0 + walk(i, j, 1.3, s[0]) + if i == j { s[1] * s[1] } else { 0.0 });
+    let model = holds(&source, &["shift", "w"], &|s| surprise(&y, 0.0, &covariance(s)));
+    let chain = Structure::Chain { steps: 8, width: 1, chains: 1 };
+    assert_eq!(structures(&model), [Structure::Apart { elements: 1 }, chain]);
+    let theta = [0.6, 0.9];
+    let own = DMatrix::from_fn(8, 8, |i, j| walk(i, j, 1.3, theta[0]));
+    let gain = &own * covariance(&theta).try_inverse().unwrap();
+    let mean = &gain * DVector::from_row_slice(&y);
+    draws_agree(&model, &[theta[0].ln(), theta[1].ln()], "w", &mean, &(&own - &gain * &own));
+}
+
+#[test]
+fn two_latents_of_one_loop_and_steps_that_were_not_seen() {
+    let y = numbers(7, 0.8);
+    let source = format!(
+        "data y[T] = [{}]\nlatent s ~ HalfNormal(2)\nlatent r ~ HalfNormal(2)\nfor t in T {{\n  latent slope[t] ~ Normal(if t == 0 then 0 else slope[t-1], if t == 0 then 0.5 else r)\n  latent level[t] ~ Normal(if t == 0 then 0 else level[t-1] + slope[t-1], if t == 0 then 1 else s)\n  observe y[t] ~ Normal(level[t], 0.4)\n}}\n",
+        list(&y)
+    );
+    let covariance = |s: &[f64]| {
+        // Every source of noise, with its weight in the level of each step.
+        let mut weights: Vec<(f64, Vec<f64>)> = vec![];
+        for k in 0..7 {
+            let level = (0..7).map(|t| f64::from(u8::from(t >= k))).collect();
+            weights.push((if k == 0 { 1.0 } else { s[0] }, level));
+            let slope = (0..7).map(|t| (t as f64 - k as f64).max(0.0)).collect();
+            weights.push((if k == 0 { 0.5 } else { s[1] }, slope));
+        }
+        DMatrix::from_fn(7, 7, |i, j| {
+            weights.iter().map(|(sd, w)| sd * sd * w[i] * w[j]).sum::<f64>() + if i == j { 0.16 } else { 0.0 }
+        })
+    };
+    let model = holds(&source, &["slope", "level"], &|s| surprise(&y, 0.0, &covariance(s)));
+    assert_eq!(structures(&model)[0], Structure::Chain { steps: 7, width: 2, chains: 1 });
+}
+
+#[test]
+fn many_chains_in_one_program_and_a_vector_that_turns() {
+    let y = numbers(12, 1.9);
+    let table = |width: usize| y.chunks(width).map(|row| format!("[{}]", list(row))).collect::<Vec<_>>().join(", ");
+    // Apart: three walks of four steps.
+    let source = format!(
+        "data y[T, J] = [{}]\nlatent s ~ HalfNormal(2)\nfor t in T {{\n  latent w[t, J] ~ Normal(if t == 0 then 0 else w[t-1], if t == 0 then 1 else s)\n  observe y[t] ~ Normal(w[t], 0.5)\n}}\n",
+        table(3)
+    );
+    let covariance = |s: &[f64]| {
+        DMatrix::from_fn(12, 12, |a, b| {
+            let own = if a % 3 == b % 3 { walk(a / 3, b / 3, 1.0, s[0]) } else { 0.0 };
+            own + if a == b { 0.25 } else { 0.0 }
+        })
+    };
+    let model = holds(&source, &["w"], &|s| surprise(&y, 0.0, &covariance(s)));
+    assert_eq!(structures(&model), [Structure::Chain { steps: 4, width: 1, chains: 3 }]);
+    // Together: a vector of two that turns, for six steps.
+    let source = format!(
+        "dim S = 2\ndata y[T, S] = [{}]\nlatent s ~ HalfNormal(2)\nlet A[S, S'] = [[0.8, -0.5], [0.5, 0.8]]\nfor t in T {{\n  latent w[t, S] ~ Normal(if t == 0 then 0 else w[t-1] @ A, if t == 0 then 1 else s)\n  observe y[t] ~ Normal(w[t], 0.5)\n}}\n",
+        table(2)
+    );
+    let covariance = |s: &[f64]| {
+        let turn = DMatrix::from_row_slice(2, 2, &[0.8, -0.5, 0.5, 0.8]).transpose();
+        let mut maps = vec![];
+        for t in 0..6_i32 {
+            // Weights of the noise of step k in step t.
+            maps.push((0..=t).map(|k| turn.pow(u32::try_from(t - k).unwrap())).collect::<Vec<_>>());
+        }
+        DMatrix::from_fn(12, 12, |a, b| {
+            let mut total = if a == b { 0.25 } else { 0.0 };
+            for k in 0..=(a / 2).min(b / 2) {
+                let sd = if k == 0 { 1.0 } else { s[0] };
+                let (x, z) = (&maps[a / 2][k], &maps[b / 2][k]);
+                total += sd * sd * (x.row(a % 2) * z.row(b % 2).transpose())[(0, 0)];
+            }
+            total
+        })
+    };
+    let model = holds(&source, &["w"], &|s| surprise(&y, 0.0, &covariance(s)));
+    assert_eq!(structures(&model), [Structure::Chain { steps: 6, width: 2, chains: 1 }]);
+}
+
+#[test]
+fn what_is_not_quadratic_stays_in_the_guide() {
+    let kept = |source: &str| {
+        let model = model(source);
+        model.objective.guides.latents.iter().all(|l| !matches!(l.guide, GuideChoice::Eliminated { .. }))
+    };
+    let data = "data y[N] = [0.3, 0.8]\nlatent s ~ HalfNormal(2)\n";
+    assert!(kept(&format!("{data}latent a ~ StudentT(4, 0, s)\nobserve y ~ Normal(a, 1)\n")));
+    assert!(kept(&format!("{data}latent a ~ Normal(0, s)\nobserve y ~ Normal(exp(a), 1)\n")));
+    assert!(kept(&format!("{data}latent a ~ Normal(0, s) by guide\nobserve y ~ Normal(a, 1)\n")));
+    assert!(kept(&format!(
+        "{data}latent a ~ Normal(0, s)\nobserve y ~ Normal(a, 1)\nminimize distortion + 2 * rate\n"
+    )));
+    assert!(!kept(&format!("{data}latent a ~ Normal(0, s)\nobserve y ~ Normal(a, 1)\n")));
+    // Where nothing that it depends on is drawn, the free energy is closed already.
+    assert!(kept("data y[N] = [0.3, 0.8]\nlatent a ~ Normal(0, 1)\nobserve y ~ Normal(a, 1)\n"));
+}
