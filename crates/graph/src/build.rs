@@ -56,6 +56,28 @@ impl Graph {
         }
     }
 
+    /// log(1 − y) where it is known without the difference, which loses what y lacks to 1.
+    fn log_of_rest(&mut self, y: NodeId) -> Option<NodeId> {
+        let node = self.node(y);
+        let (Op::Unary(op), &[u]) = (&node.op, node.inputs.as_slice()) else { return None };
+        match op {
+            Unary::Sigmoid => {
+                let s = self.softplus(u);
+                Some(self.neg(s))
+            }
+            Unary::NormalCdf => {
+                let other = self.neg(u);
+                Some(self.unary(Unary::LogNormalCdf, other))
+            }
+            Unary::Exp => {
+                let rest = self.unary(Unary::Expm1, u);
+                let rest = self.neg(rest);
+                Some(self.log(rest))
+            }
+            _ => None,
+        }
+    }
+
     /// An element-wise function.
     pub fn unary(&mut self, op: Unary, x: NodeId) -> NodeId {
         if let Some(v) = self.constant_value(x) {
@@ -89,9 +111,22 @@ impl Graph {
                 return self.neg(s);
             }
             (Unary::Log1p, Op::Unary(Unary::Neg)) => {
-                if let Some(y) = self.unary_of(first, Unary::Sigmoid) {
-                    let s = self.softplus(y);
-                    return self.neg(s);
+                if let Some(log) = self.log_of_rest(first) {
+                    return log;
+                }
+            }
+            // log(1 + (q − 1))
+            (Unary::Log1p, Op::Binary(b @ (Binary::Sub | Binary::Add))) => {
+                if let &[q, one] = inner.inputs.as_slice()
+                    && self.constant_value(one) == Some(if *b == Binary::Sub { 1.0 } else { -1.0 })
+                {
+                    return self.log(q);
+                }
+            }
+            (Unary::Log, Op::Unary(Unary::NormalCdf)) => return self.unary(Unary::LogNormalCdf, first),
+            (Unary::Log, Op::Binary(Binary::Sub)) if self.constant_value(first) == Some(1.0) => {
+                if let Some(log) = inner.inputs.get(1).and_then(|&y| self.log_of_rest(y)) {
+                    return log;
                 }
             }
             (Unary::Log, Op::Unary(Unary::Recip)) => {

@@ -35,6 +35,14 @@ pub(crate) struct ChainStart {
 }
 
 impl ChainStart {
+    /// The prior's medians, with unit scale.
+    pub fn median(problem: &Problem, chain: &Chain) -> Self {
+        let shape = ChainShape::of(problem, chain);
+        let step: Vec<f64> = chain.blocks.iter().flat_map(|b| std::iter::repeat_n(b.median, b.length)).collect();
+        let location = std::iter::repeat_n(step, shape.steps).flatten().collect();
+        Self { location, map: Markov::unit(shape), from: "the prior's median, unit scale" }
+    }
+
     /// Puts it among the inputs of the objective.
     pub fn feed(&self, problem: &Problem, chain: &Chain, extra: &mut HashMap<InputId, Arc<Tensor>>) {
         let g = &problem.objective.graph;
@@ -63,11 +71,11 @@ pub(crate) fn candidates(
     fitted: &HashMap<InputId, Arc<Tensor>>,
 ) -> Result<Vec<ChainStart>, ExecutionError> {
     let shape = ChainShape::of(problem, chain);
-    let step: Vec<f64> = chain.blocks.iter().flat_map(|b| std::iter::repeat_n(b.median, b.length)).collect();
-    let median: Vec<f64> = std::iter::repeat_n(step, shape.steps).flatten().collect();
+    let first = ChainStart::median(problem, chain);
+    let median = first.location.clone();
     let start =
         |location: &[f64], map: &Markov, from| ChainStart { location: location.to_vec(), map: map.clone(), from };
-    let mut list = vec![start(&median, &Markov::unit(shape), "the prior's median, unit scale")];
+    let mut list = vec![first];
     let l = &chain.landscape;
     if !l.known {
         return Ok(list);

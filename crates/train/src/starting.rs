@@ -4,7 +4,7 @@
 use fe_graph::ExecutionError;
 use fe_objective::{Joint, Objective, Start};
 
-use crate::chains;
+use crate::chains::{self, ChainStart};
 use crate::fit::{FitError, locate};
 use crate::laplace::{self, LaplaceStart, Reached};
 use crate::problem::{Problem, Setting, Values};
@@ -188,6 +188,10 @@ pub(crate) fn starts_of_chains(
     let mut fitted = setting.extra.clone();
     for joint in &o.guides.joints {
         LaplaceStart::median(joint).feed(joint, &mut fitted);
+    }
+    // And chains, while another is placed.
+    for chain in &o.guides.chains {
+        ChainStart::median(problem, chain).feed(problem, chain, &mut fitted);
     }
     let mut settings = vec![(setting.clone(), "")];
     for chain in &o.guides.chains {

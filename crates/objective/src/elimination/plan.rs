@@ -193,6 +193,14 @@ fn given_others(program: &Program, terms: &[Read], out: Vec<usize>) -> Vec<usize
     }
 }
 
+/// A stage that could be next.
+struct Next {
+    /// The numbers that are left behind it, and what breaks ties.
+    key: (usize, Reverse<usize>, Reverse<usize>),
+    stage: Stage,
+    left: Links,
+}
+
 /// The order: each time what leaves the least hanging together behind it; of what leaves as little, those of most axes
 /// first, and of these the last declared.
 ///
@@ -210,7 +218,7 @@ fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize]) -> Result
         matches!(links.along(k, k, steps), Link::Band(1)).then_some(steps)
     };
     while !waiting.is_empty() {
-        let mut best: Option<((usize, Reverse<usize>, Reverse<usize>), Stage, Links)> = None;
+        let mut best: Option<Next> = None;
         let mut refused = None;
         for &k in &waiting {
             let stage = match steps_of(&links, k) {
@@ -230,11 +238,11 @@ fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize]) -> Result
             let numbers = others.map(|&j| numbers(g, program, &left, j)).fold(0, usize::saturating_add);
             let axes = program.latents.get(k).map_or(0, |l| l.axes.len());
             let key = (numbers, Reverse(axes), Reverse(k));
-            if best.as_ref().is_none_or(|b| key < b.0) {
-                best = Some((key, stage, left));
+            if best.as_ref().is_none_or(|b| key < b.key) {
+                best = Some(Next { key, stage, left });
             }
         }
-        let Some((_, stage, left)) = best else { return Err(refused.unwrap_or_default()) };
+        let Some(Next { stage, left, .. }) = best else { return Err(refused.unwrap_or_default()) };
         links = left;
         waiting.retain(|k| !stage.latents().contains(k));
         list.push(stage);

@@ -91,8 +91,11 @@ pub(crate) fn by_default(
     let lags: Vec<(usize, usize, usize)> =
         lags(g, program).into_iter().filter(|&(k, j, _)| open(k) && open(j)).collect();
     // Connected by lags.
+    // And what the same step of a term reads together.
+    let chained: Vec<usize> = lags.iter().map(|l| l.0).collect();
+    let meet = meetings(g, program, &chained);
     let mut sets: Vec<Vec<usize>> = vec![];
-    for &(k, j, _) in &lags {
+    for (k, j) in lags.iter().map(|l| (l.0, l.1)).chain(meet) {
         let (mut joined, apart): (Vec<_>, Vec<_>) = sets.into_iter().partition(|s| s.contains(&k) || s.contains(&j));
         joined.push(vec![k, j]);
         let mut set: Vec<usize> = joined.into_iter().flatten().collect();
@@ -142,19 +145,42 @@ pub(crate) fn by_default(
     list
 }
 
-/// A continuous latent outside of a set that some term reads together with one of it.
-fn hangs_on<'p>(g: &Graph, program: &'p Program, set: &[usize]) -> Option<&'p str> {
-    let nodes: HashSet<NodeId> = set.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.node).collect();
-    let others: Vec<&Latent> = (program.latents.iter())
-        .filter(|l| !nodes.contains(&l.node) && !l.support.is_discrete() && matches!(l.guide, Guide::Default))
-        .collect();
+/// Pairs of latents along the same loop that one term reads.
+fn meetings(g: &Graph, program: &Program, chained: &[usize]) -> Vec<(usize, usize)> {
+    let node = |k: usize| program.latents.get(k).map(|l| l.node);
+    let mut pairs = vec![];
+    for term in terms(program) {
+        let read: HashSet<NodeId> = g.reachable(&term).into_iter().collect();
+        let met: Vec<usize> = chained.iter().copied().filter(|&k| node(k).is_some_and(|n| read.contains(&n))).collect();
+        let steps = |k: usize| program.latents.get(k).and_then(|l| l.chain);
+        pairs.extend(
+            met.iter()
+                .zip(met.iter().skip(1))
+                .filter(|(a, b)| a != b && steps(**a) == steps(**b))
+                .map(|(&a, &b)| (a, b)),
+        );
+    }
+    pairs
+}
+
+/// What every term of −log p reads.
+fn terms(program: &Program) -> Vec<Vec<NodeId>> {
     let mut terms: Vec<Vec<NodeId>> = vec![];
     for l in &program.latents {
         terms.push([l.prior.args.as_slice(), &[l.node]].concat());
     }
     terms.extend(program.observes.iter().map(|o| [o.distribution.args.as_slice(), &[o.value]].concat()));
     terms.extend(program.losses.iter().map(|l| vec![l.node]));
-    for term in terms {
+    terms
+}
+
+/// A continuous latent outside of a set that some term reads together with one of it.
+fn hangs_on<'p>(g: &Graph, program: &'p Program, set: &[usize]) -> Option<&'p str> {
+    let nodes: HashSet<NodeId> = set.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.node).collect();
+    let others: Vec<&Latent> = (program.latents.iter())
+        .filter(|l| !nodes.contains(&l.node) && !l.support.is_discrete() && matches!(l.guide, Guide::Default))
+        .collect();
+    for term in terms(program) {
         let read: HashSet<NodeId> = g.reachable(&term).into_iter().collect();
         if nodes.iter().any(|n| read.contains(n))
             && let Some(other) = others.iter().find(|l| read.contains(&l.node))
