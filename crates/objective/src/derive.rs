@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{OptimizerKind, Program};
 use fe_distribution::Support;
-use fe_graph::{Axis, Graph, NodeId, Op};
+use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
 use crate::deriver::{Deriver, Inputs};
 use crate::drawing;
 use crate::enumerated::Enumeration;
+use crate::enumeration;
 use crate::estimate::Drawn;
 use crate::expectation::Expectation;
 use crate::guide;
@@ -22,10 +23,19 @@ use crate::prepare;
 /// # Errors
 /// Where a term has no estimator yet, with its place.
 pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable> {
+    // Whether elements that are integrated at points are read one by one shows when they are summed; where they are not,
+    // they stay in the guide.
+    if let Ok(objective) = derive_with(program, source, true) {
+        return Ok(objective);
+    }
+    derive_with(program, source, false)
+}
+
+fn derive_with(program: &Program, source: &str, at_points: bool) -> Result<Objective, Underivable> {
     let mut g = program.graph.clone();
     let inputs = Inputs { temperature: g.input("temperature", &[]), per_row: g.input("1/rows", &[]) };
     let (statistics, mut prepared) = prepare::statistics(&mut g, program, &roots_of(program));
-    let mut d = Deriver::new(program, source, g, statistics, inputs.temperature.1)?;
+    let mut d = Deriver::new(program, source, g, statistics, (inputs.temperature.1, at_points))?;
     let terms = d.terms()?;
     let energies = d.energies()?;
     let minimised = d.minimised(&terms, &energies, inputs)?;
@@ -64,9 +74,9 @@ impl<'a> Deriver<'a> {
         source: &'a str,
         mut g: Graph,
         mut replaced: HashMap<NodeId, NodeId>,
-        temperature: NodeId,
+        (temperature, at_points): (NodeId, bool),
     ) -> Result<Self, Underivable> {
-        let mut realised = guide::realise(&mut g, program, &replaced)?;
+        let mut realised = guide::realise(&mut g, program, &replaced, at_points)?;
         replaced.extend(realised.replaced.iter().map(|(&a, &b)| (a, b)));
         realised.replaced = replaced.clone();
         let laws = realised.laws(&mut g, program);
@@ -146,7 +156,10 @@ impl<'a> Deriver<'a> {
             .filter(|(_, p)| matches!(p, Posterior::Joint(JointPart { log_prior: Some(_), .. })))
             .map(|(l, _)| l.name.clone())
             .collect();
-        let eliminated = self.realised.eliminated.iter().map(|e| e.site).collect();
+        // What is drawn of exact conditionals, of finite latents too.
+        let summed = program.latents.iter().enumerate().filter(|(k, _)| self.is_enumerated(*k));
+        let summed: Vec<Site> = summed.flat_map(|(_, l)| enumeration::sites(l)).collect();
+        let eliminated = self.realised.eliminated.iter().map(|e| e.site).chain(summed).collect();
         let mut parameters = guide::declared(program);
         parameters.append(&mut self.realised.parameters);
         let mut objective = Objective {

@@ -10,6 +10,8 @@ pub(crate) enum Source {
     Prior(usize),
     Observe(usize),
     Loss(usize),
+    /// The distance of the points that a latent is integrated at.
+    Width(usize),
 }
 
 /// What summing out has found.

@@ -15,7 +15,7 @@ use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::deriver::Deriver;
-use crate::elimination::weighs_all_the_same;
+use crate::elimination::{Points, weighs_all_the_same};
 use crate::enumerated::{Enumeration, Source, Summed};
 use crate::guide::types::Posterior;
 use crate::messages;
@@ -27,11 +27,20 @@ pub(crate) const TABLE_LIMIT: usize = 1 << 24;
 /// Log probabilities are cut off here, below which nothing is ever met: so that impossible values stay finite.
 const LEAST: f64 = -1e30;
 
+/// The sites of the noise by which a latent that is summed out is drawn.
+pub(crate) fn sites(latent: &Latent) -> [Site; 2] {
+    [Site::named(&latent.name), Site::named(&format!("{}.between", latent.name))]
+}
+
 /// A latent to be summed out.
 struct Finite<'a> {
     number: usize,
     latent: &'a Latent,
     values: Axis,
+    /// What the places along that axis stand for.
+    value: NodeId,
+    /// Of a latent that is integrated at points, these.
+    points: Option<Points>,
     /// Values one step earlier, and the axis of steps, where some term reads them.
     before: Option<(Axis, Axis)>,
 }
@@ -146,11 +155,15 @@ impl<'a> Deriver<'a> {
         let program = self.program;
         let mut list = vec![];
         for (number, latent) in program.latents.iter().enumerate() {
-            if self.is_enumerated(number) {
+            if let Some(&points) = self.realised.points.get(&number) {
+                let Points { along, value, .. } = points;
+                list.push(Finite { number, latent, values: along, value, points: Some(points), before: None });
+            } else if self.is_enumerated(number) {
                 let (_, greatest) = latent.support.bounds();
                 let count = greatest as usize + 1;
                 let values = Axis::plain(self.g.add_axis(&format!("values of {}", latent.name), count));
-                list.push(Finite { number, latent, values, before: None });
+                let value = self.g.iota(values);
+                list.push(Finite { number, latent, values, value, points: None, before: None });
             }
         }
         list
@@ -209,6 +222,15 @@ impl<'a> Deriver<'a> {
             }
             factors.push((Factor { source, proxy, value }, entry));
         }
+        for one in finite.iter() {
+            // Of a density, a sum over points is an integral by their distance.
+            if let Some(points) = one.points {
+                let axes = axis::union(&axis::sorted(&one.latent.axes), &[one.values]);
+                let value = self.g.broadcast(points.log_width, &axes);
+                let (_, proxy) = self.g.input("factor", &axes);
+                factors.push((Factor { source: Source::Width(one.number), proxy, value }, proxy));
+            }
+        }
         Ok(factors)
     }
 
@@ -222,8 +244,7 @@ impl<'a> Deriver<'a> {
         for id in self.g.reachable(&[root]) {
             if let Some(one) = finite.iter().find(|f| f.latent.node == id) {
                 dependent.insert(id);
-                let values = self.g.iota(one.values);
-                reads.values.insert(id, values);
+                reads.values.insert(id, one.value);
                 continue;
             }
             let node = self.g.node(id).clone();
@@ -259,7 +280,10 @@ impl<'a> Deriver<'a> {
                     if groups.insert(one.latent.node, index).is_some_and(|other| other != index) {
                         return Err(mixed(one.latent));
                     }
-                    let values = self.g.iota(one.values);
+                    let values = match one.points {
+                        Some(points) => self.g.gather(points.value, index, along),
+                        None => one.value,
+                    };
                     reads.values.insert(id, values);
                     reads.plates = axis::union(&reads.plates, &node.axes);
                     if !reads.groups.contains(&(index, along)) {
@@ -455,6 +479,10 @@ impl<'a> Deriver<'a> {
         let probabilities = self.g.sum_to(m, &whole);
         let site = Site::named(&one.latent.name);
         let marginal_draw = self.pick_by(probabilities, one.values, &own, site);
+        if let Some(points) = one.points {
+            let draw = self.between(&points, marginal_draw, one.latent, &own);
+            return Summed { log_q, probabilities, values: one.values, rate, draw: Some(draw), marginal_draw: draw };
+        }
         // Given the draws of those summed out after it.
         let draw = match one.before {
             None => self.given(e.table, later).map(|t| {
@@ -464,6 +492,15 @@ impl<'a> Deriver<'a> {
             Some(before) => self.given(m, later).and_then(|pairs| self.path(pairs, before, one.values, &own, site)),
         };
         Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
+    }
+
+    /// A value of a latent that is integrated at points, from the place of one.
+    fn between(&mut self, points: &Points, place: NodeId, latent: &Latent, own: &[Axis]) -> NodeId {
+        let drawn = self.g.substitute(&[points.value, points.log_width], &self.draws);
+        let &[value, log_width] = drawn.as_slice() else { return place };
+        let [_, site] = sites(latent);
+        let within = self.g.noise(NoiseKind::Uniform, site, &axis::union(&[Axis::SAMPLE], own));
+        Points { value, log_width, ..*points }.drawn(&mut self.g, place, within)
     }
 
     /// A table at the draws of latents that are summed out later; `None` where one of them has none.

@@ -127,6 +127,15 @@ impl Deriver<'_> {
         let mut shown: HashSet<NodeId> = HashSet::new();
         for (k, (latent, posterior)) in self.program.latents.iter().zip(self.realised.posteriors.clone()).enumerate() {
             if let Some(summed) = self.enumeration.latents.get(&k).copied() {
+                if self.realised.points.contains_key(&k) {
+                    shown.insert(latent.node);
+                    let node = self.g.broadcast(summed.marginal_draw, &latent.axes);
+                    if size(&self.g, &latent.axes) <= TABLE_LIMIT {
+                        let (name, axes) = (latent.name.clone(), latent.axes.clone());
+                        list.push(Reported { name, axes, node, normal: None });
+                    }
+                    continue;
+                }
                 self.report_probabilities(latent, summed, batched, &mut list);
                 if summed.draw.is_some() {
                     shown.insert(latent.node);

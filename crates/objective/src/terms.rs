@@ -75,8 +75,19 @@ impl Deriver<'_> {
         let log_q = self.enumeration.latents.get(&k).map_or(zero, |s| s.log_q);
         let log_p = self.enumeration.expected.get(&Source::Prior(k)).copied().unwrap_or(zero);
         let log_p = self.g.sum_all_but(log_p, &[]);
-        let kl = self.g.sub(log_q, log_p);
+        let mut kl = self.g.sub(log_q, log_p);
+        // Of a density, which is a probability over the distance of points.
+        let width = self.enumeration.expected.get(&Source::Width(k)).copied();
+        if let Some(width) = width {
+            let width = self.g.sum_all_but(width, &[]);
+            kl = self.g.sub(kl, width);
+        }
         let e = self.expect(kl, &[], latent.span)?;
+        if width.is_some() {
+            let reason = "each element is integrated at points about its mode, given what is drawn".into();
+            let estimate = Estimate { estimator: Estimator::Elimination, reason, ..e };
+            return Ok(Written { estimate, formula: format!("E KL(p({0} | all else) ‖ p({0}))", latent.name) });
+        }
         let why = "every value is summed over: the guide is the exact conditional";
         let estimate = if e.is_sampled() {
             let reason = format!("{why}; what they depend on is drawn ({})", e.reason);

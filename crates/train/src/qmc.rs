@@ -127,7 +127,8 @@ pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -
     if total == 0 || total > MATCHED || sites.iter().any(|s| s.kind.is_none()) {
         return None;
     }
-    let all_normal = sites.iter().all(|s| s.kind == Some(NoiseKind::Normal));
+    let mut free = sites.iter().filter(|s| !exact.contains(&s.site));
+    let all_normal = free.all(|s| s.kind == Some(NoiseKind::Normal));
     // Not the draws that the guide was fitted to.
     let draws = fixed_draws(problem, sites, count, FixedSet::Reading)?;
     Some(MatchedDraws { draws, all_normal, exact })

@@ -8,7 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
 use super::block::{self, Gaussian, at, transposed_times};
 use super::chain::{self, Layout, Member, Smoothed};
-use super::{Eliminated, Plan, Stage, Structure, elements};
+use super::{Eliminated, Plan, Stage, Structure, elements, points};
 use crate::guide::builder::Builder;
 use crate::guide::choice::GuideChoice;
 use crate::guide::types::{Carrier, JointPart, Motion, Posterior};
@@ -68,6 +68,13 @@ pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterio
         place.stopped.entry(node).or_insert(value);
     }
     let mut list = vec![];
+    for (k, terms) in &plan.points {
+        let Some(latent) = b.program.latents.get(*k) else { continue };
+        let points = points::place(b, latent, terms, &place.stopped)?;
+        b.done.points.insert(*k, points);
+        let structure = Structure::Points { elements: elements(b.g, &latent.axes) };
+        list.push((*k, Posterior::Enumerated, GuideChoice::Eliminated { structure }));
+    }
     for stage in solved.into_iter().rev() {
         match stage {
             Solved::Block { latent, dense, of } => list.extend(put_block(b, &mut place, latent, &dense, &of)),
@@ -247,16 +254,26 @@ fn note(b: &mut Builder, plan: &Plan) {
         let named = numbers.iter().filter_map(|&k| b.program.latents.get(k)).map(|l| format!("`{}`", l.name));
         named.collect::<Vec<_>>().join(", ")
     };
-    let out = plan.stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
     let given = (0..b.program.latents.len()).filter(|&k| !plan.holds(k));
     let met = given.filter(|k| {
-        b.program.latents.get(*k).is_some_and(|l| plan.terms.iter().any(|&t| b.g.depends_on(t, &[l.node].into())))
+        b.program.latents.get(*k).is_some_and(|l| {
+            plan.terms.iter().chain(plan.points.iter().flat_map(|p| &p.1)).any(|&t| b.g.depends_on(t, &[l.node].into()))
+        })
     });
-    let text = format!(
-        "given {}, the posterior of {} is Gaussian, and is integrated out exactly; `by guide` behind a latent keeps it in the \
-         guide",
-        names(met.collect()),
-        names(out)
-    );
-    b.done.notes.push(text);
+    let given = names(met.collect());
+    let keep = "`by guide` behind a latent keeps it in the guide";
+    let gaussian: Vec<usize> = plan.stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
+    if !gaussian.is_empty() {
+        let of = names(gaussian);
+        b.done
+            .notes
+            .push(format!("given {given}, the posterior of {of} is Gaussian, and is integrated out exactly; {keep}"));
+    }
+    if !plan.points.is_empty() {
+        let of = names(plan.points.iter().map(|p| p.0).collect());
+        b.done.notes.push(format!(
+            "given {given}, the elements of {of} are apart from each other, and each is integrated at {} points; {keep}",
+            points::POINTS
+        ));
+    }
 }

@@ -14,6 +14,7 @@ mod block;
 mod build;
 mod chain;
 mod plan;
+mod points;
 mod reads;
 
 use fe_check::{Functional, Program, Schedule};
@@ -23,6 +24,7 @@ use crate::guide::types::Motion;
 
 pub(crate) use build::build;
 pub(crate) use plan::{Plan, Stage, plan};
+pub(crate) use points::Points;
 
 /// Latents that were integrated out together, as they stand in the graph.
 #[derive(Clone, Debug)]
@@ -52,6 +54,11 @@ pub enum Structure {
         blocks: usize,
         /// Elements of each.
         width: usize,
+    },
+    /// Each element by itself, at points: its likelihood is not quadratic.
+    Points {
+        /// How many elements.
+        elements: usize,
     },
     /// A chain along the steps of a loop.
     Chain {

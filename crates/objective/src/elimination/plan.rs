@@ -15,6 +15,9 @@ use crate::guide::chains::BLOCK_LIMIT;
 /// The most elements of one block, whose matrix is factorised for every draw.
 const DENSE_LIMIT: usize = 128;
 
+/// The most elements of the terms that read what is integrated at points.
+const POINTS_LIMIT: usize = 1 << 13;
+
 /// The most numbers that the matrices of one draw may hold.
 const MATRIX_LIMIT: usize = 1 << 16;
 
@@ -28,6 +31,8 @@ pub(crate) struct Plan {
     pub stages: Vec<Stage>,
     /// log p of every term that reads them, over the program's own nodes.
     pub terms: Vec<NodeId>,
+    /// Latents of which each element is integrated at points, with the terms that read them.
+    pub points: Vec<(usize, Vec<NodeId>)>,
 }
 
 /// Latents that are integrated out together.
@@ -52,7 +57,23 @@ impl Stage {
 impl Plan {
     /// Whether a latent is integrated out.
     pub fn holds(&self, k: usize) -> bool {
-        self.stages.iter().any(|s| s.latents().contains(&k))
+        self.stages.iter().any(|s| s.latents().contains(&k)) || self.by_points(k)
+    }
+
+    /// Whether a latent is integrated at points.
+    pub fn by_points(&self, k: usize) -> bool {
+        self.points.iter().any(|p| p.0 == k)
+    }
+
+    /// The numbers of all that is integrated out.
+    pub fn latents(&self) -> Vec<usize> {
+        let stages = self.stages.iter().flat_map(|s| s.latents().iter().copied());
+        stages.chain(self.points.iter().map(|p| p.0)).collect()
+    }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.points.is_empty()
     }
 }
 
@@ -64,38 +85,49 @@ struct Read {
 
 /// What is to be integrated out of a program whose guide is left to the compiler: blocks that are Gaussian given others,
 /// where these others are few and are drawn anyway. What depends on nothing that is drawn has a closed free energy already.
-pub(crate) fn plan(g: &mut Graph, program: &Program) -> Plan {
+///
+/// Elements that are apart from each other and not Gaussian are integrated at points, where that is asked for: whether the
+/// program reads them one by one is found out when they are summed.
+pub(crate) fn plan(g: &mut Graph, program: &Program, at_points: bool) -> Plan {
     // What is tried leaves nothing behind in the graph.
-    let stages = stages_of(&mut g.clone(), program);
-    let out: Vec<usize> = stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
-    if out.is_empty() {
+    let (stages, points) = found(&mut g.clone(), program, at_points);
+    if stages.is_empty() && points.is_empty() {
         return Plan::default();
     }
-    let reads = |t: &Read| t.latents.iter().any(|k| out.contains(k));
-    let terms = terms(g, program).into_iter().flatten().filter(reads).map(|t| t.density).collect();
-    Plan { stages, terms }
+    let out: Vec<usize> = stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
+    let read = terms(g, program).unwrap_or_default();
+    let reading = |ks: &[usize]| -> Vec<NodeId> {
+        read.iter().filter(|t| t.latents.iter().any(|k| ks.contains(k))).map(|t| t.density).collect()
+    };
+    let points = points.into_iter().map(|k| (k, reading(&[k]))).collect();
+    Plan { stages, terms: reading(&out), points }
 }
 
-/// The stages of a plan; none where nothing is integrated out.
-fn stages_of(g: &mut Graph, program: &Program) -> Vec<Stage> {
+/// The stages of a plan, and what is integrated at points; none where nothing is integrated out.
+fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<usize>) {
+    let nothing = || (vec![], vec![]);
     let train = &program.train;
     let batched = train.batch.is_some() || train.holdout.is_some();
     let other = program.objective.importance.is_some() || !program.objective.bounds.is_empty();
     if batched || other || !weighs_all_the_same(program) {
-        return vec![];
+        return nothing();
     }
-    let Some(terms) = terms(g, program) else { return vec![] };
-    let mut out: Vec<usize> = candidates(g, program, &terms);
+    let Some(terms) = terms(g, program) else { return nothing() };
+    let all: Vec<usize> = candidates(g, program, &terms);
+    let points = if at_points { points(g, program, &terms, &all) } else { vec![] };
+    let meets = |k: usize| terms.iter().any(|t| t.latents.contains(&k) && t.latents.iter().any(|j| points.contains(j)));
+    let mut out: Vec<usize> = all.into_iter().filter(|&k| !meets(k)).collect();
     loop {
         out = quadratic(g, program, &terms, out);
         out = given_others(program, &terms, out);
-        let left = program.latents.iter().enumerate().filter(|(k, l)| !out.contains(k) && !l.support.is_discrete());
+        let kept = |k: &usize| !out.contains(k) && !points.contains(k);
+        let left = program.latents.iter().enumerate().filter(|(k, l)| kept(k) && !l.support.is_discrete());
         let left = left.map(|(_, l)| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add);
-        if out.is_empty() || left > LEFT_LIMIT {
-            return vec![];
+        if out.is_empty() && points.is_empty() || left > LEFT_LIMIT {
+            return nothing();
         }
         match stages(g, program, &terms, &out) {
-            Ok(stages) => return stages,
+            Ok(stages) => return (stages, points),
             Err(too_large) => out.retain(|&k| k != too_large),
         }
     }
@@ -143,6 +175,34 @@ fn candidates(g: &Graph, program: &Program, terms: &[Read]) -> Vec<usize> {
             && !terms.iter().any(|t| t.latents.contains(&k) && t.latents.iter().any(discrete))
     };
     program.latents.iter().enumerate().filter(|(k, l)| suits(*k, l)).map(|(k, _)| k).collect()
+}
+
+/// Latents with normal priors that hang on others that are drawn, in which some term is not quadratic: of those that meet, the
+/// one with most elements.
+fn points(g: &mut Graph, program: &Program, terms: &[Read], all: &[usize]) -> Vec<usize> {
+    let free = |k: &usize| {
+        let open = |l: &Latent| !l.support.is_discrete() && !matches!(l.guide, Guide::Point);
+        program.latents.get(*k).is_some_and(open)
+    };
+    let mut list: Vec<usize> = vec![];
+    let mut order: Vec<usize> = all.to_vec();
+    order.sort_by_key(|&k| Reverse(program.latents.get(k).map_or(0, |l| elements(g, &l.axes))));
+    for k in order {
+        let Some(latent) = program.latents.get(k) else { continue };
+        let own: Vec<&Read> = terms.iter().filter(|t| t.latents.contains(&k)).collect();
+        let rows: usize = own.iter().map(|t| elements(g, g.axes_of(t.density))).fold(0, usize::saturating_add);
+        let normal = latent.prior.family.gaussian_on() == Some(Support::Real) && latent.prior.event.is_none();
+        let suits = normal
+            && !latent.axes.is_empty()
+            && latent.chain.is_none()
+            && rows <= POINTS_LIMIT
+            && own.iter().any(|t| t.latents.iter().any(|j| *j != k && free(j)))
+            && !own.iter().any(|t| t.latents.iter().any(|j| list.contains(j)));
+        if suits && own.iter().any(|t| !is_quadratic(g, program, t.density, &[k])) {
+            list.push(k);
+        }
+    }
+    list
 }
 
 /// Those in which every term is quadratic, of all together: where a term is not, those that it is not quadratic in by

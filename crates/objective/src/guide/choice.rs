@@ -132,6 +132,7 @@ fn structure_text(structure: Structure) -> String {
     match structure {
         Structure::Apart { elements: 1 } => "one Gaussian".into(),
         Structure::Apart { elements } => format!("{elements} Gaussians apart"),
+        Structure::Points { elements } => format!("{} at points, each by itself", plural(elements, "element")),
         Structure::Blocks { blocks: 1, width } => format!("a Gaussian of {}", plural(width, "dimension")),
         Structure::Blocks { blocks, width } => format!("{blocks} Gaussians of {} each", plural(width, "dimension")),
         Structure::Chain { steps, width: 1, chains: 1 } => format!("a Gaussian chain of {}", plural(steps, "step")),

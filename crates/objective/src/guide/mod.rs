@@ -26,15 +26,17 @@ use crate::guide::plan::Plan;
 use crate::guide::types::{Carrier, Posterior, Realised};
 use crate::objective::{Parameter, Start, Underivable};
 
-/// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program.
+/// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program. `at_points` tries to
+/// integrate elements at points.
 pub(crate) fn realise(
     g: &mut Graph,
     program: &Program,
     statistics: &HashMap<NodeId, NodeId>,
+    at_points: bool,
 ) -> Result<Realised, Underivable> {
     let mut b = Builder { g, program, done: Realised::default(), built: HashMap::new() };
     // What is integrated out first, then chains: what is part of one is no longer free for the others.
-    let eliminated = elimination::plan(b.g, program);
+    let eliminated = elimination::plan(b.g, program, at_points);
     let mut chained = chains::stated(program)?;
     chained.extend(chains::by_default(b.g, program, &eliminated, &mut b.done.notes));
     let plan = Plan::new(&mut b, &chained, &eliminated);
@@ -58,7 +60,7 @@ pub(crate) fn realise(
         b.done.posteriors.push(posterior);
     }
     closed_loops::close(&mut b)?;
-    if !eliminated.stages.is_empty() {
+    if !eliminated.is_empty() {
         b.done.replaced.extend(statistics);
         for (k, posterior, choice) in elimination::build(&mut b, &eliminated)? {
             if let (Some(own), Some(chosen)) = (b.done.posteriors.get_mut(k), b.done.choices.get_mut(k)) {

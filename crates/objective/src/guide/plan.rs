@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub fn new(b: &mut Builder, chained: &[Members], eliminated: &elimination::Plan) -> Self {
         let mut in_loops: HashSet<usize> = chained.iter().flat_map(|m| m.latents.iter().copied()).collect();
-        in_loops.extend(eliminated.stages.iter().flat_map(|s| s.latents().iter().copied()));
+        in_loops.extend(eliminated.latents());
         let mut plan = Self { joint: vec![], mean_field: HashSet::new() };
         plan.by_default(b, &in_loops);
         plan.stated(b);

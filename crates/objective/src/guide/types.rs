@@ -7,7 +7,7 @@ use fe_check::JointKind;
 use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, InputId, NodeId, Site, Tensor};
 
-use crate::elimination::Eliminated;
+use crate::elimination::{Eliminated, Points};
 use crate::guide::choice::{ChainReason, GuideChoice};
 use crate::markov::{self, Recursion};
 use crate::objective::{Block, Parameter};
@@ -164,6 +164,8 @@ pub(crate) struct Realised {
     pub vectors: Vec<Vector>,
     /// Latents whose guides read one another's past.
     pub loops: Vec<ClosedLoop>,
+    /// The points of latents that are integrated at such, by number.
+    pub points: HashMap<usize, Points>,
     /// Latents that are integrated out.
     pub eliminated: Vec<Eliminated>,
     /// What takes the place of a latent's input where it is not random by itself.
