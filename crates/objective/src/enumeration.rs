@@ -480,7 +480,7 @@ impl<'a> Deriver<'a> {
         let site = Site::named(&one.latent.name);
         let marginal_draw = self.pick_by(probabilities, one.values, &own, site);
         if let Some(points) = one.points {
-            let draw = self.between(&points, marginal_draw, one.latent, &own);
+            let draw = self.between(&points, (probabilities, marginal_draw), one.latent, &own);
             return Summed { log_q, probabilities, values: one.values, rate, draw: Some(draw), marginal_draw: draw };
         }
         // Given the draws of those summed out after it.
@@ -494,13 +494,19 @@ impl<'a> Deriver<'a> {
         Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
     }
 
-    /// A value of a latent that is integrated at points, from the place of one.
-    fn between(&mut self, points: &Points, place: NodeId, latent: &Latent, own: &[Axis]) -> NodeId {
-        let drawn = self.g.substitute(&[points.value, points.log_width], &self.draws);
-        let &[value, log_width] = drawn.as_slice() else { return place };
+    /// A value of a latent that is integrated at points, from their probabilities and the place of one.
+    fn between(
+        &mut self,
+        points: &Points,
+        (probabilities, place): (NodeId, NodeId),
+        latent: &Latent,
+        own: &[Axis],
+    ) -> NodeId {
+        let drawn = self.g.substitute(&[points.value, points.log_width, probabilities], &self.draws);
+        let &[value, log_width, probabilities] = drawn.as_slice() else { return place };
         let [_, site] = sites(latent);
         let within = self.g.noise(NoiseKind::Uniform, site, &axis::union(&[Axis::SAMPLE], own));
-        Points { value, log_width, ..*points }.drawn(&mut self.g, place, within)
+        Points { value, log_width, ..*points }.drawn(&mut self.g, probabilities, place, within)
     }
 
     /// A table at the draws of latents that are summed out later; `None` where one of them has none.

@@ -175,20 +175,26 @@ impl Deriver<'_> {
         if eliminated.is_empty() { chains.collect() } else { eliminated }
     }
 
-    /// The expectation over these in closed form, given draws of all else: of less noise than draws of everything.
-    fn given_draws(&mut self, node: NodeId) -> Option<NodeId> {
-        let chained = self.integrated();
-        let noise: HashSet<NodeId> = chained.iter().filter_map(|n| self.draws.get(n).copied()).collect();
+    /// A node with draws of all that is not integrated out; `None` where it reads nothing that is, or hangs on its draws.
+    pub(crate) fn given_all_else(&mut self, node: NodeId) -> Option<NodeId> {
+        let integrated = self.integrated();
+        let noise: HashSet<NodeId> = integrated.iter().filter_map(|n| self.draws.get(n).copied()).collect();
         let others: HashMap<NodeId, NodeId> =
-            self.draws.iter().filter(|(n, _)| !chained.contains(n)).map(|(&n, &d)| (n, d)).collect();
-        if chained.is_empty() || !self.scored.is_empty() || !self.g.depends_on(node, &chained) {
+            self.draws.iter().filter(|(n, _)| !integrated.contains(n)).map(|(&n, &d)| (n, d)).collect();
+        if integrated.is_empty() || !self.g.depends_on(node, &integrated) {
             return None;
         }
         let drawn = self.g.substitute(&[node], &others).first().copied()?;
-        // A guide that reads the chain would be drawn from other draws of it.
-        if drawn == node || self.g.depends_on(drawn, &noise) {
+        // A guide that reads what is integrated would be drawn from other draws of it.
+        (drawn != node && !self.g.depends_on(drawn, &noise)).then_some(drawn)
+    }
+
+    /// The expectation over these in closed form, given draws of all else: of less noise than draws of everything.
+    fn given_draws(&mut self, node: NodeId) -> Option<NodeId> {
+        if !self.scored.is_empty() {
             return None;
         }
+        let drawn = self.given_all_else(node)?;
         match self.realised.eliminated.is_empty() {
             true => self.expectation.mean(&mut self.g, drawn),
             false => self.given.mean(&mut self.g, drawn),

@@ -111,7 +111,7 @@ impl Deriver<'_> {
         let mut list = vec![];
         for n in named {
             if let Some(node) = self.drawn(n.node) {
-                list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node, normal: None });
+                list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node, normal: None, given: None });
             }
         }
         list
@@ -130,9 +130,10 @@ impl Deriver<'_> {
                 if self.realised.points.contains_key(&k) {
                     shown.insert(latent.node);
                     let node = self.g.broadcast(summed.marginal_draw, &latent.axes);
+                    let given = self.moments_by_points(k, summed, &latent.axes);
                     if size(&self.g, &latent.axes) <= TABLE_LIMIT {
                         let (name, axes) = (latent.name.clone(), latent.axes.clone());
-                        list.push(Reported { name, axes, node, normal: None });
+                        list.push(Reported { name, axes, node, normal: None, given });
                     }
                     continue;
                 }
@@ -150,7 +151,8 @@ impl Deriver<'_> {
                 if fits && let Some(node) = self.drawn(latent.node) {
                     let node = self.g.broadcast(node, &latent.axes);
                     let normal = self.normal_by_chains(latent.node, &latent.axes);
-                    list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node, normal });
+                    let given = self.moments_given(latent.node, &latent.axes);
+                    list.push(Reported { name: latent.name.clone(), axes: latent.axes.clone(), node, normal, given });
                 }
             }
         }
@@ -165,10 +167,33 @@ impl Deriver<'_> {
                 && let Some(node) = self.drawn(l.node)
             {
                 let normal = self.normal_by_chains(l.node, &l.axes);
-                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal });
+                let given = self.moments_given(l.node, &l.axes);
+                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal, given });
             }
         }
         list
+    }
+
+    /// Mean and variance of a value given draws of all that is not integrated out.
+    fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+        if self.realised.eliminated.is_empty() {
+            return None;
+        }
+        let node = self.after(node);
+        let drawn = self.given_all_else(node)?;
+        let (mean, variance) = (self.given.mean(&mut self.g, drawn)?, self.given.spread(&mut self.g, drawn)?.variance);
+        Some((self.g.broadcast(mean, axes), self.g.broadcast(variance, axes)))
+    }
+
+    /// The same of a latent that is integrated at points.
+    fn moments_by_points(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+        let points = *self.realised.points.get(&k)?;
+        let (value, shares) = (self.drawn(points.value)?, self.drawn(summed.probabilities)?);
+        let mean = self.g.contract(shares, value, &[points.along]);
+        let off = self.g.sub(value, mean);
+        let square = self.g.square(off);
+        let variance = self.g.contract(shares, square, &[points.along]);
+        Some((self.g.broadcast(mean, axes), self.g.broadcast(variance, axes)))
     }
 
     /// Mean and standard deviation of a value that is affine in Gaussian chains.
@@ -194,7 +219,7 @@ impl Deriver<'_> {
         }
         if let Some(node) = self.drawn(summed.probabilities) {
             let node = self.g.broadcast(node, &axis::sorted(&axes));
-            list.push(Reported { name: format!("P({})", latent.name), axes, node, normal: None });
+            list.push(Reported { name: format!("P({})", latent.name), axes, node, normal: None, given: None });
         }
     }
 
@@ -311,7 +336,13 @@ impl Deriver<'_> {
         let mut list = vec![];
         for observe in &self.program.observes {
             let node = self.after(observe.value);
-            list.push(Reported { name: observe.name.clone(), axes: observe.axes.clone(), node, normal: None });
+            list.push(Reported {
+                name: observe.name.clone(),
+                axes: observe.axes.clone(),
+                node,
+                normal: None,
+                given: None,
+            });
         }
         list
     }

@@ -123,6 +123,7 @@ impl Nodes for ReportNodes {
 impl Nodes for Reported {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.node.each(visit);
+        self.given.each(visit);
     }
 }
 

@@ -328,6 +328,8 @@ pub struct Reported {
     pub node: NodeId,
     /// Its mean and standard deviation, where it is normal by a chain: the draws of one are too many to be spread evenly.
     pub normal: Option<(NodeId, NodeId)>,
+    /// Its mean and variance given draws of all that is not integrated out, where they are known: of less noise than draws.
+    pub given: Option<(NodeId, NodeId)>,
 }
 
 /// An expression shown as images.

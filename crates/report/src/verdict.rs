@@ -163,7 +163,9 @@ impl Verdict {
                     .into(),
             );
         }
-        if let Some(MeanField { worst, factor }) = self.mean_field.as_ref().filter(|m| m.factor > UNDERSTATED) {
+        if let Some(MeanField { worst, factor }) =
+            self.mean_field.as_ref().filter(|m| m.factor > UNDERSTATED && !self.stands())
+        {
             faults.push(format!(
                 "the guide holds elements for independent that are not, and understates the standard deviation of {worst} \
                  by a factor of {factor:.2}: state a joint guide over it and what it hangs together with, as `FullRank()`"
@@ -229,6 +231,11 @@ impl Verdict {
     /// behind that.
     fn departs(&self) -> bool {
         let far = self.departure.as_ref().is_some_and(|d| (d.factor - 1.0).abs() > DEPARTS);
-        far && !(self.corrected() && self.effective_wide.is_some_and(|e| e >= AMPLE))
+        far && !self.stands()
+    }
+
+    /// Whether the table from the wider proposal stands by itself.
+    fn stands(&self) -> bool {
+        self.corrected() && self.effective_wide.is_some_and(|e| e >= AMPLE)
     }
 }

@@ -10,7 +10,8 @@ use fe_objective::{Bound, FIGURE_ROWS, Objective, TermKind};
 use crate::activity;
 use crate::figures::{ByRow, Figures, RateSplit, TermFigure};
 use crate::problem::{Problem, Setting, Values};
-use crate::qmc::noise_sites;
+use crate::qmc::{matched_draws, noise_sites};
+use crate::reading::part;
 use crate::streams::Purpose;
 
 /// Noise of one pass over the samples.
@@ -20,6 +21,9 @@ const WIDTH: usize = 4_000_000;
 fn sample_count(rows: usize) -> usize {
     (131_072 / rows.max(1)).clamp(8, 16_384)
 }
+
+/// Samples where they are spread evenly.
+const EVEN: usize = 1024;
 
 /// The sums that figures are made of, in this order: terms, energies, the two parts of an objective that weighs draws,
 /// and the five parts of each rate that is split.
@@ -78,8 +82,17 @@ impl<'a> Totals<'a> {
     ) -> Result<Self, ExecutionError> {
         let o = problem.objective;
         let count = if o.row.is_some() { rows.len().max(1) } else { 1 };
-        let samples = if o.minimised.deterministic { 1 } else { sample_count(count) };
         let summed = Summed::new(o);
+        // Where latents are integrated out, what is left to draw is of few dimensions, and spread evenly.
+        let even = match o.guides.eliminated.is_empty() {
+            true => None,
+            false => matched_draws(problem, &summed.nodes, EVEN),
+        };
+        let samples = match even {
+            _ if o.minimised.deterministic => 1,
+            Some(_) => EVEN,
+            None => sample_count(count),
+        };
         let mut compiled = problem.compile(&summed.nodes)?;
         let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
         let width = (65_536 / block_size(o, rows.len())).min(WIDTH / drawn).clamp(1, samples);
@@ -88,7 +101,9 @@ impl<'a> Totals<'a> {
             for (pass, done) in (0..samples).step_by(width).enumerate() {
                 let now = width.min(samples - done);
                 let step = Purpose::Figures.step(pass as u64);
-                let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(step, now) };
+                let mut setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(step, now) };
+                let sites = even.iter().flat_map(|m| &m.draws);
+                setting.draws = sites.map(|(&site, t)| (site, Arc::new(part(t, done, now)))).collect();
                 let result = compiled.run(&problem.feed(values, block, &setting))?;
                 for ((total, value), &local) in totals.iter_mut().zip(&result).zip(&summed.local) {
                     if k > 0 && !local {

@@ -18,6 +18,8 @@ const FIXED_DRAWS: usize = 256;
 
 /// Fixed draws that a fit begins with, and those that it ends with at most; a flow has these at once.
 const FEWEST_DRAWS: usize = 256;
+/// Noise of this many dimensions takes a quarter of them.
+const FEW: usize = 3;
 const MOST_DRAWS: usize = 8192;
 
 /// Monte Carlo samples of a step whose gradient is the score function's, where nothing is said.
@@ -171,6 +173,8 @@ fn lbfgs(o: &Objective, train: &TrainSpec) -> Result<(Method, Vec<String>), FitE
         }
         // What can bend fits the draws themselves where they are few.
         None if o.guides.joints.iter().any(|j| j.is_flow()) => (MOST_DRAWS, MOST_DRAWS),
+        // A quadrature in few dimensions of what is smooth.
+        None if dimensions <= FEW => (FEWEST_DRAWS / 4, MOST_DRAWS),
         None => ((8 * dimensions).next_power_of_two().clamp(FEWEST_DRAWS, MOST_DRAWS), MOST_DRAWS),
     };
     let mut notes = vec![];

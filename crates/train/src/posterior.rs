@@ -31,8 +31,8 @@ const LEAST_EFFECTIVE: f64 = 0.1;
 
 /// Numbers that the draws behind a table and its weights may compute: where a draw costs more, there are fewer, down to
 /// [`FEWEST`].
-const MOST_WORK: usize = 20_000_000_000;
-const FEWEST: usize = 1024;
+const MOST_WORK: usize = 2_000_000_000;
+const FEWEST: usize = 2048;
 
 /// The 95 % quantile of the standard normal distribution.
 const UPPER: f64 = 1.644_853_626_951_472_2;
@@ -132,6 +132,9 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         return Ok(Posterior::default());
     }
     let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
+    // Moments given what is drawn, two for each value that has them.
+    let given = o.report.posterior.iter().filter_map(|p| p.given);
+    outputs.extend(given.flat_map(|(mean, variance)| [mean, variance]));
     outputs.extend(o.report.log_weight);
     let count = (MOST_WORK / evaluation(problem, 1).max(1)).clamp(FEWEST, DRAWS);
     let matched = matched_draws(problem, &outputs, count);
@@ -155,8 +158,13 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     };
     let uniform = vec![1.0 / count as f64; count];
     let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
+        let mut moments = drawn.get(o.report.posterior.len()..).unwrap_or_default().chunks(2);
         let pairs = o.report.posterior.iter().zip(drawn);
-        pairs.map(|(r, draws)| summary(problem, &r.name, &r.axes, draws, weights)).collect()
+        let summaries = pairs.map(|(r, draws)| {
+            let given = r.given.and_then(|_| moments.next());
+            summary(problem, (&r.name, &r.axes), draws, given, weights)
+        });
+        summaries.collect()
     };
     result.guide = table(&drawn, &uniform);
     for summary in &mut result.guide {
@@ -240,7 +248,15 @@ fn normals<'a>(
     Ok(map)
 }
 
-fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights: &[f64]) -> Summary {
+/// Moments and quantiles of weighted draws; moments from those given what is drawn, where they are known: means, then
+/// variances.
+fn summary(
+    problem: &Problem,
+    (name, axes): (&str, &[Axis]),
+    draws: &[f64],
+    given: Option<&[Vec<f64>]>,
+    weights: &[f64],
+) -> Summary {
     let g = &problem.objective.graph;
     let width = (draws.len() / weights.len().max(1)).max(1);
     let mut columns: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -251,6 +267,15 @@ fn summary(problem: &Problem, name: &str, axes: &[Axis], draws: &[f64], weights:
         let first = pairs.first().map_or(0.0, |p| p.0);
         let mean = first + pairs.iter().map(|(v, w)| (v - first) * w).sum::<f64>();
         let variance: f64 = pairs.iter().map(|(v, w)| w * (v - mean) * (v - mean)).sum();
+        let (mean, variance) = match given {
+            Some([means, variances]) => {
+                let column = |of: &'_ [f64]| of.iter().skip(k).step_by(width).copied().zip(weights).collect::<Vec<_>>();
+                let mean: f64 = column(means).into_iter().map(|(m, w)| m * w).sum();
+                let between: f64 = column(means).into_iter().map(|(m, w)| w * (m - mean) * (m - mean)).sum();
+                (mean, between + column(variances).into_iter().map(|(v, w)| v * w).sum::<f64>())
+            }
+            _ => (mean, variance),
+        };
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         let quantile = |p: f64| {
             let mut total = 0.0;

@@ -64,7 +64,7 @@ impl Reading<'_> {
 }
 
 /// Some of the draws of a tensor whose first axis they are.
-fn part(draws: &Tensor, from: usize, count: usize) -> Tensor {
+pub(crate) fn part(draws: &Tensor, from: usize, count: usize) -> Tensor {
     let (all, rest) = draws.shape.split_first().map_or((1, &[][..]), |(&n, rest)| (n, rest));
     let size = draws.values.len() / all.max(1);
     let values = draws.values.iter().skip(from * size).take(count * size).copied().collect();

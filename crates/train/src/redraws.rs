@@ -15,6 +15,9 @@ use crate::streams::FixedSet;
 /// Other sets of draws that the guide is fitted to.
 const SETS: u64 = 2;
 
+/// A fit to another set is compared when its gradient is this small, relative to the objective.
+const TOLERANCE: f64 = 1e-6;
+
 /// Iterations of a fit to another set, which is near from the first.
 const ITERATIONS: usize = 100;
 
@@ -35,7 +38,7 @@ pub(crate) fn change_of_draws(
     let Some(mut moments) = Moments::new(problem)?.filter(|_| count > 0 && !setting.draws.is_empty()) else {
         return Ok(None);
     };
-    let options = Options { iterations: ITERATIONS, ..Options::default() };
+    let options = Options { iterations: ITERATIONS, tolerance: TOLERANCE, ..Options::default() };
     let mut others = vec![];
     for set in 1..=SETS {
         let sites = noise_sites(problem.objective);
