@@ -213,7 +213,9 @@ impl Verdict {
 
     /// Whether those of the wider proposal can be used.
     pub(crate) fn corrected(&self) -> bool {
-        self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
+        let level = self.effective_wide.is_some_and(|e| e >= LEVEL);
+        let ample = self.khat_wide.is_some_and(|k| k <= 0.7) && self.effective_wide.is_some_and(|e| e >= 0.5);
+        level || ample || self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
     }
 
     /// Whether the weights are level. With e the effective fraction, |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1), as far as the

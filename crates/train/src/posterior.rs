@@ -29,6 +29,9 @@ const WIDE_LIMIT: f64 = 0.5;
 /// an estimate, from few large weights.
 const LEAST_EFFECTIVE: f64 = 0.1;
 
+/// Where half of the draws are effective, the wider proposal is held to the limit of the guide's own weights.
+const AMPLE: f64 = 0.5;
+
 /// Numbers that the draws behind a table and its weights may compute: where a draw costs more, there are fewer, down to
 /// [`FEWEST`].
 const MOST_WORK: usize = 2_000_000_000;
@@ -136,7 +139,9 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let given = o.report.posterior.iter().filter_map(|p| p.given);
     outputs.extend(given.flat_map(|(mean, variance)| [mean, variance]));
     outputs.extend(o.report.log_weight);
-    let count = (MOST_WORK / evaluation(problem, 1).max(1)).clamp(FEWEST, DRAWS);
+    // Moments are exact given what is drawn, and that is spread evenly.
+    let most = if o.guides.eliminated.is_empty() { DRAWS } else { 2 * FEWEST };
+    let count = (MOST_WORK / evaluation(problem, 1).max(1)).clamp(FEWEST, most);
     let matched = matched_draws(problem, &outputs, count);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.
@@ -173,7 +178,11 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
         }
     }
     let Some(smoothed) = smoothed else { return Ok(result) };
-    let usable = |s: &Smoothed, limit: f64| s.khat <= limit && s.has_tail() && effective(s) >= LEAST_EFFECTIVE;
+    let usable = |s: &Smoothed, limit: f64| {
+        let level = effective(s) >= psis::LEVEL;
+        let ample = effective(s) >= AMPLE && s.khat <= KHAT_LIMIT && s.has_tail();
+        level || ample || s.khat <= limit && s.has_tail() && effective(s) >= LEAST_EFFECTIVE
+    };
     let own = usable(&smoothed, KHAT_LIMIT).then(|| table(&drawn, &smoothed.weights));
     let evidence =
         |logs: &[f64], s: &Smoothed| (log_mean(logs), ((1.0 / effective(s) - 1.0).max(0.0) / count as f64).sqrt());

@@ -12,6 +12,9 @@ use crate::streams::Purpose;
 /// Numbers in flight per pass.
 const BUDGET: usize = 2_000_000;
 
+/// The same where conditionals are worked out for every draw: many arrays of that size, which should stay near the core.
+const EXACT_BUDGET: usize = 128_000;
+
 /// A way of drawing from a fitted guide.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
@@ -38,7 +41,8 @@ impl Reading<'_> {
         let Self { purpose, count, matched } = self;
         let g = &problem.objective.graph;
         let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let width = (BUDGET / problem.training_rows().max(16).max(drawn)).clamp(1, count);
+        let budget = if problem.objective.guides.eliminated.is_empty() { BUDGET } else { EXACT_BUDGET };
+        let width = (budget / problem.training_rows().max(16).max(drawn)).clamp(1, count);
         let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
         let mut done = 0;
         for pass in 0.. {

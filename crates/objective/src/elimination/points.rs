@@ -11,9 +11,13 @@ use crate::guide::builder::Builder;
 use crate::messages;
 use crate::objective::Underivable;
 
-/// Points of each element, and how far the outermost lie from the mode, in standard deviations by the curvature there.
-pub(crate) const POINTS: usize = 27;
-const REACH: f64 = 6.24;
+/// Points of each element, at even steps of t from −REACH to REACH.
+pub(crate) const POINTS: usize = 33;
+const REACH: f64 = 6.0;
+
+/// They lie at sinh(κ t)/κ standard deviations, by the curvature at the mode, from there: near it at even distances, and
+/// further apart outside, since a side may fall off as slowly as the prior: the outermost lie at 11.
+const BEND: f64 = 0.35;
 
 /// Steps of Newton's method towards the mode, from the prior's mean. The mode only places the points.
 const STEPS: usize = 14;
@@ -28,7 +32,7 @@ pub(crate) struct Points {
     pub along: Axis,
     /// The value at each, over the latent's axes and theirs.
     pub value: NodeId,
-    /// log of the width between two, over the latent's axes.
+    /// log of the width that each stands for, over the same.
     pub log_width: NodeId,
 }
 
@@ -85,14 +89,16 @@ pub(super) fn place(
     let root = g.sqrt(bend);
     let scale = g.recip(root);
     let along = Axis::plain(g.add_axis(&format!("points of {}", latent.name), POINTS));
-    let width = 2.0 * REACH / (POINTS - 1) as f64;
-    let places = (0..POINTS).map(|k| k as f64 * width - REACH).collect();
-    let places = g.literal(Tensor { shape: vec![POINTS], values: places }, &[along]);
+    let step = 2.0 * REACH / (POINTS - 1) as f64;
+    let steps = || (0..POINTS).map(|k| BEND * (k as f64 * step - REACH));
+    let mut literal = |values: Vec<f64>| g.literal(Tensor { shape: vec![POINTS], values }, &[along]);
+    let places = literal(steps().map(|t| t.sinh() / BEND).collect());
+    let widths = literal(steps().map(|t| (step * t.cosh()).ln()).collect());
     let spread = g.mul(scale, places);
     let value = g.add(mode, spread);
     let value = g.broadcast(value, &axis::union(&axes, &[along]));
     let log_scale = g.log(scale);
-    let log_width = g.shift(log_scale, width.ln());
+    let log_width = g.add(log_scale, widths);
     let (value, log_width) = (g.stop(value), g.stop(log_width));
     g.set_origin(before);
     Ok(Points { along, value, log_width })
@@ -107,11 +113,13 @@ impl Points {
         let square = g.square(off);
         let variance = g.contract(probabilities, square, &[self.along]);
         let value = g.gather(off, place, self.along);
-        let width = g.exp(self.log_width);
+        let widths = g.exp(self.log_width);
+        let width = g.gather(widths, place, self.along);
         let within = g.shift(within, -0.5);
         let within = g.mul(within, width);
         let value = g.add(value, within);
-        let square = g.square(width);
+        let squares = g.square(widths);
+        let square = g.contract(probabilities, squares, &[self.along]);
         let added = g.scale(square, 1.0 / 12.0);
         let whole = g.add(variance, added);
         let share = g.div(variance, whole);

@@ -336,6 +336,52 @@ fn many_chains_in_one_program_and_a_vector_that_turns() {
     assert_eq!(structures(&model), [Structure::Chain { steps: 6, width: 2, chains: 1 }]);
 }
 
+/// One number for each group: the integral over each by a fine sum done here.
+#[test]
+fn groups_whose_likelihood_is_not_gaussian() {
+    type Surprise = fn(f64, f64) -> f64;
+    let counts = [0.0, 3.0, 11.0, 1.0, 0.0, 2.0, 40.0];
+    let flips = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+    let poisson: Surprise = |y, a| a.exp() - y * a + (1..=y as u32).map(|k| f64::from(k).ln()).sum::<f64>();
+    let bernoulli: Surprise = |y, a| (1.0 + a.exp()).ln() - y * a;
+    let cases =
+        [("count", "Poisson(exp(a[of]))", counts, poisson), ("bool", "Bernoulli(logits = a[of])", flips, bernoulli)];
+    for (kind, likelihood, y, surprise) in cases {
+        let source = format!(
+            "dim J = 3\ndata of[N] : index(J) = [{}]\ndata y[N] : {kind} = [{}]\nlatent s ~ HalfNormal(2)\nlatent a[J] ~ Normal(0.3, s)\nobserve y ~ {likelihood}\n",
+            OF.map(|k| k.to_string()).join(", "),
+            y.map(|v| v.to_string()).join(", ")
+        );
+        let model = model(&source);
+        assert_eq!(structures(&model), [Structure::Points { elements: 3 }]);
+        for u in [-1.5, 0.0, 1.2] {
+            let s = f64::exp(u);
+            let mut given = 0.0;
+            for j in 0..3 {
+                let h = s / 400.0;
+                let density = |a: f64| {
+                    let rows = (0..7).filter(|&n| OF[n] == j).map(|n| surprise(y[n], a)).sum::<f64>();
+                    (-rows - 0.5 * ((a - 0.3) / s).powi(2)).exp() / (s * (2.0 * std::f64::consts::PI).sqrt())
+                };
+                let total: f64 = (-8000..=8000).map(|k| h * density(0.3 + f64::from(k) * h)).sum();
+                given -= total.ln();
+            }
+            let landscape = &model.objective.guides.joints[0].landscape;
+            let mut point = fixed(&model, &[u]);
+            point.set(&model, landscape.point, &[u]);
+            let (found, expected) = (model.number(&point, landscape.energy), given + half_normal(u, 2.0));
+            assert!((found - expected).abs() < 1e-6, "{likelihood} at {s}: {found}, not {expected}");
+            let total: f64 = model.objective.terms[1..].iter().map(|t| model.number(&point, t.sum)).sum();
+            assert!((total - given).abs() < 1e-6, "{likelihood} at {s}: {total}, not {given}");
+        }
+        let wide = Point { samples: 3, ..model.start() };
+        let (gradient, differences) = (model.gradient(&wide), model.differences(&wide, 1e-5));
+        for (a, b) in gradient.iter().zip(&differences).flat_map(|(a, b)| a.values.iter().zip(&b.values)) {
+            assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a}, by differences {b}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_quadratic_stays_in_the_guide() {
     let kept = |source: &str| {
