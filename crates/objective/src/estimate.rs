@@ -64,6 +64,12 @@ impl Estimate {
         }
     }
 
+    /// A term whose latents are integrated at points.
+    pub fn at_points(self) -> Self {
+        let reason = "each element is integrated at points about its mean, given what is drawn".into();
+        Self { estimator: Estimator::Elimination, reason, ..self }
+    }
+
     /// A term whose finite latents are summed over.
     pub fn summed_out(self) -> Self {
         let why = "finite latents are summed over";

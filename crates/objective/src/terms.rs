@@ -84,8 +84,7 @@ impl Deriver<'_> {
         }
         let e = self.expect(kl, &[], latent.span)?;
         if width.is_some() {
-            let reason = "each element is integrated at points about its mode, given what is drawn".into();
-            let estimate = Estimate { estimator: Estimator::Elimination, reason, ..e };
+            let estimate = e.at_points();
             return Ok(Written { estimate, formula: format!("E KL(p({0} | all else) ‖ p({0}))", latent.name) });
         }
         let why = "every value is summed over: the guide is the exact conditional";
@@ -291,7 +290,10 @@ impl Deriver<'_> {
         let axes = self.g.axes_of(cost).to_vec();
         let e = self.expect(cost, &axes, observe.span)?;
         let closed = !e.is_sampled();
-        let estimate = if summed_out.is_some() || e.is_enumerated() {
+        let at_points = self.at_points(&observe.distribution.args);
+        let estimate = if summed_out.is_some() && at_points {
+            e.at_points()
+        } else if summed_out.is_some() || e.is_enumerated() {
             e.summed_out()
         } else if !d.args.iter().any(|&a| self.g.depends_on(a, &self.random)) {
             e.closed(Estimator::Exact, "nothing in it is random")
@@ -304,6 +306,13 @@ impl Deriver<'_> {
         let heading =
             Heading { name: &observe.name, kind: TermKind::Distortion, span: observe.span, local, penalty: false };
         Ok(self.term(&heading, Written { estimate, formula }))
+    }
+
+    /// Whether some nodes of the program read a latent that is integrated at points.
+    fn at_points(&self, nodes: &[NodeId]) -> bool {
+        let latents = self.realised.points.keys().filter_map(|&k| self.program.latents.get(k)).map(|l| l.node);
+        let latents: HashSet<NodeId> = latents.collect();
+        nodes.iter().any(|&n| self.g.depends_on(n, &latents))
     }
 
     /// Whether a likelihood of binary data reads data between 0 and 1, as expectations of binary ones.
@@ -321,7 +330,10 @@ impl Deriver<'_> {
         let local = self.has_rows(node);
         let axes = self.g.axes_of(node).to_vec();
         let e = self.expect(node, &axes, loss.span)?;
-        let estimate = if summed_out.is_some() || e.is_enumerated() {
+        let at_points = self.at_points(&[loss.node]);
+        let estimate = if summed_out.is_some() && at_points {
+            e.at_points()
+        } else if summed_out.is_some() || e.is_enumerated() {
             e.summed_out()
         } else if e.is_sampled() {
             e

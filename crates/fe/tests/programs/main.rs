@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod bounds;
+mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod errors;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     exact::trials(&mut trials);
     estimators::trials(&mut trials);
     posteriors::trials(&mut trials);
+    cases::trials(&mut trials);
     treatments::trials(&mut trials);
     phases::trials(&mut trials);
     errors::trials(&mut trials);

@@ -1,4 +1,4 @@
-//! One number for each group, whatever its likelihood: integrated at points spread evenly about its conditional mode, as a
+//! One number for each group, whatever its likelihood: integrated at points about its conditional mean, as a
 //! finite latent is over its values (adaptive quadrature; Pinheiro and Bates 1995). The trapezoid rule on a smooth density
 //! that falls off on both sides errs by less than any power of its step.
 
@@ -15,15 +15,15 @@ use crate::objective::Underivable;
 pub(crate) const POINTS: usize = 33;
 const REACH: f64 = 6.0;
 
-/// They lie at sinh(κ t)/κ standard deviations, by the curvature at the mode, from there: near it at even distances, and
-/// further apart outside, since a side may fall off as slowly as the prior: the outermost lie at 11.
+/// They lie at sinh(κ t)/κ standard deviations from the conditional mean: near it at even distances, and further apart
+/// outside, since a side may fall off as slowly as the prior: the outermost lie at 11.
 const BEND: f64 = 0.35;
 
-/// Steps of Newton's method towards the mode, from the prior's mean. The mode only places the points.
-const STEPS: usize = 14;
-
-/// The longest step, in standard deviations of the prior.
-const LONGEST: f64 = 3.0;
+/// The search for where an element lies: points over six standard deviations to either side, at first the prior's, then those
+/// found, so many times. What is found only places the points.
+const PROBES: usize = 17;
+const SIDE: f64 = 6.0;
+const ROUNDS: usize = 4;
 
 /// The points at which a latent is integrated.
 #[derive(Clone, Copy, Debug)]
@@ -56,38 +56,14 @@ pub(super) fn place(
     }
     let failed = |e: fe_graph::DerivativeError| messages::no_derivative("the joint density", &e, latent.span);
     let slope = g.gradient(energy, &[latent.node]).map_err(failed)?.first().copied().unwrap_or(energy);
-    // Elements are apart: the sum of the slopes has the curvatures for its slopes.
-    let all = g.sum_all_but(slope, &[]);
-    let curvature = g.gradient(all, &[latent.node]).map_err(failed)?.first().copied().unwrap_or(slope);
     let (Some(&mean), Some(&sd)) = (latent.prior.args.first(), latent.prior.args.get(1)) else {
         return Err(messages::mixes_elements(&latent.name, latent.span));
     };
-    let found = g.substitute(&[slope, curvature, mean, sd], stopped);
-    let &[slope, curvature, mean, sd] = found.as_slice() else {
+    let found = g.substitute(&[slope, mean, sd], stopped);
+    let &[slope, mean, sd] = found.as_slice() else {
         return Err(messages::mixes_elements(&latent.name, latent.span));
     };
-    let mut mode = g.broadcast(mean, &axes);
-    // The prior bounds the curvature from below where the likelihood is log-concave; half of it where it is not.
-    let variance = g.square(sd);
-    let least = g.recip(variance);
-    let least = g.scale(least, 0.5);
-    let longest = g.scale(sd, LONGEST);
-    for _ in 0..STEPS {
-        let here = HashMap::from([(latent.node, mode)]);
-        let (down, bend) = (at(g, slope, &here), at(g, curvature, &here));
-        let bend = g.binary(Binary::Max, bend, least);
-        let step = g.div(down, bend);
-        let step = g.binary(Binary::Min, step, longest);
-        let shortest = g.neg(longest);
-        let step = g.binary(Binary::Max, step, shortest);
-        mode = g.sub(mode, step);
-    }
-    let here = HashMap::from([(latent.node, mode)]);
-    let bend = at(g, curvature, &here);
-    let bend = g.binary(Binary::Max, bend, least);
-    let bend = g.broadcast(bend, &axes);
-    let root = g.sqrt(bend);
-    let scale = g.recip(root);
+    let (mode, scale) = located(g, latent.node, slope, (mean, sd), &axes);
     let along = Axis::plain(g.add_axis(&format!("points of {}", latent.name), POINTS));
     let step = 2.0 * REACH / (POINTS - 1) as f64;
     let steps = || (0..POINTS).map(|k| BEND * (k as f64 * step - REACH));
@@ -102,6 +78,53 @@ pub(super) fn place(
     let (value, log_width) = (g.stop(value), g.stop(log_width));
     g.set_origin(before);
     Ok(Points { along, value, log_width })
+}
+
+/// Mean and standard deviation of every element, roughly: from the slope of −log p along a row of points, summed up to log p.
+fn located(
+    g: &mut Graph,
+    node: NodeId,
+    slope: NodeId,
+    (mean, sd): (NodeId, NodeId),
+    axes: &[Axis],
+) -> (NodeId, NodeId) {
+    let probe = Axis::plain(g.add_axis("probes", PROBES));
+    let upto = Axis::plain(g.add_axis("probes before", PROBES));
+    let step = 2.0 * SIDE / (PROBES - 1) as f64;
+    let places = (0..PROBES).map(|k| k as f64 * step - SIDE).collect();
+    let places = g.literal(Tensor { shape: vec![PROBES], values: places }, &[probe]);
+    // The trapezoid rule from the first point to each.
+    let weight = |to: usize, k: usize| match (k, to) {
+        (k, to) if k > to || to == 0 => 0.0,
+        (k, to) if k == 0 || k == to => 0.5,
+        _ => 1.0,
+    };
+    let sums = (0..PROBES).flat_map(|k| (0..PROBES).map(move |to| weight(to, k))).collect();
+    let sums = g.literal(Tensor { shape: vec![PROBES, PROBES], values: sums }, &[probe, upto]);
+    let (mut centre, mut scale) = (g.broadcast(mean, axes), g.broadcast(sd, axes));
+    for _ in 0..ROUNDS {
+        let off = g.mul(scale, places);
+        let value = g.add(centre, off);
+        let value = g.broadcast(value, &axis::union(axes, &[probe]));
+        let down = at(g, slope, &HashMap::from([(node, value)]));
+        let down = g.broadcast(down, &axis::union(axes, &[probe]));
+        let fallen = g.contract(down, sums, &[probe]);
+        let fallen = g.rename(fallen, &[(upto, probe)]);
+        let width = g.scale(scale, step);
+        let fallen = g.mul(fallen, width);
+        let log = g.neg(fallen);
+        let shares = g.softmax(log, &[probe]);
+        let own = g.contract(shares, value, &[probe]);
+        let from = g.sub(value, own);
+        let square = g.square(from);
+        let variance = g.contract(shares, square, &[probe]);
+        // What falls between two points is found in the next round.
+        let least = g.scale(width, 0.4);
+        let least = g.square(least);
+        let variance = g.binary(Binary::Max, variance, least);
+        (centre, scale) = (own, g.sqrt(variance));
+    }
+    (centre, scale)
 }
 
 impl Points {
