@@ -154,70 +154,80 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let reading = Reading { purpose: Purpose::Table, count, matched: matched.as_ref() };
     let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
     let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
-    let smoothed = log_weights.as_deref().and_then(psis::smooth);
-    let effective = |s: &Smoothed| s.ess / count as f64;
-    let mut result = Posterior {
-        khat: smoothed.as_ref().map(|s| s.khat),
-        effective: smoothed.as_ref().map(effective),
-        ..Posterior::default()
-    };
-    let uniform = vec![1.0 / count as f64; count];
-    let table = |drawn: &[Vec<f64>], weights: &[f64]| -> Vec<Summary> {
-        let mut moments = drawn.get(o.report.posterior.len()..).unwrap_or_default().chunks(2);
-        let pairs = o.report.posterior.iter().zip(drawn);
-        let summaries = pairs.map(|(r, draws)| {
-            let given = r.given.and_then(|_| moments.next());
-            summary(problem, (&r.name, &r.axes), draws, given, weights)
-        });
-        summaries.collect()
-    };
-    result.guide = table(&drawn, &uniform);
+    let mut result =
+        Posterior { guide: table(problem, &drawn, &vec![1.0 / count as f64; count]), ..Posterior::default() };
     for summary in &mut result.guide {
         if let Some(exact) = known.get(summary.name.as_str()) {
             *summary = exact.clone();
         }
     }
-    let Some(smoothed) = smoothed else { return Ok(result) };
-    let usable = |s: &Smoothed, limit: f64| {
-        let level = effective(s) >= psis::LEVEL;
-        let ample = effective(s) >= AMPLE && s.khat <= KHAT_LIMIT && s.has_tail();
-        level || ample || s.khat <= limit && s.has_tail() && effective(s) >= LEAST_EFFECTIVE
-    };
-    let own = usable(&smoothed, KHAT_LIMIT).then(|| table(&drawn, &smoothed.weights));
-    let evidence =
-        |logs: &[f64], s: &Smoothed| (log_mean(logs), ((1.0 / effective(s) - 1.0).max(0.0) / count as f64).sqrt());
-    let mut by_wider = None;
-    let by_own = own.is_some().then(|| evidence(log_weights.as_deref().unwrap_or_default(), &smoothed));
+    let Some(own) = log_weights.and_then(|w| weighed(problem, &drawn, &w, KHAT_LIMIT)) else { return Ok(result) };
     // A Gaussian is lighter in its tails than most posteriors, however close, and cannot see where it never draws: a wider
     // proposal tells.
     let mut wider = None;
-    let proposed = match (o.report.log_weight, matched.as_ref().filter(|m| m.all_normal)) {
-        (Some(weight), Some(matched)) => {
-            let by_lattice = lattice::proposal(problem, values, extra, weight, count)?;
-            Some(by_lattice.unwrap_or_else(|| matched.widened(problem.seed)))
-        }
-        _ => None,
-    };
-    if let Some((wide, correction)) = proposed {
+    if let (Some(weight), Some(matched)) = (o.report.log_weight, matched.as_ref().filter(|m| m.all_normal)) {
+        let by_lattice = lattice::proposal(problem, values, extra, weight, count)?;
+        let (wide, correction) = by_lattice.unwrap_or_else(|| matched.widened(problem.seed));
         let reading = Reading { matched: Some(&wide), ..reading };
         let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
         let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
-        if let Some(s) = psis::smooth(&log_weights) {
-            result.khat_wide = Some(s.khat);
-            result.effective_wide = Some(effective(&s));
-            wider = usable(&s, WIDE_LIMIT).then(|| table(&drawn, &s.weights));
-            by_wider = wider.is_some().then(|| evidence(&log_weights, &s));
-        }
+        wider = weighed(problem, &drawn, &log_weights, WIDE_LIMIT);
     }
-    if let (Some(own), Some(wider)) = (&own, &wider) {
-        result.disagreement = Some(change(&moments(wider), &[moments(own)]));
-    }
-    // Near the limit the guide's own weights rest on few large ones.
-    result.resampled = if smoothed.khat > WIDE_LIMIT { wider.or(own) } else { own.or(wider) };
-    // Of two, the one of the smaller error.
-    result.log_evidence = [by_own, by_wider].into_iter().flatten().min_by(|a, b| a.1.total_cmp(&b.1));
-    result.departure = result.resampled.as_ref().and_then(|table| departure(&result.guide, table));
+    result.take(own, wider);
     Ok(result)
+}
+
+/// Draws of a proposal under their weights.
+struct Weighed {
+    khat: f64,
+    /// The effective fraction of the draws.
+    effective: f64,
+    /// The table, and the log evidence with its standard error, where the weights can be used.
+    usable: Option<(Vec<Summary>, (f64, f64))>,
+}
+
+/// Draws under their weights, which can be used where k̂ is at most `limit` and enough draws are effective. `None` where no
+/// weight is positive.
+fn weighed(problem: &Problem, drawn: &[Vec<f64>], log_weights: &[f64], limit: f64) -> Option<Weighed> {
+    let s: Smoothed = psis::smooth(log_weights)?;
+    let count = log_weights.len() as f64;
+    let effective = s.ess / count;
+    let enough = s.khat <= limit && effective >= LEAST_EFFECTIVE || s.khat <= KHAT_LIMIT && effective >= AMPLE;
+    let usable = effective >= psis::LEVEL || enough && s.has_tail();
+    let evidence = || (log_mean(log_weights), ((1.0 / effective - 1.0).max(0.0) / count).sqrt());
+    let usable = usable.then(|| (table(problem, drawn, &s.weights), evidence()));
+    Some(Weighed { khat: s.khat, effective, usable })
+}
+
+/// The table of weighted draws: of each value, then of the moments that are known given what is drawn.
+fn table(problem: &Problem, drawn: &[Vec<f64>], weights: &[f64]) -> Vec<Summary> {
+    let reported = &problem.objective.report.posterior;
+    let mut moments = drawn.get(reported.len()..).unwrap_or_default().chunks(2);
+    let summaries = reported.iter().zip(drawn).map(|(r, draws)| {
+        let given = r.given.and_then(|_| moments.next());
+        summary(problem, (&r.name, &r.axes), draws, given, weights)
+    });
+    summaries.collect()
+}
+
+impl Posterior {
+    /// Takes over what the weights of both proposals say.
+    fn take(&mut self, own: Weighed, wider: Option<Weighed>) {
+        (self.khat, self.effective) = (Some(own.khat), Some(own.effective));
+        self.khat_wide = wider.as_ref().map(|w| w.khat);
+        self.effective_wide = wider.as_ref().map(|w| w.effective);
+        // Near the limit the guide's own weights rest on few large ones.
+        let doubtful = own.khat > WIDE_LIMIT;
+        let (own, own_evidence) = own.usable.unzip();
+        let (wider, wider_evidence) = wider.and_then(|w| w.usable).unzip();
+        if let (Some(own), Some(wider)) = (&own, &wider) {
+            self.disagreement = Some(change(&moments(wider), &[moments(own)]));
+        }
+        self.resampled = if doubtful { wider.or(own) } else { own.or(wider) };
+        // Of two, the one of the smaller error.
+        self.log_evidence = own_evidence.into_iter().chain(wider_evidence).min_by(|a, b| a.1.total_cmp(&b.1));
+        self.departure = self.resampled.as_ref().and_then(|table| departure(&self.guide, table));
+    }
 }
 
 /// The summaries of values that are normal with known mean and standard deviation, by name.

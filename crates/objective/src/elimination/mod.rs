@@ -9,6 +9,9 @@
 //! blocks are taken one after another, each from what the ones before it leave, which is quadratic still. H is had by
 //! putting unit vectors into the gradient; how the elements of z hang together ([`reads`]) says how many are needed: one
 //! for elements apart from each other, three for a chain, one for each element of what is left.
+//!
+//! Elements that are apart from each other and not Gaussian are integrated at points ([`points`]), which the sums over
+//! finite latents take for values.
 
 mod block;
 mod build;

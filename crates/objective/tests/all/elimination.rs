@@ -324,9 +324,8 @@ fn many_chains_in_one_program_and_a_vector_that_turns() {
         }
         DMatrix::from_fn(12, 12, |a, b| {
             let mut total = if a == b { 0.25 } else { 0.0 };
-            for k in 0..=(a / 2).min(b / 2) {
+            for (k, (x, z)) in maps[a / 2].iter().zip(&maps[b / 2]).enumerate() {
                 let sd = if k == 0 { 1.0 } else { s[0] };
-                let (x, z) = (&maps[a / 2][k], &maps[b / 2][k]);
                 total += sd * sd * (x.row(a % 2) * z.row(b % 2).transpose())[(0, 0)];
             }
             total
