@@ -160,6 +160,8 @@ impl<'a> Deriver<'a> {
         let summed = program.latents.iter().enumerate().filter(|(k, _)| self.is_enumerated(*k));
         let summed: Vec<Site> = summed.flat_map(|(_, l)| enumeration::sites(l)).collect();
         let eliminated = self.realised.eliminated.iter().map(|e| e.site).chain(summed).collect();
+        let exact = latents.iter().filter(|l| l.guide.is_exact() && !l.local && program.row.is_some());
+        let of_all_rows = exact.map(|l| l.name.clone()).collect();
         let mut parameters = guide::declared(program);
         parameters.append(&mut self.realised.parameters);
         let mut objective = Objective {
@@ -170,7 +172,7 @@ impl<'a> Deriver<'a> {
             terms,
             energies,
             minimised,
-            guides: Guides { latents, joints, chains, non_centred, eliminated },
+            guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
             report,
             up_to_constant,
             notes,

@@ -75,6 +75,9 @@ pub struct Guides {
     pub non_centred: Vec<String>,
     /// Sites of the noise of latents that are integrated out given all else.
     pub eliminated: Vec<Site>,
+    /// Latents without the row axis that are summed or integrated out: what is known of them follows from all rows together,
+    /// so that rows cannot be taken some at a time.
+    pub of_all_rows: Vec<String>,
 }
 
 /// What is reported besides the terms.

@@ -78,6 +78,12 @@ fn evaluable(program: &Program, objective: &Objective) -> Result<Row, Error> {
             program.name
         )));
     };
+    if let Some(name) = objective.guides.of_all_rows.first() {
+        return Err(Error::Request(format!(
+            "`{name}` is summed or integrated out, and what is known of it follows from all rows of the fit: rows that it has \
+             not seen would change it; for a latent with a continuous prior write `by guide` behind that, and fit again"
+        )));
+    }
     let local = |name: &str| program.latents.iter().any(|l| l.name == name && l.is_local(program.row));
     let chained = objective.guides.chains.iter().flat_map(|c| &c.blocks);
     match objective.guides.joints.iter().flat_map(|j| &j.blocks).chain(chained).find(|b| local(&b.name)) {

@@ -58,7 +58,8 @@ fn blocks(problem: &Problem, rows: &Arc<Vec<u64>>) -> Vec<Arc<Vec<u64>>> {
 }
 
 fn block_size(o: &Objective, rows: usize) -> usize {
-    if o.minimised.importance.is_some_and(|b| !b.local) { rows.max(1) } else { rows.clamp(1, FIGURE_ROWS) }
+    let together = o.minimised.importance.is_some_and(|b| !b.local) || !o.guides.of_all_rows.is_empty();
+    if together { rows.max(1) } else { rows.clamp(1, FIGURE_ROWS) }
 }
 
 /// The totals of sums over rows.

@@ -197,7 +197,7 @@ fn stochastic(o: &Objective, train: &TrainSpec, rows: usize, rule: Rule) -> Resu
     }
     let mut notes = vec![];
     let batch = train.batch.unwrap_or_else(|| {
-        if rows > WHOLE && o.minimised.importance.is_none_or(|b| b.local) {
+        if rows > WHOLE && o.guides.of_all_rows.is_empty() && o.minimised.importance.is_none_or(|b| b.local) {
             notes.push(format!("no batch was stated: {DEFAULT_BATCH} rows a step"));
             DEFAULT_BATCH
         } else {

@@ -53,7 +53,7 @@ pub struct Rows {
 }
 
 /// The rows of a finished fit one by one: those held out where there are any, else those trained on. Of more than
-/// `most`, as many at even distances. A program without rows has none.
+/// `most`, as many at even distances. A program without rows has none, nor has one whose rows cannot be taken one by one.
 ///
 /// # Errors
 /// When a run fails.
@@ -64,7 +64,8 @@ pub fn rows(problem: &Problem, fit: &Fit, most: usize) -> Result<Rows, FitError>
     let fitted = Setting { extra: preconditioners::<FitError>(problem.objective, named)?, ..Setting::default() };
     let heldout = !problem.heldout.is_empty();
     let all = if heldout { &problem.heldout } else { &problem.train };
-    let all = if problem.objective.row.is_some() { all.as_slice() } else { &[] };
+    let apart = problem.objective.row.is_some() && problem.objective.guides.of_all_rows.is_empty();
+    let all = if apart { all.as_slice() } else { &[] };
     let count = all.len().min(most);
     let rows: Vec<u64> = (0..count).filter_map(|k| all.get(k * all.len() / count).copied()).collect();
     let refitted = heldout && problem.objective.parameters.iter().any(|p| p.local);

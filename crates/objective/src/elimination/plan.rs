@@ -5,12 +5,13 @@ use std::collections::HashSet;
 
 use fe_check::{Guide, Latent, Program};
 use fe_distribution::Support;
-use fe_graph::{Axis, Graph, NodeId};
+use fe_graph::{Axis, Graph, NodeId, Op};
 
 use super::reads::{Link, Links, links};
 use super::{elements, weighs_all_the_same};
 use crate::degree::{Degree, Degrees};
 use crate::guide::chains::BLOCK_LIMIT;
+use crate::quadrature;
 
 /// The most elements of one block, whose matrix is factorised for every draw.
 const DENSE_LIMIT: usize = 128;
@@ -198,11 +199,22 @@ fn points(g: &mut Graph, program: &Program, terms: &[Read], all: &[usize]) -> Ve
             && rows <= POINTS_LIMIT
             && own.iter().any(|t| t.latents.iter().any(|j| *j != k && free(j)))
             && !own.iter().any(|t| t.latents.iter().any(|j| list.contains(j)));
-        if suits && own.iter().any(|t| !is_quadratic(g, program, t.density, &[k])) {
+        let smooth = own.iter().all(|t| is_smooth(g, t.density, latent.node));
+        if suits && smooth && own.iter().any(|t| !is_quadratic(g, program, t.density, &[k])) {
             list.push(k);
         }
     }
     list
+}
+
+/// Whether a term has no kinks in a latent: a sum over points is no integral of what has.
+fn is_smooth(g: &Graph, density: NodeId, latent: NodeId) -> bool {
+    let of = HashSet::from([latent]);
+    let bent = |n: NodeId| {
+        let op = &g.node(n).op;
+        matches!(op, Op::Unary(_) | Op::Binary(_)) && !quadrature::smooth(op) && g.depends_on(n, &of)
+    };
+    !g.reachable(&[density]).into_iter().any(bent)
 }
 
 /// Those in which every term is quadratic, of all together: where a term is not, those that it is not quadratic in by

@@ -395,6 +395,9 @@ fn what_is_not_quadratic_stays_in_the_guide() {
         "{data}latent a ~ Normal(0, s)\nobserve y ~ Normal(a, 1)\nminimize distortion + 2 * rate\n"
     )));
     assert!(!kept(&format!("{data}latent a ~ Normal(0, s)\nobserve y ~ Normal(a, 1)\n")));
+    // A sum over points is no integral of what has a kink.
+    assert!(kept(&format!("{data}latent a[N] ~ Normal(0, s)\nobserve y ~ Normal(relu(a), 1)\n")));
+    assert!(!kept(&format!("{data}latent a[N] ~ Normal(0, s)\nobserve y ~ Normal(exp(a), 1)\n")));
     // Where nothing that it depends on is drawn, the free energy is closed already.
     assert!(kept("data y[N] = [0.3, 0.8]\nlatent a ~ Normal(0, 1)\nobserve y ~ Normal(a, 1)\n"));
 }
