@@ -13,6 +13,7 @@ use crate::enumeration;
 use crate::estimate::Drawn;
 use crate::expectation::Expectation;
 use crate::guide;
+use crate::guide::Attempt;
 use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
 use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Term, Underivable};
@@ -23,19 +24,17 @@ use crate::prepare;
 /// # Errors
 /// Where a term has no estimator yet, with its place.
 pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable> {
-    // Whether elements that are integrated at points are read one by one shows when they are summed; where they are not,
-    // they stay in the guide.
-    if let Ok(objective) = derive_with(program, source, true) {
-        return Ok(objective);
-    }
-    derive_with(program, source, false)
+    let [first @ .., last] = Attempt::ALL;
+    let tried = first.into_iter().find_map(|attempt| derive_with(program, source, attempt).ok());
+    // What is wrong with the last is wrong with the program.
+    tried.map_or_else(|| derive_with(program, source, last), Ok)
 }
 
-fn derive_with(program: &Program, source: &str, at_points: bool) -> Result<Objective, Underivable> {
+fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Objective, Underivable> {
     let mut g = program.graph.clone();
     let inputs = Inputs { temperature: g.input("temperature", &[]), per_row: g.input("1/rows", &[]) };
     let (statistics, mut prepared) = prepare::statistics(&mut g, program, &roots_of(program));
-    let mut d = Deriver::new(program, source, g, statistics, (inputs.temperature.1, at_points))?;
+    let mut d = Deriver::new(program, source, g, statistics, (inputs.temperature.1, attempt))?;
     let terms = d.terms()?;
     let energies = d.energies()?;
     let minimised = d.minimised(&terms, &energies, inputs)?;
@@ -74,9 +73,9 @@ impl<'a> Deriver<'a> {
         source: &'a str,
         mut g: Graph,
         mut replaced: HashMap<NodeId, NodeId>,
-        (temperature, at_points): (NodeId, bool),
+        (temperature, attempt): (NodeId, Attempt),
     ) -> Result<Self, Underivable> {
-        let mut realised = guide::realise(&mut g, program, &replaced, at_points)?;
+        let mut realised = guide::realise(&mut g, program, &replaced, attempt)?;
         replaced.extend(realised.replaced.iter().map(|(&a, &b)| (a, b)));
         realised.replaced = replaced.clone();
         let laws = realised.laws(&mut g, program);
@@ -130,8 +129,8 @@ impl<'a> Deriver<'a> {
     /// Expected counts of every latent that counts.
     fn energies(&mut self) -> Result<Vec<Drawn<Energy>>, Underivable> {
         let program = self.program;
-        let counts = program.latents.iter().filter(|l| l.support == Support::Count);
-        counts.map(|latent| self.energy(latent)).collect()
+        let counts = program.latents.iter().enumerate().filter(|(_, l)| l.support == Support::Count);
+        counts.map(|(k, latent)| self.energy(k, latent)).collect()
     }
 
     /// The objective, with everything that is reported beside its terms; not yet differentiated.

@@ -160,7 +160,8 @@ impl<'a> Deriver<'a> {
                 list.push(Finite { number, latent, values: along, value, points: Some(points), before: None });
             } else if self.is_enumerated(number) {
                 let (_, greatest) = latent.support.bounds();
-                let count = greatest as usize + 1;
+                let largest = self.realised.counts.get(&number).copied().unwrap_or(greatest as usize);
+                let count = largest + 1;
                 let values = Axis::plain(self.g.add_axis(&format!("values of {}", latent.name), count));
                 let value = self.g.iota(values);
                 list.push(Finite { number, latent, values, value, points: None, before: None });

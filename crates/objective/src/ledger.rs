@@ -9,7 +9,7 @@ use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
 use crate::guide::choice::GuideChoice;
 use crate::guide::types::{Carrier, JointPart, Posterior};
-use crate::objective::{LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
+use crate::objective::{Beyond, LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -104,7 +104,8 @@ impl Deriver<'_> {
         let pointwise = self.pointwise();
         let observed = self.observed();
         let predictive = self.predictive();
-        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive }
+        let beyond = self.beyond();
+        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond }
     }
 
     fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
@@ -127,10 +128,10 @@ impl Deriver<'_> {
         let mut shown: HashSet<NodeId> = HashSet::new();
         for (k, (latent, posterior)) in self.program.latents.iter().zip(self.realised.posteriors.clone()).enumerate() {
             if let Some(summed) = self.enumeration.latents.get(&k).copied() {
-                if self.realised.points.contains_key(&k) {
+                if self.realised.points.contains_key(&k) || self.realised.counts.contains_key(&k) {
                     shown.insert(latent.node);
                     let node = self.g.broadcast(summed.marginal_draw, &latent.axes);
-                    let given = self.moments_by_points(k, summed, &latent.axes);
+                    let given = self.moments_summed(k, summed, &latent.axes);
                     if size(&self.g, &latent.axes) <= TABLE_LIMIT {
                         let (name, axes) = (latent.name.clone(), latent.axes.clone());
                         list.push(Reported { name, axes, node, normal: None, given });
@@ -185,14 +186,17 @@ impl Deriver<'_> {
         Some((self.g.broadcast(mean, axes), self.g.broadcast(variance, axes)))
     }
 
-    /// The same of a latent that is integrated at points.
-    fn moments_by_points(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
-        let points = *self.realised.points.get(&k)?;
-        let (value, shares) = (self.drawn(points.value)?, self.drawn(summed.probabilities)?);
-        let mean = self.g.contract(shares, value, &[points.along]);
+    /// The same of a latent that is integrated at points, or summed over its counts.
+    fn moments_summed(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+        let value = match self.realised.points.get(&k).copied() {
+            Some(points) => points.value,
+            None => self.g.iota(summed.values),
+        };
+        let (value, shares) = (self.drawn(value)?, self.drawn(summed.probabilities)?);
+        let mean = self.g.contract(shares, value, &[summed.values]);
         let off = self.g.sub(value, mean);
         let square = self.g.square(off);
-        let variance = self.g.contract(shares, square, &[points.along]);
+        let variance = self.g.contract(shares, square, &[summed.values]);
         Some((self.g.broadcast(mean, axes), self.g.broadcast(variance, axes)))
     }
 
@@ -202,6 +206,19 @@ impl Deriver<'_> {
         let (mean, variance) = self.expectation.normal_by_chains(&mut self.g, node)?;
         let sd = self.g.sqrt(variance);
         Some((self.g.broadcast(mean, axes), self.g.broadcast(sd, axes)))
+    }
+
+    /// The probability that counts have at the largest value that was summed.
+    fn beyond(&mut self) -> Vec<Beyond> {
+        let mut list = vec![];
+        for (k, latent) in self.program.latents.iter().enumerate() {
+            let summed = self.enumeration.latents.get(&k).copied();
+            let Some((largest, summed)) = self.realised.counts.get(&k).copied().zip(summed) else { continue };
+            let Some(shares) = self.drawn(summed.probabilities) else { continue };
+            let last = self.g.pick(shares, summed.values, largest);
+            list.push(Beyond { name: latent.name.clone(), largest, probability: last });
+        }
+        list
     }
 
     /// The probability of each value of a latent that was summed out.

@@ -48,7 +48,7 @@ pub use guide::choice::{ChainReason, GuideChoice};
 pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Beyond, Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Parameter, Predicted, Prepared, ReportNodes, Reported, Shown, Start, Term, TermKind, Underivable,
 };
 pub use relaxation::gumbel_softmax;

@@ -64,7 +64,12 @@ pub fn no_density(family: &dyn Family, likelihood: Span) -> Underivable {
 
 pub fn no_default_guide(latent: &str, prior: &dyn Family, span: Span) -> Underivable {
     let message = format!("no guide for `{latent}`, whose prior is {}, is built by default", prior.name());
-    error("E0810", message, span, "state one with `guide`, or use a continuous or Poisson latent")
+    error(
+        "E0810",
+        message,
+        span,
+        "state one with `guide`, or use a continuous or Poisson latent; one that likelihoods read element by element is summed out, without `by guide`",
+    )
 }
 
 pub fn no_point(latent: &str, span: Span) -> Underivable {

@@ -4,8 +4,8 @@ use fe_distribution::PoissonRate;
 use fe_graph::NodeId;
 
 use crate::objective::{
-    Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective, Predicted,
-    ReportNodes, Reported, Shown, Term,
+    Beyond, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Predicted, ReportNodes, Reported, Shown, Term,
 };
 
 /// What holds nodes that are run.
@@ -106,7 +106,7 @@ impl Nodes for PoissonRate {
 
 impl Nodes for ReportNodes {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
-        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive } = self;
+        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond } = self;
         meters.each(visit);
         posterior.each(visit);
         // Only what is in the posterior table is known to be normal.
@@ -117,6 +117,7 @@ impl Nodes for ReportNodes {
         pointwise.each(visit);
         observed.each(visit);
         predictive.each(visit);
+        beyond.each(visit);
     }
 }
 
@@ -136,6 +137,12 @@ impl Nodes for Shown {
 impl Nodes for Predicted {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.distribution.args.each(visit);
+    }
+}
+
+impl Nodes for Beyond {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.probability.each(visit);
     }
 }
 

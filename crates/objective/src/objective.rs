@@ -99,6 +99,19 @@ pub struct ReportNodes {
     pub observed: Vec<Reported>,
     /// Likelihoods with their arguments drawn, where they can be.
     pub predictive: Vec<Predicted>,
+    /// Counts that are summed up to a largest value.
+    pub beyond: Vec<Beyond>,
+}
+
+/// What a sum over counts leaves out.
+#[derive(Clone, Debug)]
+pub struct Beyond {
+    /// The latent.
+    pub name: String,
+    /// The largest value that is summed.
+    pub largest: usize,
+    /// The posterior probability of that value, of each element; has the sample axis where it depends on draws.
+    pub probability: NodeId,
 }
 
 /// One optimised tensor.

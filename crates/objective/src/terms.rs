@@ -345,9 +345,15 @@ impl Deriver<'_> {
         Ok(self.term(&heading, Written { estimate, formula }))
     }
 
-    pub(crate) fn energy(&mut self, latent: &Latent) -> Result<Drawn<Energy>, Underivable> {
+    pub(crate) fn energy(&mut self, k: usize, latent: &Latent) -> Result<Drawn<Energy>, Underivable> {
         let axes = axis::sorted(&latent.axes);
-        let z = self.after(latent.node);
+        let z = match self.enumeration.latents.get(&k).copied() {
+            Some(summed) => {
+                let values = self.g.iota(summed.values);
+                self.g.contract(summed.probabilities, values, &[summed.values])
+            }
+            None => self.after(latent.node),
+        };
         let e = self.expect(z, &axes, latent.span)?;
         let energy = Energy { name: latent.name.clone(), sum: e.value, local: latent.is_local(self.program.row) };
         Ok(Drawn { of: energy, elements: e.draws })

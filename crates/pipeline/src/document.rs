@@ -172,12 +172,17 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
         departure: departure.as_ref().map(|d| report::Departure { of: element(&d.name, &d.index), factor: d.factor }),
         disagreement: disagreement.map(|c| report::Disagreement { means: c.means, sds: c.sds }),
         unchecked: fit.checks.unchecked.clone(),
+        cut_off: fit.checks.cut_off.iter().map(cut_off).collect(),
         notes,
     };
     verdict.trusted = verdict.judged();
     let faults = verdict.faults().into_iter().chain(verdict.omission()).collect::<Vec<_>>();
     verdict.notes.extend(faults);
     verdict
+}
+
+fn cut_off(c: &fe_train::CutOff) -> report::CutOff {
+    report::CutOff { of: c.name.clone(), largest: c.largest as u64, probability: c.probability }
 }
 
 fn starts(s: &fe_train::Starts) -> report::Starts {

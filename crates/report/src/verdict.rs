@@ -47,8 +47,23 @@ pub struct Verdict {
     /// Latents in the table whose guide was held to nothing.
     #[serde(default)]
     pub unchecked: Vec<String>,
+    /// Counts that were summed to a largest value which the posterior reaches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_off: Vec<CutOff>,
     /// Notes for the reader.
     pub notes: Vec<String>,
+}
+
+/// A count whose sum ends where its posterior does not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CutOff {
+    /// The latent.
+    pub of: String,
+    /// The largest value that was summed.
+    pub largest: u64,
+    /// The posterior probability of that value.
+    #[serde(with = "number")]
+    pub probability: f64,
 }
 
 /// A standard deviation of the guide that reweighted draws correct.
@@ -183,6 +198,12 @@ impl Verdict {
                  hardly draws; try another parameterization, or more `starts`"
                     .into(),
             );
+        }
+        for CutOff { of, largest, probability } in &self.cut_off {
+            faults.push(format!(
+                "`{of}` was summed from 0 to {largest}, and the posterior goes on there (probability {probability:.1e}): \
+                 state its prior closer, or write `by guide` behind it"
+            ));
         }
         if self.starts.is_some_and(|s| s.alone()) {
             faults.push("no other start found this minimum, and there may be lower ones: try more `starts`".into());

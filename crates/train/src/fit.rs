@@ -20,6 +20,7 @@ use crate::response::Response;
 use crate::sampled::{self, Draws};
 use crate::starts::Starts;
 use crate::stochastic;
+use crate::tails::{self, CutOff};
 use crate::trace::TracePoint;
 
 /// Watches a fit, and may end it.
@@ -105,6 +106,8 @@ pub struct Checks {
     pub response: Option<Response>,
     /// Latents in the table whose guide was held to nothing: no weights, and no linear response.
     pub unchecked: Vec<String>,
+    /// Counts whose sums end where the posterior does not.
+    pub cut_off: Vec<CutOff>,
 }
 
 /// The latents in the posterior table that no check was made of. A latent that is summed or integrated out is exact given the
@@ -192,9 +195,10 @@ pub fn fit(
         Method::Steps(steps) => stochastic::run(problem, steps, from, monitor, started)?,
     };
     let seconds = started.elapsed().as_secs_f64();
+    let mut checks = fitted.checks.clone();
+    checks.cut_off = tails::cut_off(problem, &fitted)?;
     notes.extend(fitted.notes);
     let extra = fitted.extra;
-    let mut checks = fitted.checks;
     if checks.response.is_none() && !problem.objective.independent().is_empty() {
         let why =
             if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };

@@ -40,6 +40,7 @@ mod starts;
 pub mod statistics;
 mod stochastic;
 pub mod streams;
+mod tails;
 mod trace;
 
 pub use bounds::Bounded;
@@ -55,4 +56,5 @@ pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted};
 pub use response::{Response, Understated};
 pub use sampled::{Drawn, Draws, Loo};
 pub use starts::Starts;
+pub use tails::CutOff;
 pub use trace::TracePoint;

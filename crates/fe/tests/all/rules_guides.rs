@@ -45,8 +45,7 @@ fn local_latents_join_it_unless_there_is_a_batch_or_holdout() {
 
 #[test]
 fn counts_take_their_own_family_and_never_join_a_gaussian() {
-    let source =
-        "data y[N] = [1, 2]\nlatent m ~ Normal(0, 1)\nlatent z[N] ~ Poisson(2)\nobserve y ~ Normal(z + m, 1)\n";
+    let source = "data y[N] = [1, 2]\nlatent m ~ Normal(0, 1)\nlatent z[N] ~ Poisson(2) by guide\nobserve y ~ Normal(z + m, 1)\n";
     let said = explained(source);
     assert!(said.contains("z[N] : Poisson with free parameters for each of 2"), "{said}");
     assert!(said.contains("m : full-rank Gaussian, 1 dimension"), "{said}");

@@ -172,6 +172,20 @@ fn the_default_beyond_256_dimensions_says_what_it_leaves_out() {
     assert!(steps["verdict"]["notes"].to_string().contains("was not computed"), "{}", steps["verdict"]["notes"]);
 }
 
+/// A count whose data lie where its prior holds nothing: the sum would leave out what matters.
+#[test]
+fn a_sum_over_counts_that_ends_too_early_is_not_trusted() {
+    let program = "data x[N] = [70]\nlatent n ~ Poisson(1)\nobserve x ~ Normal(n, 0.5)\n";
+    let fit = fitted(program, &[]);
+    assert_eq!(fit["verdict"]["trusted"], false);
+    assert_eq!(fit["verdict"]["cut_off"][0]["of"], "n");
+    assert!(fit["verdict"]["notes"].to_string().contains("the posterior goes on there"), "{}", fit["verdict"]["notes"]);
+    // Where it reaches far enough, nothing is said.
+    let fit = fitted(&program.replace("70", "3"), &[]);
+    assert_eq!(fit["verdict"]["trusted"], true);
+    assert!(fit["verdict"]["cut_off"].is_null());
+}
+
 #[test]
 fn what_is_not_the_free_energy_is_not_judged_by_khat() {
     let fit = fitted(&format!("{REGRESSION}minimize distortion + 4 * rate\n"), &[]);

@@ -6,6 +6,7 @@ mod centring;
 pub(crate) mod chains;
 pub(crate) mod choice;
 pub(crate) mod closed_loops;
+pub(crate) mod counted;
 mod flow;
 mod groups;
 mod laws;
@@ -26,17 +27,38 @@ use crate::guide::plan::Plan;
 use crate::guide::types::{Carrier, Posterior, Realised};
 use crate::objective::{Parameter, Start, Underivable};
 
-/// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program. `at_points` tries to
-/// integrate elements at points.
+/// What the derivation tries of latents that are read one by one: whether they are shows when they are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// To integrate elements at points.
+    pub points: bool,
+    /// To sum counts up to a largest value.
+    pub counts: bool,
+}
+
+impl Attempt {
+    /// From the most exact to the one that every program takes.
+    pub const ALL: [Self; 4] = [
+        Self { points: true, counts: true },
+        Self { points: false, counts: true },
+        Self { points: true, counts: false },
+        Self { points: false, counts: false },
+    ];
+}
+
+/// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program.
 pub(crate) fn realise(
     g: &mut Graph,
     program: &Program,
     statistics: &HashMap<NodeId, NodeId>,
-    at_points: bool,
+    attempt: Attempt,
 ) -> Result<Realised, Underivable> {
     let mut b = Builder { g, program, done: Realised::default(), built: HashMap::new() };
     // What is integrated out first, then chains: what is part of one is no longer free for the others.
-    let eliminated = elimination::plan(b.g, program, at_points);
+    let eliminated = elimination::plan(b.g, program, attempt.points);
+    if attempt.counts {
+        b.done.counts = counted::counted(b.g, program);
+    }
     let mut chained = chains::stated(program)?;
     chained.extend(chains::by_default(b.g, program, &eliminated, &mut b.done.notes));
     let plan = Plan::new(&mut b, &chained, &eliminated);
@@ -52,6 +74,7 @@ pub(crate) fn realise(
             Some(joint) => joint,
             // Until all that they depend on is in place.
             None if eliminated.holds(k) => Posterior::Point,
+            None if b.done.counts.contains_key(&k) => Posterior::Enumerated,
             None => own::build(&mut b, latent, mean_field)?,
         };
         b.g.set_origin(before);

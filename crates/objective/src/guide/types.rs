@@ -166,6 +166,8 @@ pub(crate) struct Realised {
     pub loops: Vec<ClosedLoop>,
     /// The points of latents that are integrated at such, by number.
     pub points: HashMap<usize, Points>,
+    /// The largest values of counts without an end that are summed out, by number.
+    pub counts: HashMap<usize, usize>,
     /// Latents that are integrated out.
     pub eliminated: Vec<Eliminated>,
     /// What takes the place of a latent's input where it is not random by itself.
