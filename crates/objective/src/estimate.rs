@@ -87,6 +87,11 @@ impl Estimate {
     }
 }
 
+/// Why a term is known in closed form where latents are integrated out and none is drawn, and why it is a mean over draws of the
+/// others.
+const ALONE: &str = "all that has a guide is Gaussian together, and is integrated out";
+const GIVEN_OTHERS: &str = "what is Gaussian given the others is integrated out; the others are drawn";
+
 impl Deriver<'_> {
     /// The expectation of the sum of all elements; `axes` are at least the element axes.
     pub(crate) fn expect(&mut self, element: NodeId, axes: &[Axis], span: Span) -> Result<Estimate, Underivable> {
@@ -113,6 +118,7 @@ impl Deriver<'_> {
         let value = self.g.sum_all_but(value, &[Axis::SAMPLE]);
         let estimator = match over {
             Some(_) => Estimator::Enumeration(Remainder::Drawn),
+            None if eliminated && !self.g.has_axis(value, Axis::SAMPLE) => Estimator::ClosedForm,
             None if eliminated => Estimator::Elimination,
             None => self.by_draws_of(value),
         };
@@ -136,11 +142,9 @@ impl Deriver<'_> {
                 let given_draws = "what is random besides the chain is drawn, and the chain integrated given that";
                 return Ok((given, format!("{reason}; {given_draws}"), false));
             }
-            return Ok((
-                given,
-                "what is Gaussian given the others is integrated out; the others are drawn".into(),
-                true,
-            ));
+            let alone = !self.g.has_axis(given, Axis::SAMPLE);
+            let reason = if alone { ALONE } else { GIVEN_OTHERS };
+            return Ok((given, reason.into(), true));
         }
         Ok((self.sample(node, span)?, reason, false))
     }
@@ -192,7 +196,9 @@ impl Deriver<'_> {
         }
         let drawn = self.g.substitute(&[node], &others).first().copied()?;
         // A guide that reads what is integrated would be drawn from other draws of it.
-        (drawn != node && !self.g.depends_on(drawn, &noise)).then_some(drawn)
+        // Where nothing else is drawn, what is eliminated is integrated all the same, and chains are known in closed form.
+        let something = drawn != node || !self.realised.eliminated.is_empty();
+        (something && !self.g.depends_on(drawn, &noise)).then_some(drawn)
     }
 
     /// The expectation over these in closed form, given draws of all else: of less noise than draws of everything.

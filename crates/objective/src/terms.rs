@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{NodeId, Op, Origin, Reach, axis};
+use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
 use fe_syntax::Span;
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver};
@@ -192,7 +192,7 @@ impl Deriver<'_> {
         };
         let exact = matches!(of, Carrier::Conditional);
         let estimate = match (e.is_sampled(), entropy.is_sampled()) {
-            _ if exact => Estimate {
+            _ if exact && self.g.has_axis(value, Axis::SAMPLE) => Estimate {
                 value,
                 estimator: Estimator::Elimination,
                 reason: "its guide is its exact conditional given the latents that are drawn".into(),

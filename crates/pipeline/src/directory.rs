@@ -89,11 +89,15 @@ fn groups(run: &Run) -> Vec<Group> {
         shape: d.shape.clone(),
         values: d.values.clone(),
     };
+    let of = match run.fitted.fit.posterior.resampled {
+        Some(_) => "the posterior, by the weights behind the resampled table, in random order",
+        None => "the fitted guide, independent of each other",
+    };
     let mut about = vec![
         ("inference_library".to_owned(), "fe".to_owned()),
         ("inference_library_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("model".to_owned(), run.document.model.clone()),
-        ("draws_of".to_owned(), "the fitted guide, independent of each other".to_owned()),
+        ("draws_of".to_owned(), of.to_owned()),
     ];
     about.extend(run.document.verdict.khat.map(|k| ("khat".to_owned(), format!("{k:.3}"))));
     let mut groups = vec![];

@@ -172,6 +172,8 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
         departure: departure.as_ref().map(|d| report::Departure { of: element(&d.name, &d.index), factor: d.factor }),
         disagreement: disagreement.map(|c| report::Disagreement { means: c.means, sds: c.sds }),
         unchecked: fit.checks.unchecked.clone(),
+        modes: fit.posterior.modes.map(|m| report::Modes { count: m.count as u64, elsewhere: m.elsewhere }),
+        heavy: fit.posterior.heavy.as_ref().map(|h| report::Heavy { of: element(&h.name, &h.index), khat: h.khat }),
         cut_off: fit.checks.cut_off.iter().map(cut_off).collect(),
         notes,
     };

@@ -18,7 +18,7 @@ pub struct Verdict {
     pub test: Option<String>,
     /// The Pareto shape k̂ of the importance weights of guide to posterior; none where it was not computed.
     pub khat: Option<f64>,
-    /// The same of a wider proposal, a Student t with the guide's location and scale; none where it was not asked.
+    /// The same of a wider proposal, a lattice or a mixture that was moved toward the posterior; none where it was not asked.
     #[serde(default)]
     pub khat_wide: Option<f64>,
     /// The effective fraction of the guide's draws under those weights.
@@ -47,6 +47,12 @@ pub struct Verdict {
     /// Latents in the table whose guide was held to nothing.
     #[serde(default)]
     pub unchecked: Vec<String>,
+    /// The modes of the posterior; none where they were not looked for.
+    #[serde(default)]
+    pub modes: Option<Modes>,
+    /// The standard deviation that cannot be had from the draws behind the table; none where all can.
+    #[serde(default)]
+    pub heavy: Option<Heavy>,
     /// Counts that were summed to a largest value which the posterior reaches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut_off: Vec<CutOff>,
@@ -64,6 +70,26 @@ pub struct CutOff {
     /// The posterior probability of that value.
     #[serde(with = "number")]
     pub probability: f64,
+}
+
+/// A standard deviation that rests on few draws far out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heavy {
+    /// The element: `beta[1]`.
+    pub of: String,
+    /// k̂ of the squared distance from the mean, under the weights.
+    #[serde(with = "number")]
+    pub khat: f64,
+}
+
+/// What a search for modes from wide starts found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Modes {
+    /// How many.
+    pub count: u64,
+    /// The share of the mass of those where the guide is not, by the Laplace approximation.
+    #[serde(with = "number")]
+    pub elsewhere: f64,
 }
 
 /// A standard deviation of the guide that reweighted draws correct.
@@ -132,6 +158,17 @@ pub struct MeanField {
 /// leave too large an error.
 const REDRAW_LIMIT: f64 = 0.1;
 
+/// A share in words.
+pub(crate) fn share(part: f64) -> String {
+    if part > 0.999 {
+        "nearly all".into()
+    } else if part < 0.001 {
+        "next to nothing".into()
+    } else {
+        format!("{:.1} %", 100.0 * part)
+    }
+}
+
 impl Redraws {
     /// Whether the draws are too few.
     pub fn too_few(&self) -> bool {
@@ -152,8 +189,11 @@ const UNDERSTATED: f64 = 1.1;
 /// A standard deviation of the guide that differs from the resampled one by more than this part is too far from it.
 const DEPARTS: f64 = 0.15;
 
+/// The share of the mass that modes may have where the guide is not.
+const ELSEWHERE: f64 = 0.01;
+
 /// The effective fraction of the wider proposal's draws from which its table stands by itself, however far the guide's is.
-const AMPLE: f64 = 0.25;
+const AMPLE: f64 = 0.5;
 
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
 const LEVEL: f64 = 0.95;
@@ -179,7 +219,7 @@ impl Verdict {
             );
         }
         if let Some(MeanField { worst, factor }) =
-            self.mean_field.as_ref().filter(|m| m.factor > UNDERSTATED && !self.stands())
+            self.mean_field.as_ref().filter(|m| m.factor > UNDERSTATED && !self.corrected())
         {
             faults.push(format!(
                 "the guide holds elements for independent that are not, and understates the standard deviation of {worst} \
@@ -192,12 +232,25 @@ impl Verdict {
                  what the guide never reaches: try a `Flow(layers = 4)`, or another parameterization"
             ));
         }
-        if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) {
+        if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) && !self.elsewhere() && !self.corrected() {
             faults.push(
                 "reweighted draws of the guide and of a wider proposal disagree: part of the posterior lies where the guide \
                  hardly draws; try another parameterization, or more `starts`"
                     .into(),
             );
+        }
+        if let Some(Modes { count, elsewhere }) = self.modes.filter(|m| m.elsewhere > ELSEWHERE && !self.corrected()) {
+            faults.push(format!(
+                "the posterior has {count} modes, and where the guide is not lie {} of their mass: break their symmetry, as by \
+                 an `ordered` vector, or state priors that leave one",
+                share(elsewhere)
+            ));
+        }
+        if let Some(Heavy { of, khat }) = &self.heavy {
+            faults.push(format!(
+                "the mean and standard deviation of {of} rest on few draws far out (k̂ {khat:.1} of its square), and may not \
+                 exist: read its quantiles, or state a prior of lighter tails"
+            ));
         }
         for CutOff { of, largest, probability } in &self.cut_off {
             faults.push(format!(
@@ -205,7 +258,7 @@ impl Verdict {
                  state its prior closer, or write `by guide` behind it"
             ));
         }
-        if self.starts.is_some_and(|s| s.alone()) {
+        if self.starts.is_some_and(|s| s.alone()) && !self.corrected() {
             faults.push("no other start found this minimum, and there may be lower ones: try more `starts`".into());
         }
         if self.draws.is_some_and(|d| d.too_few()) {
@@ -232,11 +285,11 @@ impl Verdict {
         self.khat.is_some() && told && self.effective.is_none_or(|e| e >= 0.1)
     }
 
-    /// Whether those of the wider proposal can be used.
+    /// Whether those of the wider proposal can be used by themselves: where few of its draws are effective, it may have missed as
+    /// much as the guide has, and no k̂ tells.
     pub(crate) fn corrected(&self) -> bool {
         let level = self.effective_wide.is_some_and(|e| e >= LEVEL);
-        let ample = self.khat_wide.is_some_and(|k| k <= 0.7) && self.effective_wide.is_some_and(|e| e >= 0.5);
-        level || ample || self.khat_wide.is_some_and(|k| k <= 0.5) && self.effective_wide.is_none_or(|e| e >= 0.1)
+        level || self.khat_wide.is_some_and(|k| k <= 0.7) && self.effective_wide.is_some_and(|e| e >= AMPLE)
     }
 
     /// Whether the weights are level. With e the effective fraction, |E_p f − E_q f| ≤ sd_q(f) √(1/e − 1), as far as the
@@ -254,11 +307,11 @@ impl Verdict {
     /// behind that.
     fn departs(&self) -> bool {
         let far = self.departure.as_ref().is_some_and(|d| (d.factor - 1.0).abs() > DEPARTS);
-        far && !self.stands()
+        far && !self.corrected()
     }
 
-    /// Whether the table from the wider proposal stands by itself.
-    fn stands(&self) -> bool {
-        self.corrected() && self.effective_wide.is_some_and(|e| e >= AMPLE)
+    /// Whether the posterior has modes where the guide is not.
+    pub(crate) fn elsewhere(&self) -> bool {
+        self.modes.is_some_and(|m| m.elsewhere > ELSEWHERE)
     }
 }

@@ -223,9 +223,9 @@ pub fn fit(
         }
         heldout = Some(evaluate::figures(problem, &values, &problem.heldout, &extra)?);
     }
-    let posterior = posterior::posterior(problem, &fitted.values, &extra)?;
+    let (posterior, resampled) = posterior::posterior(problem, &fitted.values, &extra)?;
     checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), checks.response.as_ref());
-    let draws = sampled::sampled(problem, &fitted.values, &extra)?;
+    let draws = sampled::sampled(problem, &fitted.values, &extra, resampled.as_ref())?;
     let mut preconditioners: Vec<(String, Tensor)> = extra
         .extra
         .iter()

@@ -3,18 +3,14 @@
 //! whatever the posterior's shape, so that the table and the evidence are those of quadrature (the grid of INLA; Rue,
 //! Martino and Chopin, 2009), while every draw still has its exact weight.
 
-use std::collections::HashMap;
-use std::f64::consts::PI;
-use std::sync::Arc;
-
+use fe_graph::ExecutionError;
 use fe_graph::special::normal_cdf;
-use fe_graph::{Compiled, ExecutionError, InputId, NodeId, NoiseKind, Site, Tensor};
 
 use crate::draws::normal_draws;
-use crate::problem::{Problem, Values};
-use crate::qmc::{MatchedDraws, noise_sites_of};
-use crate::reading::Reading;
-use crate::streams::{FixedSet, Purpose};
+use crate::problem::Problem;
+use crate::qmc::MatchedDraws;
+use crate::streams::FixedSet;
+use crate::target::{Target, log_normal};
 
 /// Cells along each axis, by dimension.
 const CELLS: [usize; 3] = [256, 56, 18];
@@ -36,48 +32,6 @@ const LEVEL: f64 = 0.02;
 /// The share of the mass in where edges of finer cells are put; the rest is of the length.
 const CORE: f64 = 0.5;
 
-/// The posterior in the coordinates of what is drawn.
-struct Target<'a> {
-    problem: &'a Problem<'a>,
-    values: &'a Values,
-    extra: &'a HashMap<InputId, Arc<Tensor>>,
-    compiled: Box<dyn Compiled>,
-    weight: NodeId,
-    /// Sources of the noise, with the numbers of each.
-    sites: Vec<(Site, Vec<usize>)>,
-    exact: Vec<Site>,
-}
-
-impl Target<'_> {
-    /// log p(x, z) − log q(z) + log N(ε) at some ε, one behind the other; −∞ where it is none.
-    fn at(&mut self, points: &[Vec<f64>]) -> Result<Vec<f64>, ExecutionError> {
-        let draws = self.draws(points);
-        let reading = Reading { purpose: Purpose::Table, count: points.len(), matched: Some(&draws) };
-        let outputs = [self.weight];
-        let mut found = reading.collect(self.problem, self.values, self.extra, &mut *self.compiled, &outputs)?;
-        let weights = found.pop().unwrap_or_default();
-        let target = weights.into_iter().zip(points).map(|(w, e)| w + log_normal(e));
-        Ok(target.map(|t| if t.is_finite() { t } else { f64::NEG_INFINITY }).collect())
-    }
-
-    fn draws(&self, points: &[Vec<f64>]) -> MatchedDraws {
-        let mut draws = HashMap::new();
-        let mut start = 0;
-        for (site, shape) in &self.sites {
-            let size: usize = shape.iter().product();
-            let values = points.iter().flat_map(|p| p.iter().skip(start).take(size).copied()).collect();
-            let shape = std::iter::once(points.len()).chain(shape.iter().copied()).collect();
-            draws.insert(*site, Arc::new(Tensor { shape, values }));
-            start += size;
-        }
-        MatchedDraws { draws, all_normal: true, exact: self.exact.clone() }
-    }
-}
-
-fn log_normal(e: &[f64]) -> f64 {
-    e.iter().map(|v| -0.5 * v * v - 0.5 * (2.0 * PI).ln()).sum()
-}
-
 /// Cells of a box: along each axis their edges.
 #[derive(Clone)]
 struct Lattice {
@@ -95,6 +49,11 @@ impl Lattice {
     fn ends(&self) -> Vec<(f64, f64)> {
         let ends = |e: &Vec<f64>| Some((*e.first()?, *e.last()?));
         self.edges.iter().filter_map(ends).collect()
+    }
+
+    /// Whether a point lies in the box.
+    fn holds(&self, point: &[f64]) -> bool {
+        self.ends().iter().zip(point).all(|((low, high), v)| low < v && v < high)
     }
 
     /// Of each axis, the lower edge and the width of a cell.
@@ -125,11 +84,41 @@ impl Lattice {
         self.edges.iter().map(|e| e.len().saturating_sub(1)).product()
     }
 
-    /// The mass of every cell, from the target at its centre.
+    /// The mass of every cell, from the mean of the target at its corners. Within a cell a density of one mode is highest at a
+    /// corner, so no weight of a draw is above the number of corners, however steep a tail: at centres the target says
+    /// nothing of the near side of a cell.
     fn mass(&self, target: &mut Target) -> Result<Vec<f64>, ExecutionError> {
-        let centres: Vec<Vec<f64>> = (0..self.count()).map(|c| self.point(c, &|_| 0.5)).collect();
-        let logs = target.at(&centres)?;
-        Ok(shares(&logs.iter().enumerate().map(|(c, l)| l + self.log_volume(c)).collect::<Vec<_>>()))
+        let sides: Vec<usize> = self.edges.iter().map(Vec::len).collect();
+        let count: usize = sides.iter().product();
+        let corner = |k: usize| {
+            let mut rest = k;
+            let along = self.edges.iter().map(|edges| {
+                let at = edges.get(rest % edges.len().max(1)).copied().unwrap_or(0.0);
+                rest /= edges.len().max(1);
+                at
+            });
+            along.collect()
+        };
+        let logs = target.at(&(0..count).map(corner).collect::<Vec<Vec<f64>>>())?;
+        let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let heights: Vec<f64> = logs.iter().map(|l| (l - highest).exp()).collect();
+        let mass: Vec<f64> =
+            (0..self.count()).map(|c| self.height(c, &sides, &heights) * self.log_volume(c).exp()).collect();
+        let total: f64 = mass.iter().sum();
+        Ok(mass.into_iter().map(|m| m / total).collect())
+    }
+
+    /// The mean of what the corners of a cell have.
+    fn height(&self, cell: usize, sides: &[usize], heights: &[f64]) -> f64 {
+        let mut corners = vec![0];
+        let (mut rest, mut stride) = (cell, 1);
+        for &side in sides {
+            let cells = side.saturating_sub(1).max(1);
+            let low = (rest % cells) * stride;
+            corners = corners.iter().flat_map(|c| [c + low, c + low + stride]).collect();
+            (rest, stride) = (rest / cells, stride * side);
+        }
+        corners.iter().filter_map(|&c| heights.get(c)).sum::<f64>() / corners.len() as f64
     }
 
     /// The mass of the cells at each place along each axis.
@@ -194,30 +183,21 @@ impl Lattice {
 }
 
 /// Draws of the proposal for what some nodes need, with log N(ε) − log of the proposal's density, by which weights of draws of
-/// the guide become its own. `None` where what is drawn has more dimensions, or is not normal, or where the posterior is in
+/// the guide become its own. `None` where what is drawn has more dimensions, or where the posterior, or one of its modes, is in
 /// no box.
 ///
 /// # Errors
 /// When a run fails.
 pub(crate) fn proposal(
+    target: &mut Target,
     problem: &Problem,
-    values: &Values,
-    extra: &HashMap<InputId, Arc<Tensor>>,
-    weight: NodeId,
     count: usize,
+    modes: &[&[f64]],
 ) -> Result<Option<(MatchedDraws, Vec<f64>)>, ExecutionError> {
-    let exact = problem.objective.guides.eliminated.clone();
-    let free: Vec<_> =
-        noise_sites_of(problem.objective, &[weight]).into_iter().filter(|s| !exact.contains(&s.site)).collect();
-    let dimension: usize = free.iter().map(|s| s.size).sum();
+    let dimension = target.dimension;
     let Some(&cells) = dimension.checked_sub(1).and_then(|d| CELLS.get(d)) else { return Ok(None) };
-    if free.iter().any(|s| s.kind != Some(NoiseKind::Normal)) {
-        return Ok(None);
-    }
-    let sites = free.iter().map(|s| (s.site, s.shape(problem))).collect();
-    let mut target = Target { problem, values, extra, compiled: problem.compile(&[weight])?, weight, sites, exact };
-    let Some(mut lattice) = along_axes(&mut target, dimension, cells)? else { return Ok(None) };
-    let mut mass = lattice.mass(&mut target)?;
+    let Some(mut lattice) = along_axes(target, dimension, cells)? else { return Ok(None) };
+    let mut mass = lattice.mass(target)?;
     for round in 0.. {
         let Some(grown) = lattice.grown(&mass) else { break };
         // Tails that go on and on are in no box.
@@ -225,10 +205,13 @@ pub(crate) fn proposal(
             return Ok(None);
         }
         lattice = grown;
-        mass = lattice.mass(&mut target)?;
+        mass = lattice.mass(target)?;
+    }
+    if modes.iter().any(|m| !lattice.holds(m)) {
+        return Ok(None);
     }
     lattice = lattice.refined(&mass);
-    mass = smoothed(&lattice, lattice.mass(&mut target)?);
+    mass = lattice.mass(target)?;
     let Some((points, densities)) = drawn(&lattice, &mass, count, FixedSet::Reading.seed(problem.seed)) else {
         return Ok(None);
     };
@@ -255,42 +238,6 @@ fn along_axes(target: &mut Target, dimension: usize, cells: usize) -> Result<Opt
         ends.push((at(first.saturating_sub(1)), at((last + 1).min(STEPS))));
     }
     Ok(Some(Lattice::even(&ends, cells)))
-}
-
-/// Weights that add up to 1, from their logarithms.
-fn shares(logs: &[f64]) -> Vec<f64> {
-    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut list: Vec<f64> = logs.iter().map(|l| (l - highest).exp()).collect();
-    let total: f64 = list.iter().sum();
-    list.iter_mut().for_each(|v| *v /= total);
-    list
-}
-
-/// The mass of every cell, or a share of that of a neighbour by volume where that is more: within a cell of a steep tail the
-/// density is far above that of its centre, and a proposal may not fall short of it.
-fn smoothed(lattice: &Lattice, mass: Vec<f64>) -> Vec<f64> {
-    let density = |cell: usize| mass.get(cell).map_or(0.0, |m| m / lattice.log_volume(cell).exp());
-    let cells: Vec<usize> = lattice.edges.iter().map(|e| e.len().saturating_sub(1).max(1)).collect();
-    let raised = (0..mass.len()).map(|cell| {
-        let own = density(cell);
-        let mut most = own;
-        let mut stride = 1;
-        for &count in &cells {
-            let at = cell / stride % count;
-            if at > 0 {
-                most = most.max(density(cell - stride));
-            }
-            if at + 1 < count {
-                most = most.max(density(cell + stride));
-            }
-            stride *= count;
-        }
-        // Between the centre of a cell and its neighbour's a density that falls exponentially reaches their geometric mean.
-        (own * most).sqrt() * lattice.log_volume(cell).exp()
-    });
-    let raised: Vec<f64> = raised.collect();
-    let total: f64 = raised.iter().sum();
-    raised.into_iter().map(|m| m / total).collect()
 }
 
 /// Draws of the histogram, evenly spread, each with the logarithm of its density. `None` where there are too few.

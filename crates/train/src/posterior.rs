@@ -6,14 +6,15 @@ use std::sync::Arc;
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Reported;
 
-use crate::lattice;
 use crate::moments::{Change, change};
 use crate::problem::{Problem, Setting, Values, from_sorted};
+use crate::proposal::{Modes, proposal};
 use crate::psis::{self, Smoothed};
-use crate::qmc::matched_draws;
+use crate::qmc::{MatchedDraws, matched_draws};
 use crate::reading::Reading;
 use crate::starts::evaluation;
 use crate::streams::Purpose;
+use crate::target::Target;
 
 /// Draws behind a posterior table.
 const DRAWS: usize = 8192;
@@ -31,6 +32,15 @@ const LEAST_EFFECTIVE: f64 = 0.1;
 
 /// Where half of the draws are effective, the wider proposal is held to the limit of the guide's own weights.
 const AMPLE: f64 = 0.5;
+
+/// The share of the mass from which modes where the guide is not are looked for in a table: far enough, little moves a standard
+/// deviation.
+const ELSEWHERE: f64 = 1e-6;
+
+/// k̂ of a weighted square from which its mean may not exist: that of a Student t with 2 degrees of freedom is 1, that of a Cauchy
+/// distribution 2, and k̂ is off by a tenth or two. And the most elements that are looked at.
+const HEAVY: f64 = 1.2;
+const MEASURED: usize = 512;
 
 /// Numbers that the draws behind a table and its weights may compute: where a draw costs more, there are fewer, down to
 /// [`FEWEST`].
@@ -68,8 +78,7 @@ pub struct Posterior {
     pub resampled: Option<Vec<Summary>>,
     /// Pareto k̂ of the weights p/q, where they can be had.
     pub khat: Option<f64>,
-    /// The same of a wider proposal, a Student t with the guide's location and scale, which is asked where k̂ is too
-    /// high.
+    /// The same of a wider proposal, up to 64 dimensions: a lattice, or a mixture that was moved toward the posterior.
     pub khat_wide: Option<f64>,
     /// The effective fraction e of the draws under these weights: 1/e − 1 estimates the χ² divergence of the posterior
     /// from the guide. k̂ speaks of the shape of the largest weights, whatever their size; this of their size.
@@ -82,6 +91,38 @@ pub struct Posterior {
     pub departure: Option<Departure>,
     /// The largest difference between what the two proposals' weights give, where both can be used.
     pub disagreement: Option<Change>,
+    /// The modes of the posterior, where they were looked for.
+    pub modes: Option<Modes>,
+    /// The element whose standard deviation cannot be had from the draws behind the resampled table.
+    pub heavy: Option<Heavy>,
+}
+
+/// A standard deviation that rests on few draws far out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heavy {
+    /// The latent or `let`.
+    pub name: String,
+    /// The element, by its place along the axes as declared.
+    pub index: Vec<usize>,
+    /// k̂ of the squared distance from the mean, under the weights.
+    pub khat: f64,
+}
+
+/// Whose draws are behind a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Guide,
+    Wider,
+}
+
+/// The draws behind the resampled table.
+pub(crate) struct Resampled {
+    /// Of each reported value, one draw behind the other.
+    pub values: Vec<Vec<f64>>,
+    /// Weights that add up to 1.
+    pub weights: Vec<f64>,
+    /// The noise of draws that are not the guide's, with log N(ε) − log of their density.
+    pub proposal: Option<(MatchedDraws, Vec<f64>)>,
 }
 
 /// A standard deviation of the guide that the weights correct.
@@ -102,12 +143,7 @@ fn departure(guide: &[Summary], resampled: &[Summary]) -> Option<Departure> {
         for (k, (x, y)) in a.sd.iter().zip(&b.sd).enumerate().filter(|(_, (x, y))| **x > 0.0 && **y > 0.0) {
             let factor = x / y;
             if worst.as_ref().is_none_or(|w| factor.ln().abs() > w.factor.ln().abs()) {
-                let (mut rest, mut index) = (k, vec![]);
-                for extent in a.shape.iter().rev() {
-                    index.insert(0, rest % extent.max(&1));
-                    rest /= extent.max(&1);
-                }
-                worst = Some(Departure { name: a.name.clone(), index, factor });
+                worst = Some(Departure { name: a.name.clone(), index: place(&a.shape, k), factor });
             }
         }
     }
@@ -129,10 +165,14 @@ fn moments(table: &[Summary]) -> Vec<(f64, f64)> {
 ///
 /// # Errors
 /// When a run fails.
-pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Posterior, ExecutionError> {
+pub(crate) fn posterior(
+    problem: &Problem,
+    values: &Values,
+    fitted: &Setting,
+) -> Result<(Posterior, Option<Resampled>), ExecutionError> {
     let o = problem.objective;
     if o.report.posterior.is_empty() && o.report.log_weight.is_none() {
-        return Ok(Posterior::default());
+        return Ok((Posterior::default(), None));
     }
     let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
     // Moments given what is drawn, two for each value that has them.
@@ -148,7 +188,7 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
     let known = if matched.is_none() { normals(problem, values, extra)? } else { HashMap::new() };
     if o.report.log_weight.is_none() && known.len() == o.report.posterior.len() {
         let guide = o.report.posterior.iter().filter_map(|r| known.get(r.name.as_str()).cloned()).collect();
-        return Ok(Posterior { guide, ..Posterior::default() });
+        return Ok((Posterior { guide, ..Posterior::default() }, None));
     }
     let mut compiled = problem.compile(&outputs)?;
     let reading = Reading { purpose: Purpose::Table, count, matched: matched.as_ref() };
@@ -161,20 +201,31 @@ pub fn posterior(problem: &Problem, values: &Values, fitted: &Setting) -> Result
             *summary = exact.clone();
         }
     }
-    let Some(own) = log_weights.and_then(|w| weighed(problem, &drawn, &w, KHAT_LIMIT)) else { return Ok(result) };
+    let Some(own) = log_weights.and_then(|w| weighed(problem, &drawn, &w, KHAT_LIMIT)) else {
+        return Ok((result, None));
+    };
     // A Gaussian is lighter in its tails than most posteriors, however close, and cannot see where it never draws: a wider
     // proposal tells.
-    let mut wider = None;
+    let (mut wider, mut proposed_draws) = (None, None);
     if let (Some(weight), Some(matched)) = (o.report.log_weight, matched.as_ref().filter(|m| m.all_normal)) {
-        let by_lattice = lattice::proposal(problem, values, extra, weight, count)?;
-        let (wide, correction) = by_lattice.unwrap_or_else(|| matched.widened(problem.seed));
+        let own_target = Target::new(problem, values, extra, weight);
+        let proposed = own_target.map(|mut t| proposal(&mut t, problem, count)).transpose()?.flatten();
+        result.modes = proposed.as_ref().and_then(|p| p.modes);
+        let (wide, correction) = proposed.map_or_else(|| matched.widened(problem.seed), |p| (p.draws, p.correction));
         let reading = Reading { matched: Some(&wide), ..reading };
         let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
-        let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(correction).map(|(w, c)| w + c).collect();
+        let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(&correction).map(|(w, c)| w + c).collect();
+        // Far out a density may overflow where it is nothing.
+        let log_weights: Vec<f64> =
+            log_weights.into_iter().map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
         wider = weighed(problem, &drawn, &log_weights, WIDE_LIMIT);
+        proposed_draws = Some((drawn, (wide, correction)));
     }
-    result.take(own, wider);
-    Ok(result)
+    let resampled = result.take(own, wider).map(|(from, weights)| match (from, proposed_draws) {
+        (From::Wider, Some((values, proposal))) => Resampled { values, weights, proposal: Some(proposal) },
+        _ => Resampled { values: drawn, weights, proposal: None },
+    });
+    Ok((result, resampled))
 }
 
 /// Draws of a proposal under their weights.
@@ -182,8 +233,18 @@ struct Weighed {
     khat: f64,
     /// The effective fraction of the draws.
     effective: f64,
-    /// The table, and the log evidence with its standard error, where the weights can be used.
-    usable: Option<(Vec<Summary>, (f64, f64))>,
+    /// What follows from the weights, where they can be used.
+    usable: Option<Usable>,
+}
+
+/// What follows from weights that can be used.
+struct Usable {
+    table: Vec<Summary>,
+    /// The smoothed weights, which add up to 1.
+    weights: Vec<f64>,
+    /// log p(data) and its standard error.
+    evidence: (f64, f64),
+    heavy: Option<Heavy>,
 }
 
 /// Draws under their weights, which can be used where k̂ is at most `limit` and enough draws are effective. `None` where no
@@ -195,7 +256,11 @@ fn weighed(problem: &Problem, drawn: &[Vec<f64>], log_weights: &[f64], limit: f6
     let enough = s.khat <= limit && effective >= LEAST_EFFECTIVE || s.khat <= KHAT_LIMIT && effective >= AMPLE;
     let usable = effective >= psis::LEVEL || enough && s.has_tail();
     let evidence = || (log_mean(log_weights), ((1.0 / effective - 1.0).max(0.0) / count).sqrt());
-    let usable = usable.then(|| (table(problem, drawn, &s.weights), evidence()));
+    let usable = usable.then(|| {
+        let table = table(problem, drawn, &s.weights);
+        let heavy = heavy(problem, &table, drawn, &s.weights);
+        Usable { table, evidence: evidence(), heavy, weights: s.weights }
+    });
     Some(Weighed { khat: s.khat, effective, usable })
 }
 
@@ -210,23 +275,59 @@ fn table(problem: &Problem, drawn: &[Vec<f64>], weights: &[f64]) -> Vec<Summary>
     summaries.collect()
 }
 
+/// The element whose standard deviation rests most on few draws, where that is too few: by k̂ of weight times squared distance
+/// from the mean (Vehtari et al., 2024, section 3.2).
+fn heavy(problem: &Problem, table: &[Summary], drawn: &[Vec<f64>], weights: &[f64]) -> Option<Heavy> {
+    let mut worst: Option<Heavy> = None;
+    // Probabilities and what follows from latents have moments where these do, or ends.
+    let latent = |s: &Summary| problem.objective.guides.latents.iter().any(|l| l.name == s.name);
+    let latents = table.iter().zip(drawn).filter(|(s, _)| latent(s));
+    let elements = latents.flat_map(|(s, draws)| (0..s.mean.len()).map(move |k| (s, draws, k)));
+    for (summary, draws, k) in elements.take(MEASURED) {
+        let mean = summary.mean.get(k).copied().unwrap_or(0.0);
+        let column = draws.iter().skip(k).step_by(summary.mean.len().max(1));
+        let squares: Vec<f64> = column.zip(weights).map(|(v, w)| w * (v - mean).powi(2)).collect();
+        let khat = psis::tail_shape(&squares);
+        if khat > HEAVY && worst.as_ref().is_none_or(|w| khat > w.khat) {
+            worst = Some(Heavy { name: summary.name.clone(), index: place(&summary.shape, k), khat });
+        }
+    }
+    worst
+}
+
+/// The place along each axis of an element, row-major.
+fn place(shape: &[usize], k: usize) -> Vec<usize> {
+    let (mut rest, mut index) = (k, vec![]);
+    for extent in shape.iter().rev() {
+        index.insert(0, rest % extent.max(&1));
+        rest /= extent.max(&1);
+    }
+    index
+}
+
 impl Posterior {
-    /// Takes over what the weights of both proposals say.
-    fn take(&mut self, own: Weighed, wider: Option<Weighed>) {
+    /// Takes over what the weights of both proposals say; gives whose draws are behind the resampled table, and their weights.
+    fn take(&mut self, own: Weighed, wider: Option<Weighed>) -> Option<(From, Vec<f64>)> {
         (self.khat, self.effective) = (Some(own.khat), Some(own.effective));
         self.khat_wide = wider.as_ref().map(|w| w.khat);
         self.effective_wide = wider.as_ref().map(|w| w.effective);
-        // Near the limit the guide's own weights rest on few large ones.
-        let doubtful = own.khat > WIDE_LIMIT;
-        let (own, own_evidence) = own.usable.unzip();
-        let (wider, wider_evidence) = wider.and_then(|w| w.usable).unzip();
-        if let (Some(own), Some(wider)) = (&own, &wider) {
-            self.disagreement = Some(change(&moments(wider), &[moments(own)]));
+        // Modes where the guide is not are in the wider proposal's table alone; else the one of more effective draws is taken.
+        let elsewhere = self.modes.is_some_and(|m| m.elsewhere > ELSEWHERE);
+        let better = wider.as_ref().is_some_and(|w| w.effective > own.effective);
+        let doubtful = elsewhere || better || own.khat > WIDE_LIMIT;
+        let (own, wider) = (own.usable, wider.and_then(|w| w.usable));
+        if let (Some(own), Some(wider), false) = (&own, &wider, elsewhere) {
+            self.disagreement = Some(change(&moments(&wider.table), &[moments(&own.table)]));
         }
-        self.resampled = if doubtful { wider.or(own) } else { own.or(wider) };
-        // Of two, the one of the smaller error.
-        self.log_evidence = own_evidence.into_iter().chain(wider_evidence).min_by(|a, b| a.1.total_cmp(&b.1));
+        // Of two, the one of the smaller error; the guide's own says nothing of modes where it is not.
+        let known = if elsewhere && wider.is_some() { None } else { own.as_ref() };
+        let evidences = known.into_iter().chain(&wider).map(|u| u.evidence);
+        self.log_evidence = evidences.min_by(|a, b| a.1.total_cmp(&b.1));
+        let (own, wider) = (own.map(|u| (From::Guide, u)), wider.map(|u| (From::Wider, u)));
+        let (from, usable) = if doubtful { wider.or(own) } else { own.or(wider) }?;
+        (self.resampled, self.heavy) = (Some(usable.table), usable.heavy);
         self.departure = self.resampled.as_ref().and_then(|table| departure(&self.guide, table));
+        Some((from, usable.weights))
     }
 }
 

@@ -42,6 +42,18 @@ pub fn smooth(log_weights: &[f64]) -> Option<Smoothed> {
     Some(Smoothed { khat, weights, ess })
 }
 
+/// k̂ of the tail of some numbers that are not negative, without smoothing them: whether their mean can be had from these draws. 0
+/// where the largest of them are all equal, or none is positive.
+pub fn tail_shape(numbers: &[f64]) -> f64 {
+    let largest = numbers.iter().copied().fold(0.0, f64::max);
+    if !(largest > 0.0 && largest.is_finite()) {
+        return if largest > 0.0 { f64::INFINITY } else { 0.0 };
+    }
+    let mut scaled: Vec<f64> = numbers.iter().map(|v| v / largest).collect();
+    let shape = smooth_tail(&mut scaled);
+    if shape == f64::NEG_INFINITY { 0.0 } else { shape }
+}
+
 /// Replaces the largest weights, of which the largest is 1, by the expected order statistics of the fitted
 /// distribution, none above 1; gives its shape. The tail is the largest min(S/5, 3√S) weights.
 fn smooth_tail(weights: &mut [f64]) -> f64 {

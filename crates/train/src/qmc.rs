@@ -138,6 +138,19 @@ pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -
 const WIDE: u32 = 5;
 
 impl MatchedDraws {
+    /// Some of them.
+    pub fn some(&self, rows: &[usize]) -> Self {
+        let part = |tensor: &Tensor| {
+            let count = tensor.shape.first().copied().unwrap_or(1).max(1);
+            let width = tensor.values.len() / count;
+            let values = rows.iter().flat_map(|r| tensor.values.iter().skip(r * width).take(width).copied()).collect();
+            let shape = std::iter::once(rows.len()).chain(tensor.shape.iter().skip(1).copied()).collect();
+            Arc::new(Tensor { shape, values })
+        };
+        let draws = self.draws.iter().map(|(&site, tensor)| (site, part(tensor))).collect();
+        Self { draws, exact: self.exact.clone(), ..*self }
+    }
+
     /// The draws of a multivariate Student t: each sample divided by √(χ²/ν); and for each sample
     /// log N(ε) − log t(ε), by which the weights of the normal draws become those of the t.
     pub fn widened(&self, seed: u64) -> (Self, Vec<f64>) {

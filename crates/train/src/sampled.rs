@@ -1,12 +1,15 @@
-//! Independent draws of the fitted guide, for files and for leave-one-out cross-validation.
+//! Draws of the posterior, for files and for leave-one-out cross-validation: of the fitted guide, or of what is behind the
+//! resampled table where there is one.
 
+use fe_graph::noise::{Element, Stream};
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 
+use crate::posterior::Resampled;
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
-use crate::qmc::matched_draws;
+use crate::qmc::{MatchedDraws, matched_draws};
 use crate::reading::Reading;
-use crate::streams::Purpose;
+use crate::streams::{Outside, Purpose};
 
 /// The number of draws.
 pub const COUNT: usize = 2000;
@@ -27,24 +30,27 @@ pub struct Drawn {
     pub values: Vec<f64>,
 }
 
-/// Draws of the guide, with the densities of the data given them.
+/// Draws of the posterior, with the densities of the data given them.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Draws {
     /// The number of draws.
     pub count: usize,
     /// Draws of latents that are not local to batches, and of `let`s that follow from them.
     pub posterior: Vec<Drawn>,
-    /// log p(x, z) − log q(z) of each draw.
+    /// log p(x, z) − log q(z) of each draw, where they are the guide's.
     pub log_weights: Option<Vec<f64>>,
-    /// For leave-one-out, of draws of their own that are moment-matched where the noise has few dimensions: their log
-    /// weights, and log p of each row given each of them, row-major over (draw, row).
-    pub pointwise: Option<(Vec<f64>, Vec<f64>)>,
+    /// For leave-one-out, of the draws behind the table to read, or of others of the guide that are moment-matched where the
+    /// noise has few dimensions: their log weights, and log p of each row given each of them, row-major over (draw, row).
+    pub pointwise: Option<Pointwise>,
     /// The data that were observed.
     pub observed: Vec<Drawn>,
 }
 
+/// Log weights of draws, and log p of each row given each of them, row-major over (draw, row).
+pub type Pointwise = (Vec<f64>, Vec<f64>);
+
 /// Leave-one-out cross-validation by Pareto-smoothed importance sampling, the proposal being the guide (Magnusson et
-/// al., arXiv 1904.10679). nats.
+/// al., arXiv 1904.10679) or that of the table to read. nats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loo {
     /// Σ log p(x_i | all rows but i).
@@ -61,32 +67,32 @@ pub struct Loo {
     pub unreliable: usize,
 }
 
-/// Draws from the guide.
+/// Draws of the guide, or of what is behind the resampled table.
 ///
 /// # Errors
 /// When a run fails.
-pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<Draws, ExecutionError> {
+pub(crate) fn sampled(
+    problem: &Problem,
+    values: &Values,
+    fitted: &Setting,
+    resampled: Option<&Resampled>,
+) -> Result<Draws, ExecutionError> {
     let o = problem.objective;
-    let rows = problem.training_rows();
-    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
-    let mut outputs: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
-    outputs.extend(o.report.log_weight);
-    let mut drawn = vec![];
-    if !outputs.is_empty() {
-        let mut compiled = problem.compile(&outputs)?;
-        let reading = Reading { purpose: Purpose::Draws, count: COUNT, matched: None };
-        drawn = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
+    let (mut drawn, mut log_weights) = (vec![], None);
+    if let Some(resampled) = resampled {
+        drawn = chosen(resampled, problem.seed);
+    } else {
+        let mut outputs: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
+        outputs.extend(o.report.log_weight);
+        if !outputs.is_empty() {
+            let mut compiled = problem.compile(&outputs)?;
+            let reading = Reading { purpose: Purpose::Draws, count: COUNT, matched: None };
+            drawn = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
+        }
+        log_weights = o.report.log_weight.and_then(|_| drawn.pop());
     }
-    let log_weights = o.report.log_weight.and_then(|_| drawn.pop());
-    let mut by_row = None;
-    if let (Some(weight), Some(row)) = (o.report.log_weight, pointwise) {
-        let outputs = [weight, row];
-        let mut compiled = problem.compile(&outputs)?;
-        let matched = matched_draws(problem, &outputs, COUNT);
-        let reading = Reading { purpose: Purpose::LeaveOneOut, count: COUNT, matched: matched.as_ref() };
-        let found = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
-        by_row = <[Vec<f64>; 2]>::try_from(found).ok().map(|[weights, rows]| (weights, rows));
-    }
+    let proposal = resampled.and_then(|r| r.proposal.as_ref());
+    let by_row = pointwise(problem, values, fitted, proposal)?;
     let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
     let mut posterior = vec![];
     for (reported, values) in o.report.posterior.iter().zip(drawn) {
@@ -113,6 +119,60 @@ pub fn sampled(problem: &Problem, values: &Values, fitted: &Setting) -> Result<D
         }
     }
     Ok(Draws { count: COUNT, posterior, log_weights, pointwise: by_row, observed })
+}
+
+/// Draws of each reported value by their weights: as many of each as its weight has of all, but for one at most, in random
+/// order.
+fn chosen(resampled: &Resampled, seed: u64) -> Vec<Vec<f64>> {
+    let mut picked = vec![];
+    let mut total = 0.0;
+    for (row, w) in resampled.weights.iter().enumerate() {
+        total += w * COUNT as f64;
+        while (picked.len() as f64) + 0.5 < total && picked.len() < COUNT {
+            picked.push(row);
+        }
+    }
+    // Rounding may leave the last one out.
+    picked.resize(COUNT, picked.last().copied().unwrap_or(0));
+    let key = Outside::Resampled.key(seed, 0);
+    let place = |k: u64| Stream::new(key, Element { row: k, rest: 0 }).uniform();
+    let mut order: Vec<(f64, usize)> = picked.into_iter().enumerate().map(|(k, row)| (place(k as u64), row)).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let count = resampled.weights.len().max(1);
+    let take = |values: &Vec<f64>| {
+        let width = values.len() / count;
+        order.iter().flat_map(|&(_, row)| values.iter().skip(row * width).take(width).copied()).collect()
+    };
+    resampled.values.iter().map(take).collect()
+}
+
+/// Log weights of draws, and log p of each row given each.
+fn pointwise(
+    problem: &Problem,
+    values: &Values,
+    fitted: &Setting,
+    proposal: Option<&(MatchedDraws, Vec<f64>)>,
+) -> Result<Option<Pointwise>, ExecutionError> {
+    let o = problem.objective;
+    let rows = problem.training_rows();
+    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
+    let (Some(weight), Some(row)) = (o.report.log_weight, pointwise) else { return Ok(None) };
+    let outputs = [weight, row];
+    let mut compiled = problem.compile(&outputs)?;
+    let (matched, correction) = match proposal {
+        Some((draws, correction)) => {
+            let spread: Vec<usize> = (0..COUNT).map(|k| k * correction.len() / COUNT).collect();
+            let own = spread.iter().filter_map(|&k| correction.get(k).copied()).collect();
+            (Some(draws.some(&spread)), own)
+        }
+        None => (matched_draws(problem, &outputs, COUNT), vec![0.0; COUNT]),
+    };
+    let reading = Reading { purpose: Purpose::LeaveOneOut, count: COUNT, matched: matched.as_ref() };
+    let found = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
+    let pair = <[Vec<f64>; 2]>::try_from(found).ok();
+    // Far out a density may overflow where it is nothing.
+    let sum = |(w, c): (f64, f64)| if (w + c).is_nan() { f64::NEG_INFINITY } else { w + c };
+    Ok(pair.map(|[weights, rows]| (weights.into_iter().zip(correction).map(sum).collect(), rows)))
 }
 
 impl Draws {

@@ -93,6 +93,10 @@ pub enum Outside<'a> {
     DiagonalSigns,
     /// Scales of a Student t proposal.
     WiderProposal,
+    /// Draws of a proposal that is moved toward the posterior: those that are weighed, and those that move it.
+    Proposal,
+    /// The order of draws that are chosen by their weights.
+    Resampled,
     /// A latent's prior.
     Prior(&'a str),
     /// One step of the prior of a latent along a chain.
@@ -112,6 +116,8 @@ impl Outside<'_> {
             Self::AnotherStart(name) => Site::outside(&format!("another start of {name}")),
             Self::DiagonalSigns => Site::outside("signs for a diagonal"),
             Self::WiderProposal => Site::outside("wider proposal"),
+            Self::Proposal => Site::outside("proposal"),
+            Self::Resampled => Site::outside("resampled"),
             Self::Prior(name) => Site::outside(&format!("prior {name}")),
             Self::PriorStep(name, step) => Site::outside(&format!("prior {name} {step}")),
             Self::PriorPredictive(name) => Site::outside(&format!("predictive {name}")),
@@ -134,6 +140,8 @@ pub enum FixedSet {
     Redraw(u64),
     /// Readings of a fitted guide: its table, its moments, and leave-one-out.
     Reading,
+    /// Starts of searches for modes.
+    Modes,
 }
 
 impl FixedSet {
@@ -143,6 +151,7 @@ impl FixedSet {
             Self::Fit => 0,
             Self::Redraw(set) => set << 48,
             Self::Reading => 0x7461_626c_6500_0000,
+            Self::Modes => 0x6d6f_6465_7300_0000,
         }
     }
 }

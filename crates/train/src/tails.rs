@@ -42,7 +42,7 @@ pub(crate) fn cut_off(problem: &Problem, fitted: &Fitted) -> Result<Vec<CutOff>,
         largest: count.largest,
         probability: mean_of_worst(&drawn),
     });
-    Ok(found.filter(|c| !(c.probability <= MOST)).collect())
+    Ok(found.filter(|c| c.probability.is_nan() || c.probability > MOST).collect())
 }
 
 /// The mean over draws of the element whose mean is largest.

@@ -160,8 +160,7 @@ fn linear_response_names_the_element() {
 /// Beyond 256 dimensions the default guide is mean-field: Λ = I + n 11ᵀ for n sums of K.
 #[test]
 fn the_default_beyond_256_dimensions_says_what_it_leaves_out() {
-    let program =
-        "dim K = 260\ndata y[N] = [1, 2, 0, 1, 1]\nlatent w[K] ~ Normal(0, 1)\nobserve y ~ Normal(sum(w, K), 1)\n";
+    let program = "dim K = 260\ndata y[N] = [1, 2, 0, 1, 1]\nlatent w[K] ~ Normal(0, 1) by guide\nobserve y ~ Normal(sum(w, K), 1)\n";
     let fit = fitted(program, &[]);
     let (n, k) = (5.0f64, 260.0);
     let factor = ((1.0 + n) * (1.0 - n / (1.0 + n * k))).sqrt();

@@ -19,6 +19,7 @@ mod exact;
 mod figures;
 mod fits;
 mod gallery;
+mod generated;
 mod metabolic;
 mod phases;
 mod posteriors;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     estimators::trials(&mut trials);
     posteriors::trials(&mut trials);
     cases::trials(&mut trials);
+    generated::trials(&mut trials);
     treatments::trials(&mut trials);
     phases::trials(&mut trials);
     errors::trials(&mut trials);

@@ -128,11 +128,15 @@ fn centred_schools(case: &Case, seed: u64) {
     not_gaussian(case, seed);
 }
 
-/// Where that is refused, the funnel is missed, and that is said.
-fn as_written_the_funnel_is_missed(case: &Case, seed: u64) {
+/// Where that is refused, the funnel is right in the table to read, or what is missed of it is said.
+fn as_written_the_funnel_is_right_or_flagged(case: &Case, seed: u64) {
     let refused = case.program.source.replace("Normal(mu, tau)", "Normal(mu, tau) by centred");
     assert_ne!(refused, case.program.source);
-    assert_eq!(fitted(&case.program.with(refused), seed).document["verdict"]["trusted"], false);
+    let fit = &fitted(&case.program.with(refused), seed).document;
+    if fit["verdict"]["trusted"] == true {
+        let (mean, sd) = worst(&fit["posterior_resampled"], case, |s| s.sd);
+        assert!(mean <= 0.1 && sd <= 0.1, "mean off by {mean} sd, sd by {sd}");
+    }
 }
 
 /// What one case is held to with one seed.
@@ -146,7 +150,7 @@ pub fn trials(trials: &mut Trials) {
             let checks: &[(&str, Check)] = match (case.kind.as_str(), case.program.name.as_str()) {
                 ("gaussian", _) => &[("", nearly_gaussian), ("independent components, ", independent_components)],
                 (_, "eight_schools_centered") => {
-                    &[("", centred_schools), ("as written, ", as_written_the_funnel_is_missed)]
+                    &[("", centred_schools), ("as written, ", as_written_the_funnel_is_right_or_flagged)]
                 }
                 ("resampled", _) => &[("", not_gaussian)],
                 (kind, name) => panic!("{name} is of no known kind: {kind}"),

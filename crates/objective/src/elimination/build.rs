@@ -265,9 +265,10 @@ fn note(b: &mut Builder, plan: &Plan) {
     let gaussian: Vec<usize> = plan.stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
     if !gaussian.is_empty() {
         let of = names(gaussian);
+        let condition = if given.is_empty() { String::new() } else { format!("given {given}, ") };
         b.done
             .notes
-            .push(format!("given {given}, the posterior of {of} is Gaussian, and is integrated out exactly; {keep}"));
+            .push(format!("{condition}the posterior of {of} is Gaussian, and is integrated out exactly; {keep}"));
     }
     if !plan.points.is_empty() {
         let of = names(plan.points.iter().map(|p| p.0).collect());

@@ -11,16 +11,26 @@ use super::reads::{Link, Links, links};
 use super::{elements, weighs_all_the_same};
 use crate::degree::{Degree, Degrees};
 use crate::guide::chains::BLOCK_LIMIT;
+use crate::guide::types::FULL_RANK_LIMIT;
 use crate::quadrature;
 
-/// The most elements of one block, whose matrix is factorised for every draw.
-const DENSE_LIMIT: usize = 128;
+/// How large matrices may be.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// The most elements of one block.
+    dense: usize,
+    /// The most numbers that the matrices of one draw hold.
+    matrix: usize,
+}
+
+/// Where matrices are factorised for every draw.
+const DRAWN: Limits = Limits { dense: 128, matrix: 1 << 16 };
+
+/// Where they are factorised once, since nothing is drawn.
+const ALONE: Limits = Limits { dense: 1 << 10, matrix: 1 << 20 };
 
 /// The most elements of the terms that read what is integrated at points.
 const POINTS_LIMIT: usize = 1 << 13;
-
-/// The most numbers that the matrices of one draw may hold.
-const MATRIX_LIMIT: usize = 1 << 16;
 
 /// The most dimensions of what is left to the guide: it is drawn, and has to be small to be worth that.
 const LEFT_LIMIT: usize = 64;
@@ -118,6 +128,10 @@ fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<
     let points = if at_points { points(g, program, &terms, &all) } else { vec![] };
     let meets = |k: usize| terms.iter().any(|t| t.latents.contains(&k) && t.latents.iter().any(|j| points.contains(j)));
     let mut out: Vec<usize> = all.into_iter().filter(|&k| !meets(k)).collect();
+    let whole = quadratic(g, program, &terms, out.clone());
+    if is_large_and_alone(g, program, &whole) {
+        return stages(g, program, &terms, &whole, ALONE).map_or_else(|_| nothing(), |stages| (stages, vec![]));
+    }
     loop {
         out = quadratic(g, program, &terms, out);
         out = given_others(program, &terms, out);
@@ -127,11 +141,21 @@ fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<
         if out.is_empty() && points.is_empty() || left > LEFT_LIMIT {
             return nothing();
         }
-        match stages(g, program, &terms, &out) {
+        match stages(g, program, &terms, &out, DRAWN) {
             Ok(stages) => return (stages, points),
             Err(too_large) => out.retain(|&k| k != too_large),
         }
     }
+}
+
+/// Whether these are all that the program's guide would hold, none of them along a chain, and too large to share a full-rank one:
+/// what is Gaussian as a whole then still has its exact posterior.
+fn is_large_and_alone(g: &Graph, program: &Program, out: &[usize]) -> bool {
+    let latents = program.latents.iter().enumerate();
+    let free = latents.filter(|(_, l)| !matches!(l.guide, Guide::Point));
+    let held = |(k, l): (usize, &Latent)| out.contains(&k) && l.chain.is_none();
+    let size: usize = out.iter().filter_map(|&k| program.latents.get(k)).map(|l| elements(g, &l.axes)).sum();
+    size > FULL_RANK_LIMIT && free.clone().count() == out.len() && free.into_iter().all(held)
 }
 
 /// log p of every term, as the program states it. `None` where a density is not known.
@@ -278,7 +302,7 @@ struct Next {
 ///
 /// # Errors
 /// The latent whose matrices would be too large.
-fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize]) -> Result<Vec<Stage>, usize> {
+fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize], limits: Limits) -> Result<Vec<Stage>, usize> {
     let nodes: Vec<NodeId> = terms.iter().map(|t| t.density).collect();
     let latents: Vec<(usize, NodeId, Vec<Axis>)> =
         out.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l.node, l.axes.clone()))).collect();
@@ -295,7 +319,7 @@ fn stages(g: &Graph, program: &Program, terms: &[Read], out: &[usize]) -> Result
         for &k in &waiting {
             let stage = match steps_of(&links, k) {
                 Some(steps) => chain(g, program, &links, &waiting, k, steps),
-                None => block(g, program, &links, k),
+                None => block(g, program, &links, k, limits),
             };
             let stage = match stage {
                 Ok(stage) => stage,
@@ -337,11 +361,11 @@ fn dense(program: &Program, links: &Links, k: usize) -> Vec<Axis> {
     axes.iter().copied().filter(|&a| links.along(k, k, a) != Link::Same).collect()
 }
 
-fn block(g: &Graph, program: &Program, links: &Links, k: usize) -> Result<Stage, usize> {
+fn block(g: &Graph, program: &Program, links: &Links, k: usize, limits: Limits) -> Result<Stage, usize> {
     let dense = dense(program, links, k);
     let width = elements(g, &dense);
     let all = program.latents.get(k).map_or(0, |l| elements(g, &l.axes));
-    if width > DENSE_LIMIT || (!dense.is_empty() && all.saturating_mul(width) > MATRIX_LIMIT) {
+    if width > limits.dense || (!dense.is_empty() && all.saturating_mul(width) > limits.matrix) {
         return Err(k);
     }
     Ok(Stage::Block { latent: k, dense })

@@ -5,7 +5,7 @@ use super::table::{Column, Label, Table};
 use super::{Line, Topic};
 use crate::document::{Document, LeaveOneOut};
 use crate::figures::{count, fixed, percent, significant};
-use crate::verdict::{MeanField, Redraws, Starts, Verdict};
+use crate::verdict::{MeanField, Modes, Redraws, Starts, Verdict, share};
 
 /// The bounds of the objective.
 pub(super) fn bounds(document: &Document) -> Table {
@@ -35,6 +35,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     lines.push(convergence(verdict));
     lines.extend(verdict.khat.map(|khat| weights(khat, verdict)));
     lines.extend(verdict.starts.as_ref().map(starts));
+    lines.extend(verdict.modes.as_ref().and_then(|m| modes(m, verdict)));
     lines.extend(verdict.draws.as_ref().map(draws));
     lines.extend(verdict.mean_field.as_ref().map(|found| Line::new(Topic::Spread, understated(found))));
     let faults: Vec<String> = verdict.faults().into_iter().chain(verdict.omission()).collect();
@@ -120,6 +121,22 @@ fn starts(starts: &Starts) -> Line {
         );
     }
     Line::toned(Topic::Starts, text, if starts.alone() { Tone::Bad } else { Tone::Plain })
+}
+
+/// Several modes, and which table holds them; nothing is said of one.
+fn modes(modes: &Modes, verdict: &Verdict) -> Option<Line> {
+    let Modes { count: number, elsewhere } = *modes;
+    if number < 2 && !verdict.elsewhere() {
+        return None;
+    }
+    let found = if number == 1 { "one mode".into() } else { format!("{number} modes") };
+    let text = format!(
+        "{found} of the posterior found from wide starts; {} of the mass lies where the guide is not",
+        share(elsewhere)
+    );
+    let held = verdict.elsewhere() && verdict.corrected();
+    let text = if held { text + ", and in the resampled table" } else { text };
+    Some(Line::toned(Topic::Modes, text, if verdict.elsewhere() && !held { Tone::Bad } else { Tone::Plain }))
 }
 
 fn draws(draws: &Redraws) -> Line {

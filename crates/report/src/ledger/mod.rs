@@ -41,6 +41,8 @@ pub(crate) enum Topic {
     Weights,
     /// Other starts.
     Starts,
+    /// The modes of the posterior.
+    Modes,
     /// Other draws.
     Draws,
     /// The spread that a mean-field guide leaves out.

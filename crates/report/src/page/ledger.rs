@@ -98,6 +98,7 @@ impl Topic {
             Self::Verdict => "convergence",
             Self::Weights => "Pareto k̂",
             Self::Starts => "starts",
+            Self::Modes => "modes",
             Self::Draws => "draws",
             Self::Spread => "spread",
             Self::Fault | Self::Note => "note",

@@ -146,6 +146,7 @@ impl Topic {
             Self::LeftOut => "loo",
             Self::Verdict | Self::Weights => "verdict",
             Self::Starts => "starts",
+            Self::Modes => "modes",
             Self::Draws => "draws",
             Self::Spread => "spread",
             Self::Fault | Self::Note => "note",
