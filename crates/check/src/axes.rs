@@ -138,10 +138,7 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => Some(name.as_str()),
             _ => None,
         };
-        let vector = |e: &Expr| match crate::reads::bare(e).kind.as_ref() {
-            ExprKind::Call { function, .. } => fe_distribution::family(&function.value).filter(|f| f.is_vector()),
-            _ => None,
-        };
+        let vector = |e: &Expr| self.family_written(e).filter(|f| f.is_vector());
         let mut names = vec![];
         for (statement, _) in self.all_statements() {
             match &statement.kind {

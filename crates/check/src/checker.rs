@@ -111,6 +111,8 @@ pub(crate) struct Checker<'a> {
     pub source_value: Option<(Span, Value)>,
     /// What a `train` block says of a batch, needed where a mean runs over rows.
     pub batch: Option<Span>,
+    /// The data whose likelihood, written out, is at hand.
+    pub observed: Option<String>,
     /// Whether the declaration at hand has axes that were not understood.
     pub axes_unknown: bool,
     pub loops: Loops<'a>,
@@ -135,6 +137,7 @@ impl<'a> Checker<'a> {
             site: CallSite::default(),
             source_value: None,
             batch: None,
+            observed: None,
             axes_unknown: false,
             loops: Loops::default(),
             inlining: Inlining::default(),

@@ -6,6 +6,8 @@ use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
+use crate::cutpoints::parted;
+use crate::expression::DEEPEST;
 use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::reads::bare;
@@ -64,9 +66,18 @@ impl<'a> Checker<'a> {
         categories: Option<AxisId>,
         role: Role,
     ) -> Option<Drawn> {
+        if self.inlining.depth >= DEEPEST {
+            self.report(messages::too_deep(e.span));
+            return None;
+        }
+        self.inlining.depth += 1;
         let before = self.enter(e.span);
-        let drawn = self.distribution_within(e, left, categories, role);
+        let drawn = match self.inlined_distribution(e, left, categories, role) {
+            Some(drawn) => drawn,
+            None => self.distribution_within(e, left, categories, role),
+        };
         self.leave(before);
+        self.inlining.depth -= 1;
         drawn
     }
 
@@ -90,12 +101,18 @@ impl<'a> Checker<'a> {
             }
             return None;
         };
+        if family.is_of_data() && role != Role::Likelihood {
+            self.report(messages::only_a_likelihood(family.name(), e.span));
+            return None;
+        }
         let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
-        // A list of probabilities is along the categories; any other, along the left side's axes.
+        // A list of probabilities is along the categories, one of cutpoints by itself; any other, along the left side's axes.
         let list: Vec<Axis> = match family.category_axis_argument() {
-            Some(_) => categories.map(Axis::plain).into_iter().collect(),
-            None => order.clone(),
+            Some(_) if !parted(family) => categories.map(Axis::plain).into_iter().collect(),
+            _ => order.clone(),
         };
+        let cutpoints: Vec<Option<Axis>> =
+            arguments.iter().enumerate().map(|(k, a)| self.cutpoint_axis(family, k, a)).collect();
         let hint = |e: &Expr| match bare(e).kind.as_ref() {
             // A plain list is along the axis of the vector, whatever axes stand before it.
             ExprKind::List(items) if family.is_vector() && !family.is_matrix() && flat(items) => {
@@ -103,7 +120,11 @@ impl<'a> Checker<'a> {
             }
             _ => (!list.is_empty()).then_some(list.as_slice()),
         };
-        let values: Vec<Value> = arguments.iter().map(|a| self.expression(&a.value, hint(&a.value))).collect();
+        let values: Vec<Value> = arguments
+            .iter()
+            .zip(&cutpoints)
+            .map(|(a, own)| self.expression(&a.value, own.as_ref().map(std::slice::from_ref).or(hint(&a.value))))
+            .collect();
         let chosen = self.parameterization(family, &function, arguments, e.span)?;
         let mut args: Vec<(&'static Parameter, Value, Expr)> = vec![];
         let mut good = true;
@@ -352,6 +373,9 @@ impl<'a> Checker<'a> {
             let axis = value.axes.last().map(|a| self.graph.axis_name(a.0)).unwrap_or_default();
             self.report(messages::not_a_simplex(family.name(), parameter.name, value.span, &axis));
             return false;
+        }
+        if support == Support::Ordered {
+            return self.increases(family, parameter, value, e);
         }
         if value.range.within(support) {
             return true;

@@ -15,7 +15,7 @@ use crate::scope::nearest;
 use crate::value::Value;
 
 /// How deep expressions may nest.
-const DEEPEST: usize = 150;
+pub(crate) const DEEPEST: usize = 150;
 
 impl<'a> Checker<'a> {
     /// The value of an expression. `hint` gives a list its axes.
@@ -96,6 +96,9 @@ impl<'a> Checker<'a> {
         if let Some(value) = self.values.get(name) {
             let mut value = value.clone();
             if let Some(datum) = value.datum.and_then(|k| self.found.data.get(k)).filter(|d| d.optional) {
+                if self.observed.as_deref() == Some(name) {
+                    return self.filled(value, span);
+                }
                 let (named, declared) = (datum.name.clone(), datum.span);
                 return self.fail(messages::missing_elsewhere(&named, span, declared), span);
             }
@@ -120,6 +123,17 @@ impl<'a> Checker<'a> {
                 self.fail(messages::unknown_name(name, span, near), span)
             }
         }
+    }
+
+    /// Data that may be missing, in their own likelihood: any value stands where one is missing, as that term is left out.
+    fn filled(&mut self, value: Value, span: Span) -> Value {
+        let support = value.datum.and_then(|k| self.found.data.get(k)).map_or(Support::Real, |d| d.support);
+        let there = self.graph.equal(value.node, value.node);
+        let any = self.graph.constant(support.inner_value());
+        let node = self.graph.select(there, value.node, any);
+        let mut filled = Value { index: value.index, ..value.derived(node, value.range, span) };
+        filled.axes.iter_mut().for_each(|a| a.1 = span);
+        filled
     }
 
     /// A left spine of binary operators, without recursion along it.

@@ -1,11 +1,9 @@
 //! Calls: functions of the program, built-in functions, layers.
 
-use std::collections::HashMap;
-
 use fe_distribution::Support;
 use fe_graph::{Axis, Unary};
 use fe_syntax::Span;
-use fe_syntax::ast::{Argument, Expr, ExprKind, Name, StatementKind};
+use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::kind::Kind;
@@ -14,9 +12,6 @@ use crate::range::Range;
 use crate::reads::bare;
 use crate::scope::nearest;
 use crate::value::{Along, Level, Value};
-
-/// How many calls of the program's own functions may be inlined.
-const MOST_CALLS: usize = 5_000;
 
 /// An argument: an expression, or the value that a pipe brings.
 #[derive(Clone, Debug)]
@@ -224,7 +219,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The value of one argument.
-    fn input(&mut self, input: &Input) -> Value {
+    pub fn input(&mut self, input: &Input) -> Value {
         match input {
             Input::Value(v) => v.clone(),
             Input::Expr(e) | Input::Named(_, e) => self.expression(e, None),
@@ -247,39 +242,6 @@ impl<'a> Checker<'a> {
                 None
             }
         }
-    }
-
-    /// A function of the program, its body put in place of the call.
-    fn inlined(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let Some(entry) = self.scope.get(&function.value) else { return Value::poison(span) };
-        let StatementKind::Fn { name, parameters, body } = &entry.statement.kind else { return Value::poison(span) };
-        let values: Vec<Value> = inputs.iter().map(|i| self.input(i)).collect();
-        if self.said.cyclic.contains(function.value.as_str()) {
-            return Value::poison(span);
-        }
-        let named = inputs.iter().find_map(|i| if let Input::Named(n, _) = i { Some(*n) } else { None });
-        if let Some(named) = named {
-            return self.fail(messages::fn_named_argument(&name.value, named), span);
-        }
-        if values.len() != parameters.len() {
-            let names: Vec<&str> = parameters.iter().map(|p| p.value.as_str()).collect();
-            return self.fail(messages::fn_arity(&name.value, &names, values.len(), span, name.span), span);
-        }
-        self.inlining.inlined += 1;
-        if self.inlining.inlined > MOST_CALLS {
-            return if self.inlining.inlined == MOST_CALLS + 1 {
-                self.fail(messages::too_many_calls(span, MOST_CALLS), span)
-            } else {
-                Value::poison(span)
-            };
-        }
-        let locals: HashMap<String, Value> = parameters.iter().map(|p| p.value.clone()).zip(values).collect();
-        self.inlining.locals.push(locals);
-        self.inlining.calls.push(span);
-        let value = self.expression(body, None);
-        self.inlining.calls.pop();
-        self.inlining.locals.pop();
-        value
     }
 
     fn composite(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {

@@ -3,7 +3,7 @@
 use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, InputId, NodeId};
 use fe_syntax::Span;
-use fe_syntax::ast::{Expr, ExprKind, Name, StatementKind, Target, Type};
+use fe_syntax::ast::{Expr, Name, StatementKind, Target, Type};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
@@ -12,7 +12,7 @@ use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::program::Latent;
 use crate::range::Range;
-use crate::reads::{bare, declaration_reads};
+use crate::reads::declaration_reads;
 use crate::types::Declared;
 use crate::value::{Level, Value, along};
 
@@ -112,7 +112,7 @@ impl<'a> Checker<'a> {
         prior: &Expr,
     ) -> (InputId, NodeId) {
         let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
-        let family = family_support(prior);
+        let family = self.family_written(prior).and_then(|f| f.support(&[]));
         let stated = ty.map(|t| t.support);
         let support = family.filter(|&s| s == Support::OneHot).or(stated).or(family).unwrap_or(Support::Real);
         let (input, node) = self.graph.input(&name.value, drawn_axes(support, &order));
@@ -232,10 +232,4 @@ fn drawn_axes(support: Support, axes: &[Axis]) -> &[Axis] {
         Some((_, rest)) if support == Support::OneHot => rest,
         _ => axes,
     }
-}
-
-/// Where the values of a distribution lie, as far as its family says.
-fn family_support(e: &Expr) -> Option<Support> {
-    let ExprKind::Call { function, .. } = bare(e).kind.as_ref() else { return None };
-    fe_distribution::family(&function.value)?.support(&[])
 }

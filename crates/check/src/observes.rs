@@ -38,15 +38,19 @@ impl<'a> Checker<'a> {
         let categories = value.as_ref().and_then(|v| v.index);
         self.axes_unknown = value.is_none();
         let name = target.name.value.as_str();
+        self.observed = self.family_written(distribution).filter(|f| f.is_written_out()).map(|_| name.to_owned());
         let drawn = self
             .at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
+        self.observed = None;
         self.axes_unknown = false;
         let (Some(value), Some(mut drawn)) = (value, drawn) else { return };
         if !self.axes_fit(&drawn, &left, name, target.span) || !self.data_fit(&value, &drawn, target) {
             return;
         }
+        let whole = self.is_shared_out(&mut drawn, &left, target);
+        let Some(whole) = whole else { return };
         if let Some(datum) = value.datum.and_then(|k| self.found.data.get(k)).filter(|d| d.optional) {
-            if drawn.distribution.family.is_vector() {
+            if whole || !self.leaves_out_elements(&value, &drawn) {
                 let (named, family) = (datum.name.clone(), drawn.distribution.family.name());
                 self.report(messages::missing_vector(&named, target.name.span, family));
                 return;
@@ -62,6 +66,43 @@ impl<'a> Checker<'a> {
             axes: value.order(),
             span: statement.span,
         });
+    }
+
+    /// Whether a log density is written out of whole vectors, and not of single elements: what it lacks of the axes of what is
+    /// observed, it is shared out along. `None` where that would tie rows together, or where it cannot be, which is said.
+    fn is_shared_out(&mut self, drawn: &mut Drawn, left: &[(Axis, Span)], target: &Target) -> Option<bool> {
+        let d = &mut drawn.distribution;
+        let Some(value) = d.args.first().copied().filter(|_| d.family.is_written_out()) else { return Some(false) };
+        let lacking: Vec<Axis> = left.iter().map(|l| l.0).filter(|&a| !self.graph.has_axis(value, a)).collect();
+        if lacking.is_empty() {
+            return Some(false);
+        }
+        let row = self.row.map(|r| Axis::plain(r.axis)).filter(|r| lacking.contains(r));
+        let within = d.modifiers.first().and(lacking.first().copied());
+        if let Some(axis) = row.or(within) {
+            let (name, own) = (self.graph.axis_name(axis), self.graph.axes_of(value));
+            let have = if own.is_empty() { "one number".to_owned() } else { format!("over {}", self.axis_names(own)) };
+            self.report(messages::density_of_a_sum(&target.name.value, drawn.span, &name, &have));
+            return None;
+        }
+        let mut share = value;
+        for axis in lacking {
+            let extent = self.graph.extent(axis.id);
+            share = self.graph.div(share, extent);
+        }
+        if let Some(slot) = d.args.first_mut() {
+            *slot = share;
+        }
+        Some(true)
+    }
+
+    /// Whether single elements of what a likelihood draws can be left out.
+    fn leaves_out_elements(&self, value: &Value, drawn: &Drawn) -> bool {
+        let d = &drawn.distribution;
+        let Some(event) = d.event.filter(|_| d.family.is_vector()) else { return true };
+        // Tried on a copy, so that no nodes are left behind.
+        let mut scratch = self.graph.clone();
+        d.family.observed_log_density(&mut scratch, value.node, d.own_args(), event).is_some()
     }
 
     /// The observed value: data, or a `let` of data.
@@ -109,16 +150,16 @@ impl<'a> Checker<'a> {
     fn data_fit(&mut self, value: &Value, drawn: &Drawn, target: &Target) -> bool {
         let Some(support) = drawn.support else { return true };
         let family = drawn.distribution.family.name();
-        if let (Some(event), Some(index)) = (drawn.distribution.event, value.index)
-            && event.id != index
+        if let Some(index) = value.index
+            && !self.counts_categories(&target.name.value, index, drawn, target.name.span)
         {
-            let (over, of) = (self.graph.axis_name(event), self.graph.axis_name(Axis::plain(index)));
-            self.report(messages::index_axis(&target.name.value, target.name.span, &of, &over, drawn.span));
             return false;
         }
         let accepted = drawn.distribution.family.expectations().unwrap_or(support);
         let Some(datum) = value.datum.and_then(|k| self.found.data.get_mut(k)) else { return true };
-        if accepted.contains(datum.support) {
+        // Counts are held to the number of categories while loading.
+        let categories = matches!((accepted, datum.support), (Support::Index(_), Support::Count));
+        if accepted.contains(datum.support) || categories {
             return true;
         }
         if datum.support == Support::Real {

@@ -7,8 +7,8 @@ use crate::expr::{Expr, Formula, formula};
 use crate::family::{Alternative, Family, LikelihoodText, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
 
-/// A coin. A prob made by sigmoid(l) is worked with through its logit l, so that nothing is lost where the prob rounds to
-/// 0 or 1.
+/// A coin. A prob made by sigmoid, Phi, or 1 − exp(−eˣ) is worked with through what it is made of, so that nothing is lost
+/// where the prob rounds to 0 or 1.
 #[derive(Debug)]
 pub(crate) struct Bernoulli;
 
@@ -30,6 +30,8 @@ impl Family for Bernoulli {
             ("bernoulli_logit", "Bernoulli(logits = …)"),
             ("bernoulli_logits", "Bernoulli(logits = …)"),
             ("bernoulli_logit_glm", "Bernoulli(logits = x @ w + b)"),
+            ("bernoulli_probit", "Bernoulli(probit = …)"),
+            ("bernoulli_cloglog", "Bernoulli(cloglog = …)"),
         ]
     }
 
@@ -47,10 +49,20 @@ impl Family for Bernoulli {
     }
 
     fn alternatives(&self) -> &'static [Alternative] {
-        const ALL: &[Alternative] = &[Alternative {
-            parameters: &[Parameter::new("logits", Support::Real)],
-            canonical: |g, args| vec![formula(g, args, |[l]| l.sigmoid())],
-        }];
+        const ALL: &[Alternative] = &[
+            Alternative {
+                parameters: &[Parameter::new("logits", Support::Real)],
+                canonical: |g, args| vec![formula(g, args, |[x]| Link::Logit.probability(x))],
+            },
+            Alternative {
+                parameters: &[Parameter::new("probit", Support::Real)],
+                canonical: |g, args| vec![formula(g, args, |[x]| Link::Probit.probability(x))],
+            },
+            Alternative {
+                parameters: &[Parameter::new("cloglog", Support::Real)],
+                canonical: |g, args| vec![formula(g, args, |[x]| Link::ComplementaryLogLog.probability(x))],
+            },
+        ];
         ALL
     }
 
@@ -134,13 +146,29 @@ impl Family for Bernoulli {
 
 /// 1 − p
 pub(crate) fn complement(p: Expr) -> Expr {
-    p.logit().map_or_else(|| 1.0 - p, |l| (-l).sigmoid())
+    let mirrored = p.logit().map(|l| (-l).sigmoid()).or_else(|| p.probit().map(|u| (-u).normal_cdf()));
+    mirrored.or_else(|| p.rest_of()).unwrap_or_else(|| 1.0 - p)
 }
 
 /// log(1 − p), to be multiplied by `weight`; 0 where that is 0.
 pub(crate) fn log_complement<'s>(p: Expr<'s>, weight: Expr<'s>) -> Expr<'s> {
-    match p.logit() {
-        Some(_) => (-p).log1p(),
-        None => (-p.unless_zero(weight, 0.0)).log1p(),
+    if p.has_log_of_rest() { (-p).log1p() } else { (-p.unless_zero(weight, 0.0)).log1p() }
+}
+
+/// The links by which a probability is given: of a real number x, p = σ(x), Φ(x), or 1 − exp(−eˣ).
+#[derive(Clone, Copy)]
+pub(crate) enum Link {
+    Logit,
+    Probit,
+    ComplementaryLogLog,
+}
+
+impl Link {
+    pub fn probability(self, x: Expr) -> Expr {
+        match self {
+            Link::Logit => x.sigmoid(),
+            Link::Probit => x.normal_cdf(),
+            Link::ComplementaryLogLog => 1.0 - (-x.exp()).exp(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use rand::Rng;
 
-use crate::bernoulli::{complement, log_complement};
+use crate::bernoulli::{Link, complement, log_complement};
 use crate::expr::{Expr, Formula, formula};
 use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
 use crate::support::Support;
@@ -35,10 +35,21 @@ impl Family for Binomial {
     }
 
     fn alternatives(&self) -> &'static [Alternative] {
-        const ALL: &[Alternative] = &[Alternative {
-            parameters: &[Parameter::new("trials", Support::Count), Parameter::new("logits", Support::Real)],
-            canonical: |g, args| vec![formula(g, args, |[n, _]: [Expr; 2]| n), formula(g, args, |[_, l]| l.sigmoid())],
-        }];
+        const TRIALS: Parameter = Parameter::new("trials", Support::Count);
+        const ALL: &[Alternative] = &[
+            Alternative {
+                parameters: &[TRIALS, Parameter::new("logits", Support::Real)],
+                canonical: |g, args| by_link(g, args, Link::Logit),
+            },
+            Alternative {
+                parameters: &[TRIALS, Parameter::new("probit", Support::Real)],
+                canonical: |g, args| by_link(g, args, Link::Probit),
+            },
+            Alternative {
+                parameters: &[TRIALS, Parameter::new("cloglog", Support::Real)],
+                canonical: |g, args| by_link(g, args, Link::ComplementaryLogLog),
+            },
+        ];
         ALL
     }
 
@@ -92,6 +103,11 @@ impl Family for Binomial {
         let count = rand_distr::Binomial::new(if whole { n as u64 } else { return None }, p).ok()?;
         Some(rand_distr::Distribution::<u64>::sample(&count, rng) as f64)
     }
+}
+
+/// Trials and a probability, from trials and what the probability is linked to.
+fn by_link(g: &mut Graph, args: &[NodeId], link: Link) -> Vec<NodeId> {
+    vec![formula(g, args, |[n, _]: [Expr; 2]| n), formula(g, args, |[_, x]| link.probability(x))]
 }
 
 /// log of n choose x; −∞ where x > n.

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, Site};
 
 use crate::expr::formula;
 use crate::family::{Family, Sampling, Statistic, constants};
-use crate::modifier::{Density, Modifier, inside};
+use crate::modifier::{Density, Modifier};
 use crate::support::Support;
 
 /// A family with its arguments, perhaps restricted by a type.
@@ -50,7 +50,7 @@ impl Distribution {
 
     fn unrestricted_support(&self, g: &Graph) -> Option<Support> {
         match (self.event, self.family.category_axis_argument()) {
-            (Some(axis), Some(_)) => Some(Support::Index(g.extent_of(axis.id))),
+            (Some(axis), Some(_)) => Some(Support::Index(self.family.categories(g.extent_of(axis.id)))),
             _ => self.family.support(&constants(g, self.own_args())),
         }
     }
@@ -81,10 +81,21 @@ impl Distribution {
         }
         let support = self.support(g);
         let discrete = support.is_some_and(Support::is_discrete);
-        let density = Density { family: self.family, args: own, inside: inside(support), discrete };
+        let missing = self.event.filter(|_| self.family.is_vector() && self.modifiers.contains(&Modifier::Missing));
+        let marginal = missing.is_some();
+        let density = Density {
+            family: self.family,
+            args: own,
+            inside: support.unwrap_or(Support::Real).inner_value(),
+            discrete,
+            marginal,
+        };
         density.modified(g, x, &modifiers, &mut |g, x| {
             let mass = self.log_mass(g)?;
-            let density = self.family.log_density(g, x, own, self.event);
+            let density = match missing {
+                Some(event) => self.family.observed_log_density(g, x, own, event)?,
+                None => self.family.log_density(g, x, own, self.event),
+            };
             Some(g.sub(density, mass))
         })
     }

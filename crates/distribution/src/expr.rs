@@ -55,11 +55,12 @@ pub(crate) fn operand_of(g: &mut Graph, id: NodeId, op: Unary) -> Option<NodeId>
 fn is_positive(g: &Graph, id: NodeId, depth: u8) -> bool {
     let node = g.node(id);
     let all = |depth: u8| depth > 0 && node.inputs.iter().all(|&i| is_positive(g, i, depth - 1));
-    match &node.op {
-        Op::Constant(Real(v)) => *v > 0.0,
-        Op::Literal(t) => t.values.iter().all(|&v| v > 0.0),
-        Op::Unary(Unary::Exp | Unary::Sigmoid) => true,
-        Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Mul | Binary::Div) => all(depth),
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Constant(Real(v)), _) => *v > 0.0,
+        (Op::Literal(t), _) => t.values.iter().all(|&v| v > 0.0),
+        (Op::Unary(Unary::Exp | Unary::Sigmoid | Unary::NormalCdf), _) => true,
+        (Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Mul | Binary::Div), _) => all(depth),
+        (Op::Binary(Binary::Sub), &[one, y]) => g.constant_value(one) == Some(1.0) && g.has_log_of_rest(y),
         _ => false,
     }
 }
@@ -111,6 +112,25 @@ impl<'s> Expr<'s> {
     pub fn logit(self) -> Option<Self> {
         let x = operand_of(&mut self.graph.borrow_mut(), self.id, Unary::Sigmoid)?;
         Some(Self { id: x, ..self })
+    }
+
+    /// The x of Φ(x).
+    pub fn probit(self) -> Option<Self> {
+        let x = operand_of(&mut self.graph.borrow_mut(), self.id, Unary::NormalCdf)?;
+        Some(Self { id: x, ..self })
+    }
+
+    /// The q of 1 − q.
+    pub fn rest_of(self) -> Option<Self> {
+        let g = self.graph.borrow();
+        let node = g.node(self.id);
+        let (Op::Binary(Binary::Sub), &[one, q]) = (&node.op, node.inputs.as_slice()) else { return None };
+        (g.constant_value(one) == Some(1.0)).then_some(Self { id: q, ..self })
+    }
+
+    /// Whether log(1 − this) is taken without the difference.
+    pub fn has_log_of_rest(self) -> bool {
+        self.graph.borrow().has_log_of_rest(self.id)
     }
 
     /// This, but `neutral` where `weight` is 0.

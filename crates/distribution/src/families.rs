@@ -34,13 +34,17 @@ const FAMILIES: &[&dyn Family] = &[
     &crate::negative_binomial::NegativeBinomial,
     &crate::geometric::Geometric,
     &crate::categorical::Categorical,
+    &crate::ordered::OrderedLogistic,
+    &crate::ordered::OrderedProbit,
     &crate::dirichlet::Dirichlet,
     &crate::multivariate_normal::MultivariateNormal,
     &crate::multinomial::Multinomial,
+    &crate::dirichlet_multinomial::DirichletMultinomial,
     &crate::one_hot::OneHot,
     &crate::lkj::Lkj,
     &crate::wishart::Wishart,
     &crate::inverse_wishart::InverseWishart,
+    &crate::log_density::LogDensity,
 ];
 
 /// All families.
@@ -94,7 +98,9 @@ fn row(family: &'static dyn Family) -> String {
     let signature = format!("`{}({})`", family.name(), names(family.parameters()));
     let by_name: Vec<String> = family.alternatives().iter().map(|a| format!("`{}`", names(a.parameters))).collect();
     let support = match (family.category_axis_argument(), family.support(&[])) {
+        (Some(_), _) if family.categories(1) > 1 => "indices, one more than the axis has".into(),
         (Some(_), _) => "indices of the axis".into(),
+        (None, None) if family.is_written_out() => "whatever the data are".into(),
         (None, Some(support)) => support.describe(),
         (None, None) => "numbers between ends that its arguments set".into(),
     };

@@ -199,6 +199,26 @@ pub trait Family: Debug + Send + Sync {
         false
     }
 
+    /// Whether it is a likelihood only: no latent has it for a prior or a guide.
+    fn is_of_data(&self) -> bool {
+        false
+    }
+
+    /// Whether its argument is its log density, so that it has no draws.
+    fn is_written_out(&self) -> bool {
+        false
+    }
+
+    /// How many values it has, of one whose argument along the event's axis has so many elements.
+    fn categories(&self, extent: usize) -> usize {
+        extent
+    }
+
+    /// log p of the elements of a vector that are not NaN, the others integrated out, shared out among those there are.
+    fn observed_log_density(&self, _g: &mut Graph, _x: NodeId, _args: &[NodeId], _event: Axis) -> Option<NodeId> {
+        None
+    }
+
     /// Whether its two arguments are the ends between which its values lie.
     fn lies_between_arguments(&self) -> bool {
         false

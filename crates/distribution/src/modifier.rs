@@ -4,7 +4,6 @@ use fe_graph::{Axis, Graph, NodeId};
 
 use crate::expr::formula;
 use crate::family::Family;
-use crate::support::Support;
 
 /// One modification of a density; its own arguments follow those of the family, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +39,8 @@ pub(crate) struct Density<'a> {
     pub inside: f64,
     /// Whether values are whole numbers.
     pub discrete: bool,
-}
-
-/// A number within a support.
-pub(crate) fn inside(support: Option<Support>) -> f64 {
-    let (low, high) = support.unwrap_or(Support::Real).bounds();
-    match (low.is_finite(), high.is_finite()) {
-        (true, true) if support.is_some_and(Support::is_discrete) => low,
-        (true, true) => 0.5 * (low + high),
-        (true, false) => low + 1.0,
-        (false, true) => high - 1.0,
-        (false, false) => 0.0,
-    }
+    /// Whether the family leaves out of a vector what is missing by itself.
+    pub marginal: bool,
 }
 
 impl Density<'_> {
@@ -93,6 +82,7 @@ impl Density<'_> {
                 let density = self.modified(g, x, inner, plain)?;
                 Some(g.mul(weight, density))
             }
+            (Modifier::Missing, _) if self.marginal => self.modified(g, x, inner, plain),
             (Modifier::Missing, _) => {
                 let there = g.equal(x, x);
                 let (within, nothing) = (g.constant(self.inside), g.constant(0.0));

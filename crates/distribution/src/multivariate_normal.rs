@@ -114,6 +114,31 @@ impl Family for MultivariateNormal {
         formula(g, &[e, scale], |[e, scale]| -0.5 * e.square() - scale.log() - HALF_LOG_TWO_PI)
     }
 
+    /// Elements that are missing are taken for independent ones of variance 1 that lie at their means, whose density is then
+    /// left out: what is left is the margin of the others.
+    fn observed_log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Axis) -> Option<NodeId> {
+        let &[mean, covariance] = args else { return None };
+        let x = g.broadcast(x, &[event]);
+        let there = g.equal(x, x);
+        let deviation = g.sub(x, mean);
+        let nothing = g.constant(0.0);
+        let deviation = g.select(there, deviation, nothing);
+        let other = g.rename(there, &[(event, event.primed())]);
+        let both = g.mul(there, other);
+        let kept = g.mul(both, covariance);
+        let one = g.constant(1.0);
+        let gone = g.sub(one, there);
+        let gone = g.on_diagonal(gone, event, event.primed());
+        let covariance = g.add(kept, gone);
+        let lower = g.cholesky(covariance, event, event.primed());
+        let inverse = g.triangular_inverse(lower, event, event.primed());
+        let e = times(g, inverse, deviation, event);
+        let scale = g.diagonal(lower, event, event.primed());
+        Some(formula(g, &[e, scale, there], |[e, scale, there]| {
+            -0.5 * e.square() - scale.log() - HALF_LOG_TWO_PI * there
+        }))
+    }
+
     fn vector_expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId], event: Axis) -> Option<NodeId> {
         let &[mean, covariance] = args else { return None };
         let mean = g.broadcast(mean, &[event]);

@@ -40,6 +40,9 @@ pub enum Support {
 }
 
 impl Support {
+    /// From 0 up, 0 included: of arguments that may be 0.
+    pub const NON_NEGATIVE: Self = Support::Interval { low: 0.0, high: f64::INFINITY };
+
     /// The plainest support between two ends.
     pub fn between(low: f64, high: f64) -> Self {
         match (low, high) {
@@ -92,6 +95,18 @@ impl Support {
     pub fn contains_value(self, x: f64) -> bool {
         let (low, high) = self.bounds();
         x.is_finite() && low <= x && x <= high && (!self.is_discrete() || x.fract() == 0.0)
+    }
+
+    /// A number that surely has a density, of elements of these values.
+    pub fn inner_value(self) -> f64 {
+        let (low, high) = self.bounds();
+        match (low.is_finite(), high.is_finite()) {
+            (true, true) if self.is_discrete() => low,
+            (true, true) => 0.5 * (low + high),
+            (true, false) => low + 1.0,
+            (false, true) => high - 1.0,
+            (false, false) => 0.0,
+        }
     }
 
     /// Whether the values are whole numbers.
@@ -207,6 +222,8 @@ impl Support {
             Support::Real => "real numbers".into(),
             Support::Positive => "positive reals".into(),
             Support::Unit => "numbers from 0 to 1".into(),
+            Support::Interval { low, high } if high.is_infinite() => format!("numbers from {low} up"),
+            Support::Interval { low, high } if low.is_infinite() => format!("numbers up to {high}"),
             Support::Interval { low, high } => format!("numbers from {low} to {high}"),
             Support::Count => "counts 0, 1, 2, …".into(),
             Support::Bool => "0 or 1".into(),

@@ -36,7 +36,7 @@ impl Family for VonMises {
 
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] =
-            &[Parameter::new("location", Support::Real), Parameter::new("concentration", Support::Positive)];
+            &[Parameter::new("location", Support::Real), Parameter::new("concentration", Support::NON_NEGATIVE)];
         ALL
     }
 

@@ -56,10 +56,31 @@ impl Graph {
         }
     }
 
+    /// Whether log(1 − y) is finite and known without the difference, by the form of y alone: of σ(u), Φ(u), exp(−eᵛ),
+    /// and of 1 less one of them.
+    pub fn has_log_of_rest(&self, y: NodeId) -> bool {
+        let node = self.node(y);
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Unary(Unary::Sigmoid | Unary::NormalCdf), _) => true,
+            (Op::Unary(Unary::Exp), &[u]) => {
+                self.unary_of(u, Unary::Neg).is_some_and(|v| self.unary_of(v, Unary::Exp).is_some())
+            }
+            (Op::Binary(Binary::Sub), &[one, q]) if self.constant_value(one) == Some(1.0) => {
+                matches!(self.node(q).op, Op::Unary(Unary::Sigmoid | Unary::NormalCdf | Unary::Exp))
+            }
+            _ => false,
+        }
+    }
+
     /// log(1 − y) where it is known without the difference, which loses what y lacks to 1.
     fn log_of_rest(&mut self, y: NodeId) -> Option<NodeId> {
         let node = self.node(y);
-        let (Op::Unary(op), &[u]) = (&node.op, node.inputs.as_slice()) else { return None };
+        if let (Op::Binary(Binary::Sub), &[one, q]) = (&node.op, node.inputs.as_slice())
+            && self.constant_value(one) == Some(1.0)
+        {
+            return Some(self.log(q));
+        }
+        let (&Op::Unary(op), &[u]) = (&node.op, node.inputs.as_slice()) else { return None };
         match op {
             Unary::Sigmoid => {
                 let s = self.softplus(u);

@@ -334,10 +334,11 @@ impl Deriver<'_> {
         self.drawn(total)
     }
 
-    /// Likelihoods with their arguments drawn. One that reads a latent without draws is left out.
+    /// Likelihoods with their arguments drawn. One that reads a latent without draws is left out, and one of which only the
+    /// log density is given.
     fn predictive(&mut self) -> Vec<Predicted> {
         let mut list = vec![];
-        for observe in &self.program.observes {
+        for observe in self.program.observes.iter().filter(|o| !o.distribution.family.is_written_out()) {
             let d = self.after_distribution(&observe.distribution);
             let args: Option<Vec<NodeId>> = d.args.iter().map(|&a| self.drawn(a)).collect();
             if let Some(args) = args {

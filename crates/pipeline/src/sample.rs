@@ -88,7 +88,8 @@ pub fn posterior(run: &Finished, seed: Option<u64>, count: usize) -> Result<Samp
     let drawn = fe_train::posterior_predictive(&problem, &end.values, &end.anchors, count).map_err(undrawn)?;
     if drawn.is_empty() {
         return Err(Error::Request(format!(
-            "{}: no likelihood of this program has draws: a guide that it depends on has none",
+            "{}: no likelihood of this program has draws: a guide that it depends on has none, or its log density is \
+             written out",
             run.folder.display()
         )));
     }

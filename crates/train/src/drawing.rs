@@ -153,8 +153,10 @@ impl<'a> Drawing<'a> {
     /// The family's arguments at a place: those of one component, drawn by its weight, where it is a mixture.
     fn numbers(&self, place: &[usize], rng: &mut ChaCha8Rng) -> Result<Vec<f64>, PredictiveError> {
         let all = |a: &Argument| -> Vec<f64> { (0..self.count).map(|k| self.element(a, place, k)).collect() };
-        if self.d.event.is_some() && self.d.family.category_axis_argument().is_some() {
-            return Ok(self.arguments.first().map(all).unwrap_or_default());
+        if let (Some(_), Some(categories)) = (self.d.event, self.d.family.category_axis_argument()) {
+            // All of the argument along the categories, and one of each other.
+            let one = |(k, a)| if k == categories { all(a) } else { vec![self.element(a, place, 0)] };
+            return Ok(self.arguments.iter().take(self.own).enumerate().flat_map(one).collect());
         }
         let component = match self.arguments.get(self.own).filter(|_| self.mixed) {
             Some(weights) => {

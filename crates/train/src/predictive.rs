@@ -122,7 +122,7 @@ struct Simulation<'a> {
 }
 
 /// Latents and data from the program's priors; its parameters are as `data` gives them, on the unconstrained scale, and
-/// else at their start.
+/// else at their start. Data of which only the log density is given are left out.
 ///
 /// # Errors
 /// Where a distribution cannot be drawn from, as `Flat` cannot.
@@ -157,7 +157,7 @@ pub fn prior_predictive(
             prior.latents.push(named(&s.g, &latent.name, &latent.axes, count, tensor.as_ref().clone()));
         }
     }
-    for observe in &program.observes {
+    for observe in program.observes.iter().filter(|o| !o.distribution.family.is_written_out()) {
         let mut rng = generator(seed, Outside::PriorPredictive(&observe.name));
         let tensor = s.drawn(&observe.name, &observe.distribution, &observe.axes, &mut rng)?;
         prior.predictive.push(named(&s.g, &observe.name, &observe.axes, count, tensor));

@@ -151,8 +151,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0332",
         "missing values in a vector",
-        "Of a vector that is drawn whole, a part cannot be dropped. Observe the elements one by one, given what they \
-         share.",
+        "Of a vector that is drawn whole, a part cannot be dropped, but for a `MultivariateNormal`, whose margins are \
+         known. Observe the elements one by one, given what they share.",
     ),
     ("E0333", "a start of a simplex that does not add up to 1", "The shares of a simplex add up to 1."),
     (
@@ -188,5 +188,22 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a vector's type along the rows",
         "The elements of such a vector depend on each other, and rows are independent. Let the vector lie along \
          another axis.",
+    ),
+    (
+        "E0341",
+        "cutpoints that need not increase",
+        "Ordered categories lie between cutpoints, which increase along their axis: a latent or a param of the type \
+         `ordered`, numbers that increase, or data, which are checked.",
+    ),
+    (
+        "E0342",
+        "cutpoints that part another number of categories",
+        "One cutpoint fewer than categories lies between them: four cutpoints part five ratings.",
+    ),
+    (
+        "E0343",
+        "one log density of many data",
+        "A log density that is written out stands for each row by itself, so that rows can be weighed, left out and \
+         added up. Along other axes than the rows' it may stand for a whole vector.",
     ),
 ];

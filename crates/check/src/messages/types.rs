@@ -372,9 +372,45 @@ pub fn unwrapped(wrapper: &str, family: &str, span: Span) -> Diagnostic {
         .help("choose another family, or another way to say it")
 }
 
-pub fn only_a_likelihood(wrapper: &str, span: Span) -> Diagnostic {
-    error("E0329", format!("`{wrapper}` is of data"), span, "draws no data")
-        .help("use it in an `observe`; a latent is cut off by `Truncated` or by its type")
+pub fn only_a_likelihood(name: &str, span: Span) -> Diagnostic {
+    let help = match name {
+        "Censored" | "Weighted" => "use it in an `observe`; a latent is cut off by `Truncated` or by its type",
+        "LogDensity" => {
+            "use it in an `observe`; a latent has a prior that is a distribution, and what else is to be counted is a `loss`, \
+             minus the log density"
+        }
+        _ => "use it in an `observe`",
+    };
+    error("E0329", format!("`{name}` is of data"), span, "draws no data").help(help)
+}
+
+pub fn not_increasing(family: &str, argument: &str, span: Span, axis: &str, written: &str) -> Diagnostic {
+    error("E0341", format!("the {argument} of `{family}` must increase"), span, format!("need not, along `{axis}`"))
+        .help(format!("declare them so, as in `latent c[{axis}] : ordered ~ Normal(0, 3)`; here stands `{written}`"))
+}
+
+pub fn category_count(
+    name: &str,
+    place: Span,
+    axis: &str,
+    have: usize,
+    likelihood: Span,
+    cutpoints: usize,
+) -> Diagnostic {
+    let due = cutpoints.saturating_add(1);
+    error(
+        "E0342",
+        format!("`{name}` has {have} categories, and {cutpoints} cutpoints part {due}"),
+        place,
+        format!("`index({axis})`"),
+    )
+    .and(likelihood, format!("{cutpoints} cutpoints"))
+    .help(format!("cutpoints are one fewer than categories: {} for `{axis}`", have.saturating_sub(1)))
+}
+
+pub fn density_of_a_sum(name: &str, span: Span, axis: &str, have: &str) -> Diagnostic {
+    error("E0343", format!("`{name}` has a log density for each `{axis}`"), span, have)
+        .help(format!("give each `{axis}` its own log density, without a sum over `{axis}`: they are added up here"))
 }
 
 pub fn missing_elsewhere(name: &str, span: Span, declared: Span) -> Diagnostic {
@@ -388,8 +424,12 @@ pub fn missing_only_in_data(span: Span) -> Diagnostic {
 }
 
 pub fn missing_vector(name: &str, span: Span, family: &str) -> Diagnostic {
+    let help = match family {
+        "LogDensity" => "give a log density for each element, and not of whole vectors",
+        _ => "of vectors, those of a `MultivariateNormal` alone may have gaps: observe each element by itself",
+    };
     error("E0332", format!("a `{family}` draws whole vectors, and parts of `{name}` may be missing"), span, "with `?`")
-        .help("observe each element by itself, given what they share")
+        .help(help)
 }
 
 pub fn index_of_other_axis(name: &str, place: Span, stated: &str, own: &str, prior: Span) -> Diagnostic {

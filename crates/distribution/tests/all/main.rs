@@ -1,6 +1,7 @@
 //! Every family against quadrature, sampling and published values.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod categories;
 mod closed;
 mod common;
 mod docs;

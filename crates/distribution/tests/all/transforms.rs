@@ -135,6 +135,8 @@ fn other_parameterizations_mean_the_same() {
         (by_name("Beta", &["mean", "concentration"], &[0.25, 8.0], 0.4), canonical("Beta", &[2.0, 6.0], 0.4)),
         (by_name("Bernoulli", &["logits"], &[3f64.ln()], 1.0), canonical("Bernoulli", &[0.75], 1.0)),
         (by_name("Bernoulli", &["logits"], &[3f64.ln()], 0.0), canonical("Bernoulli", &[0.75], 0.0)),
+        (by_name("Bernoulli", &["probit"], &[0.6744897501960817], 0.0), canonical("Bernoulli", &[0.75], 0.0)),
+        (by_name("Bernoulli", &["cloglog"], &[4f64.ln().ln()], 0.0), canonical("Bernoulli", &[0.75], 0.0)),
         (by_name("Poisson", &["log_rate"], &[2f64.ln()], 5.0), canonical("Poisson", &[2.0], 5.0)),
         (
             by_name("NegativeBinomial", &["log_mean", "shape"], &[2f64.ln(), 1.5], 3.0),
@@ -145,12 +147,20 @@ fn other_parameterizations_mean_the_same() {
             canonical("NegativeBinomial", &[3.0, 1.5], 3.0),
         ),
         (by_name("Binomial", &["trials", "logits"], &[7.0, 3f64.ln()], 5.0), canonical("Binomial", &[7.0, 0.75], 5.0)),
+        (
+            by_name("Binomial", &["trials", "probit"], &[7.0, 0.6744897501960817], 5.0),
+            canonical("Binomial", &[7.0, 0.75], 5.0),
+        ),
+        (
+            by_name("Binomial", &["trials", "cloglog"], &[7.0, 4f64.ln().ln()], 5.0),
+            canonical("Binomial", &[7.0, 0.75], 5.0),
+        ),
     ];
     for (k, (found, expected)) in pairs.into_iter().enumerate() {
         close(&format!("pair {k}"), found, expected, 1e-13);
     }
     let listed: usize = families().iter().filter(|f| !f.is_vector()).map(|f| f.alternatives().len()).sum();
-    assert_eq!(listed, 13, "a parameterization is not tested; the logits of Categorical are, elsewhere");
+    assert_eq!(listed, 17, "a parameterization is not tested; the logits of Categorical are, elsewhere");
 }
 
 #[test]
