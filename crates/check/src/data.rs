@@ -1,7 +1,7 @@
 //! Readers: which file a `data` declaration asks for, and whether its header fits what is declared.
 
 use fe_syntax::Span;
-use fe_syntax::ast::{Argument, Declaration, Expr, ExprKind, Name};
+use fe_syntax::ast::{Argument, Declaration, Expr, ExprKind, Name, UnaryOperator};
 
 use crate::axes::extents;
 use crate::checker::Checker;
@@ -147,6 +147,16 @@ fn source_in(e: &Expr) -> Option<FoundReader<'_>> {
     })
 }
 
+/// The shape of data that are written in the program: of lists, or of one number where no axes are declared.
+fn written_shape(d: &Declaration) -> Option<Vec<usize>> {
+    let number = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Number { .. });
+    let one = match bare(&d.value).kind.as_ref() {
+        ExprKind::Unary { operator, operand } => operator.value == UnaryOperator::Negate && number(operand),
+        _ => number(&d.value),
+    };
+    if one && d.target.axes.is_none() { Some(vec![]) } else { list_shape(&d.value) }
+}
+
 /// The shape of nested lists, by their first elements.
 fn list_shape(e: &Expr) -> Option<Vec<usize>> {
     let mut shape = vec![];
@@ -161,7 +171,7 @@ fn list_shape(e: &Expr) -> Option<Vec<usize>> {
 impl<'a> Checker<'a> {
     /// What is known of a datum's file; of numbers in the program, everything.
     pub fn header_of(&self, d: &Declaration) -> Option<Header> {
-        if let Some(shape) = list_shape(&d.value) {
+        if let Some(shape) = written_shape(d) {
             return Some(Header { shape, ..Header::default() });
         }
         self.headers?.get(&d.target.name.value).cloned()
@@ -170,7 +180,7 @@ impl<'a> Checker<'a> {
     /// What a declaration asks for, and the part of its expression that does.
     pub fn source(&mut self, d: &'a Declaration) -> Option<(SourceCall, Span)> {
         let name = d.target.name.value.clone();
-        if list_shape(&d.value).is_some() {
+        if written_shape(d).is_some() {
             let (values, shape) = self.numbers(&d.value)?;
             let span = d.value.span;
             let reader = Reader::Numbers { shape, values };

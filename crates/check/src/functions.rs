@@ -8,7 +8,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 use crate::checker::Checker;
 use crate::kind::Kind;
 use crate::messages;
-use crate::range::Range;
+use crate::range::{Ends, Range};
 use crate::reads::bare;
 use crate::scope::nearest;
 use crate::value::{Along, Level, Value};
@@ -405,18 +405,19 @@ fn elementwise_range(op: Unary, x: Range) -> Range {
     match op {
         Unary::Exp => x.exp(),
         Unary::Log if x.low > 0.0 => x.monotone(f64::ln),
-        Unary::Log if x.low >= 0.0 && x.high <= 1.0 => Range { low: f64::NEG_INFINITY, high: 0.0, ..Range::REAL },
+        Unary::Log if x.low >= 0.0 && x.high <= 1.0 => Range { high: 0.0, ..Range::REAL },
         Unary::Log1p if x.low >= 0.0 => Range { zero: x.zero, ..x.monotone(f64::ln_1p) },
         Unary::Expm1 => x.monotone(f64::exp_m1),
         Unary::Sqrt => x.power(Some(0.5)),
         Unary::Abs => x.abs(),
         Unary::Relu => x.max(Range::point(0.0)),
-        Unary::Tanh | Unary::Erf => Range { low: -1.0, high: 1.0, zero: x.zero, whole: false },
-        Unary::Sigmoid | Unary::NormalCdf => Range::of(Support::Unit),
+        Unary::Tanh | Unary::Erf => Range { zero: x.zero, ..Range::CORRELATION },
+        Unary::Sigmoid | Unary::NormalCdf => Range::PROPER_SHARE,
         Unary::Softplus => Range::POSITIVE,
-        Unary::Sign => Range { low: -1.0, high: 1.0, zero: x.zero, whole: true },
-        Unary::Sin | Unary::Cos => Range { low: -1.0, high: 1.0, zero: true, whole: false },
-        Unary::Floor => Range { whole: true, ..x.monotone(f64::floor) },
+        Unary::Sign => Range { low: -1.0, high: 1.0, zero: x.zero, whole: true, ..Range::REAL },
+        Unary::Sin | Unary::Cos => Range { low: -1.0, high: 1.0, ..Range::REAL },
+        // A step is at its ends what it is beside them.
+        Unary::Floor => Range { whole: true, ..Range { open: Ends::default(), ..x }.monotone(f64::floor) },
         _ => Range::REAL,
     }
 }

@@ -1,6 +1,7 @@
 //! Brackets: primed copies of axes, picks by index arrays and by numbers.
 
-use fe_graph::Axis;
+use fe_distribution::Support;
+use fe_graph::{Axis, Op};
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, ExprKind};
 
@@ -92,7 +93,10 @@ impl<'a> Checker<'a> {
                     return self.fail(messages::index_count(span, count, &have), span);
                 };
                 let Some(k) = number else {
-                    return self.fail(messages::index_type(index.span), span);
+                    return match self.counted_along(axis, &index) {
+                        Some(index) => self.gathered(value, axis, &index, span),
+                        None => Value::poison(span),
+                    };
                 };
                 let extent = self.graph.extent_of(axis.id);
                 let known = self.axes.entry(axis.id).is_some_and(|e| e.size.is_some());
@@ -103,6 +107,31 @@ impl<'a> Checker<'a> {
                 self.gathered(value, axis, &index, span)
             }
         }
+    }
+
+    /// An array of whole numbers that is in the place of an axis, as an index along it: a list, which is looked at, or data,
+    /// which are checked while loading. Anything else is reported.
+    fn counted_along(&mut self, axis: Axis, index: &Value) -> Option<Value> {
+        let extent = self.graph.extent_of(axis.id);
+        let along = Value { index: Some(axis.id), ..index.clone() };
+        if let (Op::Literal(tensor), true) = (&self.graph.node(index.node).op, index.range.whole) {
+            let outside = tensor.values.iter().copied().find(|&v| v < 0.0 || v >= extent as f64);
+            let Some(outside) = outside else { return Some(along) };
+            let name = self.graph.axis_name(axis);
+            self.report(messages::index_outside(index.span, outside, &name, extent));
+            return None;
+        }
+        let datum = index.datum.and_then(|k| self.found.data.get_mut(k)).filter(|d| !d.optional);
+        if let Some(datum) = datum {
+            if matches!(datum.support, Support::Real | Support::Count) {
+                datum.support = Support::Index(extent);
+            }
+            if matches!(datum.support, Support::Index(n) if n <= extent) {
+                return Some(along);
+            }
+        }
+        self.report(messages::index_type(index.span));
+        None
     }
 
     pub(crate) fn gathered(&mut self, value: Value, axis: Axis, index: &Value, span: Span) -> Value {

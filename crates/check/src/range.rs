@@ -1,8 +1,9 @@
-//! What is known of an expression's values: bounds, whether 0 is among them, whether they are whole numbers.
+//! What is known of an expression's values: bounds and whether they are reached, whether 0 is among them, whether they are
+//! whole numbers.
 
 use fe_distribution::Support;
 
-/// A closed interval with two facts about its numbers.
+/// An interval with facts about its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     /// No value is below.
@@ -13,26 +14,55 @@ pub(crate) struct Range {
     pub zero: bool,
     /// Whether every value is a whole number.
     pub whole: bool,
+    /// Which ends are no values.
+    pub open: Ends,
+}
+
+/// The ends of an interval that it lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub low: bool,
+    pub high: bool,
+}
+
+impl Ends {
+    const NONE: Ends = Ends { low: false, high: false };
+    const BOTH: Ends = Ends { low: true, high: true };
+
+    fn swapped(self) -> Self {
+        Self { low: self.high, high: self.low }
+    }
 }
 
 impl Range {
-    pub const REAL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY, zero: true, whole: false };
-    pub const POSITIVE: Range = Range { low: 0.0, high: f64::INFINITY, zero: false, whole: false };
-    pub const NON_NEGATIVE: Range = Range { low: 0.0, high: f64::INFINITY, zero: true, whole: false };
-    pub const TRUTH: Range = Range { low: 0.0, high: 1.0, zero: true, whole: true };
+    pub const REAL: Range =
+        Range { low: f64::NEG_INFINITY, high: f64::INFINITY, zero: true, whole: false, open: Ends::NONE };
+    pub const POSITIVE: Range = Range { zero: false, ..Range::NON_NEGATIVE };
+    pub const NON_NEGATIVE: Range = Range { low: 0.0, ..Range::REAL };
+    pub const TRUTH: Range = Range { low: 0.0, high: 1.0, whole: true, ..Range::REAL };
+    /// From 0 to 1, and neither.
+    pub const PROPER_SHARE: Range = Range { low: 0.0, high: 1.0, zero: false, whole: false, open: Ends::BOTH };
+    /// From −1 to 1, and neither.
+    pub const CORRELATION: Range = Range { low: -1.0, high: 1.0, zero: true, whole: false, open: Ends::BOTH };
 
     /// One number.
     pub fn point(v: f64) -> Self {
         if v.is_nan() {
             return Self::REAL;
         }
-        Self { low: v, high: v, zero: v == 0.0, whole: v.fract() == 0.0 }
+        Self { low: v, high: v, zero: v == 0.0, whole: v.fract() == 0.0, open: Ends::NONE }
     }
 
     fn new(low: f64, high: f64, zero: bool, whole: bool) -> Self {
         let low = if low.is_nan() { f64::NEG_INFINITY } else { low };
         let high = if high.is_nan() { f64::INFINITY } else { high };
-        Self { low, high, zero: zero && low <= 0.0 && high >= 0.0, whole }
+        Self { low, high, zero: zero && low <= 0.0 && high >= 0.0, whole, open: Ends::NONE }
+    }
+
+    /// The same without these ends.
+    fn without(self, open: Ends) -> Self {
+        let zero = self.zero && !(open.low && self.low == 0.0) && !(open.high && self.high == 0.0);
+        Self { open, zero, ..self }
     }
 
     /// The values of a support. Transforms never reach an end; data may.
@@ -45,8 +75,7 @@ impl Range {
     /// The values of a latent or a parameter: a transform, or chance, never reaches an end.
     pub fn interior(support: Support) -> Self {
         let all = Self::of(support);
-        let end_at_zero = !support.is_discrete() && (all.low >= 0.0 || all.high <= 0.0);
-        Self { zero: all.zero && !end_at_zero, ..all }
+        if support.is_discrete() { all } else { all.without(Ends::BOTH) }
     }
 
     /// Whether every value lies in the interior of a support of real numbers, or in a discrete one.
@@ -65,6 +94,10 @@ impl Range {
             self.whole && other.whole,
         )
         .between_signs(self, other)
+        .without(Ends {
+            low: (self.open.low || other.low < self.low) && (other.open.low || self.low < other.low),
+            high: (self.open.high || other.high > self.high) && (other.open.high || self.high > other.high),
+        })
     }
 
     /// A hull across 0 of two ranges that both avoid it does not contain it.
@@ -74,14 +107,15 @@ impl Range {
     }
 
     pub fn neg(self) -> Self {
-        Self::new(-self.high, -self.low, self.zero, self.whole)
+        Self::new(-self.high, -self.low, self.zero, self.whole).without(self.open.swapped())
     }
 
     pub fn add(self, other: Self) -> Self {
         let (low, high) = (self.low + other.low, self.high + other.high);
         let same_sign = (self.low >= 0.0 && other.low >= 0.0) || (self.high <= 0.0 && other.high <= 0.0);
         let zero = if same_sign { self.zero && other.zero } else { true };
-        Self::new(low, high, zero, self.whole && other.whole)
+        let open = Ends { low: self.open.low || other.open.low, high: self.open.high || other.open.high };
+        Self::new(low, high, zero, self.whole && other.whole).without(open)
     }
 
     pub fn sub(self, other: Self) -> Self {
@@ -98,12 +132,17 @@ impl Range {
         ];
         let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        Self::new(low, high, self.zero || other.zero, self.whole && other.whole)
+        let product = Self::new(low, high, self.zero || other.zero, self.whole && other.whole);
+        // Of numbers of one sign, the largest product is that of the largest; what is 0 `zero` says.
+        let positive = self.low >= 0.0 && other.low >= 0.0 && self.high > 0.0 && other.high > 0.0;
+        let largest = positive && (self.open.high || other.open.high);
+        product.without(Ends { low: false, high: largest })
     }
 
     pub fn recip(self) -> Self {
         if self.low >= 0.0 {
-            Self::new(1.0 / self.high, if self.low == 0.0 { f64::INFINITY } else { 1.0 / self.low }, false, false)
+            let high = if self.low == 0.0 { f64::INFINITY } else { 1.0 / self.low };
+            Self::new(1.0 / self.high, high, false, false).without(self.open.swapped())
         } else if self.high <= 0.0 {
             self.neg().recip().neg()
         } else {
@@ -116,7 +155,7 @@ impl Range {
     }
 
     pub fn exp(self) -> Self {
-        Self::new(self.low.exp(), self.high.exp(), false, false)
+        Self::new(self.low.exp(), self.high.exp(), false, false).without(self.open)
     }
 
     pub fn abs(self) -> Self {
@@ -125,7 +164,9 @@ impl Range {
         } else if self.high <= 0.0 {
             self.neg()
         } else {
-            Self::new(0.0, self.high.max(-self.low), self.zero, self.whole)
+            let far = (self.open.high || -self.low > self.high) && (self.open.low || self.high > -self.low);
+            let all = Self::new(0.0, self.high.max(-self.low), self.zero, self.whole);
+            all.without(Ends { low: false, high: far })
         }
     }
 
@@ -139,13 +180,14 @@ impl Range {
             Some(2.0) => self.square(),
             Some(k) if k.fract() == 0.0 && k > 0.0 && k % 2.0 == 0.0 => {
                 let a = self.abs();
-                Self::new(a.low.powf(k), a.high.powf(k), a.zero, a.whole)
+                Self::new(a.low.powf(k), a.high.powf(k), a.zero, a.whole).without(a.open)
             }
             Some(k) if k > 0.0 && self.low >= 0.0 => {
-                Self::new(self.low.powf(k), self.high.powf(k), self.zero, self.whole && k.fract() == 0.0)
+                let whole = self.whole && k.fract() == 0.0;
+                Self::new(self.low.powf(k), self.high.powf(k), self.zero, whole).without(self.open)
             }
             Some(k) if k.fract() == 0.0 && k > 0.0 => {
-                Self::new(self.low.powf(k), self.high.powf(k), self.zero, self.whole)
+                Self::new(self.low.powf(k), self.high.powf(k), self.zero, self.whole).without(self.open)
             }
             _ if self.low >= 0.0 && !self.zero => Self::POSITIVE,
             _ if self.low >= 0.0 => Self::NON_NEGATIVE,
@@ -156,7 +198,7 @@ impl Range {
     /// An increasing function, given by its values at the ends.
     pub fn monotone(self, f: impl Fn(f64) -> f64) -> Self {
         let (low, high) = (f(self.low), f(self.high));
-        Self::new(low, high, low <= 0.0 && high >= 0.0, false)
+        Self::new(low, high, low <= 0.0 && high >= 0.0, false).without(self.open)
     }
 
     /// A sum of one or more such values.
@@ -176,7 +218,9 @@ impl Range {
     /// The larger of two.
     pub fn max(self, other: Self) -> Self {
         let (low, high) = (self.low.max(other.low), self.high.max(other.high));
-        Self::new(low, high, (self.zero || other.zero) && low <= 0.0, self.whole && other.whole)
+        let zero = (self.zero || other.zero) && low <= 0.0;
+        let open = Ends { low: self.open.low && other.open.low, high: self.open.high && other.open.high };
+        Self::new(low, high, zero, self.whole && other.whole).without(open)
     }
 
     /// The smaller of two.
@@ -221,7 +265,23 @@ mod tests {
         assert!(Range::NON_NEGATIVE.add(Range::point(0.1)).within(Support::Positive));
     }
 
-    /// Random arithmetic on random intervals never leaves the computed range.
+    #[test]
+    fn ends_that_are_not_reached_stay_so() {
+        let (share, one) = (Range::PROPER_SHARE, Range::point(1.0));
+        let positive = |r: Range| r.within(Support::Positive);
+        assert!(positive(one.sub(share.square()).power(Some(0.5))));
+        assert!(positive(one.sub(Range::CORRELATION.square())));
+        assert!(positive(one.sub(share.mul(share))) && positive(one.sub(share)));
+        assert!(positive(one.sub(share.power(Some(1.5)))));
+        assert!(!positive(one.sub(Range::new(-1.0, 1.0, true, false).square())));
+        assert!(!positive(one.sub(share.add(share))));
+        assert!(!positive(Range::CORRELATION.square()));
+        assert!(!positive(one.sub(share.hull(one))));
+        assert!(positive(one.sub(share.hull(Range::point(0.5)))));
+        assert!(positive(Range::interior(Support::Interval { low: -1.0, high: 1.0 }).neg().add(one)));
+    }
+
+    /// Random arithmetic on random intervals never leaves the computed range, nor meets an end that is open.
     #[test]
     fn ranges_hold_their_values() {
         let ends = [-2.0, -1.0, 0.0, 0.5, 1.0, 3.0];
@@ -229,24 +289,29 @@ mod tests {
             for &b in ends.iter().filter(|&&b| b >= a) {
                 for &c in &ends {
                     for &d in ends.iter().filter(|&&d| d >= c) {
-                        let (x, y) = (Range::new(a, b, true, false), Range::new(c, d, true, false));
-                        for s in [0.0, 0.3, 1.0] {
-                            for t in [0.0, 0.6, 1.0] {
-                                let (u, v) = (a + s * (b - a), c + t * (d - c));
-                                let inside = |r: Range, w: f64| {
-                                    w.is_nan() || (r.low - 1e-12 <= w && w <= r.high + 1e-12 && (w != 0.0 || r.zero))
-                                };
-                                assert!(inside(x.add(y), u + v));
-                                assert!(inside(x.sub(y), u - v));
-                                assert!(inside(x.mul(y), u * v));
-                                assert!(v == 0.0 || inside(x.div(y), u / v));
-                                assert!(inside(x.square(), u * u));
-                                assert!(inside(x.abs(), u.abs()));
-                                assert!(inside(x.max(y), u.max(v)));
-                                assert!(inside(x.min(y), u.min(v)));
-                                assert!(inside(x.hull(y), u) && inside(x.hull(y), v));
-                                assert!(inside(x.power(Some(3.0)), u.powi(3)));
-                                assert!(inside(x.power(Some(0.5)), u.sqrt()));
+                        for (open, first, last) in [(Ends::NONE, 0.0, 1.0), (Ends::BOTH, 0.2, 0.9)] {
+                            let (x, y) = (Range::new(a, b, true, false), Range::new(c, d, true, false));
+                            let (x, y) = if a < b && c < d { (x.without(open), y.without(open)) } else { (x, y) };
+                            for s in [first, 0.3, last] {
+                                for t in [first, 0.6, last] {
+                                    let (u, v) = (a + s * (b - a), c + t * (d - c));
+                                    let inside = |r: Range, w: f64| {
+                                        let met = (r.open.low && w == r.low) || (r.open.high && w == r.high);
+                                        let within = r.low - 1e-12 <= w && w <= r.high + 1e-12 && (w != 0.0 || r.zero);
+                                        w.is_nan() || (within && !met)
+                                    };
+                                    assert!(inside(x.add(y), u + v));
+                                    assert!(inside(x.sub(y), u - v));
+                                    assert!(inside(x.mul(y), u * v));
+                                    assert!(v == 0.0 || inside(x.div(y), u / v));
+                                    assert!(inside(x.square(), u * u));
+                                    assert!(inside(x.abs(), u.abs()));
+                                    assert!(inside(x.max(y), u.max(v)));
+                                    assert!(inside(x.min(y), u.min(v)));
+                                    assert!(inside(x.hull(y), u) && inside(x.hull(y), v));
+                                    assert!(inside(x.power(Some(3.0)), u.powi(3)));
+                                    assert!(inside(x.power(Some(0.5)), u.sqrt()));
+                                }
                             }
                         }
                     }

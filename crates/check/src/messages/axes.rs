@@ -230,7 +230,7 @@ pub fn index_count(span: Span, given: usize, have: &str) -> Diagnostic {
 }
 
 pub fn index_type(span: Span) -> Diagnostic {
-    error("E0220", "an array picks elements only if its type says along which axis", span, "of no index type")
+    error("E0220", "an array picks elements only if it is known to count them", span, "of no index type")
         .help("declare it as an index, as in `data c[N] : index(J) = …`; it counts from 0")
 }
 
