@@ -18,6 +18,7 @@ mod reach;
 mod recur;
 mod scan;
 mod scan_derivative;
+mod scan_split;
 pub mod special;
 mod substitute;
 mod tensor;

@@ -82,8 +82,7 @@ impl Graph {
         let (slices, scanned): (Vec<InputId>, Vec<NodeId>) = slices.into_iter().unzip();
         let (constants, fixed): (Vec<InputId>, Vec<NodeId>) = constants.into_iter().unzip();
         let scan = Scan { body, axis: along, reverse: false, carries: pairs, slices, constants, time: None, stacked };
-        let results = self.scan(scan, &initial, &scanned, &fixed);
-        let mut results = results.into_iter().skip(initial.len());
+        let mut results = self.split_scan(scan, 0, &initial, &scanned, &fixed).stacked.into_iter();
         let mut values = vec![];
         for (r, result) in recurrences.iter().zip(results.by_ref()) {
             values.push(self.cut(result, r.stand_in, along, &positions));

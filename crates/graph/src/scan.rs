@@ -86,7 +86,21 @@ impl Graph {
     /// Runs a loop; gives the nodes of its results in the order of [`Scan`]. The axes of the body's inputs are fitted
     /// to the operands, so that a batch or sample axis may enter from outside.
     pub fn scan(&mut self, scan: Scan, initial: &[NodeId], scanned: &[NodeId], constants: &[NodeId]) -> Vec<NodeId> {
-        let mut scan = scan;
+        let (scan, operands) = self.fitted(scan, initial, scanned, constants);
+        let results = scan.results();
+        let axes: Vec<Vec<Axis>> = (0..results).map(|k| scan.result_axes(k)).collect();
+        let node = self.push(Op::Scan(ScanRef(Arc::new(scan))), operands, vec![]);
+        axes.into_iter().enumerate().map(|(k, a)| self.push(Op::Output(k), vec![node], a)).collect()
+    }
+
+    /// A loop whose body's inputs have the axes of its operands, and those operands, in the order of [`Scan`].
+    pub(crate) fn fitted(
+        &mut self,
+        mut scan: Scan,
+        initial: &[NodeId],
+        scanned: &[NodeId],
+        constants: &[NodeId],
+    ) -> (Scan, Vec<NodeId>) {
         let scanned: Vec<NodeId> = scanned.iter().map(|&x| self.broadcast(x, &[scan.axis])).collect();
         let mut wanted: HashMap<InputId, Vec<Axis>> = HashMap::new();
         for (&input, &x) in scan.slices.iter().zip(&scanned) {
@@ -127,10 +141,7 @@ impl Graph {
         }
         operands.extend(&scanned);
         operands.extend(constants);
-        let results = scan.results();
-        let axes: Vec<Vec<Axis>> = (0..results).map(|k| scan.result_axes(k)).collect();
-        let node = self.push(Op::Scan(ScanRef(Arc::new(scan))), operands, vec![]);
-        axes.into_iter().enumerate().map(|(k, a)| self.push(Op::Output(k), vec![node], a)).collect()
+        (scan, operands)
     }
 
     /// The scan behind a node, with its operands by role.

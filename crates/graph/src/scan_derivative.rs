@@ -1,5 +1,5 @@
 //! The derivative of a scan: a scan the other way. It reads the carries before each step, steps the cotangents of the
-//! carries back, and gathers those of the constants.
+//! carries back, and sums those of the constants; what of this is no recurrence is computed around it (`scan_split`).
 
 use std::collections::HashMap;
 
@@ -70,18 +70,6 @@ impl<'a> Backward<'a> {
             .collect()
     }
 
-    /// A running sum for the cotangent of each constant.
-    fn constant_cotangents(&mut self, outer: &mut Graph) -> Vec<NodeId> {
-        let constants = self.scan.constants.iter();
-        constants
-            .map(|&input| {
-                let axes = self.axes_of(input);
-                let zero = outer.full(0.0, &axes);
-                self.carried("constant cotangent", &axes, zero)
-            })
-            .collect()
-    }
-
     /// The carries before each step, results of the forward scan `id`.
     fn carries_before(&mut self, outer: &mut Graph, id: NodeId) -> Vec<NodeId> {
         let (c, s) = (self.scan.carries.len(), self.scan.stacked.len());
@@ -109,15 +97,14 @@ impl<'a> Backward<'a> {
             .collect()
     }
 
-    /// The cotangent of each stacked result.
-    fn stacked_cotangents(&mut self, outer: &mut Graph) -> Vec<NodeId> {
+    /// The cotangent of each stacked result that has one.
+    fn stacked_cotangents(&mut self) -> Vec<Option<NodeId>> {
         let (scan, c) = (self.scan, self.scan.carries.len());
         let stacked = scan.stacked.iter().enumerate();
         stacked
             .map(|(k, &node)| {
-                let zero = outer.full(0.0, &scan.result_axes(c + k));
-                let cotangent = self.given.get(&(c + k)).copied().unwrap_or(zero);
-                self.sliced("stacked cotangent", scan.body.axes_of(node), cotangent)
+                let cotangent = self.given.get(&(c + k)).copied()?;
+                Some(self.sliced("stacked cotangent", scan.body.axes_of(node), cotangent))
             })
             .collect()
     }
@@ -165,10 +152,9 @@ impl Graph {
         let given = sweep.scans.remove(&id).unwrap_or_default();
         let mut backward = Backward::new(self, &scan, given);
         let carry_cotangents = backward.carry_cotangents(self);
-        let running = backward.constant_cotangents(self);
         let before = backward.carries_before(self, id);
         let scanned_nodes = backward.scanned(&scanned);
-        let stacked_cotangents = backward.stacked_cotangents(self);
+        let stacked_cotangents = backward.stacked_cotangents();
         let (constant_inputs, constant_nodes) = backward.constants();
         let time = backward.time();
         let histories = backward.histories();
@@ -176,18 +162,15 @@ impl Graph {
 
         let roots: Vec<NodeId> = scan.carries.iter().map(|x| x.1).chain(scan.stacked.iter().copied()).collect();
         let outputs = body.import(&scan.body, &roots, &inputs);
+        let cotangents = carry_cotangents.into_iter().map(Some).chain(stacked_cotangents);
         let seeds: Vec<(NodeId, NodeId)> =
-            outputs.into_iter().zip(carry_cotangents.into_iter().chain(stacked_cotangents)).collect();
-        let wanted: Vec<NodeId> = before.iter().chain(&constant_nodes).chain(&scanned_nodes).copied().collect();
+            outputs.into_iter().zip(cotangents).filter_map(|(n, c)| Some((n, c?))).collect();
+        let wanted: Vec<NodeId> = before.iter().chain(&scanned_nodes).chain(&constant_nodes).copied().collect();
         let mut slopes = body.vjp(&seeds, &wanted)?.into_iter();
         let mut next: Vec<NodeId> = vec![];
         for (slope, extra) in slopes.by_ref().take(scan.carries.len()).zip(histories) {
             next.push(extra.map_or(slope, |e| body.add(slope, e)));
         }
-        for (slope, total) in slopes.by_ref().take(constants.len()).zip(running) {
-            next.push(body.add(total, slope));
-        }
-        let stacked: Vec<NodeId> = slopes.collect();
         let derivative = Scan {
             body,
             axis: scan.axis,
@@ -196,14 +179,15 @@ impl Graph {
             slices,
             constants: constant_inputs,
             time,
-            stacked,
+            stacked: slopes.collect(),
         };
-        let results = self.scan(derivative, &start, &feeds, &constants);
-        let operands = initial.iter().chain(&constants).chain(&scanned);
-        for (&operand, result) in operands.zip(results) {
+        let results = self.split_scan(derivative, constants.len(), &start, &feeds, &constants);
+        let operands = initial.iter().chain(&scanned).chain(&constants);
+        let cotangents = results.carries.into_iter().chain(results.stacked).chain(results.totals);
+        for (&operand, cotangent) in operands.zip(cotangents) {
             if sweep.wants(operand) {
                 let to = self.axes_of(operand).to_vec();
-                let cotangent = self.sum_to(result, &to);
+                let cotangent = self.sum_to(cotangent, &to);
                 sweep.add(self, operand, cotangent);
             }
         }

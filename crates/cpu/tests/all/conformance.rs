@@ -2,6 +2,8 @@
 
 #[path = "../../../graph/tests/all/conformance/failures.rs"]
 mod failures;
+#[path = "../../../graph/tests/all/conformance/loops.rs"]
+mod loops;
 #[path = "../../../graph/tests/all/conformance/operations.rs"]
 mod operations;
 #[path = "../../../graph/tests/all/conformance/programs.rs"]

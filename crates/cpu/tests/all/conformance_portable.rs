@@ -1,6 +1,8 @@
 //! What every executor is held to, without this processor's wide registers.
 #![allow(clippy::duplicate_mod, reason = "the same tests hold two executors")]
 
+#[path = "../../../graph/tests/all/conformance/loops.rs"]
+mod loops;
 #[path = "../../../graph/tests/all/conformance/operations.rs"]
 mod operations;
 #[path = "../../../graph/tests/all/conformance/programs.rs"]

@@ -24,7 +24,7 @@ fn distance(a: &[Tensor], b: &[Tensor]) -> f64 {
     worst
 }
 
-fn check(case: &Case, outputs: &[NodeId], single: f64) {
+pub fn check(case: &Case, outputs: &[NodeId], single: f64) {
     let expected = case.values(outputs);
     for (precision, tolerance) in [(Precision::F64, 1e-11), (Precision::F32, single)] {
         let found = compile(case, outputs, precision).run(&case.feed).unwrap();
