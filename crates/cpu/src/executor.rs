@@ -17,7 +17,7 @@ use crate::isa::Isa;
 use crate::math::Real;
 use crate::program::{Part, Program, Scratch};
 use crate::random::Key;
-use crate::scan;
+use crate::scan::{self, Setting};
 use crate::team::Barrier;
 use crate::training_loop::CpuTrainer;
 
@@ -36,26 +36,18 @@ pub struct CpuExecutor {
     precision: Precision,
     isa: Isa,
     sparse: bool,
-    /// Whether runs keep to the thread that asks for them.
-    alone: bool,
 }
 
 impl CpuExecutor {
     /// An executor with the best instructions of this processor.
     pub fn new(precision: Precision) -> Self {
-        Self { precision, isa: Isa::detect(), sparse: true, alone: false }
+        Self { precision, isa: Isa::detect(), sparse: true }
     }
 
     /// Whether a training loop's products with few spikes run on the spikes alone, as they do where nothing is said.
     #[must_use]
     pub fn with_sparse(self, sparse: bool) -> Self {
         Self { sparse, ..self }
-    }
-
-    /// An executor whose runs keep to the thread that asks for them: for work inside of other work, whose threads wait.
-    #[must_use]
-    pub(crate) fn alone(self) -> Self {
-        Self { alone: true, ..self }
     }
 
     /// An executor that keeps to some instructions, where the processor has them.
@@ -76,8 +68,8 @@ impl Executor for CpuExecutor {
     fn compile(&self, graph: &Graph, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError> {
         let (graph, outputs) = (Arc::new(graph.clone()), outputs.to_vec());
         Ok(match self.precision {
-            Precision::F32 => Box::new(Session::<f32>::new(graph, outputs, self.isa, self.alone)),
-            Precision::F64 => Box::new(Session::<f64>::new(graph, outputs, self.isa, self.alone)),
+            Precision::F32 => Box::new(Session::<f32>::new(graph, outputs, self.isa, false)),
+            Precision::F64 => Box::new(Session::<f64>::new(graph, outputs, self.isa, false)),
         })
     }
 
@@ -111,6 +103,7 @@ struct Session<T> {
     graph: Arc<Graph>,
     outputs: Vec<NodeId>,
     isa: Isa,
+    /// Whether runs keep to the thread that asks for them: inside of other work, whose threads wait.
     alone: bool,
     loaded: Vec<(Conditions, Loaded<T>)>,
     /// The inputs and draws of the last run, to see which stay.
@@ -225,7 +218,7 @@ impl<T: Real> Loaded<T> {
         };
         // Before anything is reckoned that could overflow.
         room(plan.arena)?;
-        let program = Program::new(plan, conditions.rows, isa)?;
+        let program = Program::new(plan, Setting { rows: conditions.rows, isa })?;
         let mut arena = room(program.memory)?;
         program.settle(arena.all());
         let (inputs, draws) = (HashMap::new(), HashMap::new());
@@ -375,7 +368,12 @@ impl<T: Real> Compiled for Session<T> {
         let values = nodes.iter().copied().zip(loaded.outputs(&self.graph, &nodes)?).collect();
         match trace::first_non_finite(&self.graph, &self.outputs, &values) {
             Some(found) if matches!(self.graph.node(found.node).op, Op::Output(_)) => {
-                let inside = scan::first_non_finite(&self.graph, found.node, &values, feed, &conditions.extents)?;
+                // The body in this precision: what overflows here need not elsewhere.
+                let ready = |body: &Graph, outputs| -> Box<dyn Compiled> {
+                    Box::new(Session::<T>::new(Arc::new(body.clone()), outputs, self.isa, true))
+                };
+                let extents = &conditions.extents;
+                let inside = scan::first_non_finite(&self.graph, found.node, &values, feed, extents, ready)?;
                 Ok(inside.or(Some(found)))
             }
             found => Ok(found),

@@ -11,31 +11,64 @@ use crate::region::start_of;
 
 /// A walk over some dimensions, with a place in each of N views.
 #[derive(Clone, Debug)]
-struct Walk<const N: usize> {
+pub struct Walk<const N: usize> {
     dims: Vec<(usize, [usize; N])>,
     starts: [usize; N],
 }
 
 impl<const N: usize> Walk<N> {
-    fn places(&self, mut visit: impl FnMut([usize; N])) {
-        let size: usize = self.dims.iter().map(|d| d.0).product();
-        let mut places = self.starts;
-        for next in 1..=size {
-            visit(places);
-            // Dimensions that are through, the innermost first, go back to their start.
-            let mut through = next;
-            for (extent, strides) in self.dims.iter().rev() {
-                for (p, s) in places.iter_mut().zip(strides) {
-                    *p += s;
+    /// A walk whose neighbouring dimensions are one where every view steps through them evenly.
+    pub fn new(dims: impl Iterator<Item = (usize, [usize; N])>, starts: [usize; N]) -> Self {
+        let mut merged: Vec<(usize, [usize; N])> = vec![];
+        for (extent, strides) in dims {
+            match merged.last_mut() {
+                Some((n, outer)) if *outer == strides.map(|s| s * extent) => {
+                    (*n, *outer) = (*n * extent, strides);
                 }
-                if !through.is_multiple_of(*extent) {
-                    break;
-                }
-                through /= extent;
-                for (p, s) in places.iter_mut().zip(strides) {
-                    *p -= s * extent;
+                _ => merged.push((extent, strides)),
+            }
+        }
+        Self { dims: merged, starts }
+    }
+
+    /// Visits the innermost dimension at every place of the others: where it begins, its extent and its strides.
+    pub fn rows<E>(&self, mut visit: impl FnMut([usize; N], (usize, [usize; N])) -> Result<(), E>) -> Result<(), E> {
+        rows(&self.dims, self.starts, &mut visit)
+    }
+
+    /// Visits every place, the last dimension fastest.
+    pub fn each(&self, mut visit: impl FnMut([usize; N])) {
+        let row = |mut at: [usize; N], (extent, strides): (usize, [usize; N])| {
+            for _ in 0..extent {
+                visit(at);
+                for (a, s) in at.iter_mut().zip(&strides) {
+                    *a += s;
                 }
             }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = self.rows(row);
+    }
+}
+
+/// The rows of [`Walk::rows`] from some place on.
+fn rows<const N: usize, E>(
+    dims: &[(usize, [usize; N])],
+    starts: [usize; N],
+    visit: &mut impl FnMut([usize; N], (usize, [usize; N])) -> Result<(), E>,
+) -> Result<(), E> {
+    match dims {
+        [] => visit(starts, (1, [0; N])),
+        [inner] => visit(starts, *inner),
+        [(extent, strides), rest @ ..] => {
+            let mut at = starts;
+            for _ in 0..*extent {
+                rows(rest, at, visit)?;
+                for (a, s) in at.iter_mut().zip(strides) {
+                    *a += s;
+                }
+            }
+            Ok(())
         }
     }
 }
@@ -60,14 +93,12 @@ pub struct Scatter {
 }
 
 /// A value as a place along an axis of this extent.
+#[inline(always)]
 fn place<T: Real>(value: T, extent: usize, origin: Origin) -> Result<usize, ExecutionError> {
     let value = value.to_f64();
-    // The comparison fails for NaN too.
-    if value >= 0.0 && value < extent as f64 && value.fract() == 0.0 {
-        Ok(value as usize)
-    } else {
-        Err(ExecutionError::Index { origin, value, extent })
-    }
+    let k = value as usize;
+    // What is negative, broken or no number at all differs from its whole part.
+    if k < extent && k as f64 == value { Ok(k) } else { Err(ExecutionError::Index { origin, value, extent }) }
 }
 
 impl Gather {
@@ -86,28 +117,38 @@ impl Gather {
             let of_from = if d.axis == axis { 0 } else { from.stride(d.axis) };
             (d.extent, [of_from, index.stride(d.axis), d.stride])
         });
-        let walk = Walk { dims: dims.collect(), starts: [from, index, into].map(|v| start_of(plan, v)) };
+        let walk = Walk::new(dims, [from, index, into].map(|v| start_of(plan, v)));
         Self { walk, step: from.stride(axis), extent, origin }
     }
 
     /// Runs it.
     pub fn run<T: Real>(&self, arena: &Arena<T>) -> Result<(), ExecutionError> {
-        let mut result = Ok(());
-        self.walk.places(|[from, index, into]| {
-            // SAFETY: operands are not written meanwhile, and the result is this task's own (see `Arena`).
-            let found = place(at(unsafe { arena.read(index, 1) }), self.extent, self.origin);
-            match found {
-                Ok(k) => {
-                    // SAFETY: as above.
-                    let value = at(unsafe { arena.read(from + k * self.step, 1) });
-                    // SAFETY: as above.
-                    unsafe { arena.write(into, 1) }.fill(value);
-                }
-                Err(e) if result.is_ok() => result = Err(e),
-                Err(_) => {}
-            }
-        });
-        result
+        self.walk.rows(|starts, row| self.row(arena, starts, row))
+    }
+
+    /// The innermost dimension.
+    fn row<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        [from, index, into]: [usize; 3],
+        (n, [by_from, by_index, by_into]): (usize, [usize; 3]),
+    ) -> Result<(), ExecutionError> {
+        let pick = |j: usize| {
+            // SAFETY: operands are not written meanwhile (see `Arena`).
+            place(at(unsafe { arena.read(index + j * by_index, 1) }), self.extent, self.origin)
+        };
+        if (by_from, by_index, by_into) == (1, 0, 1) {
+            let from = from + pick(0)? * self.step;
+            // SAFETY: as above, and the result is this task's own.
+            unsafe { arena.write(into, n).copy_from_slice(arena.read(from, n)) };
+            return Ok(());
+        }
+        for j in 0..n {
+            let from = from + j * by_from + pick(j)? * self.step;
+            // SAFETY: as above.
+            unsafe { arena.write(into + j * by_into, 1).copy_from_slice(arena.read(from, 1)) };
+        }
+        Ok(())
     }
 }
 
@@ -137,7 +178,7 @@ impl Scatter {
             let kept = if over.contains(&a) { 0 } else { into.stride(a) };
             (extent, [from.stride(a), index.stride(a), kept])
         });
-        let walk = Walk { dims: dims.collect(), starts: [from, index, into].map(|v| start_of(plan, v)) };
+        let walk = Walk::new(dims, [from, index, into].map(|v| start_of(plan, v)));
         Self { walk, step: into.stride(axis), extent, into: (start_of(plan, into), into.size()), origin }
     }
 
@@ -145,32 +186,30 @@ impl Scatter {
     pub fn run<T: Real>(&self, arena: &Arena<T>, totals: &mut Vec<f64>) -> Result<(), ExecutionError> {
         totals.clear();
         totals.resize(self.into.1, 0.0);
-        let mut result = Ok(());
-        self.walk.places(|[from, index, into]| {
-            // SAFETY: operands are not written meanwhile (see `Arena`).
-            let (value, index) = unsafe { (at(arena.read(from, 1)), at(arena.read(index, 1))) };
-            match place(index, self.extent, self.origin) {
-                Ok(k) => {
-                    if let Some(t) = totals.get_mut(into + k * self.step - self.into.0) {
-                        *t += value.to_f64();
-                    }
-                }
-                Err(e) if result.is_ok() => result = Err(e),
-                Err(_) => {}
-            }
-        });
+        let (start, size) = self.into;
         // SAFETY: the result is this task's own.
-        let out = unsafe { arena.write(self.into.0, self.into.1) };
+        let out = unsafe { arena.write(start, size) };
+        self.walk.rows(|[from, index, into], (n, [by_from, by_index, by_into])| {
+            for j in 0..n {
+                // SAFETY: operands are not written meanwhile, and lie apart from the result (see `Arena`).
+                let (value, index) =
+                    unsafe { (at(arena.read(from + j * by_from, 1)), at(arena.read(index + j * by_index, 1))) };
+                let k = place(index, self.extent, self.origin)?;
+                if let Some(t) = totals.get_mut(into + j * by_into + k * self.step - start) {
+                    *t += value.to_f64();
+                }
+            }
+            Ok(())
+        })?;
         for (o, &mut t) in out.iter_mut().zip(totals) {
             *o = T::from_f64(t);
         }
-        result
+        Ok(())
     }
 }
 
 /// The elements of a view over some axes, row-major; axes it lacks repeat it.
 pub fn read_out<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, axes: &[(Axis, usize)]) -> Vec<f64> {
-    let dims: Vec<(usize, [usize; 1])> = axes.iter().map(|&(a, extent)| (extent, [view.stride(a)])).collect();
     let mut values = Vec::with_capacity(axes.iter().map(|a| a.1).product());
     let start = start_of(plan, view);
     if view.follows(&axes.iter().copied().filter(|a| a.1 != 1).collect::<Vec<_>>()) {
@@ -178,27 +217,10 @@ pub fn read_out<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, axes: &[(Ax
         values.extend(unsafe { arena.read(start, view.size()) }.iter().map(|v| v.to_f64()));
         return values;
     }
-    Walk { dims, starts: [start] }.places(|[at]| {
+    let dims = axes.iter().map(|&(a, extent)| (extent, [view.stride(a)]));
+    Walk::new(dims, [start]).each(|[at]| {
         // SAFETY: no phase is running.
         values.extend(unsafe { arena.read(at, 1) }.iter().map(|v| v.to_f64()));
     });
     values
-}
-
-/// Writes elements over these axes, row-major, to a view.
-pub fn write_back<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, values: &[f64], axes: &[(Axis, usize)]) {
-    let start = start_of(plan, view);
-    let mut index = vec![0usize; axes.len()];
-    for &v in values {
-        let at: usize = axes.iter().zip(&index).map(|(a, i)| view.stride(a.0) * i).sum();
-        // SAFETY: the results of loops and factors are their own (see `Arena`).
-        unsafe { arena.write(start + at, 1) }.fill(T::from_f64(v));
-        for (i, a) in index.iter_mut().zip(axes).rev() {
-            *i += 1;
-            if *i < a.1 {
-                break;
-            }
-            *i = 0;
-        }
-    }
 }

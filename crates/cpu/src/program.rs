@@ -15,7 +15,7 @@ use crate::product::{BoundProduct, Workspace};
 use crate::random::{BoundArrivals, BoundNoise, Key};
 use crate::region::{BLOCK, BoundRegion};
 use crate::sampling::ArrivalScratch;
-use crate::scan::BoundScan;
+use crate::scan::{BoundScan, Setting};
 use crate::tape::{self, Tape};
 use crate::team::{Barrier, divide};
 
@@ -39,7 +39,7 @@ enum Kernel<T> {
     Gather(Gather),
     Scatter(Scatter),
     Factor(BoundFactor),
-    Scan(Box<Mutex<BoundScan>>),
+    Scan(Box<Mutex<BoundScan<T>>>),
     Tape(Tape<T>),
 }
 
@@ -80,6 +80,8 @@ pub struct Program<T> {
     stages: Vec<Stage<T>>,
     registers: usize,
     sums: usize,
+    /// Whether there are products.
+    multiplies: bool,
     /// Elements of memory: the plan's, and the tapes' own after it.
     pub memory: usize,
     /// The number of threads that the shares are for.
@@ -111,24 +113,38 @@ impl<T> Scratch<T> {
 }
 
 impl<T: Real> Program<T> {
-    /// Binds a plan. `rows` is the axis of data rows, which noise belongs to.
+    /// Binds a plan.
     ///
     /// # Errors
     /// When the body of a loop cannot be set up.
-    pub fn new(plan: Plan, rows: Option<Axis>, isa: Isa) -> Result<Self, ExecutionError> {
-        let memory = plan.arena;
-        let mut program =
-            Self { plan, steady: vec![], stages: vec![], registers: 0, sums: 0, memory, threads: 0, cost: 0.0, isa };
+    pub fn new(plan: Plan, setting: Setting) -> Result<Self, ExecutionError> {
+        let (memory, isa) = (plan.arena, setting.isa);
+        let mut program = Self {
+            plan,
+            steady: vec![],
+            stages: vec![],
+            registers: 0,
+            sums: 0,
+            multiplies: false,
+            memory,
+            threads: 0,
+            cost: 0.0,
+            isa,
+        };
         program.cost = program.plan.phases.iter().map(|p| price(p.cost())).sum();
         for (phases, steady) in [(&program.plan.steady, true), (&program.plan.phases, false)] {
             let mut stages = vec![];
             for phase in phases {
-                stages.push(stage(&program.plan, phase, rows, &mut program.memory)?);
+                stages.push(stage(&program.plan, phase, setting, &mut program.memory)?);
             }
             for kernel in stages.iter().flat_map(Stage::kernels) {
-                if let Kernel::Region(region) = kernel {
-                    program.registers = program.registers.max(region.registers);
-                    program.sums = program.sums.max(region.sums);
+                match kernel {
+                    Kernel::Region(region) => {
+                        program.registers = program.registers.max(region.registers);
+                        program.sums = program.sums.max(region.sums);
+                    }
+                    Kernel::Product(_) => program.multiplies = true,
+                    _ => {}
                 }
             }
             if steady {
@@ -179,7 +195,7 @@ impl<T: Real> Program<T> {
             arrivals: ArrivalScratch::default(),
             totals: vec![],
             sums: vec![0.0; self.sums],
-            workspace: Workspace::new(),
+            workspace: if self.multiplies { Workspace::new() } else { Workspace::default() },
         }
     }
 
@@ -228,6 +244,21 @@ impl<T: Real> Program<T> {
         }
     }
 
+    /// All work of a part on this thread, for a program inside of another one.
+    ///
+    /// # Errors
+    /// The first failure of its work.
+    pub fn run_alone(
+        &self,
+        part: Part,
+        arena: &Arena<T>,
+        key: &Key,
+        scratch: &mut Scratch<T>,
+    ) -> Result<(), ExecutionError> {
+        let stages = if part == Part::Steady { &self.steady } else { &self.stages };
+        stages.iter().flat_map(Stage::kernels).try_for_each(|kernel| self.kernel(kernel, arena, key, scratch))
+    }
+
     fn kernel(
         &self,
         kernel: &Kernel<T>,
@@ -243,7 +274,7 @@ impl<T: Real> Program<T> {
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena)?,
             Kernel::Scatter(s) => s.run(arena, &mut scratch.totals)?,
-            Kernel::Factor(f) => f.run(arena),
+            Kernel::Factor(f) => f.run(arena, &mut scratch.totals),
             Kernel::Scan(scan) => {
                 if let Ok(mut scan) = scan.lock() {
                     scan.run(arena, key)?;
@@ -310,9 +341,10 @@ impl Panel<'_> {
 fn bind<T: Real>(
     plan: &Plan,
     work: &Work,
-    rows: Option<Axis>,
+    setting: Setting,
     panel: Option<&Panel>,
 ) -> Result<Kernel<T>, ExecutionError> {
+    let rows = setting.rows;
     let view = |v: &View| panel.map_or_else(|| v.clone(), |p| p.view(v));
     let range = panel.filter(|p| Some(p.axis) == rows).map(|p| p.rows);
     Ok(match work {
@@ -333,13 +365,17 @@ fn bind<T: Real>(
             Kernel::Gather(Gather::bind(plan, &view(from), &view(index), *axis, *extent, &view(into), *origin))
         }
         Work::Scatter { from, index, axis, extent, over, into, origin } => {
-            Kernel::Scatter(Scatter::bind(plan, from, index, (*axis, *extent), over, into, *origin))
+            let (from, index, into) = (view(from), view(index), view(into));
+            Kernel::Scatter(Scatter::bind(plan, &from, &index, (*axis, *extent), over, &into, *origin))
         }
         Work::Factor { kind, row, column, from, into } => {
             Kernel::Factor(BoundFactor::bind(plan, *kind, (*row, *column), from, into))
         }
         Work::Scan { scan, operands, into } => {
-            Kernel::Scan(Box::new(Mutex::new(BoundScan::bind(plan, scan, operands, into, rows)?)))
+            let operands: Vec<View> = operands.iter().map(view).collect();
+            let into: Vec<(usize, View)> = into.iter().map(|(k, v)| (*k, view(v))).collect();
+            let panel = panel.map(|p| (p.axis, p.rows));
+            Kernel::Scan(Box::new(Mutex::new(BoundScan::bind(plan, scan, &operands, &into, setting, panel)?)))
         }
     })
 }
@@ -348,7 +384,7 @@ fn bind<T: Real>(
 fn once<T: Real>(
     plan: &Plan,
     works: &[Work],
-    rows: Option<Axis>,
+    setting: Setting,
     memory: &mut usize,
 ) -> Result<Vec<Kernel<T>>, ExecutionError> {
     let (mut kernels, mut rest) = (vec![], works);
@@ -358,7 +394,7 @@ fn once<T: Real>(
             kernels.push(Kernel::Tape(tape));
             rest = rest.get(done..).unwrap_or_default();
         } else {
-            kernels.push(bind(plan, first, rows, None)?);
+            kernels.push(bind(plan, first, setting, None)?);
             rest = after;
         }
     }
@@ -368,7 +404,7 @@ fn once<T: Real>(
 fn stage<T: Real>(
     plan: &Plan,
     phase: &Phase,
-    rows: Option<Axis>,
+    setting: Setting,
     memory: &mut usize,
 ) -> Result<Stage<T>, ExecutionError> {
     let mut stage = Stage { panels: vec![], others: vec![], shares: vec![] };
@@ -377,14 +413,14 @@ fn stage<T: Real>(
         let total: f64 = phase.rows.iter().map(|w| price(w.cost())).sum();
         for (number, range) in ranges.iter().enumerate() {
             let panel = Panel { axis: *axis, number, rows: range, all };
-            let kernels: Result<Vec<_>, _> = phase.rows.iter().map(|w| bind(plan, w, rows, Some(&panel))).collect();
+            let kernels: Result<Vec<_>, _> = phase.rows.iter().map(|w| bind(plan, w, setting, Some(&panel))).collect();
             let cost = total * range.len() as f64 / all.max(1) as f64;
             stage.panels.push(Task { kernels: kernels?, cost });
         }
     }
     if !phase.once.is_empty() {
         let cost = phase.once.iter().map(|w| price(w.cost())).sum();
-        stage.others.push(Task { kernels: once(plan, &phase.once, rows, memory)?, cost });
+        stage.others.push(Task { kernels: once(plan, &phase.once, setting, memory)?, cost });
     }
     for product in &phase.tiled {
         let whole = BoundProduct::bind(plan, product);

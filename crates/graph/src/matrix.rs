@@ -87,34 +87,49 @@ pub fn factorize(kind: Factor, n: usize, matrices: &mut [f64]) {
 
 /// Row by row: L_ij = (A_ij − Σ_{k<j} L_ik L_jk) / L_jj, every element from finished rows and what precedes it.
 fn cholesky(n: usize, a: &mut [f64]) {
-    let source = a.to_vec();
     let at = |m: &[f64], i: usize, j: usize| m.get(i * n + j).copied().unwrap_or(f64::NAN);
     for i in 0..n {
-        let (finished, rest) = a.split_at_mut(i * n);
-        let Some(row) = rest.get_mut(..n) else { return };
-        row.fill(0.0);
-        for j in 0..=i {
-            let value = 0.5 * (at(&source, i, j) + at(&source, j, i));
-            let (before, after) = row.split_at_mut(j);
-            let Some(here) = after.first_mut() else { continue };
-            if i == j {
-                let rest = value - before.iter().map(|l| l * l).sum::<f64>();
-                *here = if rest > 0.0 { rest.sqrt() } else { f64::NAN };
-            } else {
-                let other = finished.get(j * n..j * n + j).unwrap_or_default();
-                let rest = value - before.iter().zip(other).map(|(l, m)| l * m).sum::<f64>();
-                *here = rest / at(finished, j, j);
+        for j in 0..i {
+            let value = 0.5 * (at(a, i, j) + at(a, j, i));
+            if let Some(below) = a.get_mut(i * n + j) {
+                *below = value;
             }
         }
     }
+    for i in 0..n {
+        let (finished, rest) = a.split_at_mut(i * n);
+        let Some(row) = rest.get_mut(..n) else { return };
+        for j in 0..=i {
+            let (before, after) = row.split_at_mut(j);
+            let Some(here) = after.first_mut() else { continue };
+            if i == j {
+                let rest = *here - before.iter().map(|l| l * l).sum::<f64>();
+                *here = if rest > 0.0 { rest.sqrt() } else { f64::NAN };
+            } else {
+                let other = finished.get(j * n..j * n + j).unwrap_or_default();
+                let rest = *here - before.iter().zip(other).map(|(l, m)| l * m).sum::<f64>();
+                *here = rest / at(finished, j, j);
+            }
+        }
+        row.iter_mut().skip(i + 1).for_each(|above| *above = 0.0);
+    }
 }
+
+/// Rows up to this length are kept on the stack while they are replaced.
+const SHORT: usize = 64;
 
 /// Row by row: B_i = (e_i − Σ_{k<i} L_ik B_k) / L_ii.
 fn invert_lower(n: usize, l: &mut [f64]) {
+    let (mut short, mut long) = ([0.0; SHORT], vec![]);
+    if n > SHORT {
+        long.resize(n, 0.0);
+    }
     for i in 0..n {
         let (finished, rest) = l.split_at_mut(i * n);
         let Some(row) = rest.get_mut(..n) else { return };
-        let factors: Vec<f64> = row.to_vec();
+        let kept = if n > SHORT { long.as_mut_slice() } else { &mut short };
+        let Some(factors) = kept.get_mut(..n) else { return };
+        factors.copy_from_slice(row);
         let scale = 1.0 / factors.get(i).copied().unwrap_or(f64::NAN);
         row.fill(0.0);
         for (&factor, done) in factors.iter().take(i).zip(finished.chunks_exact(n)) {

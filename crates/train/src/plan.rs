@@ -42,6 +42,7 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         steady_draws: true,
         dense: false,
         whole: o.minimised.gradient.iter().copied().collect(),
+        undivided: false,
     };
     let outputs: Vec<_> = std::iter::once(o.minimised.value).chain(o.minimised.gradient.iter().copied()).collect();
     Plan::new(&o.graph, &outputs, &conditions)

@@ -14,7 +14,8 @@ pub const VECTORS: usize = 64;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// A thread's own.
+/// A thread's own; without room for any product where it is the default.
+#[derive(Default)]
 pub struct Workspace {
     right: Vec<Line>,
     left: Vec<Line>,

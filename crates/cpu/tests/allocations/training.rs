@@ -5,7 +5,41 @@ use std::sync::Arc;
 use crate::counting::{allocations, alone};
 use fe_cpu::{CpuExecutor, Precision};
 use fe_graph::training::{Rule, TrainingLoop, TrainingStep};
-use fe_graph::{Axis, Executor, Feed, Graph, Indicator, NoiseKind, Site, Tensor};
+use fe_graph::{Axis, Executor, Feed, Graph, Indicator, NodeId, NoiseKind, Scan, Site, Tensor};
+
+/// A loop that starts from these weights: with noise, a factor, and steps outside of it.
+fn looped(g: &mut Graph, w: NodeId, (k, d): (Axis, Axis)) -> NodeId {
+    let t = Axis { id: g.add_axis("T", 12), primes: 0 };
+    let j = Axis { id: g.add_axis("J", 4), primes: 0 };
+    let mut body = Graph::with_axes_of(g);
+    let (h_id, h) = body.input("h", &[k]);
+    let (s_id, s) = body.input("s", &[j, j.primed()]);
+    let (x_id, x) = body.input("x", &[k]);
+    let (one_id, one) = body.input("one", &[j, j.primed()]);
+    let eps = body.noise(NoiseKind::Normal, Site::named("step"), &[k]);
+    let (noise, kept) = (body.scale(eps, 0.1), body.scale(h, 0.9));
+    let moved = body.add(kept, noise);
+    let moved = body.add(moved, x);
+    let next = body.tanh(moved);
+    let square = body.square(next);
+    let level = body.mean(square, &[k]);
+    let (turned, added) = (body.transposed(s, j, j.primed()), body.mul(level, one));
+    let spread = body.matrix_product(s, turned, j, j.primed());
+    let spread = body.add(spread, added);
+    let spread = body.scale(spread, 0.5);
+    let factor = body.cholesky(spread, j, j.primed());
+    let carries = vec![(h_id, next), (s_id, factor)];
+    let (slices, constants, stacked) = (vec![x_id], vec![one_id], vec![level]);
+    let scan = Scan { body, axis: t, reverse: false, carries, slices, constants, time: None, stacked };
+    let drive = (0..12 * 40).map(|i| ((i * 29 % 61) as f64 / 61.0 - 0.5) * 0.2).collect();
+    let drive = g.literal(Tensor::new(vec![40, 12], drive).unwrap(), &[k, t]);
+    let identity = (0..16).map(|i| f64::from(i % 5 == 0)).collect();
+    let identity = g.literal(Tensor::new(vec![4, 4], identity).unwrap(), &[j, j.primed()]);
+    let start = g.pick(w, d, 0);
+    let results = g.scan(scan, &[start, identity], &[drive], &[identity]);
+    let (last, levels) = (g.sum_all_but(results[1], &[]), g.sum_all_but(results[2], &[]));
+    g.add(last, levels)
+}
 
 /// Batches, products with counts and without, loops, picks and sums at an index.
 fn model() -> (Graph, TrainingLoop) {
@@ -29,6 +63,8 @@ fn model() -> (Graph, TrainingLoop) {
     let picked = g.square(picked);
     let (a, b) = (g.sum_all_but(square, &[]), g.sum_all_but(picked, &[]));
     let value = g.add(a, b);
+    let loops = looped(&mut g, w, (k, d));
+    let value = g.add(value, loops);
     let gradient = g.gradient(value, &[w]).unwrap()[0];
     let numbers =
         |size: usize, by: f64| (0..size).map(|i| ((i * 37 % 101) as f64 / 50.5 - 1.0) * by).collect::<Vec<_>>();

@@ -152,6 +152,8 @@ struct Lowering<'a> {
     parallel: Option<Axis>,
     panels: usize,
     order: Vec<NodeId>,
+    /// Axes that loops step along.
+    loops: Vec<Axis>,
     nodes: Vec<Stored>,
     values: HashMap<NodeId, Value>,
     now: NodeId,
@@ -173,12 +175,15 @@ pub fn lower(
         parallel: parallel.map(|p| p.0),
         panels: parallel.map_or(1, |p| p.1.len()),
         order: graph.reachable(outputs),
+        loops: vec![],
         nodes: vec![],
         values: HashMap::new(),
         now: NodeId(0),
         maps: HashMap::new(),
         masks: HashMap::new(),
     };
+    let along = |&id: &NodeId| if let Op::Scan(scan) = &graph.node(id).op { Some(scan.0.axis) } else { None };
+    lowering.loops = lowering.order.iter().filter_map(along).collect();
     if !conditions.dense {
         lowering.masks = sums::masks(graph, &lowering.order, outputs);
     }
@@ -198,12 +203,20 @@ impl Lowering<'_> {
         self.conditions.extents.get(axis.0 as usize).copied().unwrap_or(1)
     }
 
-    /// Axes in the order of the layout, without those of extent 1.
+    /// Axes in the order of the layout, without those of extent 1: the parallel one first, then those of loops, so that
+    /// what a loop reads and writes at one position lies together.
     fn layout(&self, axes: &[Axis]) -> Axes {
+        self.ordered(axes, &self.loops)
+    }
+
+    /// The order in which noise is numbered, whatever loops there are.
+    fn layout_of_noise(&self, axes: &[Axis]) -> Axes {
+        self.ordered(axes, &[])
+    }
+
+    fn ordered(&self, axes: &[Axis], loops: &[Axis]) -> Axes {
         let mut sorted = axis::sorted(axes);
-        if let Some(p) = self.parallel {
-            sorted.sort_by_key(|&a| (a != p, a));
-        }
+        sorted.sort_by_key(|&a| (Some(a) != self.parallel, !loops.contains(&a), a));
         sorted.sort_by_key(|&a| a != PANEL);
         let with = |a: Axis| (a, if a == PANEL { self.panels } else { self.extent(a.id) });
         sorted.into_iter().map(with).filter(|a| a.1 != 1).collect()
@@ -313,7 +326,10 @@ impl Lowering<'_> {
                 let own = node.inputs.first().map(|&i| self.graph.axes_of(i).to_vec()).unwrap_or_default();
                 let u = self.expanded(u, &own);
                 let operation = Operation::Scatter { axis: *axis, extent: self.extent(axis.id), over: over.clone() };
-                let id = self.push(operation, vec![u, index], axes, Class::Once);
+                // Rows that are added to, or summed, need all of them at once.
+                let apart = Some(*axis) != self.parallel && !over.iter().any(|&a| Some(a) == self.parallel);
+                let class = if apart { self.class_of(&axes) } else { Class::Once };
+                let id = self.push(operation, vec![u, index], axes, class);
                 self.whole(id)
             }
             Op::Factor { kind, row, column } => {
@@ -325,7 +341,7 @@ impl Lowering<'_> {
                 self.whole(id)
             }
             Op::Noise { kind, site } if !self.conditions.drawn.contains(site) => {
-                let axes = self.layout(&node.axes);
+                let axes = self.layout_of_noise(&node.axes);
                 let class = self.class_of_noise(&axes);
                 let id = self.push(Operation::Noise { kind: *kind, site: *site }, vec![], axes, class);
                 self.whole(id)
@@ -347,7 +363,10 @@ impl Lowering<'_> {
 
     /// Laid out over all of these axes, contiguous.
     fn expanded(&mut self, value: Value, axes: &[Axis]) -> Value {
-        let wanted = self.layout(axes);
+        self.laid_out(value, self.layout(axes))
+    }
+
+    fn laid_out(&mut self, value: Value, wanted: Axes) -> Value {
         if value.view().is_some_and(|v| v.follows(&wanted)) {
             return value;
         }

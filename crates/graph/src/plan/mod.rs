@@ -49,6 +49,8 @@ pub struct Conditions {
     pub dense: bool,
     /// Outputs that are wanted in memory of their own, contiguous over all their axes.
     pub whole: HashSet<NodeId>,
+    /// Nothing is divided in panels: the plan runs on one thread inside of another.
+    pub undivided: bool,
 }
 
 /// Contiguous memory.
@@ -73,7 +75,7 @@ pub struct Slot<K> {
     pub name: String,
     /// Its axes, sorted, in which order it is given.
     pub sorted: Vec<Axis>,
-    /// The order in which it is laid out, without axes of extent 1: the parallel axis first, then sorted.
+    /// The order in which it is laid out, without axes of extent 1: the parallel axis first, then those of loops.
     pub axes: Vec<Axis>,
     /// Whether it was said to stay the same.
     pub steady: bool,
@@ -356,7 +358,7 @@ fn parallel_axis(conditions: &Conditions) -> Option<(Axis, Vec<Range<usize>>)> {
     let samples = (Axis::SAMPLE, extent(Axis::SAMPLE));
     let rows = conditions.rows.map_or((Axis::SAMPLE, 0), |a| (a, extent(a)));
     let (axis, count) = if rows.1 >= samples.1 { rows } else { samples };
-    if count < PANEL_ROWS {
+    if count < PANEL_ROWS || conditions.undivided {
         return None;
     }
     let panels = (count / PANEL_ROWS).next_multiple_of(2).min(PANELS);

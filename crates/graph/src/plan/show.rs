@@ -63,7 +63,7 @@ impl Work {
                 let n = from.dims.iter().find(|d| d.axis == *column).map_or(1, |d| d.extent);
                 element(n, from)
             }
-            Self::Scan { operands, .. } => operands.iter().map(|v| element(100, v)).fold(Cost::default(), |a, b| a + b),
+            Self::Scan { operands, .. } => operands.iter().map(|v| element(20, v)).fold(Cost::default(), |a, b| a + b),
         }
     }
 }

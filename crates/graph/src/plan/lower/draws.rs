@@ -20,9 +20,9 @@ impl Lowering<'_> {
                 _ => Value::Number(0.0),
             };
         }
-        let rate = self.expanded(inputs.first().cloned().unwrap_or(Value::Number(f64::NAN)), &node.axes);
+        let axes = self.layout_of_noise(&node.axes);
+        let rate = self.laid_out(inputs.first().cloned().unwrap_or(Value::Number(f64::NAN)), axes.clone());
         let temperature = self.stored(inputs.get(1).cloned().unwrap_or(Value::Number(f64::NAN)));
-        let axes = self.layout(&node.axes);
         let class = self.class_of_noise(&axes);
         let mut siblings: Vec<(u8, NodeId)> = vec![];
         for &other in &self.order {

@@ -3,6 +3,7 @@
 use super::{Class, Id, Lowering, Operation, Value};
 use crate::graph::NodeId;
 use crate::op::{Node, Op};
+use crate::scan::Scan;
 
 impl Lowering<'_> {
     /// All results of a loop that are used, when the first is met.
@@ -15,8 +16,7 @@ impl Lowering<'_> {
             .iter()
             .map(|&i| {
                 let value = self.operand(i);
-                let value = self.stored(value);
-                self.expanded(value, self.graph.axes_of(i))
+                self.stored(value)
             })
             .collect();
         let used: Vec<(usize, NodeId)> = self
@@ -30,6 +30,7 @@ impl Lowering<'_> {
                 _ => None,
             })
             .collect();
+        let class = self.class_of_scan(&scan.0, &used);
         let mut results: Vec<(usize, Id)> = vec![];
         let mut found = Value::Number(f64::NAN);
         for (place, id) in used {
@@ -37,11 +38,11 @@ impl Lowering<'_> {
             let result = match results.first() {
                 None => {
                     let operation = Operation::Scan { scan: scan.0.clone(), results: vec![] };
-                    self.push(operation, operands.clone(), axes, Class::Once)
+                    self.push(operation, operands.clone(), axes, class)
                 }
                 Some(&(_, leader)) => {
                     let of = self.whole(leader);
-                    let also = self.push(Operation::Also, vec![of], axes, Class::Once);
+                    let also = self.push(Operation::Also, vec![of], axes, class);
                     if let Some(n) = self.nodes.get_mut(also) {
                         n.steady = false;
                     }
@@ -61,5 +62,23 @@ impl Lowering<'_> {
             *known = results;
         }
         found
+    }
+
+    /// A loop runs panel by panel where each row of the parallel axis goes its own way: nothing in the body mixes rows,
+    /// counts them or draws noise for them, and every result that is used has them.
+    fn class_of_scan(&self, scan: &Scan, used: &[(usize, NodeId)]) -> Class {
+        let Some(p) = self.parallel.filter(|&p| p != scan.axis) else { return Class::Once };
+        let roots: Vec<NodeId> = scan.carries.iter().map(|c| c.1).chain(scan.stacked.iter().copied()).collect();
+        let apart = |id: NodeId| {
+            let node = scan.body.node(id);
+            let counts = match node.op {
+                Op::Extent(axis) => axis == p.id,
+                Op::Iota | Op::Literal(_) => node.axes.contains(&p),
+                _ => node.op.mixes(&[p]),
+            };
+            !counts && node.axes.iter().all(|a| a.id != p.id || *a == p)
+        };
+        let along = used.iter().all(|&(_, id)| self.graph.has_axis(id, p));
+        if along && scan.body.reachable(&roots).into_iter().all(apart) { Class::Rows } else { Class::Once }
     }
 }

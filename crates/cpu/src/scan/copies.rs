@@ -1,0 +1,69 @@
+//! Copies between a loop's memory and the plan's, whose places are worked out once.
+
+use fe_graph::Axis;
+use fe_graph::plan::View;
+
+use crate::arena::Arena;
+use crate::math::Real;
+
+/// One side of a copy: where its memory begins, and its strides.
+pub type Side<'a> = (usize, &'a View);
+
+/// Elements copied from one strided place to another. Either place moves on with the position in the loop.
+#[derive(Clone, Debug)]
+pub struct Copies {
+    places: [usize; 2],
+    /// Elements from one position to the next.
+    along: [usize; 2],
+    /// Extents and strides, neighbours merged, the innermost last.
+    dims: Vec<(usize, [usize; 2])>,
+}
+
+impl Copies {
+    /// Over these axes, none of extent 1; `along` is the loop's axis where either side has one element for each
+    /// position.
+    pub fn new(axes: &[(Axis, usize)], along: Option<Axis>, from: Side, into: Side) -> Self {
+        let mut dims: Vec<(usize, [usize; 2])> = vec![];
+        for &(axis, extent) in axes {
+            let strides = [from.1.stride(axis), into.1.stride(axis)];
+            match dims.last_mut() {
+                Some((n, outer)) if *outer == strides.map(|s| s * extent) => (*n, *outer) = (*n * extent, strides),
+                _ => dims.push((extent, strides)),
+            }
+        }
+        let along = along.map_or([0; 2], |a| [from.1.stride(a), into.1.stride(a)]);
+        Self { places: [from.0, into.0], along, dims }
+    }
+
+    /// Copies what belongs to a position.
+    ///
+    /// # Safety
+    /// Nobody else writes what is read, or reads or writes what is written, and the two lie apart.
+    pub unsafe fn run<T: Real>(&self, from: &Arena<T>, into: &Arena<T>, position: usize) {
+        let [read, write] = self.places;
+        let [by_read, by_write] = self.along;
+        // SAFETY: by the caller's promise.
+        unsafe { copy(&self.dims, from, into, [read + by_read * position, write + by_write * position]) };
+    }
+}
+
+/// # Safety
+/// As [`Copies::run`].
+unsafe fn copy<T: Real>(dims: &[(usize, [usize; 2])], from: &Arena<T>, into: &Arena<T>, [read, write]: [usize; 2]) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        match dims {
+            [] => into.write(write, 1).copy_from_slice(from.read(read, 1)),
+            &[(n, [1, 1])] => into.write(write, n).copy_from_slice(from.read(read, n)),
+            &[(n, [0, 1])] => {
+                let value = from.read(read, 1).first().copied().unwrap_or_default();
+                into.write(write, n).fill(value);
+            }
+            [(n, [by_read, by_write]), rest @ ..] => {
+                for k in 0..*n {
+                    copy(rest, from, into, [read + k * by_read, write + k * by_write]);
+                }
+            }
+        }
+    }
+}
