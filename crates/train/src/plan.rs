@@ -40,9 +40,8 @@ pub fn plan(o: &Objective, method: &Method, rows: usize) -> Plan {
         drawn,
         steady: all.filter(|i| !changes(i)).collect(),
         steady_draws: true,
-        dense: false,
         whole: o.minimised.gradient.iter().copied().collect(),
-        undivided: false,
+        ..Conditions::default()
     };
     let outputs: Vec<_> = std::iter::once(o.minimised.value).chain(o.minimised.gradient.iter().copied()).collect();
     Plan::new(&o.graph, &outputs, &conditions)

@@ -1,5 +1,7 @@
 //! Copies between a loop's memory and the plan's, whose places are worked out once.
 
+#![allow(unsafe_code)]
+
 use fe_graph::Axis;
 use fe_graph::plan::View;
 
@@ -20,9 +22,8 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// Over these axes, none of extent 1; `along` is the loop's axis where either side has one element for each
-    /// position.
-    pub fn new(axes: &[(Axis, usize)], along: Option<Axis>, from: Side, into: Side) -> Self {
+    /// Over these axes, none of extent 1.
+    pub fn new(axes: &[(Axis, usize)], from: Side, into: Side) -> Self {
         let mut dims: Vec<(usize, [usize; 2])> = vec![];
         for &(axis, extent) in axes {
             let strides = [from.1.stride(axis), into.1.stride(axis)];
@@ -31,8 +32,19 @@ impl Copies {
                 _ => dims.push((extent, strides)),
             }
         }
-        let along = along.map_or([0; 2], |a| [from.1.stride(a), into.1.stride(a)]);
-        Self { places: [from.0, into.0], along, dims }
+        Self { places: [from.0, into.0], along: [0; 2], dims }
+    }
+
+    /// What is read moves on by so many elements from one position to the next.
+    #[must_use]
+    pub fn reading(self, step: usize) -> Self {
+        Self { along: [step, 0], ..self }
+    }
+
+    /// What is written does.
+    #[must_use]
+    pub fn writing(self, step: usize) -> Self {
+        Self { along: [0, step], ..self }
     }
 
     /// Copies what belongs to a position.

@@ -183,7 +183,7 @@ pub fn lower(
         masks: HashMap::new(),
     };
     let along = |&id: &NodeId| if let Op::Scan(scan) = &graph.node(id).op { Some(scan.0.axis) } else { None };
-    lowering.loops = lowering.order.iter().filter_map(along).collect();
+    lowering.loops = lowering.order.iter().filter_map(along).chain(conditions.first).collect();
     if !conditions.dense {
         lowering.masks = sums::masks(graph, &lowering.order, outputs);
     }

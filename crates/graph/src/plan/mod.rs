@@ -51,6 +51,8 @@ pub struct Conditions {
     pub whole: HashSet<NodeId>,
     /// Nothing is divided in panels: the plan runs on one thread inside of another.
     pub undivided: bool,
+    /// An axis that is laid out before others, as those of loops are.
+    pub first: Option<Axis>,
 }
 
 /// Contiguous memory.

@@ -206,3 +206,27 @@ fn carries_that_change_places() {
         check(&case, &[output], 2e-5);
     }
 }
+
+/// Turns of little work, which may be made several at a time: both ways, with a rest and without, positions read.
+#[test]
+fn long_loops_of_little_work() {
+    for (steps, reverse) in [(37, false), (37, true), (64, false), (2, true), (1, false)] {
+        let mut case = Case::new(16);
+        let (k, t) = (case.axis("K", 3), case.axis("T", steps));
+        let h = case.input("h", &[k], -1.0, 1.0);
+        let x = case.input("x", &[k, t], -1.0, 1.0);
+        let c = case.input("c", &[k, k.primed()], -0.4, 0.4);
+        let results = looped(&mut case, (t, reverse), [h, x, c], |g, [h, x, c, now]| {
+            let moved = g.contract(h, c, &[k]);
+            let moved = g.rename(moved, &[(k.primed(), k)]);
+            let phase = g.scale(now, 0.1);
+            let wave = g.unary(Unary::Cos, phase);
+            let driven = g.mul(wave, x);
+            let next = g.add(moved, driven);
+            (next, moved)
+        });
+        let mut outputs = with_derivatives(&mut case, results[0], &[h, x, c]);
+        outputs.extend(with_derivatives(&mut case, results[1], &[c, x]));
+        check(&case, &[outputs, results].concat(), 2e-5);
+    }
+}
