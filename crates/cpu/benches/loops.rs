@@ -1,6 +1,8 @@
 //! Values and gradients of recurrences, each beside the same loop written out in Rust: microseconds, medians of runs
 //! that take turns. The numbers of both are held to each other first.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+// Loops are written out as one would by hand.
+#![allow(clippy::needless_range_loop)]
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -478,8 +480,12 @@ fn filter() {
 }
 
 fn main() {
-    q_learning();
-    autoregression();
-    filter();
-    hidden_states();
+    // One thread, as the loops written out have.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        q_learning();
+        autoregression();
+        filter();
+        hidden_states();
+    });
 }

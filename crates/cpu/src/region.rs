@@ -16,6 +16,9 @@ use crate::math::Real;
 /// Elements of a block: small enough that some dozen registers stay in the first-level cache.
 pub const BLOCK: usize = 256;
 
+/// Outer dimensions whose positions are counted along.
+const DIMS: usize = 8;
+
 /// From this many elements on, the innermost dimension is run through by itself.
 const LONG: usize = 32;
 
@@ -115,27 +118,49 @@ pub fn start_of(plan: &Plan, view: &View) -> usize {
 /// Copies elements `from..from + out.len()` of the space, in its order, from a strided view.
 #[inline(always)]
 fn expand<T: Real>(arena: &Arena<T>, dims: &[usize], strides: &[usize], start: usize, from: usize, out: &mut [T]) {
+    let outer = dims.len().saturating_sub(1);
     let inner = dims.last().copied().unwrap_or(1);
     let step = strides.last().copied().unwrap_or(0);
-    let mut done = 0;
+    let (mut row, mut within, mut done) = (from / inner, from % inner, 0);
+    let mut place = start + offset(dims, strides, row);
+    // Positions along the outer dimensions, so that a row is found from the one before without a division.
+    let mut counts = [0; DIMS];
+    let mut rest = row;
+    for (c, &d) in counts.iter_mut().zip(dims[..outer].iter().rev()) {
+        *c = rest % d;
+        rest /= d;
+    }
     while done < out.len() {
-        let at = from + done;
-        let within = at % inner;
         let length = (inner - within).min(out.len() - done);
-        let place = start + offset(dims, strides, at / inner) + within * step;
+        let at = place + within * step;
         let part = &mut out[done..done + length];
         // SAFETY: a region's loads are not written while it runs (see `Arena`).
         match step {
-            0 => part.fill(unsafe { arena.read(place, 1) }[0]),
-            1 => part.copy_from_slice(unsafe { arena.read(place, length) }),
+            0 => part.fill(unsafe { arena.read(at, 1) }[0]),
+            1 => part.copy_from_slice(unsafe { arena.read(at, length) }),
             _ => {
-                let source = unsafe { arena.read(place, (length - 1) * step + 1) };
+                let source = unsafe { arena.read(at, (length - 1) * step + 1) };
                 for (o, &v) in part.iter_mut().zip(source.iter().step_by(step)) {
                     *o = v;
                 }
             }
         }
         done += length;
+        within = 0;
+        row += 1;
+        if outer > DIMS {
+            place = start + offset(dims, strides, row);
+            continue;
+        }
+        for ((c, &d), &s) in counts.iter_mut().zip(dims[..outer].iter().rev()).zip(strides[..outer].iter().rev()) {
+            *c += 1;
+            place += s;
+            if *c < d {
+                break;
+            }
+            place -= s * d;
+            *c = 0;
+        }
     }
 }
 
