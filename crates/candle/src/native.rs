@@ -51,6 +51,7 @@ pub fn compute(op: &Op, operands: &[Named], axes: &[Axis], dims: &[usize]) -> Re
                 Binary::Equal => a.broadcast_eq(&b)?.to_dtype(dtype)?,
                 Binary::LogGammaQuantile
                 | Binary::LogGammaQuantileSlope
+                | Binary::GammaScore
                 | Binary::VonMisesQuantile
                 | Binary::VonMisesQuantileSlope => return Ok(None),
             }

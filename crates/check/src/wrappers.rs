@@ -1,15 +1,16 @@
 //! Distributions made of another one: `Truncated(D, low, high)`, `Censored(D, low, high)`, `Mixture(w, D)`,
 //! `Weighted(D, w)`.
 
-use fe_distribution::{Modifier, Parameter, Support};
-use fe_graph::{Axis, AxisId};
+use fe_distribution::{Cut, Modifier, Parameter, Support};
+use fe_graph::{Axis, AxisId, NodeId};
 use fe_syntax::Span;
-use fe_syntax::ast::{Argument, Expr, Name};
+use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
-use crate::kind::Role;
+use crate::kind::{Kind, Role};
 use crate::messages;
+use crate::reads::bare;
 use crate::value::{Along, Value};
 
 /// How each is written.
@@ -137,15 +138,26 @@ impl<'a> Checker<'a> {
         }
         let drawn = self.distribution(&of.value, left, categories, role)?;
         let drawn = if name == "Truncated" {
-            self.truncated(drawn, low, high)
+            self.truncated(drawn, low, high, left, role)
         } else {
             self.censored(drawn, low, high, left, role)
         };
         Some(Drawn { span, ..drawn? })
     }
 
-    /// What lies outside has no density, and what lies inside is normalised.
-    fn truncated(&mut self, mut drawn: Drawn, low: Option<&Expr>, high: Option<&Expr>) -> Option<Drawn> {
+    /// What lies outside has no density, and what lies inside is normalised. Of latents the ends are numbers, so that their
+    /// support is known.
+    fn truncated(
+        &mut self,
+        mut drawn: Drawn,
+        low: Option<&Expr>,
+        high: Option<&Expr>,
+        left: &[(Axis, Span)],
+        role: Role,
+    ) -> Option<Drawn> {
+        if role == Role::Likelihood && !self.cuts_by_numbers(&drawn, [low, high]) {
+            return self.truncated_data(drawn, low, high, left);
+        }
         let mut end = |e: Option<&Expr>, otherwise: f64| match e {
             Some(e) => self.plain_number(e, "an end of a truncation"),
             None => Some(otherwise),
@@ -171,6 +183,64 @@ impl<'a> Checker<'a> {
         Some(drawn)
     }
 
+    /// Whether a truncation is a restriction to a range of real numbers, which data are held to while loading.
+    fn cuts_by_numbers(&self, drawn: &Drawn, ends: [Option<&Expr>; 2]) -> bool {
+        let number = |e: &Expr| match bare(e).kind.as_ref() {
+            ExprKind::Number { .. } => true,
+            ExprKind::Unary { operand, .. } => matches!(bare(operand).kind.as_ref(), ExprKind::Number { .. }),
+            ExprKind::Name(name) => self.scope.get(name).is_some_and(|entry| entry.kind == Kind::Const),
+            _ => false,
+        };
+        let continuous = drawn.support.is_some_and(|s| !s.is_discrete());
+        continuous && drawn.distribution.modifiers.is_empty() && ends.iter().flatten().all(|e| number(e))
+    }
+
+    /// A truncation of a likelihood, whose ends may be anything.
+    fn truncated_data(
+        &mut self,
+        mut drawn: Drawn,
+        low: Option<&Expr>,
+        high: Option<&Expr>,
+        left: &[(Axis, Span)],
+    ) -> Option<Drawn> {
+        let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
+        let mut ends: Vec<(Value, &Expr)> = vec![];
+        for e in [low, high].into_iter().flatten() {
+            let value = self.expression(e, Some(&order));
+            if value.poison {
+                return None;
+            }
+            ends.push((value, e));
+        }
+        let cut = match (low, high) {
+            (Some(_), None) => Cut::Below,
+            (None, _) => Cut::Above,
+            (Some(_), Some(_)) => Cut::Both,
+        };
+        let nodes: Vec<NodeId> = ends.iter().map(|(value, _)| value.node).collect();
+        let d = &drawn.distribution;
+        let censored = |m: &Modifier| matches!(m, Modifier::CensoredBelow | Modifier::CensoredAbove);
+        if !d.modifiers.iter().all(censored) || d.restricted.is_some() || !self.knows_shares(&drawn, &nodes) {
+            self.report(messages::unwrapped("Truncated", d.family.name(), drawn.span));
+            return None;
+        }
+        drawn.distribution.modify(Modifier::Truncated(cut), &nodes);
+        drawn.args.extend(ends.into_iter().map(|(value, e)| (&LIMIT, value, e.clone())));
+        Some(drawn)
+    }
+
+    /// Whether the shares of a distribution on either side of these ends are known.
+    fn knows_shares(&self, drawn: &Drawn, ends: &[NodeId]) -> bool {
+        let d = &drawn.distribution;
+        // Tried on a copy, so that no nodes are left behind.
+        let mut scratch = self.graph.clone();
+        let known = |&end: &NodeId| {
+            let end = if drawn.support.is_some_and(Support::is_discrete) { scratch.shift(end, -1.0) } else { end };
+            d.family.log_cdf(&mut scratch, end, d.own_args()).is_some()
+        };
+        d.event.is_none() && ends.iter().all(known)
+    }
+
     /// What lies at an end may lie beyond it.
     fn censored(
         &mut self,
@@ -184,26 +254,44 @@ impl<'a> Checker<'a> {
             self.report(messages::only_a_likelihood("Censored", drawn.span));
             return None;
         }
-        let d = &drawn.distribution;
-        // Tried on a copy, so that no nodes are left behind.
-        let mut scratch = self.graph.clone();
-        let zero = scratch.constant(0.0);
-        let known = d.family.log_cdf(&mut scratch, zero, d.own_args()).is_some();
-        if !known || d.event.is_some() || !d.modifiers.is_empty() || d.restricted.is_some() {
-            self.report(messages::unwrapped("Censored", d.family.name(), drawn.span));
-            return None;
-        }
+        self.restriction_as_ends(&mut drawn);
         let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
+        let mut ends: Vec<(Modifier, Value, &Expr)> = vec![];
         for (end, modifier) in [(low, Modifier::CensoredBelow), (high, Modifier::CensoredAbove)] {
             let Some(e) = end else { continue };
             let value: Value = self.expression(e, Some(&order));
             if value.poison {
                 return None;
             }
+            ends.push((modifier, value, e));
+        }
+        let nodes: Vec<NodeId> = ends.iter().map(|(_, value, _)| value.node).collect();
+        let d = &drawn.distribution;
+        let cut = |m: &Modifier| matches!(m, Modifier::Truncated(_));
+        if !d.modifiers.iter().all(cut) || d.restricted.is_some() || !self.knows_shares(&drawn, &nodes) {
+            self.report(messages::unwrapped("Censored", d.family.name(), drawn.span));
+            return None;
+        }
+        for (modifier, value, e) in ends {
             drawn.distribution.modify(modifier, &[value.node]);
             drawn.args.push((&LIMIT, value, e.clone()));
         }
         Some(drawn)
+    }
+
+    /// A truncation between numbers as one between ends, so that what lies beyond a limit within it is known.
+    fn restriction_as_ends(&mut self, drawn: &mut Drawn) {
+        let Some(to) = drawn.distribution.restricted.take_if(|to| to.rank() == 0) else { return };
+        let (low, high) = to.bounds();
+        let ends: Vec<NodeId> =
+            [low, high].into_iter().filter(|end| end.is_finite()).map(|end| self.graph.constant(end)).collect();
+        let cut = match (low.is_finite(), high.is_finite()) {
+            (true, true) => Cut::Both,
+            (true, false) => Cut::Below,
+            (false, true) => Cut::Above,
+            (false, false) => return,
+        };
+        drawn.distribution.modify(Modifier::Truncated(cut), &ends);
     }
 
     fn wrong_use(&mut self, span: Span, usage: &str) -> Option<Drawn> {

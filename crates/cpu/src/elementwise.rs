@@ -105,6 +105,7 @@ pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T]
             Binary::Pow
             | Binary::LogGammaQuantile
             | Binary::LogGammaQuantileSlope
+            | Binary::GammaScore
             | Binary::VonMisesQuantile
             | Binary::VonMisesQuantileSlope => slow_binary(op, out, a, b),
         },

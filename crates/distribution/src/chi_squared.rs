@@ -83,6 +83,21 @@ impl Family for ChiSquared {
         Gamma.median(&[0.5 * df, 0.5])
     }
 
+    fn cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        let args = gamma(g, args);
+        Gamma.cdf(g, x, &args)
+    }
+
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        let args = gamma(g, args);
+        Gamma.log_cdf(g, x, &args)
+    }
+
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        let args = gamma(g, args);
+        Gamma.log_survival(g, x, &args)
+    }
+
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Some(vec![formula(g, args, |[df]| 0.25 * (0.5 * df).trigamma())])
     }

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, Site};
 
 use crate::expr::formula;
 use crate::family::{Family, Sampling, Statistic, constants};
-use crate::modifier::{Density, Modifier};
+use crate::modifier::{Cut, Density, Modifier};
 use crate::support::Support;
 
 /// A family with its arguments, perhaps restricted by a type.
@@ -46,6 +46,25 @@ impl Distribution {
     pub fn support(&self, g: &Graph) -> Option<Support> {
         let whole = self.unrestricted_support(g)?;
         self.restricted.map_or(Some(whole), |to| to.intersection(whole))
+    }
+
+    /// The ends of a truncation that is not weighted, where they are numbers.
+    pub fn ends(&self, g: &Graph) -> Option<(f64, f64)> {
+        let mut rest = self.args.get(self.own_args().len()..)?;
+        let mut found = None;
+        for modifier in &self.modifiers {
+            let (own, after) = rest.split_at_checked(modifier.arguments())?;
+            rest = after;
+            let end = |k: usize| g.constant_value(*own.get(k)?);
+            match modifier {
+                Modifier::Truncated(Cut::Below) => found = Some((end(0)?, f64::INFINITY)),
+                Modifier::Truncated(Cut::Above) => found = Some((f64::NEG_INFINITY, end(0)?)),
+                Modifier::Truncated(Cut::Both) => found = Some((end(0)?, end(1)?)),
+                Modifier::Weighted => return None,
+                _ => {}
+            }
+        }
+        found
     }
 
     fn unrestricted_support(&self, g: &Graph) -> Option<Support> {

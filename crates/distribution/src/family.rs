@@ -339,9 +339,9 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
-    /// log P(z ≤ x); probabilities below 1e-30 count as that.
+    /// log P(z ≤ x); probabilities below 1e-30 count as that. Of counts up to a constant, the sum of their probabilities.
     fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
-        let p = self.cdf(g, x, args)?;
+        let Some(p) = self.cdf(g, x, args) else { return log_upto(self, g, x, args) };
         let least = g.constant(1e-30);
         let p = g.binary(fe_graph::Binary::Max, p, least);
         Some(g.log(p))
@@ -349,7 +349,10 @@ pub trait Family: Debug + Send + Sync {
 
     /// log P(z > x); probabilities below 1e-30 count as that.
     fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
-        let p = self.cdf(g, x, args)?;
+        let Some(p) = self.cdf(g, x, args) else {
+            let below = log_upto(self, g, x, args)?;
+            return Some(formula(g, &[below], |[l]| (-l.expm1()).log()));
+        };
         let (one, least) = (g.constant(1.0), g.constant(1e-30));
         let rest = g.sub(one, p);
         let rest = g.binary(fe_graph::Binary::Max, rest, least);
@@ -427,6 +430,24 @@ pub trait Family: Debug + Send + Sync {
     fn draw(&self, _args: &[f64], _rng: &mut dyn Rng) -> Option<f64> {
         None
     }
+}
+
+/// The largest count up to which probabilities are added up.
+const MOST_COUNTS: f64 = 2_000.0;
+
+/// log P(z ≤ x) of counts and a constant x, by their probabilities.
+fn log_upto<F: Family + ?Sized>(family: &F, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+    let last = g.constant_value(x).filter(|&k| k <= MOST_COUNTS)?.floor();
+    if family.support(&constants(g, args)) != Some(Support::Count) || family.is_vector() {
+        return None;
+    }
+    if last < 0.0 {
+        return Some(g.constant(f64::NEG_INFINITY));
+    }
+    let each = Axis::plain(g.add_axis("counts", last as usize + 1));
+    let count = g.iota(each);
+    let density = family.log_density(g, count, args, None);
+    Some(g.logsumexp(density, &[each]))
 }
 
 /// The values of those arguments that are constant.

@@ -1,6 +1,6 @@
 //! Gamma(shape, rate).
 
-use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, quantile};
+use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Site, quantile};
 use rand::Rng;
 use rand_distr::Distribution;
 
@@ -125,6 +125,21 @@ impl Family for Gamma {
         (a > 0.0 && r > 0.0 && a.is_finite()).then(|| quantile::log_gamma_quantile(a, 0.0).exp() / r)
     }
 
+    fn cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, r]| {
+            let inside = x.number(0.0).less(x);
+            inside.select(score(x, a, r).normal_cdf(), x.number(0.0))
+        }))
+    }
+
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, r]| score(x, a, r).log_normal_cdf()))
+    }
+
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, r]| (-score(x, a, r)).log_normal_cdf()))
+    }
+
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Some(vec![
             formula(g, args, |[a, r]: [Expr; 2]| a.trigamma().over(r)),
@@ -137,4 +152,10 @@ impl Family for Gamma {
         let z = rand_distr::Gamma::new(a, 1.0 / r).ok()?.sample(rng);
         z.is_finite().then_some(z)
     }
+}
+
+/// The standard normal number that stands for x in the distribution function of Gamma(shape, rate). Below 1e-30 the
+/// probability is taken to be that at 1e-30.
+pub(crate) fn score<'s>(x: Expr<'s>, shape: Expr<'s>, rate: Expr<'s>) -> Expr<'s> {
+    shape.binary(Binary::GammaScore, x.max(1e-30).log() + rate.log())
 }

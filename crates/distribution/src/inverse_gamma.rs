@@ -1,9 +1,9 @@
 //! InverseGamma(shape, scale).
 
-use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
+use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
-use crate::expr::{Formula, formula};
+use crate::expr::{Expr, Formula, formula};
 use crate::family::{Family, Parameter, Sampling, Statistic, divergence, noise};
 use crate::gamma::Gamma;
 use crate::support::Support;
@@ -101,6 +101,21 @@ impl Family for InverseGamma {
         median.is_finite().then_some(median)
     }
 
+    fn cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, s]| {
+            let inside = x.number(0.0).less(x);
+            inside.select((-score(x, a, s)).normal_cdf(), x.number(0.0))
+        }))
+    }
+
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, s]| (-score(x, a, s)).log_normal_cdf()))
+    }
+
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, a, s]| score(x, a, s).log_normal_cdf()))
+    }
+
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Gamma.fisher(g, args)
     }
@@ -109,4 +124,9 @@ impl Family for InverseGamma {
         let z = Gamma.draw(args, rng)?.recip();
         z.is_finite().then_some(z)
     }
+}
+
+/// The standard normal number that stands for 1/x, a gamma variable.
+fn score<'s>(x: Expr<'s>, shape: Expr<'s>, scale: Expr<'s>) -> Expr<'s> {
+    shape.binary(Binary::GammaScore, scale.log() - x.max(1e-30).log())
 }

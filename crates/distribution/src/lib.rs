@@ -55,6 +55,6 @@ pub use categorical::{draw_category, pick};
 pub use distribution::Distribution;
 pub use families::{called_elsewhere, families, family, gaussian_on, table};
 pub use family::{Alternative, Family, FreeForm, FromNormal, KlText, LikelihoodText, Parameter, Sampling, Statistic};
-pub use modifier::Modifier;
+pub use modifier::{Cut, Modifier};
 pub use poisson::{PoissonRate, poisson_rate};
 pub use support::Support;

@@ -1,12 +1,12 @@
 //! Poisson(rate).
 
-use fe_graph::{Axis, Graph, Indicator, NodeId, Site};
+use fe_graph::{Axis, Binary, Graph, Indicator, NodeId, Site};
 use rand::Rng;
 use rand_distr::Distribution;
 use statrs::function::gamma::checked_gamma_ur;
 
 use crate::distribution::Distribution as Of;
-use crate::expr::{Formula, formula};
+use crate::expr::{Expr, Formula, formula};
 use crate::family::{Alternative, Family, FreeForm, KlText, LikelihoodText, Parameter, Sampling, Statistic, exactly};
 use crate::support::Support;
 
@@ -130,6 +130,21 @@ impl Family for Poisson {
         })
     }
 
+    /// The count is at most k where the (k + 1)th arrival comes after the end, and that comes as a Gamma(k + 1) variable.
+    fn log_cdf(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, rate]| {
+            let below = x.less(x.number(-0.5));
+            below.select(x.number(f64::NEG_INFINITY), (-arrival_score(x, rate)).log_normal_cdf())
+        }))
+    }
+
+    fn log_survival(&self, g: &mut Graph, x: NodeId, args: &[NodeId]) -> Option<NodeId> {
+        Some(formula(g, &[&[x], args].concat(), |[x, rate]| {
+            let below = x.less(x.number(-0.5));
+            below.select(x.number(0.0), arrival_score(x, rate).log_normal_cdf())
+        }))
+    }
+
     fn fisher(&self, g: &mut Graph, args: &[NodeId]) -> Option<Vec<NodeId>> {
         Some(vec![formula(g, args, |[rate]| rate.recip())])
     }
@@ -153,6 +168,11 @@ impl Family for Poisson {
         }
         Some(rand_distr::Poisson::new(rate).ok()?.sample(rng))
     }
+}
+
+/// The standard normal number that stands for the time 1 among those of the (k + 1)th arrival.
+fn arrival_score<'s>(k: Expr<'s>, rate: Expr<'s>) -> Expr<'s> {
+    (k.max(0.0) + 1.0).binary(Binary::GammaScore, rate.log())
 }
 
 /// Counts of arrivals as they are, not relaxed, over `axes` and those of the log rate.

@@ -293,6 +293,16 @@ impl Graph {
         self.exp(ratio)
     }
 
+    /// ∂ε/∂y of the normal score ε of a Gamma(a, 1) value eʸ: the density of y, exp(ay − eʸ)/Γ(a), over φ(ε).
+    fn score_slope(&mut self, a: NodeId, y: NodeId, e: NodeId) -> NodeId {
+        let (product, power, constant) = (self.mul(a, y), self.exp(y), self.unary(Unary::LogGamma, a));
+        let density = self.sub(product, power);
+        let density = self.sub(density, constant);
+        let normal = self.log_normal_pdf(e);
+        let ratio = self.sub(density, normal);
+        self.exp(ratio)
+    }
+
     fn binary_derivative(
         &mut self,
         op: Binary,
@@ -342,6 +352,14 @@ impl Graph {
                 let density = self.sub(density, constant);
                 Slope::Node(self.ratio_to_normal(b, density))
             }
+            (Binary::GammaScore, 0) => {
+                // At a fixed value, −(∂y/∂a at fixed ε)/(∂y/∂ε).
+                let density = self.score_slope(a, b, y);
+                let moved = self.binary(Binary::LogGammaQuantileSlope, a, y);
+                let slope = self.mul(moved, density);
+                Slope::Node(self.neg(slope))
+            }
+            (Binary::GammaScore, _) => Slope::Node(self.score_slope(a, b, y)),
             (Binary::VonMisesQuantile, 0) => Slope::Node(self.binary(Binary::VonMisesQuantileSlope, a, b)),
             (Binary::VonMisesQuantile, _) => {
                 let (cosine, constant) = (self.unary(Unary::Cos, y), self.unary(Unary::LogBesselI(0), a));

@@ -157,6 +157,9 @@ pub enum Binary {
     LogGammaQuantile,
     /// Its derivative in a at fixed ε
     LogGammaQuantileSlope,
+    /// ε where P(a, eʸ) = Φ(ε): the standard normal number that stands for a Gamma(a, 1) value in its distribution function,
+    /// from the shape a and the value's log y; what [`Binary::LogGammaQuantile`] undoes
+    GammaScore,
     /// The angle x where F(x) = Φ(ε): a von Mises draw around 0 from the concentration κ and ε
     VonMisesQuantile,
     /// Its derivative in κ at fixed ε

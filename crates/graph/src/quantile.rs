@@ -226,6 +226,39 @@ pub fn log_gamma_quantile_slope(a: f64, e: f64) -> f64 {
     }
 }
 
+/// e ≥ 0 with log Φ(−e) = t, for t ≤ log ½: Newton's method on a concave function, from the right of the root.
+fn normal_tail(t: f64) -> f64 {
+    if t == f64::NEG_INFINITY {
+        return f64::INFINITY;
+    }
+    let mut e = (-2.0 * t).max(0.0).sqrt();
+    for _ in 0..100 {
+        let log_tail = log_normal_cdf(-e);
+        let slope = (-0.5 * e * e - 0.5 * (2.0 * PI).ln() - log_tail).exp();
+        let step = (log_tail - t) / slope;
+        e += step;
+        if step.is_nan() || step.abs() <= 4e-16 * e.abs().max(1.0) {
+            break;
+        }
+    }
+    e
+}
+
+/// ε where P(a, eʸ) = Φ(ε): what [`log_gamma_quantile`] makes y of. By the smaller tail, so that either is accurate. NaN
+/// unless a > 0.
+pub fn gamma_score(a: f64, y: f64) -> f64 {
+    if a.is_nan() || a <= 0.0 || y.is_nan() {
+        return f64::NAN;
+    }
+    if y.is_infinite() || a == f64::INFINITY {
+        return if y == f64::INFINITY { y } else { f64::NEG_INFINITY };
+    }
+    let half = -std::f64::consts::LN_2;
+    let (lower, upper) = (log_lower(a, y).0, log_upper(a, y).0);
+    // Either is computed from the other where that is the smaller.
+    if lower <= half { -normal_tail(lower) } else { normal_tail(upper.min(half)) }
+}
+
 /// Points and weights of Gauss–Legendre quadrature on (0, 1).
 static LEGENDRE: LazyLock<Vec<(f64, f64)>> = LazyLock::new(|| {
     let n = 40;

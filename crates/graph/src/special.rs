@@ -66,6 +66,7 @@ pub fn binary(op: Binary, a: f64, b: f64) -> f64 {
         Binary::Equal => truth(a == b),
         Binary::LogGammaQuantile => quantile::log_gamma_quantile(a, b),
         Binary::LogGammaQuantileSlope => quantile::log_gamma_quantile_slope(a, b),
+        Binary::GammaScore => quantile::gamma_score(a, b),
         Binary::VonMisesQuantile => quantile::von_mises_quantile(a, b),
         Binary::VonMisesQuantileSlope => quantile::von_mises_quantile_slope(a, b),
     }

@@ -21,6 +21,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
          does. The message names its place.",
     ),
     (
+        "D0032",
+        "a value beyond the ends of its truncation",
+        "A truncated likelihood has no density beyond its ends, so that no fit could explain such a value. What is not to \
+         count has the weight 0, `Weighted(Truncated(…), w)`, or is left out of the file.",
+    ),
+    (
         "R0001",
         "a free energy that stopped being finite: the term, the step, the operation, its place and its operands",
         "The free energy became infinite or undefined in the course of the fit. The step is run again, operation by \

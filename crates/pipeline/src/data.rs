@@ -214,6 +214,11 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         Some((support, format!("the support of {}", o.distribution.family.name())))
     });
     let last = extents.last().copied().unwrap_or(1);
+    if let Some(d) =
+        program.observes.iter().find(observed).and_then(|o| cut_off(program, data, call, o, values, extents))
+    {
+        return Some(d);
+    }
     for (support, whose) in by_type.into_iter().chain(by_likelihood) {
         if let Some(k) = values.iter().position(|&v| !(support.contains_value(v) || data.optional && v.is_nan())) {
             let value = values.get(k).copied().unwrap_or(f64::NAN);
@@ -242,6 +247,29 @@ fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], ext
         }
     }
     None
+}
+
+/// The first value beyond the ends of a truncation.
+fn cut_off(
+    program: &Program,
+    data: &Data,
+    call: &SourceCall,
+    observe: &Observe,
+    values: &[f64],
+    extents: &[usize],
+) -> Option<Diagnostic> {
+    let (low, high) = observe.distribution.ends(&program.graph)?;
+    let k = values.iter().position(|&v| v < low || v > high)?;
+    let (value, place) = (values.get(k).copied().unwrap_or(f64::NAN), place(program, data, k, extents));
+    let ends = match (low.is_finite(), high.is_finite()) {
+        (true, false) => format!("from {low} up"),
+        (false, _) => format!("up to {high}"),
+        (true, true) => format!("from {low} to {high}"),
+    };
+    let message = format!("`{}` is {value} at {place}, and its likelihood is truncated to what lies {ends}", data.name);
+    let help = "give what is not to count the weight 0, as in `Weighted(Truncated(…), w)` with a w of 0 there and 1 elsewhere, \
+                or leave it out of the file";
+    Some(Diagnostic::error("D0032", message, call.span, format!("read from {}", described(call))).help(help))
 }
 
 fn described(call: &SourceCall) -> String {

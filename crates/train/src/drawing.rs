@@ -1,6 +1,6 @@
 //! Draws of one distribution on the host, given its arguments.
 
-use fe_distribution::{Distribution, Modifier, Support, draw_category};
+use fe_distribution::{Cut, Distribution, Modifier, Support, draw_category};
 use fe_graph::{Axis, Tensor};
 use rand::rngs::ChaCha8Rng;
 
@@ -167,6 +167,22 @@ impl<'a> Drawing<'a> {
         Ok(self.arguments.iter().take(self.own).map(|a| self.element(a, place, component)).collect())
     }
 
+    /// Whether a value lies between the ends of a truncation.
+    fn between(&self, value: f64, place: &[usize]) -> bool {
+        let mut after = self.own;
+        self.d.modifiers.iter().all(|modifier| {
+            let end = |k: usize| self.arguments.get(after + k).map_or(f64::NAN, |a| self.element(a, place, 0));
+            let inside = match modifier {
+                Modifier::Truncated(Cut::Below) => end(0) <= value,
+                Modifier::Truncated(Cut::Above) => value <= end(0),
+                Modifier::Truncated(Cut::Both) => end(0) <= value && value <= end(1),
+                _ => true,
+            };
+            after += modifier.arguments();
+            inside
+        })
+    }
+
     /// A number inside the type that it is restricted to, then censored.
     fn number(&self, place: &[usize], rng: &mut ChaCha8Rng) -> Result<f64, PredictiveError> {
         let numbers = self.numbers(place, rng)?;
@@ -174,7 +190,8 @@ impl<'a> Drawing<'a> {
         for _ in 0..TRIES {
             let v = self.d.family.draw(&numbers, rng);
             let v = v.ok_or_else(|| self.undrawable(&format!("arguments {numbers:?}")))?;
-            if self.d.restricted.is_none_or(|to| to == Support::Ordered || to.contains_value(v)) {
+            let allowed = self.d.restricted.is_none_or(|to| to == Support::Ordered || to.contains_value(v));
+            if allowed && self.between(v, place) {
                 value = Some(v);
                 break;
             }

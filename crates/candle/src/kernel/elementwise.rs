@@ -78,6 +78,7 @@ pub fn binary<T: Element>(op: Binary, a: Named, b: Named, axes: &[Axis], dims: &
         Binary::Equal => map!(|x: T, y: T| truth(x == y)),
         Binary::LogGammaQuantile
         | Binary::LogGammaQuantileSlope
+        | Binary::GammaScore
         | Binary::VonMisesQuantile
         | Binary::VonMisesQuantileSlope => {
             map2::<T>(a, b, axes, dims, COSTLY_PIECE, |x: T, y: T| T::of(special::binary(op, x.wide(), y.wide())))

@@ -264,10 +264,7 @@ fn distribution_functions_agree_with_integrals_and_medians_halve_them() {
             }
         }
     }
-    assert_eq!(
-        without.into_iter().collect::<Vec<_>>(),
-        ["Beta", "ChiSquared", "Gamma", "InverseGamma", "StudentT", "VonMises"]
-    );
+    assert_eq!(without.into_iter().collect::<Vec<_>>(), ["Beta", "StudentT", "VonMises"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod categories;
 mod closed;
 mod common;
+mod cuts;
 mod docs;
 mod edges;
 mod matrices;

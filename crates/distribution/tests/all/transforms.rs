@@ -234,10 +234,13 @@ fn truncated_densities_add_up_to_one() {
     }
     let expected = [
         "Cauchy",
+        "ChiSquared",
         "Exponential",
+        "Gamma",
         "Gumbel",
         "HalfCauchy",
         "HalfNormal",
+        "InverseGamma",
         "Laplace",
         "LogNormal",
         "Logistic",
@@ -307,7 +310,9 @@ fn types_restrict_what_they_can() {
     assert!(!normal.can_restrict(&g, Support::Count) && !normal.can_restrict(&g, Support::Ordered));
     let gamma = of("Gamma", vec![one, free]);
     assert!(gamma.can_restrict(&g, Support::Positive) && gamma.can_restrict(&g, Support::Real));
-    assert!(!gamma.can_restrict(&g, Support::Unit), "there is no incomplete gamma function in the graph");
+    assert!(gamma.can_restrict(&g, Support::Unit));
+    let student = of("StudentT", vec![one, free, one]);
+    assert!(!student.can_restrict(&g, Support::Positive), "there is no incomplete beta function in the graph");
     let poisson = of("Poisson", vec![free]);
     assert!(poisson.can_restrict(&g, Support::Count) && !poisson.can_restrict(&g, Support::Bool));
     let flat = of("Flat", vec![]);

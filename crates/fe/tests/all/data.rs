@@ -98,6 +98,15 @@ fn a_datum_that_its_likelihood_cannot_give() {
 }
 
 #[test]
+fn a_count_below_the_end_of_its_truncation() {
+    says(
+        "below_truncation",
+        ("x.csv", b"x\n2\n0\n"),
+        &column("x.csv", " : count", "Truncated(Poisson(exp(m)), low = 1)"),
+    );
+}
+
+#[test]
 fn a_row_that_its_vectors_type_cannot_have() {
     let folder = tempfile::tempdir().unwrap();
     let program = |data: &str| {

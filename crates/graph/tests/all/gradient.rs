@@ -106,6 +106,33 @@ fn quantiles_of_a_normal_number() {
     }
 }
 
+/// The normal score of a gamma value: what its quantile undoes, with first derivatives by both operands, and second ones
+/// by the value.
+#[test]
+fn normal_scores_of_gamma_values() {
+    for (low, high) in [(0.05, 0.9), (1.5, 9.0), (250.0, 260.0)] {
+        let mut case = Case::new(7);
+        let (a, b) = (case.axis("A", 3), case.axis("B", 4));
+        let shape = case.input("shape", &[a], low, high);
+        let normal = case.input("normal", &[b], -6.0, 6.0);
+        let y = case.graph.binary(Binary::LogGammaQuantile, shape.1, normal.1);
+        let back = case.graph.binary(Binary::GammaScore, shape.1, y);
+        let back = case.values(&[back])[0].values.clone();
+        let given = case.values(&[normal.1])[0].values.clone();
+        for row in back.chunks(4) {
+            for (found, expected) in row.iter().zip(&given) {
+                assert!((found - expected).abs() < 1e-10 * expected.abs().max(1.0), "{found} {expected}");
+            }
+        }
+        let value = case.input("value", &[b], 0.7 * low.ln(), 1.1 * high.ln());
+        let z = case.graph.binary(Binary::GammaScore, shape.1, value.1);
+        case.check_gradient(z, &[shape, value], TOLERANCE);
+        case.check_second(z, &[value], TOLERANCE);
+        let slope = case.graph.gradient(z, &[shape.1]).unwrap();
+        assert_eq!(case.graph.gradient(slope[0], &[shape.1]), Err(DerivativeError::QuantileOrder));
+    }
+}
+
 #[test]
 fn a_tie_of_max_shares_the_derivative() {
     let mut case = Case::new(0);

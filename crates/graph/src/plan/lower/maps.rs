@@ -128,7 +128,7 @@ pub fn cost(map: Map) -> usize {
             | Unary::LogBesselI(_),
         )
         | Map::Binary(Binary::Pow) => 60,
-        Map::Binary(op) if op.is_quantile() => 1000,
+        Map::Binary(op) if op.is_quantile() || op == Binary::GammaScore => 1000,
         Map::Unary(_) => 15,
         Map::Binary(_) => 1,
     }

@@ -79,7 +79,7 @@ fn functions_of_two_arguments() {
 #[test]
 fn quantiles_of_a_normal_number() {
     use Binary::*;
-    for op in [LogGammaQuantile, LogGammaQuantileSlope, VonMisesQuantile, VonMisesQuantileSlope] {
+    for op in [LogGammaQuantile, LogGammaQuantileSlope, GammaScore, VonMisesQuantile, VonMisesQuantileSlope] {
         let mut case = Case::new(4);
         let (a, b) = (case.axis("A", 7), case.axis("B", 90));
         let shape = case.input("shape", &[a], 0.2, 9.0).1;
