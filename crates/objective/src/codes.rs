@@ -119,6 +119,42 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "an objective that cannot be differentiated",
         "A part of the objective has no derivative here. It should not come to this: report the program.",
     ),
+    (
+        "E0830",
+        "NUTS in batches",
+        "A trajectory of NUTS follows one density, of all rows. With rows in batches it would be another one at every step. \
+         `fe verify` and `guide * ~ NUTS()` take programs without `batch`.",
+    ),
+    (
+        "E0831",
+        "NUTS without a posterior",
+        "Of an objective with other weights, prices or bounds the guide is a code and not the posterior, so a sampler of the \
+         posterior has nothing to say of it.",
+    ),
+    (
+        "E0832",
+        "NUTS beside a point",
+        "A latent that is fitted as a point is not drawn. What is drawn given that point is not the posterior of the program, \
+         in which the latent is uncertain.",
+    ),
+    (
+        "E0833",
+        "NUTS of a discrete latent",
+        "NUTS follows the slope of a log density, and a discrete latent has none. Finite latents are summed out, and then \
+         the sum has a slope in all else; counts that are drawn from a guide are not.",
+    ),
+    (
+        "E0834",
+        "nothing left for NUTS",
+        "Where all latents are summed or integrated out given the data alone, the posterior is known in closed form, and the \
+         table holds it.",
+    ),
+    (
+        "E0835",
+        "a guide that NUTS cannot move in",
+        "NUTS moves in the noise behind the guide, so that the guide's map conditions it. That takes a guide whose density is \
+         known and whose draws are smooth functions of normal noise.",
+    ),
 ];
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod minimised;
 mod nodes;
 mod objective;
 mod prepare;
+mod pulled_back;
 mod quadrature;
 mod relaxation;
 pub mod relaxed;
@@ -51,5 +52,6 @@ pub use objective::{
     Beyond, Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Parameter, Predicted, Prepared, ReportNodes, Reported, Shown, Start, Term, TermKind, Underivable,
 };
+pub use pulled_back::{NoiseInput, PulledBack};
 pub use relaxation::gumbel_softmax;
 pub use values::FIGURE_ROWS;

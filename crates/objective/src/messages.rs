@@ -1,4 +1,4 @@
-//! E0802 to E0821: what is in the way of a derivation. A function a message.
+//! E0802 to E0835: what is in the way of a derivation. A function a message.
 
 use fe_distribution::Family;
 use fe_graph::DerivativeError;
@@ -152,4 +152,39 @@ pub fn weights_without_draws(objective: Span) -> Underivable {
 /// What has no derivative: `the objective`, `the joint density`.
 pub fn no_derivative(of: &str, why: &DerivativeError, span: Span) -> Underivable {
     error("E0821", format!("{of} cannot be differentiated: {why}"), span, "report this program")
+}
+
+pub fn nuts_in_batches(train: Span) -> Underivable {
+    let message = "rows are taken in batches here, and NUTS needs the density of all of them at each of its steps";
+    error("E0830", message, train, "leave `batch` out of `train`")
+}
+
+pub fn nuts_without_posterior(objective: Span) -> Underivable {
+    let message = "what is minimised is not `distortion + rate`, so that its guide is not meant to be the posterior, and there \
+                   is nothing for NUTS to draw from";
+    let help = "leave `minimize` out, or hold the guide to a fit of `minimize distortion + rate`";
+    error("E0831", message, objective, help)
+}
+
+pub fn nuts_beside_point(latent: &str, guide: Span) -> Underivable {
+    let message = format!("`{latent}` is fitted as a point, and NUTS would draw what is left as if that were known");
+    error("E0832", message, guide, format!("leave out `guide {latent} = point`, or make it a `param`"))
+}
+
+pub fn nuts_of_counts(latent: &str, span: Span) -> Underivable {
+    let message = format!("`{latent}` is discrete and not summed out, and NUTS moves along a density that has a slope");
+    let help =
+        "a finite latent that is read element by element is summed out; counts of few values are a `Categorical`";
+    error("E0833", message, span, help)
+}
+
+pub fn nothing_for_nuts(span: Span) -> Underivable {
+    let message = "every latent is summed or integrated out exactly, and nothing is left for NUTS to draw";
+    error("E0834", message, span, "the table is exact: there is nothing that it could be held to")
+}
+
+pub fn nuts_without_density(span: Span) -> Underivable {
+    let message = "the density of a latent under its guide is not known, or it has no draws that are a smooth function of \
+                   normal noise, and NUTS moves in that noise";
+    error("E0835", message, span, "leave out the guide that is stated: the one by default can be held to NUTS")
 }

@@ -38,7 +38,8 @@ pub fn normal_draws(samples: usize, dimensions: usize, seed: u64) -> Option<Vec<
     Some(draws.as_slice().to_vec())
 }
 
-fn normal_quantile(p: f64) -> f64 {
+/// The point below which a standard normal number lies with probability p.
+pub(crate) fn normal_quantile(p: f64) -> f64 {
     -SQRT_2 * puruspe::inverfc(2.0 * p)
 }
 

@@ -265,7 +265,7 @@ fn weighed(problem: &Problem, drawn: &[Vec<f64>], log_weights: &[f64], limit: f6
 }
 
 /// The table of weighted draws: of each value, then of the moments that are known given what is drawn.
-fn table(problem: &Problem, drawn: &[Vec<f64>], weights: &[f64]) -> Vec<Summary> {
+pub(crate) fn table(problem: &Problem, drawn: &[Vec<f64>], weights: &[f64]) -> Vec<Summary> {
     let reported = &problem.objective.report.posterior;
     let mut moments = drawn.get(reported.len()..).unwrap_or_default().chunks(2);
     let summaries = reported.iter().zip(drawn).map(|(r, draws)| {

@@ -3,6 +3,7 @@
 
 use fe_graph::noise::{Element, Stream};
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
+use fe_objective::Reported;
 
 use crate::posterior::Resampled;
 use crate::problem::{Problem, Setting, Values};
@@ -67,6 +68,20 @@ pub struct Loo {
     pub unreliable: usize,
 }
 
+/// Draws of a value as it is reported, from one behind the other over sorted axes.
+pub(crate) fn by_draw(problem: &Problem, reported: &Reported, values: Vec<f64>, count: usize) -> Drawn {
+    let g = &problem.objective.graph;
+    let sorted = fe_graph::axis::sorted(&reported.axes);
+    let extents = sorted.iter().map(|a| g.extent_of(a.id));
+    let whole = Tensor { shape: std::iter::once(count).chain(extents).collect(), values };
+    let place = |a: &Axis| sorted.iter().position(|s| s == a).map(|k| k + 1);
+    let order: Vec<usize> = std::iter::once(0).chain(reported.axes.iter().filter_map(place)).collect();
+    let whole = whole.permuted(&order).unwrap_or(whole);
+    let shape = whole.shape.iter().skip(1).copied().collect();
+    let axes = reported.axes.iter().map(|&a| g.axis_name(a)).collect();
+    Drawn { name: reported.name.clone(), axes, shape, values: whole.values }
+}
+
 /// Draws of the guide, or of what is behind the resampled table.
 ///
 /// # Errors
@@ -93,18 +108,9 @@ pub(crate) fn sampled(
     }
     let proposal = resampled.and_then(|r| r.proposal.as_ref());
     let by_row = pointwise(problem, values, fitted, proposal)?;
+    let posterior =
+        o.report.posterior.iter().zip(drawn).map(|(r, values)| by_draw(problem, r, values, COUNT)).collect();
     let named = |axes: &[Axis]| axes.iter().map(|&a| o.graph.axis_name(a)).collect::<Vec<_>>();
-    let mut posterior = vec![];
-    for (reported, values) in o.report.posterior.iter().zip(drawn) {
-        let sorted = fe_graph::axis::sorted(&reported.axes);
-        let extents = sorted.iter().map(|a| o.graph.extent_of(a.id));
-        let whole = Tensor { shape: std::iter::once(COUNT).chain(extents).collect(), values };
-        let place = |a: &Axis| sorted.iter().position(|s| s == a).map(|k| k + 1);
-        let order: Vec<usize> = std::iter::once(0).chain(reported.axes.iter().filter_map(place)).collect();
-        let whole = whole.permuted(&order).unwrap_or(whole);
-        let shape = whole.shape.iter().skip(1).copied().collect();
-        posterior.push(Drawn { name: reported.name.clone(), axes: named(&reported.axes), shape, values: whole.values });
-    }
     let mut observed = vec![];
     if !o.report.observed.is_empty() {
         let nodes: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();

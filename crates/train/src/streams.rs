@@ -31,6 +31,8 @@ pub enum Purpose {
     Predictive,
     /// The refit of parameters of held-out rows.
     Refit,
+    /// Draws of exact conditionals at the points of Markov chains.
+    Chains,
 }
 
 /// The steps `first`, `first + every`, … below `end`.
@@ -42,7 +44,7 @@ struct Steps {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Training,
         Self::Figures,
         Self::Table,
@@ -51,6 +53,7 @@ impl Purpose {
         Self::LeaveOneOut,
         Self::Predictive,
         Self::Refit,
+        Self::Chains,
     ];
 
     const fn steps(self) -> Steps {
@@ -64,6 +67,7 @@ impl Purpose {
             Self::LeaveOneOut => (1 << 42..1 << 43, (1, 2)),
             Self::Predictive => (1 << 43..1 << 44, (0, 1)),
             Self::Refit => (1 << 44..1 << 45, (0, 1)),
+            Self::Chains => (1 << 45..1 << 46, (0, 1)),
         };
         Steps { first: start + offset, every, end }
     }
@@ -97,6 +101,8 @@ pub enum Outside<'a> {
     Proposal,
     /// The order of draws that are chosen by their weights.
     Resampled,
+    /// The start and the steps of a Markov chain, by its number.
+    Chain,
     /// A latent's prior.
     Prior(&'a str),
     /// One step of the prior of a latent along a chain.
@@ -118,6 +124,7 @@ impl Outside<'_> {
             Self::WiderProposal => Site::outside("wider proposal"),
             Self::Proposal => Site::outside("proposal"),
             Self::Resampled => Site::outside("resampled"),
+            Self::Chain => Site::outside("Markov chain"),
             Self::Prior(name) => Site::outside(&format!("prior {name}")),
             Self::PriorStep(name, step) => Site::outside(&format!("prior {name} {step}")),
             Self::PriorPredictive(name) => Site::outside(&format!("predictive {name}")),
@@ -197,7 +204,13 @@ mod tests {
             ]
         };
         let mut streams: Vec<Outside> = names.into_iter().flat_map(of).collect();
-        streams.extend([Outside::Holdout, Outside::Batches, Outside::DiagonalSigns, Outside::WiderProposal]);
+        streams.extend([
+            Outside::Holdout,
+            Outside::Batches,
+            Outside::DiagonalSigns,
+            Outside::WiderProposal,
+            Outside::Chain,
+        ]);
         let sites: HashSet<Site> = streams.iter().map(|s| s.site()).collect();
         assert_eq!(sites.len(), streams.len());
         // Nor with a latent, whatever its name.

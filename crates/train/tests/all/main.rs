@@ -2,8 +2,10 @@
 //! shapes of importance weights, verdicts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod chains;
 mod figures;
 mod minima;
+mod mixing;
 mod noise;
 mod steps;
 mod support;

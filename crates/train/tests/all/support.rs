@@ -36,6 +36,11 @@ impl Bound {
         &self.model.objective
     }
 
+    /// Builds the density that chains move in.
+    pub fn pull_back(&mut self) -> fe_objective::PulledBack {
+        self.model.objective.pull_back(&self.model.program).unwrap()
+    }
+
     pub fn problem(&self) -> Problem<'_> {
         let rows = self.program().row.map_or(0, |r| r.rows);
         let split = fe_train::split(rows, self.program().train.holdout, 0).unwrap();

@@ -1,0 +1,224 @@
+//! Chains of the no-U-turn sampler (Hoffman and Gelman, JMLR 15, 2014; nuts-rs) in the coordinates of the guide's noise.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fe_graph::noise::{Element, Stream};
+use fe_graph::{Compiled, ExecutionError, Feed, InputId, Tensor};
+use fe_objective::PulledBack;
+use nuts_rs::{Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, LogpError, Settings};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::problem::{Problem, Setting, Values};
+use crate::referee::Source;
+use crate::streams::{Outside, Purpose};
+
+/// The acceptance that the step size is set for: above the usual, since a referee's own error is to be small.
+const ACCEPTANCE: f64 = 0.9;
+
+/// Doublings of a trajectory.
+const DEPTH: u64 = 10;
+
+/// Chains start this much wider than the guide is.
+const DISPERSION: f64 = 2.0;
+
+/// The number of times that a start whose density is not finite is moved half-way to the guide's mean.
+const HALVINGS: usize = 30;
+
+/// The length of chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// Chains.
+    pub chains: usize,
+    /// Steps in which step size and scales are found, of each chain; not kept.
+    pub warmup: usize,
+    /// Draws of each chain.
+    pub draws: usize,
+}
+
+/// What is known of one draw of a chain.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The log density, nats, in the coordinates of the noise.
+    pub log_density: f64,
+    /// The Hamiltonian.
+    pub energy: f64,
+    /// Doublings of the trajectory.
+    pub depth: u64,
+    /// Leapfrog steps.
+    pub steps: u64,
+    /// The mean acceptance along the trajectory.
+    pub acceptance: f64,
+    /// The step size.
+    pub step_size: f64,
+    /// Whether the trajectory was left because its energy ran away.
+    pub diverging: bool,
+}
+
+/// Draws of one chain.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct OneChain {
+    /// Points, one behind the other.
+    pub points: Vec<f64>,
+    /// One for each draw.
+    pub steps: Vec<Step>,
+}
+
+/// The density behind one chain.
+struct Density {
+    compiled: Box<dyn Compiled>,
+    feed: Feed,
+    /// Inputs in the order of the coordinates, each with its shape.
+    inputs: Vec<(InputId, Vec<usize>)>,
+    dimension: usize,
+}
+
+/// Why a density has no value at a point.
+#[derive(Debug, thiserror::Error)]
+enum NoValue {
+    /// It is not finite there, which ends a trajectory.
+    #[error("the density is not finite")]
+    NotFinite,
+    /// The executor could not run, which ends everything.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+}
+
+impl LogpError for NoValue {
+    fn is_recoverable(&self) -> bool {
+        matches!(self, Self::NotFinite)
+    }
+}
+
+impl Density {
+    fn new(problem: &Problem, values: &Values, fitted: &Setting, of: &PulledBack) -> Result<Self, ExecutionError> {
+        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Chains.step(0), 1) };
+        let outputs: Vec<_> = std::iter::once(of.value).chain(of.gradient.iter().copied()).collect();
+        let inputs: Vec<_> = of.noise.iter().map(|n| (n.input, n.shape(problem))).collect();
+        let dimension = inputs.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let compiled = problem.compile(&outputs)?;
+        Ok(Self { compiled, feed: problem.feed(values, &problem.train, &setting), inputs, dimension })
+    }
+
+    /// The value, with the gradient put where it belongs.
+    fn at(&mut self, point: &[f64], gradient: &mut [f64]) -> Result<f64, NoValue> {
+        let mut rest = point;
+        for (input, shape) in &self.inputs {
+            let (own, others) = rest.split_at(shape.iter().product::<usize>().min(rest.len()));
+            rest = others;
+            self.feed.inputs.insert(*input, Arc::new(Tensor { shape: shape.clone(), values: own.to_vec() }));
+        }
+        let mut results = self.compiled.run(&self.feed)?.into_iter();
+        let value = results.next().map_or(f64::NAN, |t| t.item());
+        let slopes = results.flat_map(|t| t.values);
+        gradient.iter_mut().zip(slopes).for_each(|(slot, v)| *slot = v);
+        if value.is_finite() && gradient.iter().all(|v| v.is_finite()) { Ok(value) } else { Err(NoValue::NotFinite) }
+    }
+}
+
+impl HasDims for Density {
+    fn dim_sizes(&self) -> HashMap<String, u64> {
+        HashMap::from([("unconstrained_parameter".to_owned(), self.dimension as u64)])
+    }
+}
+
+impl CpuLogpFunc for Density {
+    type LogpError = NoValue;
+    type FlowParameters = ();
+    // Points are kept by whoever draws them.
+    type ExpandedVector = Vec<f64>;
+
+    fn dim(&self) -> usize {
+        self.dimension
+    }
+
+    fn logp(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, NoValue> {
+        self.at(position, gradient)
+    }
+
+    fn expand_vector<R: rand::Rng + ?Sized>(&mut self, _: &mut R, _: &[f64]) -> Result<Vec<f64>, CpuMathError> {
+        Ok(vec![])
+    }
+}
+
+/// The number of coordinates that chains move in.
+pub fn dimension(problem: &Problem, of: &PulledBack) -> usize {
+    of.noise.iter().map(|n| n.shape(problem).iter().product::<usize>()).sum()
+}
+
+/// Chains from starts around the guide. Each has its own stream, so that longer chains begin with the shorter ones, and no
+/// number depends on the threads that they run on.
+///
+/// # Errors
+/// When a run fails, or no start has a finite density.
+pub fn chains(
+    problem: &Problem,
+    values: &Values,
+    fitted: &Setting,
+    of: &PulledBack,
+    lengths: Lengths,
+) -> Result<Vec<OneChain>, ExecutionError> {
+    (0..lengths.chains).into_par_iter().map(|k| one(problem, values, fitted, of, (lengths, k as u64))).collect()
+}
+
+fn one(
+    problem: &Problem,
+    values: &Values,
+    fitted: &Setting,
+    of: &PulledBack,
+    (lengths, number): (Lengths, u64),
+) -> Result<OneChain, ExecutionError> {
+    let failed = |e: &dyn std::fmt::Display| ExecutionError::Backend {
+        message: format!("a chain could not go on: {e}"),
+        origin: fe_graph::Origin::default(),
+    };
+    let mut density = Density::new(problem, values, fitted, of)?;
+    let start = start(problem.seed, number, &mut density)?;
+    let mut settings = DiagNutsSettings {
+        num_tune: lengths.warmup as u64,
+        num_draws: lengths.draws as u64,
+        maxdepth: DEPTH,
+        ..DiagNutsSettings::default()
+    };
+    settings.adapt_options.step_size_settings.target_accept = ACCEPTANCE;
+    let key = Outside::Chain.key(problem.seed, number);
+    let bits = (Stream::new(key, Element { row: 0, rest: 1 }).uniform() * 2f64.powi(53)) as u64;
+    let mut random = ChaCha8Rng::seed_from_u64(bits);
+    let mut chain = settings.new_chain(number, CpuMath::new(density), &mut random).map_err(|e| failed(&e))?;
+    chain.set_position(&start).map_err(|e| failed(&e))?;
+    let mut result = OneChain::default();
+    for k in 0..lengths.warmup + lengths.draws {
+        let (point, _, of_draw, progress) = chain.expanded_draw().map_err(|e| failed(&format!("{e:#}")))?;
+        if k < lengths.warmup {
+            continue;
+        }
+        result.points.extend(point.iter());
+        result.steps.push(Step {
+            log_density: of_draw.point.logp,
+            energy: of_draw.point.energy,
+            depth: of_draw.depth,
+            steps: progress.num_steps,
+            acceptance: of_draw.adapt.step_size.mean_tree_accept,
+            step_size: progress.step_size,
+            diverging: progress.diverging,
+        });
+    }
+    Ok(result)
+}
+
+/// A start around the guide, wider than it, where the density is finite.
+fn start(seed: u64, number: u64, density: &mut Density) -> Result<Vec<f64>, ExecutionError> {
+    let mut stream = Stream::new(Outside::Chain.key(seed, number), Element { row: 0, rest: 0 });
+    let mut point: Vec<f64> = (0..density.dimension).map(|_| DISPERSION * stream.normal()).collect();
+    let mut gradient = vec![0.0; density.dimension];
+    for _ in 0..HALVINGS {
+        match density.at(&point, &mut gradient) {
+            Ok(_) => break,
+            Err(NoValue::NotFinite) => point.iter_mut().for_each(|v| *v *= 0.5),
+            Err(NoValue::Execution(e)) => return Err(e),
+        }
+    }
+    Ok(point)
+}
