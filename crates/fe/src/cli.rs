@@ -36,6 +36,9 @@ pub enum Command {
     Sample(SampleArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
+    /// A finished run held to long chains of NUTS: each number of its table, and a verdict.
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
     /// Write the page of a finished run again.
     Report(ReportArgs),
     /// Print or rewrite a program in the canonical layout.
@@ -58,6 +61,13 @@ positive; a unit stands behind them all:
 
 The sweep's directory holds report.html, sweep.json, sweep.csv, pictures, model.fe, and a run directory
 for each point.";
+
+const VERIFY_HELP: &str = "\
+Four chains move in what elimination and enumeration leave of the posterior, conditioned by the fitted guide, until every
+number has enough effective draws and a small enough R̂. verify.json and verify.nc are added to the run, and the table to its
+page.
+
+Exit codes: 0 done; with --strict, 5 where a number differs or the chains have not mixed.";
 
 /// What says how a program is read.
 #[derive(Args, Clone, Debug)]
@@ -248,6 +258,34 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
+/// `fe verify`
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// A run directory.
+    pub run: PathBuf,
+    /// Effective draws that every number must have, in the bulk and in the tails.
+    #[arg(long, default_value_t = 400.0)]
+    pub ess: f64,
+    /// The split R̂ that no number may exceed.
+    #[arg(long, default_value_t = 1.01)]
+    pub rhat: f64,
+    /// The most draws of each chain.
+    #[arg(long, default_value_t = 16_000, value_parser = clap::value_parser!(usize))]
+    pub draws: usize,
+    /// Seed of the chains [default: the run's].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Print verify.json on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 5 where a number differs, or the chains have not mixed.
+    #[arg(long)]
+    pub strict: bool,
+}
+
 /// `fe report`
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
@@ -326,6 +364,7 @@ impl Command {
             Self::Run(args) => args.fit.threads,
             Self::Sweep(args) => args.fit.threads,
             Self::Compare(args) => args.fit.threads,
+            Self::Verify(args) => args.threads,
             Self::Check(_) | Self::Explain(_) | Self::Sample(_) | Self::Eval(_) | Self::Report(_) | Self::Fmt(_) => {
                 None
             }

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod sample;
 mod sweep;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         },
         Command::Sample(args) => sample::sample(args),
         Command::Eval(args) => eval::eval(args),
+        Command::Verify(args) => verify::verify(args),
         Command::Report(args) => report::report(args),
         Command::Fmt(args) => commands::fmt(args),
     }

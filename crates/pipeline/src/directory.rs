@@ -27,6 +27,12 @@ pub(crate) const TRACE: &str = "trace.csv";
 /// The document of the fit, written last: where it is, all is.
 pub(crate) const FIT: &str = "fit.json";
 
+/// The fit beside chains, where it was held to some.
+pub(crate) const VERIFICATION: &str = "verify.json";
+
+/// Draws of these chains.
+pub(crate) const CHAINS: &str = "verify.nc";
+
 /// What is written.
 pub struct Run<'a> {
     /// The program as run.
@@ -57,6 +63,16 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomically(path, bytes).map_err(|e| unwritten(path, &e))
 }
 
+/// Removes a file of an earlier fit, where there is one.
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io(format!("{} of an earlier fit cannot be removed: {e}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
     Error::Io(format!("{} cannot be written: {e}", what.display()))
 }
@@ -68,6 +84,9 @@ impl Run<'_> {
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let put = |name: &str, bytes: &[u8]| put(&folder.join(name), bytes);
+        for old in [VERIFICATION, CHAINS] {
+            remove(&folder.join(old))?;
+        }
         put(PROGRAM, self.source.as_bytes())?;
         put(record::FILE, self.record.text()?.as_bytes())?;
         let trace = self.fitted.trace();
@@ -103,13 +122,19 @@ fn groups(run: &Run) -> Vec<Group> {
     let mut groups = vec![];
     if !draws.posterior.is_empty() {
         let arrays = draws.posterior.iter().map(array).collect();
-        groups.push(Group { name: "posterior".into(), draws: draws.count, arrays, attributes: about });
+        groups.push(Group { name: "posterior".into(), draws: draws.count, arrays, attributes: about, chains: 1 });
     }
     if let Some(weights) = &draws.log_weights {
         let weights = Array { name: "log_weight".into(), values: weights.clone(), ..Array::default() };
         let said = "log p(x, z) − log q(z), the log importance weight of the draw".to_owned();
         let attributes = vec![("log_weight".to_owned(), said)];
-        groups.push(Group { name: "sample_stats".into(), draws: draws.count, arrays: vec![weights], attributes });
+        groups.push(Group {
+            name: "sample_stats".into(),
+            draws: draws.count,
+            arrays: vec![weights],
+            attributes,
+            chains: 1,
+        });
     }
     if !draws.observed.is_empty() {
         let arrays = draws.observed.iter().map(array).collect();

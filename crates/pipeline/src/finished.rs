@@ -8,7 +8,7 @@ use fe_check::Program;
 use fe_data::Statistic;
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Parameter};
-use fe_report::{Document, TraceRow, read_trace};
+use fe_report::{Document, TraceRow, VERIFICATION_SCHEMA, Verification, read_trace};
 use fe_train::{Problem, Values};
 
 use crate::data::{Arrays, Remembered};
@@ -176,6 +176,22 @@ impl Finished {
     /// When `trace.csv` is missing or damaged.
     pub fn trace(&self) -> Result<Vec<TraceRow>, Error> {
         read_trace(&self.text_of(directory::TRACE)?).map_err(|e| self.damaged(directory::TRACE, &e))
+    }
+
+    /// What came of holding it to chains, where that was done.
+    ///
+    /// # Errors
+    /// When `verify.json` is damaged, or a later version wrote it.
+    pub fn verification(&self) -> Result<Option<Verification>, Error> {
+        if !self.folder.join(directory::VERIFICATION).exists() {
+            return Ok(None);
+        }
+        let text = self.text_of(directory::VERIFICATION)?;
+        let found: Verification = serde_json::from_str(&text).map_err(|e| self.damaged(directory::VERIFICATION, &e))?;
+        match found.schema <= VERIFICATION_SCHEMA {
+            true => Ok(Some(found)),
+            false => Err(self.damaged(directory::VERIFICATION, &"it was written by a later version of fe")),
+        }
     }
 
     fn text_of(&self, name: &str) -> Result<String, Error> {

@@ -34,6 +34,7 @@ pub mod sample;
 pub mod sweep;
 mod text;
 mod threads;
+mod verify;
 mod watch;
 
 pub use codes::CODES;
@@ -49,4 +50,5 @@ pub use prepare::{Prepared, derive, prepare, prepare_with};
 pub use record::RunRecord;
 pub use text::Text;
 pub use threads::on_threads;
+pub use verify::{Referee, verify};
 pub use watch::{Unwatched, Watch};

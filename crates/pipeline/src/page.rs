@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fe_objective::Objective;
-use fe_report::{Document, Page, RunPage, TraceRow, run_page};
+use fe_report::{Document, Page, RunPage, TraceRow, Verification, run_page};
 
 use crate::directory::{self, Run};
 use crate::error::Error;
@@ -18,14 +18,14 @@ pub(crate) fn of_fit(run: &Run, trace: &[TraceRow]) -> Page {
     let fitted = run.fitted;
     let made = pictures(fitted.program, &fitted.problem, &fitted.solution());
     let explanation = explanation(fitted.program, fitted.problem.objective, run.source);
-    page(run.document, trace, (run.source, Some(explanation)), run.record, made)
+    page(run.document, trace, (run.source, Some(explanation)), (run.record, None), made)
 }
 
 fn page(
     document: &Document,
     trace: &[TraceRow],
     (source, explanation): (&str, Option<String>),
-    record: &RunRecord,
+    (record, verification): (&RunRecord, Option<&Verification>),
     made: Pictures,
 ) -> Page {
     run_page(&RunPage {
@@ -37,6 +37,7 @@ fn page(
         missing: made.missing,
         explanation,
         source,
+        verification,
         about: facts(record),
     })
 }
@@ -96,7 +97,8 @@ pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
             (None, Pictures { missing: vec![why], ..Pictures::default() })
         }
     };
-    let page = page(&document, &trace, (&run.text.source, explanation), &run.record, made);
+    let verification = run.verification()?;
+    let page = page(&document, &trace, (&run.text.source, explanation), (&run.record, verification.as_ref()), made);
     let path = folder.join(directory::PAGE);
     directory::put(&path, page.html().as_bytes())?;
     Ok(path)

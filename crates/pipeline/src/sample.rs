@@ -29,6 +29,7 @@ impl Sample {
         let group = |(name, list): (&str, Vec<Drawn>)| Group {
             name: name.into(),
             draws: count,
+            chains: 1,
             arrays: list.into_iter().map(array).collect(),
             attributes: vec![],
         };

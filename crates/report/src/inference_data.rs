@@ -20,8 +20,10 @@ pub struct Array {
 pub struct Group {
     /// The group's name in ArviZ: `posterior`, `sample_stats`, `observed_data`.
     pub name: String,
-    /// Draws of one chain behind each array; 0 for none.
+    /// Draws of a chain behind each array; 0 for none.
     pub draws: usize,
+    /// Chains of so many draws, one behind the other; 0 stands for one.
+    pub chains: usize,
     /// Its content.
     pub arrays: Vec<Array>,
     /// Its attributes.
@@ -42,7 +44,7 @@ pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
     for group in groups {
         let mut dimensions: Vec<(String, usize, DimensionId)> = vec![];
         if group.draws > 0 {
-            for (name, size) in [("chain", 1), ("draw", group.draws)] {
+            for (name, size) in [("chain", group.chains.max(1)), ("draw", group.draws)] {
                 dimension(&mut file, &group.name, name, size, &mut dimensions)?;
             }
         }

@@ -24,6 +24,7 @@ mod sweep;
 mod terminal;
 mod trace;
 mod verdict;
+mod verification;
 
 pub use account::{Account, Figure};
 pub use arrays::{ArraysError, csv, npz};
@@ -48,3 +49,4 @@ pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, swee
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
 pub use verdict::{CutOff, Departure, Disagreement, Heavy, MeanField, Modes, Redraws, Starts, Verdict};
+pub use verification::{Chains, Held, Outcome, VERIFICATION_SCHEMA, Verification, Verified, verification_terminal};

@@ -19,3 +19,4 @@ mod rules_rows;
 mod sample;
 mod sweep;
 mod verdict;
+mod verify;

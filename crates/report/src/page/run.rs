@@ -5,6 +5,7 @@ use crate::chart::{Axis, Chart, Histogram, Series};
 use crate::document::{Document, Latent};
 use crate::ledger::Ledger;
 use crate::trace::TraceRow;
+use crate::verification::Verification;
 
 /// The parts of a run's page.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub struct RunPage<'a> {
     pub explanation: Option<String>,
     /// The program.
     pub source: &'a str,
+    /// The fit beside chains, where it was held to some.
+    pub verification: Option<&'a Verification>,
     /// Options, versions, data, seed.
     pub about: Vec<(String, String)>,
 }
@@ -52,6 +55,7 @@ pub fn run_page(run: &RunPage) -> Page {
     }
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
     section("Posterior", ledger::posteriors(&figures));
+    section("Held to NUTS", run.verification.map(held).unwrap_or_default());
     section("Course of the fit", course(run.trace));
     section("Checks and notes", ledger::checks(&figures));
     section("Derivation", run.explanation.iter().cloned().map(Block::Listing).collect());
@@ -63,6 +67,12 @@ pub fn run_page(run: &RunPage) -> Page {
         sections,
         footer: format!("Written by fe {}.", document.fe_version),
     }
+}
+
+/// The table beside chains, and what came of it.
+fn held(verification: &Verification) -> Vec<Block> {
+    let facts = verification.facts().join(" · ");
+    vec![Block::Prose(format!("{} ({facts}).", verification.sentence())), Block::Table(verification.table())]
 }
 
 fn facts(document: &Document, facts: Vec<String>) -> Vec<String> {

@@ -7,3 +7,4 @@ mod fits;
 mod page;
 mod sweep;
 mod terminal;
+mod verification;

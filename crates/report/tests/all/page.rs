@@ -36,6 +36,7 @@ fn page(document: &Document, source: &str) -> String {
         missing: vec![],
         explanation: Some("F = KL(q(z) ‖ p(z)) + E_q[−log p(x)]".into()),
         source,
+        verification: None,
         about: vec![("seed".into(), "0".into())],
     };
     run_page(&run).html()
