@@ -11,7 +11,7 @@ use crate::axis_table::Axes;
 use crate::chain::Chain;
 use crate::kind::Kind;
 use crate::messages;
-use crate::program::{Data, Latent, Loss, Named, Observe, Param, Program, Row};
+use crate::program::{Data, Latent, Loss, Named, Nuts, Observe, Param, Program, Row};
 use crate::reads::{is_start, statement_reads, target_of};
 use crate::scope::Scope;
 use crate::source::{Header, Overrides, SourceCall};
@@ -42,6 +42,7 @@ pub(crate) struct Found {
     pub data: Vec<Data>,
     pub params: Vec<Param>,
     pub latents: Vec<Latent>,
+    pub nuts: Option<Nuts>,
     pub observes: Vec<Observe>,
     pub losses: Vec<Loss>,
     pub lets: Vec<Named>,
@@ -332,7 +333,7 @@ impl<'a> Checker<'a> {
             Some(StatementKind::Model { name, title }) => (name.value.clone(), title.as_ref().map(|t| t.value.clone())),
             _ => (default_name.to_owned(), None),
         };
-        let Found { mut data, params, latents, observes, mut losses, mut lets, origins, .. } = self.found;
+        let Found { mut data, params, latents, nuts, observes, mut losses, mut lets, origins, .. } = self.found;
         data.sort_by_key(|d| d.span);
         lets.sort_by_key(|l| l.span);
         losses.sort_by_key(|l| l.span);
@@ -344,6 +345,7 @@ impl<'a> Checker<'a> {
             data,
             params,
             latents,
+            nuts,
             observes,
             losses,
             lets,

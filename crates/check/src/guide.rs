@@ -5,7 +5,7 @@ use std::fmt;
 use fe_distribution::Distribution;
 
 /// Names of guides over several latents, where they differ from those of distributions.
-pub(crate) const JOINT: [&str; 5] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal"];
+pub(crate) const JOINT: [&str; 6] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal", "NUTS"];
 
 /// An approximate posterior, as a program states it.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use crate::distributions::Drawn;
 use crate::guide::{Guide, GuideKind, JOINT, JointKind};
 use crate::kind::{Kind, Role};
 use crate::messages;
+use crate::nuts;
 use crate::program::Latent;
 use crate::reads::{bare, is_start};
 use crate::scope::nearest;
@@ -66,6 +67,9 @@ impl<'a> Checker<'a> {
         }
         for (statement, star) in stars {
             let StatementKind::Guide { body, .. } = &statement.kind else { continue };
+            if self.nuts(statement, body) {
+                continue;
+            }
             let free: Vec<usize> = self
                 .found
                 .latents
@@ -155,6 +159,10 @@ impl<'a> Checker<'a> {
                 }
             },
             GuideBody::Distribution(e) => {
+                if let (Some((_, span)), Some(first)) = (nuts::called(e), targets.first()) {
+                    self.report(messages::nuts_of_some(span, &first.name.value, first.name.span));
+                    return;
+                }
                 if let Some(joint) = self.joint(e) {
                     if let Ok(kind) = joint
                         && let Some(guide) = self.joint_guide(kind, of, e.span, *groups)

@@ -29,6 +29,7 @@ mod latents;
 mod layers;
 mod lists;
 mod messages;
+mod nuts;
 mod objective;
 mod observes;
 mod program;

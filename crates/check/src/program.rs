@@ -23,6 +23,8 @@ pub struct Program {
     pub params: Vec<Param>,
     /// Latents in order of declaration.
     pub latents: Vec<Latent>,
+    /// `guide * ~ NUTS()`: the chains whose draws stand for the posterior, where the program asks for some.
+    pub nuts: Option<Nuts>,
     /// Likelihoods.
     pub observes: Vec<Observe>,
     /// Losses.
@@ -41,6 +43,19 @@ pub struct Program {
     pub train: TrainSpec,
     /// The span behind each [`fe_graph::Origin`]; origin 0 is the whole program.
     pub origins: Vec<Span>,
+}
+
+/// Chains of the no-U-turn sampler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nuts {
+    /// Draws of each chain.
+    pub draws: usize,
+    /// Steps of adaptation before them.
+    pub warmup: usize,
+    /// Chains.
+    pub chains: usize,
+    /// The statement.
+    pub span: Span,
 }
 
 /// The row axis.

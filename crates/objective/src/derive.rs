@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::{OptimizerKind, Program};
+use fe_check::{Nuts, OptimizerKind, Program};
 use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
@@ -16,7 +16,7 @@ use crate::guide;
 use crate::guide::Attempt;
 use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
-use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Term, Underivable};
+use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Sampled, Term, Underivable};
 use crate::prepare;
 
 /// Derives the free energy.
@@ -45,7 +45,21 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     objective.hoist(program, &mut prepared);
     objective.prepared = prepared;
     objective.settle(program)?;
+    if let Some(nuts) = program.nuts {
+        let density = objective.pull_back(program)?;
+        objective.notes.push(taken_by_chains(nuts));
+        objective.sampled = Some(Sampled { density, nuts });
+    }
     Ok(objective)
+}
+
+/// What is said of chains in the place of a guide.
+fn taken_by_chains(nuts: Nuts) -> String {
+    let Nuts { draws, warmup, chains, .. } = nuts;
+    format!(
+        "the posterior is taken by NUTS: {chains} chains of {draws} draws after {warmup} of adaptation, in the noise of the guides \
+         above, which are fitted first; F, D and R are those of the guides"
+    )
 }
 
 /// Every expression a program states.
@@ -173,6 +187,7 @@ impl<'a> Deriver<'a> {
             minimised,
             guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
             report,
+            sampled: None,
             up_to_constant,
             notes,
         };

@@ -50,7 +50,7 @@ pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
     Beyond, Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Parameter, Predicted, Prepared, ReportNodes, Reported, Shown, Start, Term, TermKind, Underivable,
+    Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Start, Term, TermKind, Underivable,
 };
 pub use pulled_back::{NoiseInput, PulledBack};
 pub use relaxation::gumbel_softmax;

@@ -1,12 +1,13 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
-use fe_check::{Functional, JointKind, Row, Schedule};
+use fe_check::{Functional, JointKind, Nuts, Row, Schedule};
 use fe_distribution::{Distribution, PoissonRate, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
 
 use crate::estimator::Estimator;
 use crate::guide::choice::GuideChoice;
+use crate::pulled_back::PulledBack;
 
 /// A free energy ready to be fitted. Every node belongs to `graph`.
 #[derive(Clone, Debug)]
@@ -29,10 +30,21 @@ pub struct Objective {
     pub guides: Guides,
     /// What is reported besides the terms.
     pub report: ReportNodes,
+    /// The chains whose draws stand for the posterior, where the program asks for some.
+    pub sampled: Option<Sampled>,
     /// Whether an improper prior leaves the free energy known up to a constant only.
     pub up_to_constant: bool,
     /// What the compiler decided, in sentences.
     pub notes: Vec<String>,
+}
+
+/// Chains in the place of a guide's draws.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// What they move in.
+    pub density: PulledBack,
+    /// How many and how long they are.
+    pub nuts: Nuts,
 }
 
 /// What is minimised, its gradient, and what it is subject to.

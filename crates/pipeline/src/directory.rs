@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::fit::Fitted;
 use crate::page;
 use crate::record::{self, RunRecord};
+use crate::verify;
 
 /// The page of a run.
 pub const PAGE: &str = "report.html";
@@ -119,8 +120,8 @@ fn groups(run: &Run) -> Vec<Group> {
         ("draws_of".to_owned(), of.to_owned()),
     ];
     about.extend(run.document.verdict.khat.map(|k| ("khat".to_owned(), format!("{k:.3}"))));
-    let mut groups = vec![];
-    if !draws.posterior.is_empty() {
+    let mut groups = run.fitted.fit.chains.as_ref().map(verify::groups).unwrap_or_default();
+    if !draws.posterior.is_empty() && groups.is_empty() {
         let arrays = draws.posterior.iter().map(array).collect();
         groups.push(Group { name: "posterior".into(), draws: draws.count, arrays, attributes: about, chains: 1 });
     }

@@ -5,6 +5,7 @@ use std::f64::consts::LN_2;
 use fe_check::Program;
 use fe_objective::{Objective, TermKind};
 use fe_report as report;
+use fe_train::referee::ByChains;
 use fe_train::{Fit, Posterior, Response, Summary};
 
 use crate::error::Error;
@@ -145,6 +146,21 @@ fn leave_one_out(loo: fe_train::Loo) -> report::LeaveOneOut {
     }
 }
 
+fn nuts(found: &ByChains) -> report::Nuts {
+    let worst = found.worst();
+    report::Nuts {
+        chains: found.lengths.chains as u64,
+        draws: found.lengths.draws as u64,
+        warmup: found.lengths.warmup as u64,
+        dimension: found.dimension as u64,
+        divergences: found.divergences as u64,
+        rhat: worst.rhat,
+        bulk: worst.bulk,
+        tail: worst.tail,
+        open: found.open.clone(),
+    }
+}
+
 fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
     let Posterior { khat, khat_wide, effective, effective_wide, disagreement, departure, .. } = &fit.posterior;
     let (khat, khat_wide, effective, effective_wide) = (*khat, *khat_wide, *effective, *effective_wide);
@@ -175,6 +191,7 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
         modes: fit.posterior.modes.map(|m| report::Modes { count: m.count as u64, elsewhere: m.elsewhere }),
         heavy: fit.posterior.heavy.as_ref().map(|h| report::Heavy { of: element(&h.name, &h.index), khat: h.khat }),
         cut_off: fit.checks.cut_off.iter().map(cut_off).collect(),
+        nuts: fit.chains.as_ref().map(nuts),
         notes,
     };
     verdict.trusted = verdict.judged();

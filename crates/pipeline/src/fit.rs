@@ -28,11 +28,21 @@ pub struct Fitted<'a> {
 
 impl Prepared {
     /// Fits it, from parameters that another fit ended with where there are any: both ways where a hierarchy can be
-    /// written as location + scale · u, of which the lower is kept.
+    /// written as location + scale · u, of which the lower is kept. The posterior is then taken by chains, where the program
+    /// asks for them.
     ///
     /// # Errors
     /// When a value stops being finite, or what `train` asks cannot be done.
     pub fn fit(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
+        let mut fitted = self.by_guides(from, monitor)?;
+        let setting = fe_train::Setting { extra: fitted.solution().anchors, ..fe_train::Setting::default() };
+        let Fitted { fit, problem, program, .. } = &mut fitted;
+        fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
+        Ok(fitted)
+    }
+
+    /// As [`Prepared::fit`], guides alone.
+    fn by_guides(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
         let mut notes = self.arrays.notes.clone();
         let problem = self.problem()?;
         let fit = fe_train::fit(&problem, &self.program.train, from, monitor)

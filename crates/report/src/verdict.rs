@@ -56,6 +56,9 @@ pub struct Verdict {
     /// Counts that were summed to a largest value which the posterior reaches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut_off: Vec<CutOff>,
+    /// The chains that stand for the guide's draws; none where the posterior is the guide's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nuts: Option<Nuts>,
     /// Notes for the reader.
     pub notes: Vec<String>,
 }
@@ -90,6 +93,32 @@ pub struct Modes {
     /// The share of the mass of those where the guide is not, by the Laplace approximation.
     #[serde(with = "number")]
     pub elsewhere: f64,
+}
+
+/// Chains of NUTS, and how they mixed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Nuts {
+    /// How many.
+    pub chains: u64,
+    /// Draws of each.
+    pub draws: u64,
+    /// Steps of adaptation before them.
+    pub warmup: u64,
+    /// Dimensions that they moved in.
+    pub dimension: u64,
+    /// Trajectories that ran away.
+    pub divergences: u64,
+    /// The largest split R̂ of any number of the table.
+    #[serde(with = "number")]
+    pub rhat: f64,
+    /// The least effective draws of any, in the bulk.
+    #[serde(with = "number")]
+    pub bulk: f64,
+    /// And in the tails.
+    #[serde(with = "number")]
+    pub tail: f64,
+    /// What speaks against them; empty where they have mixed.
+    pub open: Vec<String>,
 }
 
 /// A standard deviation of the guide that reweighted draws correct.
@@ -202,6 +231,9 @@ impl Verdict {
     /// Whether the fit can be relied on: `Some(false)` where something that was checked speaks against it, `None` where nothing
     /// does but something in the table was held to nothing.
     pub fn judged(&self) -> Option<bool> {
+        if let Some(nuts) = &self.nuts {
+            return Some(nuts.open.is_empty());
+        }
         if !self.converged || !self.faults().is_empty() {
             return Some(false);
         }
@@ -210,6 +242,14 @@ impl Verdict {
 
     /// The faults of the fit, each with what to try.
     pub fn faults(&self) -> Vec<String> {
+        if let Some(nuts) = &self.nuts {
+            let against = nuts.open.join("; ");
+            let fault = format!(
+                "the chains have not mixed, and their table is not to be relied on: {against}; try more `draws` and `warmup`, or \
+                 another parameterization"
+            );
+            return if nuts.open.is_empty() { vec![] } else { vec![fault] };
+        }
         let mut faults = vec![];
         if self.misses() {
             faults.push(

@@ -16,6 +16,7 @@ use crate::method::{Method, method};
 use crate::moments::Change;
 use crate::posterior::{self, Posterior};
 use crate::problem::{Problem, Setting, Values};
+use crate::referee::ByChains;
 use crate::response::Response;
 use crate::sampled::{self, Draws};
 use crate::starts::Starts;
@@ -89,8 +90,10 @@ pub struct Fit {
     pub heldout: Option<Figures>,
     /// The posterior table.
     pub posterior: Posterior,
-    /// Draws of the guide.
+    /// Draws of the guide, or of the chains that stand for it.
     pub draws: Draws,
+    /// The posterior by chains, where the program asks for it.
+    pub chains: Option<ByChains>,
     /// Checks of the minimum.
     pub checks: Checks,
 }
@@ -255,6 +258,7 @@ pub fn fit(
         heldout,
         posterior,
         draws,
+        chains: None,
         checks,
     })
 }

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fe_check::Nuts;
 use fe_graph::special::{log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, NoiseKind, Tensor};
 use fe_objective::{NoiseInput, PulledBack};
 
 use crate::draws::normal_quantile;
+use crate::fit::Fit;
 use crate::mixing::{Mixing, standard_error};
 use crate::nuts::{self, Lengths, OneChain, Step};
-use crate::posterior::{Summary, table};
+use crate::posterior::{Posterior, Summary, table};
 use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::qmc::MatchedDraws;
 use crate::reading::Reading;
-use crate::sampled::{Drawn, by_draw};
+use crate::sampled::{Drawn, MOST_PAIRS, by_draw};
 use crate::streams::Purpose;
 
 /// What chains have to reach, and how long they may run for it.
@@ -49,6 +51,8 @@ pub struct ByChains {
     pub quality: Vec<Quality>,
     /// Draws of each value, chains one behind the other.
     pub draws: Vec<Drawn>,
+    /// log p of each row given each draw, row-major over (draw, row), where chains stand for the guide.
+    pub pointwise: Option<Vec<f64>>,
     /// What is known of the draws, by chain.
     pub steps: Vec<Vec<Step>>,
     /// The lengths that the chains ended with.
@@ -59,6 +63,17 @@ pub struct ByChains {
     pub divergences: usize,
     /// What is not as demanded, in words; empty where the chains have mixed.
     pub open: Vec<String>,
+}
+
+/// The worst mixing of any number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worst {
+    /// Split R̂.
+    pub rhat: f64,
+    /// Effective draws in the bulk.
+    pub bulk: f64,
+    /// And in the tails.
+    pub tail: f64,
 }
 
 /// The error and the mixing of the elements of one value, row-major over its declared axes.
@@ -127,12 +142,17 @@ fn read(
     let reported = &problem.objective.report.posterior;
     let mut outputs: Vec<NodeId> = reported.iter().map(|p| p.node).collect();
     outputs.extend(reported.iter().filter_map(|p| p.given).flat_map(|(mean, variance)| [mean, variance]));
+    let pairs = problem.training_rows().saturating_mul(lengths.chains * lengths.draws);
+    let by_row =
+        problem.objective.report.pointwise.filter(|_| problem.objective.sampled.is_some() && pairs <= MOST_PAIRS);
+    outputs.extend(by_row);
     let dimension = nuts::dimension(problem, of);
     let matched = noise(problem, of, &chains, dimension);
     let count = lengths.chains * lengths.draws;
     let mut compiled = problem.compile(&outputs)?;
     let reading = Reading { purpose: Purpose::Chains, count, matched: Some(&matched) };
-    let drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
+    let mut drawn = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
+    let pointwise = by_row.and_then(|_| drawn.pop());
     let summaries = table(problem, &drawn, &vec![1.0 / count as f64; count]);
     let mut given = drawn.get(reported.len()..).unwrap_or_default().chunks(2);
     let mut quality = vec![];
@@ -144,7 +164,7 @@ fn read(
     let divergences = steps.iter().flatten().filter(|s| s.diverging).count();
     let draws = reported.iter().zip(drawn).map(|(r, values)| by_draw(problem, r, values, count)).collect();
     let mut result =
-        ByChains { table: summaries, quality, draws, steps, lengths, dimension, divergences, open: vec![] };
+        ByChains { table: summaries, quality, draws, pointwise, steps, lengths, dimension, divergences, open: vec![] };
     result.open = result.left_open(demands);
     Ok(result)
 }
@@ -188,21 +208,57 @@ fn quality_of(
     Quality { mean, sd, rhat, bulk, tail }
 }
 
+impl Fit {
+    /// Has the posterior taken by chains, where the program asks for them: the table to read, draws and leave-one-out are theirs
+    /// then, and checks of the guide are none of the posterior.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn take_by_chains(&mut self, problem: &Problem, fitted: &Setting) -> Result<(), ExecutionError> {
+        let Some(sampled) = problem.objective.sampled.as_ref().filter(|_| !self.interrupted) else { return Ok(()) };
+        let Nuts { draws, warmup, chains, .. } = sampled.nuts;
+        let demands = Demands { lengths: Lengths { chains, warmup, draws }, most: draws, ..Demands::default() };
+        let found = by_chains(problem, &self.values, fitted, &sampled.density, demands)?;
+        let log_evidence = self.posterior.log_evidence;
+        let guide = std::mem::take(&mut self.posterior.guide);
+        self.posterior =
+            Posterior { guide, resampled: Some(found.table.clone()), log_evidence, ..Posterior::default() };
+        self.checks.response = None;
+        self.checks.unchecked.clear();
+        let count = chains * draws;
+        self.draws.count = count;
+        self.draws.posterior.clone_from(&found.draws);
+        self.draws.log_weights = None;
+        // Draws of the posterior itself have level weights.
+        self.draws.pointwise = found.pointwise.clone().map(|rows| (vec![0.0; count], rows));
+        self.chains = Some(found);
+        Ok(())
+    }
+}
+
 impl ByChains {
+    /// The worst R̂ of any number, and the least effective draws, in the bulk and in the tails.
+    pub fn worst(&self) -> Worst {
+        let all = |of: fn(&Quality) -> &Vec<f64>| self.quality.iter().flat_map(of).copied();
+        // A number that has no order is as bad as can be.
+        let least = |list: &mut dyn Iterator<Item = f64>| {
+            list.map(|v| if v.is_nan() { 0.0 } else { v }).fold(f64::INFINITY, f64::min)
+        };
+        Worst {
+            rhat: all(|q| &q.rhat).map(|v| if v.is_nan() { f64::INFINITY } else { v }).fold(1.0, f64::max),
+            bulk: least(&mut all(|q| &q.bulk)),
+            tail: least(&mut all(|q| &q.tail)),
+        }
+    }
+
     /// What is not as demanded.
     fn left_open(&self, demands: Demands) -> Vec<String> {
         let mut open = vec![];
-        let all = |of: fn(&Quality) -> &Vec<f64>| self.quality.iter().flat_map(of).copied();
-        // A number that has no order is as bad as can be.
-        let worst = |v: f64| if v.is_nan() { f64::INFINITY } else { v };
-        let rhat = all(|q| &q.rhat).map(worst).fold(1.0, f64::max);
+        let Worst { rhat, bulk, tail } = self.worst();
         if rhat > demands.rhat {
             open.push(format!("R̂ reaches {rhat:.3}, and {} is wanted", demands.rhat));
         }
-        for (name, least) in [("bulk", all(|q| &q.bulk)), ("tail", all(|q| &q.tail))].map(|(name, list)| {
-            let least = list.map(|v| if v.is_nan() { 0.0 } else { v }).fold(f64::INFINITY, f64::min);
-            (name, least)
-        }) {
+        for (name, least) in [("bulk", bulk), ("tail", tail)] {
             if least < demands.effective {
                 open.push(format!(
                     "{least:.0} draws are effective in the {name}, and {:.0} are wanted",

@@ -16,7 +16,7 @@ use crate::streams::{Outside, Purpose};
 pub const COUNT: usize = 2000;
 
 /// The most log densities of rows that are kept for leave-one-out: draws × rows.
-const MOST_PAIRS: usize = 10_000_000;
+pub(crate) const MOST_PAIRS: usize = 10_000_000;
 
 /// Draws of one value, or one observed array.
 #[derive(Clone, Debug, PartialEq)]

@@ -127,6 +127,18 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The guide stands in another loop than its latent, or names its positions in another style.",
     ),
     (
+        "E0438",
+        "NUTS of some latents",
+        "The sampler moves in all that is not summed or integrated out at once, so it is asked for once, of all latents. \
+         What other statements say of single latents is then the guide that it starts from.",
+    ),
+    (
+        "E0439",
+        "arguments of NUTS",
+        "`NUTS(draws = 1000, warmup = 1000, chains = 4)`: the draws of each chain and the steps of adaptation before them, at \
+         least 100 of each, and at least two chains, so that they can be compared.",
+    ),
+    (
         "E0440",
         "an estimator that does not fit its guide",
         "An estimator after `by` demands something of the guide: a relaxation a count, the score function a guide \

@@ -121,6 +121,27 @@ pub fn counts_in_gaussian(word: &str, span: Span, name: &str, declared: Span) ->
         .help(format!("state its own guide, `guide {name} ~ Poisson(exp(…))`, or leave it to the compiler"))
 }
 
+pub fn nuts_of_some(span: Span, first: &str, latent: Span) -> Diagnostic {
+    error("E0438", "NUTS draws all latents together, and not some of them", span, "a sampler of the whole posterior")
+        .and(latent, format!("`{first}` alone"))
+        .help(
+            "write `guide * ~ NUTS()`; a guide that is stated for a latent beside it is where its chains start, and their \
+             scale",
+        )
+}
+
+pub fn nuts_argument(span: Span) -> Diagnostic {
+    error("E0439", "`NUTS` takes `draws`, `warmup` and `chains` by name", span, "none of these")
+        .help("write `NUTS(draws = 1000, warmup = 1000, chains = 4)`, or `NUTS()`, which is the same")
+}
+
+pub fn nuts_too_long(span: Span, steps: usize, most: usize) -> Diagnostic {
+    error("E0439", format!("these chains make {steps} steps together, and at most {most} are made"), span, "too many")
+        .help(
+            "a few thousand draws of each of four chains are plenty where they mix; more do not help where they do not",
+        )
+}
+
 pub fn star_family(family: &str, span: Span, star: Span) -> Diagnostic {
     error("E0409", format!("`{family}` has arguments of its own for each latent"), span, "one distribution")
         .and(star, "for every latent")

@@ -182,3 +182,27 @@ fn reference_posteriors_agree() {
         }
     }
 }
+
+/// `guide * ~ NUTS()`: table, draws, leave-one-out and verdict are those of the chains; F is the guide's.
+#[test]
+fn the_posterior_is_taken_by_chains_where_the_program_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = format!("{SCHOOLS}guide * ~ NUTS(draws = 2000, chains = 3)\n");
+    std::fs::write(folder.path().join("model.fe"), program).unwrap();
+    let ledger = done(folder.path(), &["run", "model.fe", "--strict", "--out", "fit"]);
+    assert!(ledger.contains("from NUTS") && ledger.contains("3 chains of 2000 draws in 1 dimension"), "{ledger}");
+    let fit = std::fs::read_to_string(folder.path().join("fit/fit.json")).unwrap();
+    let fit: Value = serde_json::from_str(&fit).unwrap();
+    let tau = &fit["posterior_resampled"]["tau"];
+    assert!((at(tau, "mean") - 3.60).abs() < 0.06 * 3.2 && (at(tau, "sd") / 3.2 - 1.0).abs() < 0.08, "{tau}");
+    let verdict = &fit["verdict"];
+    assert_eq!((&verdict["trusted"], &verdict["khat"]), (&true.into(), &Value::Null));
+    assert!(at(&verdict["nuts"], "rhat") <= 1.01 && at(&verdict["nuts"], "bulk") >= 400.0);
+    // A row's leave-one-out is that of level weights.
+    let explained = done(folder.path(), &["explain", "model.fe"]);
+    assert!(explained.contains("the posterior is taken by NUTS: 3 chains of 2000 draws"), "{explained}");
+    let same = fitted(SCHOOLS);
+    let other = std::fs::read_to_string(same.path().join("fit/fit.json")).unwrap();
+    let other: Value = serde_json::from_str(&other).unwrap();
+    assert_eq!(fit["free_energy"], other["free_energy"]);
+}

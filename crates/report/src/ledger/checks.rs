@@ -4,8 +4,8 @@ use super::cell::{Cell, NO_BREAK, Number, Span, Tone};
 use super::table::{Column, Label, Table};
 use super::{Line, Topic};
 use crate::document::{Document, LeaveOneOut};
-use crate::figures::{count, fixed, percent, significant};
-use crate::verdict::{MeanField, Modes, Redraws, Starts, Verdict, share};
+use crate::figures::{count, fixed, percent, plural, significant};
+use crate::verdict::{MeanField, Modes, Nuts, Redraws, Starts, Verdict, share};
 
 /// The bounds of the objective.
 pub(super) fn bounds(document: &Document) -> Table {
@@ -33,6 +33,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     let mut lines = vec![];
     lines.extend(document.loo.as_ref().map(|loo| Line::new(Topic::LeftOut, left_out(loo))));
     lines.push(convergence(verdict));
+    lines.extend(verdict.nuts.as_ref().map(chains));
     lines.extend(verdict.khat.map(|khat| weights(khat, verdict)));
     lines.extend(verdict.starts.as_ref().map(starts));
     lines.extend(verdict.modes.as_ref().and_then(|m| modes(m, verdict)));
@@ -60,6 +61,23 @@ fn convergence(verdict: &Verdict) -> Line {
     let (word, tone) = if verdict.converged { ("converged", Tone::Good) } else { ("not converged", Tone::Bad) };
     let test = verdict.test.as_ref().map(|test| Span::plain(format!(": {test}")));
     Line { topic: Topic::Verdict, spans: [Span::new(word, tone)].into_iter().chain(test).collect() }
+}
+
+/// The chains that stand for the guide, and how they mixed.
+fn chains(nuts: &Nuts) -> Line {
+    let diverged = match nuts.divergences {
+        0 => "no divergence".to_owned(),
+        some => plural(some, "divergence"),
+    };
+    let text = format!(
+        "NUTS, {} of {} in {}: R̂{NO_BREAK}{} at most, {} effective draws at least, {diverged}",
+        plural(nuts.chains, "chain"),
+        plural(nuts.draws, "draw"),
+        plural(nuts.dimension, "dimension"),
+        fixed(nuts.rhat, 3),
+        count(nuts.bulk.min(nuts.tail).max(0.0).round() as u64),
+    );
+    Line::toned(Topic::Chains, text, if nuts.open.is_empty() { Tone::Good } else { Tone::Bad })
 }
 
 /// k̂, and what it says about the guide.

@@ -39,6 +39,8 @@ pub(crate) enum Topic {
     Verdict,
     /// The importance weights of guide to posterior.
     Weights,
+    /// The chains that stand for the guide.
+    Chains,
     /// Other starts.
     Starts,
     /// The modes of the posterior.

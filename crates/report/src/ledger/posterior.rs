@@ -33,9 +33,14 @@ pub(crate) struct Form {
 
 /// The guide's draws, and the same resampled where they are; those of no global are left out.
 pub(super) fn posteriors(document: &Document) -> Vec<Posterior<'_>> {
+    let by_chains = document.verdict.nuts.is_some();
     // Titles of one length keep the columns of the two tables under each other.
-    let drawn =
-        Posterior { title: "posterior", caption: "Draws of the guide", note: None, summaries: &document.posterior };
+    let drawn = Posterior {
+        title: if by_chains { "the guide" } else { "posterior" },
+        caption: "Draws of the guide",
+        note: None,
+        summaries: &document.posterior,
+    };
     let resampled = document.posterior_resampled.as_ref().map(|summaries| Posterior {
         title: "resampled",
         caption: "The same draws, resampled by Pareto-smoothed importance weights",
@@ -45,6 +50,13 @@ pub(super) fn posteriors(document: &Document) -> Vec<Posterior<'_>> {
         ),
         summaries,
     });
+    let chains = Posterior {
+        title: "from NUTS",
+        caption: "The posterior by chains of NUTS",
+        note: Some("Draws of Markov chains, which started around the guide and moved in its noise."),
+        ..resampled.unwrap_or(drawn)
+    };
+    let resampled = resampled.map(|resampled| if by_chains { chains } else { resampled });
     [Some(drawn), resampled].into_iter().flatten().filter(|p| !p.summaries.is_empty()).collect()
 }
 

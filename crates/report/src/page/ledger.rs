@@ -97,6 +97,7 @@ impl Topic {
             Self::LeftOut => "leave-one-out",
             Self::Verdict => "convergence",
             Self::Weights => "Pareto k̂",
+            Self::Chains => "chains",
             Self::Starts => "starts",
             Self::Modes => "modes",
             Self::Draws => "draws",
@@ -115,6 +116,10 @@ impl Topic {
                 "k̂ says how heavy the tail is of the weights posterior / guide that the guide's draws have. Below 0.5 the \
                  guide is close to the posterior; up to 0.7 its draws stand for the posterior once they are resampled by \
                  these weights; above that a few draws carry all the weight, and none are resampled.",
+            ),
+            Self::Chains => Some(
+                "R̂ compares the chains, and their halves, with each other: near 1 they tell the same. Effective draws are as many \
+                 as independent ones would be worth. A trajectory diverges where the posterior is too sharply bent for its steps.",
             ),
             _ => None,
         }

@@ -145,6 +145,7 @@ impl Topic {
             Self::Biased => "biased",
             Self::LeftOut => "loo",
             Self::Verdict | Self::Weights => "verdict",
+            Self::Chains => "chains",
             Self::Starts => "starts",
             Self::Modes => "modes",
             Self::Draws => "draws",
