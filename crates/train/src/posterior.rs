@@ -286,7 +286,8 @@ fn heavy(problem: &Problem, table: &[Summary], drawn: &[Vec<f64>], weights: &[f6
     for (summary, draws, k) in elements.take(MEASURED) {
         let mean = summary.mean.get(k).copied().unwrap_or(0.0);
         let column = draws.iter().skip(k).step_by(summary.mean.len().max(1));
-        let squares: Vec<f64> = column.zip(weights).map(|(v, w)| w * (v - mean).powi(2)).collect();
+        let square = |(v, &w): (&f64, &f64)| if w > 0.0 { w * (v - mean).powi(2) } else { 0.0 };
+        let squares: Vec<f64> = column.zip(weights).map(square).collect();
         let khat = psis::tail_shape(&squares);
         if khat > HEAVY && worst.as_ref().is_none_or(|w| khat > w.khat) {
             worst = Some(Heavy { name: summary.name.clone(), index: place(&summary.shape, k), khat });
@@ -381,17 +382,21 @@ fn summary(
     let width = (draws.len() / weights.len().max(1)).max(1);
     let mut columns: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for k in 0..width {
-        let mut pairs: Vec<(f64, f64)> =
-            draws.iter().skip(k).step_by(width).copied().zip(weights.iter().copied()).collect();
+        // What has no weight has no say, though far out it may be no number.
+        let column = |of: &[f64]| -> Vec<(f64, f64)> {
+            let all = of.iter().skip(k).step_by(width).copied().zip(weights.iter().copied());
+            all.filter(|(_, w)| *w > 0.0).collect()
+        };
+        let mut pairs = column(draws);
         // About the first draw, so that what is the same in all of them has no variance.
         let first = pairs.first().map_or(0.0, |p| p.0);
         let mean = first + pairs.iter().map(|(v, w)| (v - first) * w).sum::<f64>();
         let variance: f64 = pairs.iter().map(|(v, w)| w * (v - mean) * (v - mean)).sum();
         let (mean, variance) = match given {
             Some([means, variances]) => {
-                let column = |of: &'_ [f64]| of.iter().skip(k).step_by(width).copied().zip(weights).collect::<Vec<_>>();
-                let mean: f64 = column(means).into_iter().map(|(m, w)| m * w).sum();
-                let between: f64 = column(means).into_iter().map(|(m, w)| w * (m - mean) * (m - mean)).sum();
+                let means = column(means);
+                let mean: f64 = means.iter().map(|(m, w)| m * w).sum();
+                let between: f64 = means.iter().map(|(m, w)| w * (m - mean) * (m - mean)).sum();
                 (mean, between + column(variances).into_iter().map(|(v, w)| v * w).sum::<f64>())
             }
             _ => (mean, variance),

@@ -59,20 +59,21 @@ fn a_right_fit_agrees_and_its_files_say_so() {
     assert!(!folder.path().join("fit/verify.json").exists() && !folder.path().join("fit/verify.nc").exists());
 }
 
-/// Twelve standard normals whose sum is observed, under a guide that holds them for independent: with c the precision of the
-/// sum's observations, its standard deviations are 1/√(1 + c), and those of the posterior √(1 − c/(1 + 12 c)).
+/// Seventy standard normals, too many for a proposal of their own, whose sum is observed, under a guide that holds them for
+/// independent: with c the precision of the sum's observations, its standard deviations are 1/√(1 + c), and those of the
+/// posterior √(1 − c/(1 + 70 c)).
 #[test]
 fn a_wrong_fit_differs_and_is_said_to() {
-    let program = "dim K = 12\ndata y[N] = [0.5, 0.7, 0.3, 0.9]\nlatent w[K] ~ Normal(0, 1)\nguide w ~ MeanField()\n\
+    let program = "dim K = 70\ndata y[N] = [0.5, 0.7, 0.3, 0.9]\nlatent w[K] ~ Normal(0, 1)\nguide w ~ MeanField()\n\
                    observe y ~ Normal(sum(w, K), 0.4)\n";
     let folder = fitted(program);
     let found = verified(folder.path(), &[]);
     let c: f64 = 4.0 / 0.16;
-    let (own, whole) = ((1.0 + c).sqrt().recip(), (1.0 - c / (1.0 + 12.0 * c)).sqrt());
+    let (own, whole) = ((1.0 + c).sqrt().recip(), (1.0 - c / (1.0 + 70.0 * c)).sqrt());
     let values = &found["values"]["w"];
     assert_eq!((&found["outcome"], &found["held"]), (&"differs".into(), &"posterior".into()));
-    for k in 0..12 {
-        assert!((values["sd"][k].as_f64().unwrap() / own - 1.0).abs() < 0.02);
+    for k in 0..70 {
+        assert!((values["sd"][k].as_f64().unwrap() / own - 1.0).abs() < 0.05);
         assert!((values["chains_sd"][k].as_f64().unwrap() / whole - 1.0).abs() < 0.08);
     }
     assert!(found["differing"].as_array().unwrap().contains(&"sd of w[3]".into()));

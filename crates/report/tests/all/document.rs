@@ -188,7 +188,7 @@ fn the_text_is_indented_with_numbers_side_by_side() {
     assert!(text.contains(
         "    \"khat\": 0.604,\n    \"khat_wide\": null,\n    \"effective\": 0.713,\n    \"effective_wide\": null,\n    \"starts\": {\n      \"count\": 4,\n"
     ));
-    assert!(text.ends_with("    \"mean_field\": null,\n    \"departure\": null,\n    \"disagreement\": null,\n    \"unchecked\": [],\n    \"notes\": []\n  }\n}\n"));
+    assert!(text.ends_with("    \"mean_field\": null,\n    \"departure\": null,\n    \"disagreement\": null,\n    \"unchecked\": [],\n    \"modes\": null,\n    \"heavy\": null,\n    \"notes\": []\n  }\n}\n"));
     let text = json(&fits::failing());
     assert!(text.contains("\n    \"notes\": [\n      \"the bound on rate"));
     assert!(text.contains("\"mean\": [123456.7, -0.0015, null],\n"));
