@@ -217,7 +217,7 @@ pub(crate) fn posterior(
         let log_weights: Vec<f64> = drawn.pop().into_iter().flatten().zip(&correction).map(|(w, c)| w + c).collect();
         // Far out a density may overflow where it is nothing.
         let log_weights: Vec<f64> =
-            log_weights.into_iter().map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
+            log_weights.into_iter().map(|w| if w.is_finite() { w } else { f64::NEG_INFINITY }).collect();
         wider = weighed(problem, &drawn, &log_weights, WIDE_LIMIT);
         proposed_draws = Some((drawn, (wide, correction)));
     }

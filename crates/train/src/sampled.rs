@@ -177,7 +177,7 @@ fn pointwise(
     let found = reading.collect(problem, values, &fitted.extra, &mut *compiled, &outputs)?;
     let pair = <[Vec<f64>; 2]>::try_from(found).ok();
     // Far out a density may overflow where it is nothing.
-    let sum = |(w, c): (f64, f64)| if (w + c).is_nan() { f64::NEG_INFINITY } else { w + c };
+    let sum = |(w, c): (f64, f64)| if (w + c).is_finite() { w + c } else { f64::NEG_INFINITY };
     Ok(pair.map(|[weights, rows]| (weights.into_iter().zip(correction).map(sum).collect(), rows)))
 }
 
