@@ -13,6 +13,8 @@ use crate::kind::Kind;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Nuts, Observe, Param, Program, Row};
 use crate::reads::{is_start, statement_reads, target_of};
+use crate::refine::Declared;
+use crate::refinement::Refinement;
 use crate::scope::Scope;
 use crate::source::{Header, Overrides, SourceCall};
 use crate::value::Value;
@@ -37,11 +39,14 @@ pub struct Checked {
 
 /// What a check has found of the program so far.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Found<'a> {
     pub sources: Vec<SourceCall>,
     pub data: Vec<Data>,
     pub params: Vec<Param>,
     pub latents: Vec<Latent>,
+    /// States of descents that are declared, until their starts are known.
+    pub states: Vec<Declared<'a>>,
+    pub refinements: Vec<Refinement>,
     pub nuts: Option<Nuts>,
     pub observes: Vec<Observe>,
     pub losses: Vec<Loss>,
@@ -118,7 +123,7 @@ pub(crate) struct Checker<'a> {
     pub axes_unknown: bool,
     pub loops: Loops<'a>,
     pub inlining: Inlining,
-    pub found: Found,
+    pub found: Found<'a>,
     pub said: Said<'a>,
 }
 
@@ -255,6 +260,7 @@ impl<'a> Checker<'a> {
                 Some(None) => self.latent(target, ty.as_ref(), prior, by.as_ref()),
                 None => Value::poison(entry.span),
             },
+            (StatementKind::Refine { target, .. }, Kind::State) => self.state(target, entry.statement),
             (StatementKind::Loss { name, axes, value }, Kind::Loss) => {
                 self.loss(name, axes, value, entry.statement.span)
             }
@@ -279,17 +285,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What is not lowered yet, once per statement, at its keyword.
-    fn not_lowered(&mut self) {
-        for statement in &self.ast.statements {
-            match &statement.kind {
-                StatementKind::Refine { .. } => self.report(messages::refine_later(keyword(statement, "refine"))),
-                StatementKind::Broken { .. } => self.said.incomplete = true,
-                _ => {}
-            }
-        }
-    }
-
     /// One statement of its kind, the others being errors.
     fn only(&mut self, word: &'static str, is: impl Fn(&StatementKind) -> bool) -> Option<&'a Statement> {
         let mut all = self.ast.statements.iter().filter(|s| is(&s.kind));
@@ -306,13 +301,14 @@ impl<'a> Checker<'a> {
         let train = self.only("train", |k| matches!(k, StatementKind::Train { .. }));
         let minimize = self.only("minimize", |k| matches!(k, StatementKind::Minimize { .. }));
         self.batch = train.and_then(batch_span);
-        self.not_lowered();
+        self.said.incomplete |= self.ast.statements.iter().any(|s| matches!(s.kind, StatementKind::Broken { .. }));
         self.make_axes();
         self.declarations();
         self.found.latents.sort_by_key(|l| l.span);
         self.guides();
         self.estimators_fit();
         self.observes();
+        self.refinements();
         self.losses_need_guides();
         self.something_observed();
         let meters = self.meters();
@@ -333,7 +329,8 @@ impl<'a> Checker<'a> {
             Some(StatementKind::Model { name, title }) => (name.value.clone(), title.as_ref().map(|t| t.value.clone())),
             _ => (default_name.to_owned(), None),
         };
-        let Found { mut data, params, latents, nuts, observes, mut losses, mut lets, origins, .. } = self.found;
+        let Found { mut data, params, latents, refinements, nuts, observes, mut losses, mut lets, origins, .. } =
+            self.found;
         data.sort_by_key(|d| d.span);
         lets.sort_by_key(|l| l.span);
         losses.sort_by_key(|l| l.span);
@@ -345,6 +342,7 @@ impl<'a> Checker<'a> {
             data,
             params,
             latents,
+            refinements,
             nuts,
             observes,
             losses,

@@ -8,6 +8,7 @@ mod guides;
 mod later;
 mod names;
 mod objective;
+mod refine;
 mod types;
 mod warnings;
 
@@ -18,6 +19,7 @@ pub static CODES: LazyLock<Vec<(&'static str, &'static str, &'static str)>> = La
         axes::CODES,
         types::CODES,
         guides::CODES,
+        refine::CODES,
         objective::CODES,
         data::CODES,
         later::CODES,
@@ -43,6 +45,7 @@ mod tests {
             include_str!("messages/later.rs"),
             include_str!("messages/names.rs"),
             include_str!("messages/objective.rs"),
+            include_str!("messages/refine.rs"),
             include_str!("messages/types.rs"),
             include_str!("messages/warnings.rs"),
         ];

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fe_distribution::Distribution;
+use fe_graph::NodeId;
 
 /// Names of guides over several latents, where they differ from those of distributions.
 pub(crate) const JOINT: [&str; 6] = ["FullRank", "MeanField", "LowRank", "Flow", "Tridiagonal", "NUTS"];
@@ -28,6 +29,8 @@ pub enum Guide {
     },
     /// `= point`: maximum a posteriori.
     Point,
+    /// `= point(v)`: a point that a state of a descent stands for.
+    PointAt(NodeId),
     /// `= prior`: the model's own dynamics.
     Prior,
 }
@@ -40,7 +43,7 @@ impl Guide {
             Self::Stated(_) => Some(GuideKind::Family),
             Self::Joint { kind, .. } => Some(GuideKind::Joint(*kind)),
             Self::Tridiagonal { .. } => Some(GuideKind::Tridiagonal),
-            Self::Point => Some(GuideKind::Point),
+            Self::Point | Self::PointAt(_) => Some(GuideKind::Point),
             Self::Prior => Some(GuideKind::Prior),
         }
     }

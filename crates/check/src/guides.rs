@@ -158,6 +158,7 @@ impl<'a> Checker<'a> {
                     self.report(messages::guide_word(other, word.span, near));
                 }
             },
+            GuideBody::Call(e) => self.point_at(e, of, statement, targets),
             GuideBody::Distribution(e) => {
                 if let (Some((_, span)), Some(first)) = (nuts::called(e), targets.first()) {
                     self.report(messages::nuts_of_some(span, &first.name.value, first.name.span));
@@ -186,6 +187,34 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// `= point(v)`
+    fn point_at(&mut self, e: &'a Expr, of: &[usize], statement: &Statement, targets: &[Target]) {
+        let ExprKind::Call { function, arguments } = bare(e).kind.as_ref() else { return };
+        let (&[k], "point", [argument]) = (of, function.value.as_str(), arguments.as_slice()) else {
+            if function.value != "point" {
+                self.report(messages::guide_word(&function.value, function.span, nearest(&function.value, ["point"])));
+            } else if !of.is_empty() {
+                self.report(messages::point_arguments(e.span));
+            }
+            return;
+        };
+        let Some(latent) = self.found.latents.get(k).cloned() else { return };
+        if !self.all_continuous(of, "point", function.span) {
+            return;
+        }
+        let axes: Vec<(Axis, Span)> = latent.axes.iter().map(|&a| (a, latent.span)).collect();
+        let value =
+            self.at_site(format!("{}.guide", latent.name), |c| c.expression(&argument.value, Some(&latent.axes)));
+        let place = targets.first().map_or(statement.span, |t| t.name.span);
+        let value = self.fit_axes(value, &axes, &latent.name, place);
+        if value.poison || self.reads_what_is_not_drawn(&[&value], k) {
+            return;
+        }
+        if let Some(latent) = self.found.latents.get_mut(k) {
+            latent.guide = Guide::PointAt(value.node);
         }
     }
 

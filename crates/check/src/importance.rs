@@ -71,7 +71,7 @@ impl Checker<'_> {
         }
         let row = self.row.map(|r| Axis::plain(r.axis));
         let local = |l: &&Latent| row.is_some_and(|r| l.axes.contains(&r));
-        let drawn = || self.found.latents.iter().filter(|l| !matches!(l.guide, Guide::Point));
+        let drawn = || self.found.latents.iter().filter(|l| !matches!(l.guide, Guide::Point | Guide::PointAt(_)));
         let (one, other) = (drawn().find(local), drawn().find(|l| !local(l)));
         match (one, other) {
             (Some(a), Some(b)) => {

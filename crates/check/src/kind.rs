@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Param,
     Let,
     Latent,
+    /// The state of a descent.
+    State,
     Loss,
     Fn,
     /// Declared inside something that is not lowered yet, or by a statement that did not parse.
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Param => "a param",
             Kind::Let => "a let",
             Kind::Latent => "a latent",
+            Kind::State => "a refined state",
             Kind::Loss => "a loss",
             Kind::Fn => "a function",
             Kind::Unknown => "a name",

@@ -36,6 +36,8 @@ mod program;
 mod range;
 mod reads;
 mod recurrences;
+mod refine;
+mod refinement;
 mod scope;
 mod source;
 mod text;
@@ -54,6 +56,7 @@ pub use checker::Checked;
 pub use codes::CODES;
 pub use guide::{Guide, GuideKind, JointKind};
 pub use program::*;
+pub use refinement::{DescentRule, Refinement, StepSize, Through};
 pub use source::*;
 
 use crate::checker::Checker;

@@ -348,7 +348,7 @@ impl<'a> Checker<'a> {
             .found
             .latents
             .iter()
-            .filter(|l| !matches!(l.guide, Guide::Point | Guide::Prior))
+            .filter(|l| !matches!(l.guide, Guide::Point | Guide::PointAt(_) | Guide::Prior))
             .filter(|l| !all.iter().any(|f| matches!(f, Functional::Rate(Some(n)) if *n == l.name)))
             .map(|l| (l.name.clone(), l.span))
             .collect();

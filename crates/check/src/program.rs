@@ -5,6 +5,7 @@ use fe_graph::{Axis, AxisId, Graph, Indicator, InputId, NodeId};
 use fe_syntax::Span;
 
 use crate::guide::Guide;
+use crate::refinement::Refinement;
 
 /// A program that can be fitted.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Program {
     pub params: Vec<Param>,
     /// Latents in order of declaration.
     pub latents: Vec<Latent>,
+    /// States of descents, in order of declaration.
+    pub refinements: Vec<Refinement>,
     /// `guide * ~ NUTS()`: the chains whose draws stand for the posterior, where the program asks for some.
     pub nuts: Option<Nuts>,
     /// Likelihoods.

@@ -54,6 +54,8 @@ pub(crate) fn declaration_reads(statement: &Statement, kind: Kind) -> Vec<Read<'
             ty.iter().flat_map(|t| &t.arguments).for_each(|a| expression_reads(a, &mut reads));
             expression_reads(prior, &mut reads);
         }
+        // A state is there before what it starts from, which may follow from its past.
+        StatementKind::Refine { target, .. } => target_reads(target, &mut reads),
         StatementKind::Loss { axes, value, .. } => {
             reads.extend(axes.iter().map(|a| (a.name.value.as_str(), a.name.span)));
             expression_reads(value, &mut reads);
@@ -73,7 +75,7 @@ pub(crate) fn statement_reads(statement: &Statement) -> Vec<Read<'_>> {
     match &statement.kind {
         StatementKind::Guide { targets, body, .. } => {
             targets.iter().for_each(|t| target_reads(t, &mut reads));
-            if let GuideBody::Distribution(e) = body {
+            if let GuideBody::Distribution(e) | GuideBody::Call(e) = body {
                 expression_reads(e, &mut reads);
             }
         }
@@ -89,8 +91,7 @@ pub(crate) fn statement_reads(statement: &Statement) -> Vec<Read<'_>> {
             from.iter().for_each(|e| expression_reads(e, &mut reads));
             body.iter().for_each(|s| reads.extend(statement_reads(s)));
         }
-        StatementKind::Refine { target, from, steps, by, average } => {
-            target_reads(target, &mut reads);
+        StatementKind::Refine { from, steps, by, average, .. } => {
             [Some(from), Some(steps), by.as_ref(), average.as_ref()]
                 .into_iter()
                 .flatten()

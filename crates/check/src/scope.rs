@@ -96,13 +96,16 @@ impl<'a> Scope<'a> {
             StatementKind::Latent { target, .. } => self.declare(&target.name, Kind::Latent, statement),
             StatementKind::Loss { name, .. } => self.declare(name, Kind::Loss, statement),
             StatementKind::Fn { name, .. } => self.declare(name, Kind::Fn, statement),
-            StatementKind::Refine { target, .. } => self.declare(&target.name, Kind::Unknown, statement),
+            StatementKind::Refine { target, .. } => self.declare(&target.name, Kind::State, statement),
             StatementKind::For { body, .. } => {
                 for inner in body {
                     match &inner.kind {
                         StatementKind::Let(d) => self.declare_in(&d.target.name, Kind::Let, inner, Some(statement)),
                         StatementKind::Latent { target, .. } => {
                             self.declare_in(&target.name, Kind::Latent, inner, Some(statement));
+                        }
+                        StatementKind::Refine { target, .. } => {
+                            self.declare_in(&target.name, Kind::State, inner, Some(statement));
                         }
                         StatementKind::Loss { name, .. } => self.declare_in(name, Kind::Loss, inner, Some(statement)),
                         StatementKind::Broken { .. } => self.broken = true,

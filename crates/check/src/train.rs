@@ -125,7 +125,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn positive_schedule(&mut self, e: &Expr, what: &str) -> Option<Schedule> {
+    pub fn positive_schedule(&mut self, e: &Expr, what: &str) -> Option<Schedule> {
         let schedule = self.schedule(e, what)??;
         let (from, to) = match schedule {
             Schedule::Constant(v) => (v, v),

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::{Rng, RngExt};
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, LikelihoodText, Parameter, Statistic, exactly, noise};
+use crate::family::{Alternative, Family, LikelihoodText, Natural, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
 
 /// A coin. A prob made by sigmoid, Phi, or 1 − exp(−eˣ) is worked with through what it is made of, so that nothing is lost
@@ -64,6 +64,18 @@ impl Family for Bernoulli {
             },
         ];
         ALL
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| {
+                vec![formula(g, args, |[p]: [Expr; 1]| {
+                    p.logit().unwrap_or_else(|| p.log() - log_complement(p, complement(p)))
+                })]
+            },
+            direction: |_, _, slopes, _| Some(slopes.to_vec()),
+            text: "the information of the logit is p (1 − p)",
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

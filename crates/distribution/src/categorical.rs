@@ -3,8 +3,8 @@
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use rand::{Rng, RngExt};
 
-use crate::expr::formula;
-use crate::family::{Alternative, Family, Parameter};
+use crate::expr::{Expr, formula};
+use crate::family::{Alternative, Family, Natural, Parameter};
 use crate::support::Support;
 
 /// One of the indices of an axis. What is given along it counts as weights, so that probs made by exp of logits need
@@ -44,6 +44,19 @@ impl Family for Categorical {
             canonical: |g, args| vec![formula(g, args, |[l]| l.exp())],
         }];
         ALL
+    }
+
+    /// The arguments are weights, whose logs have the information diag p − p pᵀ.
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| vec![formula(g, args, |[w]: [Expr; 1]| w.log())],
+            direction: |g, args, slopes, event| {
+                let (&[weights], &[Some(slope)], Some(axis)) = (args, slopes, event) else { return None };
+                let total = g.sum(weights, &[axis]);
+                Some(vec![Some(g.mul(total, slope))])
+            },
+            text: "the information of the logits is diag p − p pᵀ",
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

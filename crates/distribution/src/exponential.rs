@@ -6,8 +6,10 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 use rand_distr::Distribution;
 
-use crate::expr::{EULER_GAMMA, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Sampling, Statistic, cut, divergence, exactly, noise};
+use crate::expr::{EULER_GAMMA, Expr, Formula, formula};
+use crate::family::{
+    Alternative, Family, Natural, Parameter, Proximal, Sampling, Statistic, cut, divergence, exactly, noise,
+};
 use crate::support::Support;
 
 /// The exponential distribution.
@@ -48,6 +50,21 @@ impl Family for Exponential {
             },
         ];
         ALL
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| vec![formula(g, args, |[rate]: [Expr; 1]| rate.log())],
+            direction: |g, args, slopes, _| {
+                let &[Some(slope)] = slopes else { return None };
+                Some(vec![Some(formula(g, &[args, &[slope]].concat(), |[rate, slope]: [Expr; 2]| rate * slope))])
+            },
+            text: "the information of the log rate is 1",
+        })
+    }
+
+    fn proximal(&self) -> Option<Proximal> {
+        Some(|g, v, w, args| formula(g, &[&[v, w], args].concat(), |[v, w, rate]| (v - w * rate).relu()))
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

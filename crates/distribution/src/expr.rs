@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use fe_graph::{Binary, Graph, NodeId, Op, Real, Unary};
+use fe_graph::{Binary, Graph, Interior, NodeId, Op, Real, Unary};
 
 /// ½ log 2π
 pub(crate) const HALF_LOG_TWO_PI: f64 = 0.918_938_533_204_672_8;
@@ -57,6 +57,7 @@ fn is_positive(g: &Graph, id: NodeId, depth: u8) -> bool {
     let all = |depth: u8| depth > 0 && node.inputs.iter().all(|&i| is_positive(g, i, depth - 1));
     match (&node.op, node.inputs.as_slice()) {
         (Op::Constant(Real(v)), _) => *v > 0.0,
+        (Op::Input(input), _) => g.input_info(*input).is_some_and(|i| i.interior != Interior::Real),
         (Op::Literal(t), _) => t.values.iter().all(|&v| v > 0.0),
         (Op::Unary(Unary::Exp | Unary::Sigmoid | Unary::NormalCdf), _) => true,
         (Op::Unary(Unary::Sqrt | Unary::Recip) | Op::Binary(Binary::Mul | Binary::Div), _) => all(depth),

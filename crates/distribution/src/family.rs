@@ -111,6 +111,22 @@ pub enum FreeForm {
 /// A value as an affine function of a standard normal vector: from the arguments, the axis of the vector, and the noise.
 pub type FromNormal = fn(&mut Graph, &[NodeId], Axis, NodeId) -> Option<NodeId>;
 
+/// A family's metric. Coordinates are functions of its arguments in which a guide is usually written (the log of a rate);
+/// the gradient in the arguments is known exactly where that in the coordinates may have underflowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Natural {
+    /// The coordinates, from the arguments.
+    pub coordinates: fn(&mut Graph, &[NodeId]) -> Vec<NodeId>,
+    /// F⁻¹ ∂J/∂c for each coordinate c, from the arguments, ∂J in those arguments that move, and the axis of categories.
+    /// `None` for what does not move; nothing where what moves has no known metric.
+    pub direction: fn(&mut Graph, &[NodeId], &[Option<NodeId>], Option<Axis>) -> Option<Vec<Option<NodeId>>>,
+    /// The metric in words, for `fe explain`.
+    pub text: &'static str,
+}
+
+/// A proximal map, from v, w and the arguments.
+pub type Proximal = fn(&mut Graph, NodeId, NodeId, &[NodeId]) -> NodeId;
+
 /// The divergence between two of a family in paper notation.
 #[derive(Clone, Copy, Debug)]
 pub struct KlText {
@@ -411,6 +427,16 @@ pub trait Family: Debug + Send + Sync {
         _how: &Sampling,
         _event: Axis,
     ) -> Option<NodeId> {
+        None
+    }
+
+    /// The steepest direction in the metric of its Fisher information, for descents.
+    fn natural(&self) -> Option<Natural> {
+        None
+    }
+
+    /// The proximal map of w times its −log density: argmin over a of ½ (a − v)² − w log p(a).
+    fn proximal(&self) -> Option<Proximal> {
         None
     }
 

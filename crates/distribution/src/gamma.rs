@@ -6,7 +6,7 @@ use rand_distr::Distribution;
 
 use crate::expr::{Expr, Formula, formula};
 use crate::family::{
-    Alternative, Family, Parameter, Sampling, Statistic, constant_argument, divergence, exactly, noise,
+    Alternative, Family, Natural, Parameter, Sampling, Statistic, constant_argument, divergence, exactly, noise,
 };
 use crate::support::Support;
 
@@ -50,6 +50,39 @@ impl Family for Gamma {
             },
         ];
         ALL
+    }
+
+    /// The information of (log shape, log rate) is [[α² ψ′(α), −α], [−α, α]].
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| {
+                vec![formula(g, args, |[a, _]: [Expr; 2]| a.log()), formula(g, args, |[_, b]: [Expr; 2]| b.log())]
+            },
+            direction: |g, args, slopes, _| {
+                let &[shape, rate] = slopes else { return None };
+                Some(match (shape, rate) {
+                    (Some(shape), Some(rate)) => {
+                        let all = [args, &[shape, rate]].concat();
+                        let shape =
+                            formula(g, &all, |[a, b, da, db]| (a * da + b * db) / (a * (a * a.trigamma() - 1.0)));
+                        let rate = formula(g, &all, |[a, b, da, db]| {
+                            (a * da + a * a.trigamma() * b * db) / (a * (a * a.trigamma() - 1.0))
+                        });
+                        vec![Some(shape), Some(rate)]
+                    }
+                    (Some(shape), None) => {
+                        let all = [args, &[shape]].concat();
+                        vec![Some(formula(g, &all, |[a, _, da]| da / (a * a.trigamma()))), None]
+                    }
+                    (None, Some(rate)) => {
+                        let all = [args, &[rate]].concat();
+                        vec![None, Some(formula(g, &all, |[a, b, db]| b * db / a))]
+                    }
+                    (None, None) => vec![None, None],
+                })
+            },
+            text: "the information of (log shape, log rate) is [[α² ψ′(α), −α], [−α, α]]",
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

@@ -5,8 +5,8 @@ use std::f64::consts::{LN_2, PI};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
-use crate::expr::{EULER_GAMMA, Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
-use crate::family::{Family, Parameter, Sampling, Statistic, divergence, exactly, noise};
+use crate::expr::{EULER_GAMMA, Expr, Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
+use crate::family::{Family, Natural, Parameter, Proximal, Sampling, Statistic, divergence, exactly, noise};
 use crate::normal::{self, Normal};
 use crate::support::Support;
 
@@ -34,6 +34,21 @@ impl Family for HalfNormal {
     fn parameters(&self) -> &'static [Parameter] {
         const ALL: &[Parameter] = &[Parameter::new("sd", Support::Positive)];
         ALL
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| vec![formula(g, args, |[s]: [Expr; 1]| s.log())],
+            direction: |g, args, slopes, _| {
+                let &[Some(slope)] = slopes else { return None };
+                Some(vec![Some(formula(g, &[args, &[slope]].concat(), |[s, slope]: [Expr; 2]| 0.5 * s * slope))])
+            },
+            text: "the information of the log scale is 2",
+        })
+    }
+
+    fn proximal(&self) -> Option<Proximal> {
+        Some(|g, v, w, args| formula(g, &[&[v, w], args].concat(), |[v, w, s]| v.relu() / (1.0 + w / s.square())))
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

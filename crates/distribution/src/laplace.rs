@@ -6,7 +6,9 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Family, FreeForm, KlText, Parameter, Sampling, Statistic, cut, divergence, exactly, noise, twin};
+use crate::family::{
+    Family, FreeForm, KlText, Natural, Parameter, Proximal, Sampling, Statistic, cut, divergence, exactly, noise, twin,
+};
 use crate::support::Support;
 
 /// The Laplace (double exponential) distribution.
@@ -43,6 +45,32 @@ impl Family for Laplace {
 
     fn location_scale(&self) -> Option<[usize; 2]> {
         Some([0, 1])
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| {
+                vec![formula(g, args, |[m, _]: [Expr; 2]| m), formula(g, args, |[_, s]: [Expr; 2]| s.log())]
+            },
+            direction: |g, args, slopes, _| {
+                let &[m, s] = slopes else { return None };
+                let scale = args.get(1..)?;
+                let location = m.map(|m| formula(g, &[scale, &[m]].concat(), |[s, m]: [Expr; 2]| s.square() * m));
+                let log_scale = s.map(|d| formula(g, &[scale, &[d]].concat(), |[s, d]: [Expr; 2]| s * d));
+                Some(vec![location, log_scale])
+            },
+            text: "the information of the location is 1/b², that of log b is 1",
+        })
+    }
+
+    /// Soft thresholding at w/b around the location (Daubechies, Defrise and De Mol 2004).
+    fn proximal(&self) -> Option<Proximal> {
+        Some(|g, v, w, args| {
+            formula(g, &[&[v, w], args].concat(), |[v, w, m, b]| {
+                let threshold = w / b;
+                m + (v - m - threshold).relu() - (m - v - threshold).relu()
+            })
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

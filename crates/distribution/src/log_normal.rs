@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, Site};
 use rand::Rng;
 
 use crate::expr::{Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
-use crate::family::{Family, FreeForm, KlText, Parameter, Sampling, Statistic, constant_argument, divergence};
+use crate::family::{Family, FreeForm, KlText, Natural, Parameter, Sampling, Statistic, constant_argument, divergence};
 use crate::normal::{self, Normal};
 use crate::support::Support;
 
@@ -44,6 +44,10 @@ impl Family for LogNormal {
 
     fn location_scale(&self) -> Option<[usize; 2]> {
         Some([0, 1])
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Normal.natural()
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

@@ -4,7 +4,7 @@ use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, Parameter, Statistic, exactly, noise, twin};
+use crate::family::{Alternative, Family, Natural, Parameter, Statistic, exactly, noise, twin};
 use crate::gamma::Gamma;
 use crate::poisson::{Poisson, exact_counts};
 use crate::support::Support;
@@ -48,6 +48,20 @@ impl Family for NegativeBinomial {
             },
         ];
         ALL
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| {
+                vec![formula(g, args, |[m, _]: [Expr; 2]| m.log()), formula(g, args, |[_, r]: [Expr; 2]| r)]
+            },
+            // That of the shape is no closed form.
+            direction: |g, args, slopes, _| {
+                let &[Some(slope), None] = slopes else { return None };
+                Some(vec![Some(formula(g, &[args, &[slope]].concat(), |[m, r, d]| (1.0 + m / r) * d)), None])
+            },
+            text: "the information of the log mean, at a fixed shape r, is 1/(1/λ + 1/r)",
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

@@ -6,8 +6,8 @@ use rand_distr::Distribution;
 
 use crate::expr::{Expr, Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
 use crate::family::{
-    Alternative, Family, FreeForm, KlText, LikelihoodText, Parameter, Sampling, Statistic, cut, divergence, exactly,
-    noise,
+    Alternative, Family, FreeForm, KlText, LikelihoodText, Natural, Parameter, Proximal, Sampling, Statistic, cut,
+    divergence, exactly, noise,
 };
 use crate::support::Support;
 
@@ -78,6 +78,28 @@ impl Family for Normal {
 
     fn location_scale(&self) -> Option<[usize; 2]> {
         Some([0, 1])
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| {
+                vec![formula(g, args, |[m, _]: [Expr; 2]| m), formula(g, args, |[_, s]: [Expr; 2]| s.log())]
+            },
+            direction: |g, args, slopes, _| {
+                let &[m, s] = slopes else { return None };
+                let scale = args.get(1..)?;
+                let location = m.map(|m| formula(g, &[scale, &[m]].concat(), |[s, m]: [Expr; 2]| s.square() * m));
+                let log_scale = s.map(|d| formula(g, &[scale, &[d]].concat(), |[s, d]: [Expr; 2]| 0.5 * s * d));
+                Some(vec![location, log_scale])
+            },
+            text: "the information of the mean is 1/s², that of log s is 2",
+        })
+    }
+
+    fn proximal(&self) -> Option<Proximal> {
+        Some(|g, v, w, args| {
+            formula(g, &[&[v, w], args].concat(), |[v, w, m, s]| (v * s.square() + w * m) / (s.square() + w))
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

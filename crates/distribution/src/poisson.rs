@@ -7,7 +7,9 @@ use statrs::function::gamma::checked_gamma_ur;
 
 use crate::distribution::Distribution as Of;
 use crate::expr::{Expr, Formula, formula};
-use crate::family::{Alternative, Family, FreeForm, KlText, LikelihoodText, Parameter, Sampling, Statistic, exactly};
+use crate::family::{
+    Alternative, Family, FreeForm, KlText, LikelihoodText, Natural, Parameter, Sampling, Statistic, exactly,
+};
 use crate::support::Support;
 
 /// The Poisson distribution. A rate made by exp(u) is worked with through u.
@@ -63,6 +65,17 @@ impl Family for Poisson {
             canonical: |g, args| vec![formula(g, args, |[u]| u.exp())],
         }];
         ALL
+    }
+
+    fn natural(&self) -> Option<Natural> {
+        Some(Natural {
+            coordinates: |g, args| vec![formula(g, args, |[rate]: [Expr; 1]| rate.log())],
+            direction: |g, args, slopes, _| {
+                let &[Some(slope)] = slopes else { return None };
+                Some(vec![Some(formula(g, &[args, &[slope]].concat(), |[_, slope]: [Expr; 2]| slope))])
+            },
+            text: "the information of the log rate is the rate",
+        })
     }
 
     fn support(&self, _args: &[Option<f64>]) -> Option<Support> {

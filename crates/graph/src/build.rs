@@ -6,7 +6,7 @@ mod layout;
 use std::sync::Arc;
 
 use crate::axis::{self, Axis, AxisId};
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, Interior, NodeId};
 use crate::op::{Binary, Indicator, NoiseKind, Op, Real, Site, Unary};
 use crate::special;
 use crate::tensor::Tensor;
@@ -62,6 +62,7 @@ impl Graph {
         let node = self.node(y);
         match (&node.op, node.inputs.as_slice()) {
             (Op::Unary(Unary::Sigmoid | Unary::NormalCdf), _) => true,
+            (Op::Input(input), _) => self.input_info(*input).is_some_and(|i| i.interior == Interior::Unit),
             (Op::Unary(Unary::Exp), &[u]) => {
                 self.unary_of(u, Unary::Neg).is_some_and(|v| self.unary_of(v, Unary::Exp).is_some())
             }
@@ -225,6 +226,7 @@ impl Graph {
         }
         match op {
             Binary::Mul if a == b => return self.square(a),
+            Binary::Div if a == b => return self.full(1.0, &axes),
             Binary::Mul => {
                 // Numbers gather at the front: k (l x) = (k l) x.
                 let (k, x) = match (self.constant_value(a), self.constant_value(b)) {

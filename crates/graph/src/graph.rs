@@ -20,6 +20,20 @@ pub struct InputInfo {
     pub name: String,
     /// Sorted axes; the tensor given at run time is row-major over them.
     pub axes: Vec<Axis>,
+    /// What is known of its elements.
+    pub interior: Interior,
+}
+
+/// What is known of the elements of an input: logarithms that are taken of them need no guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Interior {
+    /// Nothing.
+    #[default]
+    Real,
+    /// They are above 0.
+    Positive,
+    /// They lie between 0 and 1, at neither.
+    Unit,
 }
 
 /// Tensor expressions that share their parts: equal nodes are one node.
@@ -138,7 +152,7 @@ impl Graph {
     /// Registers an input without a node for it.
     pub fn add_input(&mut self, name: &str, axes: &[Axis]) -> InputId {
         let id = InputId(u32::try_from(self.inputs.len()).unwrap_or(u32::MAX));
-        self.inputs.push(InputInfo { name: name.into(), axes: crate::axis::sorted(axes) });
+        self.inputs.push(InputInfo { name: name.into(), axes: crate::axis::sorted(axes), interior: Interior::Real });
         id
     }
 
@@ -152,6 +166,15 @@ impl Graph {
     pub fn input(&mut self, name: &str, axes: &[Axis]) -> (InputId, NodeId) {
         let id = self.add_input(name, axes);
         (id, self.input_node(id))
+    }
+
+    /// A new input of whose elements something is known, and its node.
+    pub fn input_within(&mut self, name: &str, axes: &[Axis], interior: Interior) -> (InputId, NodeId) {
+        let (id, node) = self.input(name, axes);
+        if let Some(info) = self.inputs.get_mut(id.0 as usize) {
+            info.interior = interior;
+        }
+        (id, node)
     }
 
     /// The node of an operation, made once.

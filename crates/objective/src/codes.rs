@@ -155,6 +155,18 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "NUTS moves in the noise behind the guide, so that the guide's map conditions it. That takes a guide whose density is \
          known and whose draws are smooth functions of normal noise.",
     ),
+    (
+        "E0836",
+        "a descent without a metric",
+        "A natural gradient moves each state in one argument of its guide. Two arguments that follow from one state, or an \
+         argument whose information has no closed form, have no such direction.",
+    ),
+    (
+        "E0837",
+        "a descent that is not step by step",
+        "Inside a loop a descent is online: at each position it starts from what was found before, and goes down what is \
+         observed there.",
+    ),
 ];
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
 use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Sampled, Term, Underivable};
 use crate::prepare;
+use crate::refinement;
 
 /// Derives the free energy.
 ///
@@ -31,6 +32,8 @@ pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable>
 }
 
 fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Objective, Underivable> {
+    let handled = refinement::handled(program);
+    let program = handled.as_ref().map_or(program, |h| &h.program);
     let mut g = program.graph.clone();
     let inputs = Inputs { temperature: g.input("temperature", &[]), per_row: g.input("1/rows", &[]) };
     let (statistics, mut prepared) = prepare::statistics(&mut g, program, &roots_of(program));
@@ -41,6 +44,9 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     let terms = terms.into_iter().map(|t| t.of).collect();
     let energies = energies.into_iter().map(|e| e.of).collect();
     let mut objective = d.objective(terms, energies, minimised)?;
+    if let Some(handled) = &handled {
+        objective.descend(handled)?;
+    }
     objective.differentiate(program)?;
     objective.hoist(program, &mut prepared);
     objective.prepared = prepared;
@@ -71,6 +77,7 @@ fn roots_of(program: &Program) -> Vec<NodeId> {
             roots.extend(&d.args);
         }
     }
+    roots.extend(program.refinements.iter().map(|r| r.from));
     for o in &program.observes {
         roots.push(o.value);
         roots.extend(&o.distribution.args);
@@ -187,6 +194,7 @@ impl<'a> Deriver<'a> {
             minimised,
             guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
             report,
+            descent: None,
             sampled: None,
             up_to_constant,
             notes,

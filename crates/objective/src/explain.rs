@@ -8,6 +8,7 @@ use fe_graph::Axis;
 use crate::count_estimators;
 use crate::formula;
 use crate::objective::{Objective, Term, TermKind};
+use crate::refinement;
 
 /// The derivation: the free energy, guides, every term with its estimator, reason and bias, and the axes of names.
 pub fn explain(program: &Program, objective: &Objective, source: &str) -> String {
@@ -58,6 +59,13 @@ fn write(out: &mut String, program: &Program, o: &Objective, source: &str) -> st
         writeln!(out, "\nguides")?;
         for l in &o.guides.latents {
             writeln!(out, "  {}{} : {}", l.name, axes_text(o, &l.axes), l.guide)?;
+        }
+    }
+    let refined = refinement::explained(program, o);
+    if !refined.is_empty() {
+        writeln!(out, "\nrefined")?;
+        for line in refined {
+            writeln!(out, "  {line}")?;
         }
     }
     for term in &o.terms {

@@ -31,6 +31,7 @@ mod objective;
 mod prepare;
 mod pulled_back;
 mod quadrature;
+mod refinement;
 mod relaxation;
 pub mod relaxed;
 mod score;
@@ -53,5 +54,6 @@ pub use objective::{
     Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Start, Term, TermKind, Underivable,
 };
 pub use pulled_back::{NoiseInput, PulledBack};
+pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};
 pub use relaxation::gumbel_softmax;
 pub use values::FIGURE_ROWS;

@@ -53,6 +53,16 @@ pub fn no_draws(latent: &str, guide: Option<GuideChoice>, term: Span) -> Underiv
     error("E0807", message, term, help)
 }
 
+pub fn no_metric(state: &str, span: Span) -> Underivable {
+    let message = format!("the natural gradient of `{state}` is not known: its guide has no metric for what moves");
+    error("E0836", message, span, "refine one state for each argument of the guide, or descend `by gradient`")
+}
+
+pub fn descent_not_step_by_step(state: &str, place: Span) -> Underivable {
+    let message = format!("the descent of `{state}` needs other positions of its loop than those before");
+    error("E0837", message, place, "let priors and likelihoods read `v[t-1]` and what stands at `t`")
+}
+
 pub fn unknown_normaliser(family: &dyn Family, latent: &str, span: Span) -> Underivable {
     let message = format!("the normalising constant of {} restricted to `{latent}` is not known", family.name());
     error("E0808", message, span, "use a family that has this support by itself")

@@ -8,6 +8,8 @@ use crate::objective::{
     Predicted, ReportNodes, Reported, Shown, Term,
 };
 
+use crate::refinement::{Descent, DescentTrace};
+
 /// What holds nodes that are run.
 trait Nodes {
     /// Shows each node to `visit`, which may put another in its place.
@@ -33,6 +35,7 @@ impl Objective {
         self.report.each(visit);
         joints.each(visit);
         chains.each(visit);
+        self.descent.each(visit);
     }
 }
 
@@ -155,6 +158,15 @@ impl Nodes for Joint {
 impl Nodes for Chain {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.landscape.each(visit);
+    }
+}
+
+impl Nodes for Descent {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.states.iter_mut().for_each(|s| s.last.each(visit));
+        self.curvature.each(visit);
+        let DescentTrace { terms, energies, zeros, r2, limited, .. } = &mut self.trace;
+        [terms, energies, zeros, r2, limited].into_iter().for_each(|nodes| nodes.each(visit));
     }
 }
 

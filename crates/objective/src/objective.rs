@@ -8,6 +8,7 @@ use fe_syntax::Span;
 use crate::estimator::Estimator;
 use crate::guide::choice::GuideChoice;
 use crate::pulled_back::PulledBack;
+use crate::refinement::Descent;
 
 /// A free energy ready to be fitted. Every node belongs to `graph`.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Objective {
     pub guides: Guides,
     /// What is reported besides the terms.
     pub report: ReportNodes,
+    /// The descent that refines guides, where there is one.
+    pub descent: Option<Descent>,
     /// The chains whose draws stand for the posterior, where the program asks for some.
     pub sampled: Option<Sampled>,
     /// Whether an improper prior leaves the free energy known up to a constant only.

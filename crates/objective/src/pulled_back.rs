@@ -138,7 +138,7 @@ impl Objective {
         let choice = |name: &str| self.guides.latents.iter().find(|l| l.name == name).map(|l| l.guide);
         let exact = |name: &str| choice(name).is_some_and(GuideChoice::is_exact);
         for latent in &program.latents {
-            if matches!(latent.guide, fe_check::Guide::Point) {
+            if matches!(latent.guide, fe_check::Guide::Point | fe_check::Guide::PointAt(_)) {
                 return Err(messages::nuts_beside_point(&latent.name, latent.guide_span.unwrap_or(latent.span)));
             }
             if latent.support.is_discrete() && !exact(&latent.name) {

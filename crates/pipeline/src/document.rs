@@ -95,6 +95,7 @@ pub fn document(
         posterior: fit.posterior.guide.iter().map(summary).collect(),
         posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
         log_evidence: fit.posterior.log_evidence.map(|(value, se)| report::LogEvidence { value, se }),
+        refinement: fit.refined.as_ref().map(refinement),
         loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
     };
@@ -130,6 +131,37 @@ fn constraint(bound: &fe_objective::Bound, reached: &fe_train::Bounded) -> repor
         unit: stated.unit.clone(),
         multiplier: reached.multiplier * stated.scale,
         met: reached.met,
+    }
+}
+
+/// The course of a descent, after 0, 1, 2, 4, … steps.
+pub fn refinement(refined: &fe_train::Refined) -> report::Refinement {
+    let listed = report::listed_steps(refined.steps);
+    let percept = refined.settled.and_then(|s| refined.trace.get(s)).and_then(|s| s.cumulative);
+    report::Refinement {
+        steps: refined.steps as u64,
+        step: refined.step.iter().map(|(name, size)| report::StateStep { name: name.clone(), size: *size }).collect(),
+        rho: refined.curvature.map(|c| c - 1.0),
+        limited: refined.limited,
+        settled: refined.settled.map(|s| s as u64),
+        last_fall: refined.last_fall,
+        rises: refined.rises as u64,
+        percept_spikes: percept,
+        trace: refined.trace.iter().filter(|s| listed.contains(&s.step)).map(refined_step).collect(),
+    }
+}
+
+/// One step of a descent.
+pub fn refined_step(step: &fe_train::RefinedAt) -> report::RefinedStep {
+    report::RefinedStep {
+        step: step.step as u64,
+        free_energy: step.free_energy,
+        distortion: step.distortion,
+        rate: step.rate,
+        spikes: step.spikes,
+        cumulative_spikes: step.cumulative,
+        zeros: step.zeros,
+        r2: step.r2,
     }
 }
 

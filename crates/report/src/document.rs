@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{self, Account};
 use crate::nested::{Nested, number};
+use crate::refinement::Refinement;
 use crate::verdict::Verdict;
 
 /// The version of the `fit.json` layout that this crate writes.
@@ -76,6 +77,9 @@ pub struct Document {
     /// log p(data) by the weights behind that table, and its standard error: nats over all rows.
     #[serde(default)]
     pub log_evidence: Option<LogEvidence>,
+    /// What became of the descent that refines guides, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<Refinement>,
     /// Leave-one-out cross-validation, for models whose rows depend on shared latents alone.
     #[serde(default)]
     pub loo: Option<LeaveOneOut>,

@@ -20,6 +20,7 @@ mod ledger;
 mod nested;
 mod page;
 mod picture;
+mod refinement;
 mod sweep;
 mod terminal;
 mod trace;
@@ -45,6 +46,7 @@ pub use ledger::{Cell, Column, Interval, Kind, Label, Number, Room, Row, Span, T
 pub use nested::{Nested, ShapeError};
 pub use page::{Block, Drawing, Fact, Headline, Page, Pictured, RunPage, Section, run_page, sweep_page};
 pub use picture::{Picture, Shades, images};
+pub use refinement::{RefinedStep, Refinement, StateStep, listed_steps, refined_csv};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};

@@ -104,6 +104,8 @@ pub enum GuideBody {
     Distribution(Expr),
     /// `= point`, `= prior`
     Word(Name),
+    /// `= point(v)`
+    Call(Expr),
 }
 
 /// A type annotation.

@@ -73,6 +73,7 @@ fn simple(kind: &StatementKind) -> String {
             let body = match body {
                 GuideBody::Distribution(body) => format!("~ {}", expr(body)),
                 GuideBody::Word(word) => format!("= {}", word.value),
+                GuideBody::Call(call) => format!("= {}", expr(call)),
             };
             format!("guide {} {body}{}", names.join(" "), method(by.as_ref()))
         }

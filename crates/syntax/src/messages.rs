@@ -209,7 +209,7 @@ pub fn not_inside_chain(span: Span, keyword: &str) -> Diagnostic {
     if keyword == "for" {
         found.help("a chain runs over one axis; give what depends on another axis that axis in its bracket")
     } else {
-        found.help("move it out of the braces; inside stand `let`, `latent`, `guide`, `observe` and `loss`")
+        found.help("move it out of the braces; inside stand `let`, `latent`, `guide`, `refine`, `observe` and `loss`")
     }
 }
 

@@ -131,10 +131,10 @@ impl<'s> Context<'s> {
     }
 
     fn inside_chain(&mut self, statement: Statement) -> Statement {
-        use StatementKind::{Broken, Guide, Latent, Let, Loss, Observe};
+        use StatementKind::{Broken, Guide, Latent, Let, Loss, Observe, Refine};
         if matches!(
             statement.kind,
-            Let(_) | Latent { .. } | Guide { .. } | Observe { .. } | Loss { .. } | Broken { .. }
+            Let(_) | Latent { .. } | Guide { .. } | Refine { .. } | Observe { .. } | Loss { .. } | Broken { .. }
         ) {
             return statement;
         }
@@ -167,10 +167,14 @@ impl<'s> Context<'s> {
         all
     }
 
-    /// What stands behind the `=` of a guide: a word. A distribution there was meant to follow `~`.
+    /// What stands behind the `=` of a guide: a word, or one with arguments. A distribution there was meant to follow `~`.
     pub fn guide_word(&mut self, equals: Span, method: Expr) -> GuideBody {
         match *method.kind {
             ExprKind::Name(word) => GuideBody::Word(Spanned::new(word, method.span)),
+            // Distributions are called with a capital.
+            ExprKind::Call { ref function, .. } if function.value.starts_with(char::is_lowercase) => {
+                GuideBody::Call(method)
+            }
             _ => {
                 self.say(messages::tilde_wanted(equals, "guide", "z"));
                 GuideBody::Distribution(method)

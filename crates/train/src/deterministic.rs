@@ -7,6 +7,7 @@ use std::time::Instant;
 use fe_graph::ExecutionError;
 
 use crate::bounds::Multipliers;
+use crate::descent::Steps;
 use crate::fit::{Checks, FitError, Fitted, Monitor};
 use crate::lbfgs::{self, Outcome, Reason};
 use crate::moments::{Moments, change};
@@ -63,7 +64,11 @@ pub(crate) fn run(
     started: Instant,
 ) -> Result<Fitted, FitError> {
     let multipliers = Multipliers::new(problem.objective);
-    let setting = setting(problem, terms, &multipliers)?;
+    let mut setting = setting(problem, terms, &multipliers)?;
+    if let Some(mut steps) = Steps::new(problem)? {
+        let values = from.clone().unwrap_or_else(|| problem.start(0));
+        steps.choose(problem, &values, 0, &mut setting)?;
+    }
     let mut objective = SaaObjective::new(problem)?;
     let begun = begin(problem, &mut objective, from, &setting)?;
     if let Some(fitted) = without_steps(problem, terms, &mut objective, &begun)? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fe_graph::training::{Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Compiled, NodeId, Tensor};
 
+use crate::descent;
 use crate::fit::FitError;
 use crate::optimizer::{Optimizer, Rule, clip};
 use crate::problem::{Problem, Setting, Values};
@@ -69,8 +70,8 @@ impl Engine {
             let width = outputs.iter().map(|&id| elements(problem, id, base, batch)).sum();
             let parameters = o.parameters.iter().zip(&o.minimised.gradient).zip(values);
             let multipliers = o.minimised.bounds.iter().map(|b| b.multiplier);
-            let scalars =
-                o.minimised.controls.iter().map(|c| c.0).chain([o.minimised.temperature]).chain(multipliers).collect();
+            let scalars = o.minimised.controls.iter().map(|c| c.0).chain([o.minimised.temperature]);
+            let scalars = scalars.chain(multipliers).chain(o.descent.iter().flat_map(descent::chosen)).collect();
             let training = TrainingLoop {
                 outputs,
                 parameters: parameters.map(|((p, &g), v)| (p.input, g, v.clone())).collect(),
@@ -107,6 +108,7 @@ impl Engine {
                             .map(|c| c.1.at(s.setting.progress))
                             .chain([s.setting.temperature])
                             .chain(o.minimised.bounds.iter().map(|b| s.setting.scalar(b.multiplier)))
+                            .chain(o.descent.iter().flat_map(descent::chosen).map(|i| s.setting.scalar(i)))
                             .collect(),
                         rows: (!s.whole).then(|| s.rows.clone()),
                     })

@@ -1,5 +1,6 @@
 //! A fit from start to figures: the method, the steps, and the results.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use fe_check::TrainSpec;
@@ -8,6 +9,7 @@ use fe_objective::Objective;
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
+use crate::descent::{self, Refined};
 use crate::deterministic::{self, Terms};
 use crate::evaluate;
 use crate::figures::Figures;
@@ -23,6 +25,9 @@ use crate::starts::Starts;
 use crate::stochastic;
 use crate::tails::{self, CutOff};
 use crate::trace::TracePoint;
+
+/// The most rows that a descent is watched on.
+const REFINED_ROWS: usize = 2000;
 
 /// Watches a fit, and may end it.
 pub trait Monitor {
@@ -94,6 +99,8 @@ pub struct Fit {
     pub draws: Draws,
     /// The posterior by chains, where the program asks for it.
     pub chains: Option<ByChains>,
+    /// What became of the descent that refines guides, over the rows held out or else trained on.
+    pub refined: Option<Refined>,
     /// Checks of the minimum.
     pub checks: Checks,
 }
@@ -226,6 +233,10 @@ pub fn fit(
         }
         heldout = Some(evaluate::figures(problem, &values, &problem.heldout, &extra)?);
     }
+    let shown = if problem.heldout.is_empty() { &problem.train } else { &problem.heldout };
+    let shown = Arc::new(shown.iter().copied().take(REFINED_ROWS).collect());
+    let refined = descent::refined(problem, &fitted.values, &shown, &extra)?;
+    notes.extend(refined.as_ref().and_then(descent::unsettled));
     let (posterior, resampled) = posterior::posterior(problem, &fitted.values, &extra)?;
     checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), checks.response.as_ref());
     let draws = sampled::sampled(problem, &fitted.values, &extra, resampled.as_ref())?;
@@ -233,7 +244,10 @@ pub fn fit(
         .extra
         .iter()
         .filter(|(input, _)| {
-            !problem.objective.minimised.bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input))
+            // A descent goes on at the prices of its bounds, and needs them.
+            let bounds = &problem.objective.minimised.bounds;
+            let priced = bounds.iter().any(|b| b.multiplier == **input) && problem.objective.descent.is_some();
+            priced || !bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input))
         })
         .filter_map(|(input, t)| {
             problem.objective.graph.input_info(*input).map(|i| (i.name.clone(), t.as_ref().clone()))
@@ -259,6 +273,7 @@ pub fn fit(
         posterior,
         draws,
         chains: None,
+        refined,
         checks,
     })
 }

@@ -6,6 +6,7 @@ mod bijector;
 mod bounds;
 mod chains;
 pub mod convergence;
+mod descent;
 mod deterministic;
 mod drawing;
 pub mod draws;
@@ -51,6 +52,7 @@ mod target;
 mod trace;
 
 pub use bounds::Bounded;
+pub use descent::{Refined, RefinedAt};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
 pub use fit::{Checks, Fit, FitError, Monitor, fit, split};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};

@@ -1,6 +1,6 @@
 //! The choice of a method: all that a `train` block leaves out, and whether what it asks for suits the objective.
 
-use fe_check::{OptimizerKind, Schedule, TrainSpec};
+use fe_check::{OptimizerKind, Schedule, Through, TrainSpec};
 use fe_graph::training::Rule;
 use fe_objective::Objective;
 
@@ -123,7 +123,10 @@ fn most_parameters(o: &Objective) -> usize {
 
 /// Whether the objective is the same each time it is evaluated, or can be made so by a fixed set of draws.
 fn repeats(o: &Objective) -> bool {
-    o.minimised.deterministic || !o.minimised.scored && noise_dimensions(o) <= FIXED_DRAWS
+    // Without a gradient through its steps, the slope of a descent that has not settled is not that of its value.
+    let descends = o.descent.as_ref().is_some_and(|d| d.through != Through::All || d.spiking);
+    o.parameters.is_empty()
+        || !descends && (o.minimised.deterministic || !o.minimised.scored && noise_dimensions(o) <= FIXED_DRAWS)
 }
 
 fn noise_dimensions(o: &Objective) -> usize {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fe_graph::{InputId, Tensor};
 use fe_objective::Objective;
 
+use crate::descent;
 use crate::evaluate;
 use crate::figures::{ByRow, Figures};
 use crate::fit::{Fit, FitError};
@@ -84,6 +85,12 @@ pub fn preconditioners<E>(
 ) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
     let joints = objective.guides.joints.iter().flat_map(|j| [j.base, j.curvature]);
     let chains = objective.guides.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
-    let inputs = joints.chain(chains).filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
+    let steps = objective.descent.iter().flat_map(descent::chosen);
+    let priced = objective.descent.iter().flat_map(|_| objective.minimised.bounds.iter().map(|b| b.multiplier));
+    let inputs = joints
+        .chain(chains)
+        .chain(steps)
+        .chain(priced)
+        .filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
     inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
 }

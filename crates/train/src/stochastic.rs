@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::batches::Batches;
 use crate::bounds::DualAscent;
 use crate::convergence;
+use crate::descent::Steps;
 use crate::engine::{Engine, Made, Step};
 use crate::evaluate;
 use crate::fit::{FitError, Fitted, Monitor, locate_rows};
@@ -57,7 +58,7 @@ pub(crate) fn run(
     let mut training = Training::new(problem, method, from, started)?;
     let mut end = None;
     while end.is_none() && training.done < training.longest() {
-        let steps = training.next_steps();
+        let steps = training.next_steps()?;
         let made = training.advance(&steps)?;
         training.record(&steps, &made);
         if !made.finite {
@@ -69,7 +70,7 @@ pub(crate) fn run(
             end = Some(End::Interrupted);
         }
     }
-    Ok(training.finish(end))
+    training.finish(end)
 }
 
 /// The reason for which a fit ends before its last step.
@@ -89,6 +90,8 @@ struct Training<'a> {
     /// The setting of every step, but for what changes with the step.
     base: Setting,
     duals: DualAscent,
+    /// The steps of a descent within each step.
+    inner: Option<Steps>,
     engine: Engine,
     batches: Batches,
     /// Held-out rows that are watched.
@@ -120,6 +123,10 @@ impl<'a> Training<'a> {
         let (mut base, notes) = start_of_guides(problem, &values, method.samples)?;
         let duals = DualAscent::new(o, method.steps.unwrap_or(BOUNDED_STEPS));
         duals.feed(o, &mut base.extra);
+        let mut inner = Steps::new(problem)?;
+        if let Some(inner) = &mut inner {
+            inner.choose(problem, &values, 0, &mut base)?;
+        }
         let watched = if o.parameters.iter().any(|p| p.local) {
             vec![]
         } else {
@@ -131,6 +138,7 @@ impl<'a> Training<'a> {
             started,
             goes_on,
             duals,
+            inner,
             engine: engine(problem, method, &base, &values)?,
             base,
             batches: Batches::new(problem.training_rows(), method.batch, problem.seed),
@@ -166,12 +174,18 @@ impl<'a> Training<'a> {
     }
 
     /// The steps of the next call, which never goes past a point of the trace.
-    fn next_steps(&mut self) -> Vec<Step> {
+    fn next_steps(&mut self) -> Result<Vec<Step>, FitError> {
         let problem = self.problem;
+        let progress = self.progress(self.done);
+        if let Some(inner) = self.inner.as_mut().filter(|i| i.due() <= self.done) {
+            self.base.progress = progress;
+            inner.choose(problem, &self.engine.values(), self.done, &mut self.base)?;
+        }
         self.duals.feed(problem.objective, &mut self.base.extra);
         let until = (self.done + self.chunk).min((self.done / self.every() + 1) * self.every()).min(self.longest());
+        let until = self.inner.as_ref().map_or(until, |i| until.min(i.due()));
         let whole = is_whole(problem, self.method);
-        (self.done..until)
+        Ok((self.done..until)
             .map(|step| {
                 let at = self.progress(step);
                 let rows = if whole {
@@ -189,7 +203,7 @@ impl<'a> Training<'a> {
                 };
                 Step { setting, rate: self.method.lr.at(at), rows, whole }
             })
-            .collect()
+            .collect())
     }
 
     /// Makes steps; calls grow as long as they take less than a moment.
@@ -249,13 +263,17 @@ impl<'a> Training<'a> {
         })
     }
 
-    fn finish(self, end: Option<End>) -> Fitted {
+    fn finish(mut self, end: Option<End>) -> Result<Fitted, FitError> {
+        if let Some(inner) = &mut self.inner {
+            self.base.progress = 1.0;
+            inner.choose(self.problem, &self.engine.values(), self.done, &mut self.base)?;
+        }
         let interrupted = matches!(end, Some(End::Interrupted));
         let (converged, test) = match end {
             Some(End::Converged(test)) => (true, test),
             Some(End::Interrupted) | None => convergence::settled(&self.history),
         };
-        Fitted {
+        Ok(Fitted {
             steps: self.done,
             converged: converged && !interrupted,
             test,
@@ -264,7 +282,7 @@ impl<'a> Training<'a> {
             trace: self.trace,
             nonzero_fraction: self.engine.nonzero_fraction(),
             ..Fitted::new(self.engine.values(), &self.base)
-        }
+        })
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Purpose {
     Refit,
     /// Draws of exact conditionals at the points of Markov chains.
     Chains,
+    /// The curvature by which the steps of a descent are chosen.
+    Curvature,
 }
 
 /// The steps `first`, `first + every`, … below `end`.
@@ -44,7 +46,7 @@ struct Steps {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Training,
         Self::Figures,
         Self::Table,
@@ -54,6 +56,7 @@ impl Purpose {
         Self::Predictive,
         Self::Refit,
         Self::Chains,
+        Self::Curvature,
     ];
 
     const fn steps(self) -> Steps {
@@ -68,6 +71,7 @@ impl Purpose {
             Self::Predictive => (1 << 43..1 << 44, (0, 1)),
             Self::Refit => (1 << 44..1 << 45, (0, 1)),
             Self::Chains => (1 << 45..1 << 46, (0, 1)),
+            Self::Curvature => (1 << 46..1 << 47, (0, 1)),
         };
         Steps { first: start + offset, every, end }
     }

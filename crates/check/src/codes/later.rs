@@ -3,12 +3,6 @@
 /// Code, title and explanation, in order.
 pub const CODES: &[(&str, &str, &str)] = &[
     (
-        "E0701",
-        "refinement is not in this version",
-        "Inference by descent, `refine`, is part of the language and is not compiled yet. An amortised guide takes \
-         its place.",
-    ),
-    (
         "E0703",
         "an estimator that is not in this version",
         "The estimator is part of the language and cannot be asked for yet; where it applies, the compiler takes it \

@@ -25,6 +25,11 @@ pub fn guide_of_other(name: &str, kind: Kind, span: Span, declared: Span) -> Dia
     }
 }
 
+pub fn point_arguments(span: Span) -> Diagnostic {
+    error("E0405", "`point` takes the refined state that it stands for", span, "not one state")
+        .help("write `guide a = point(v)` with `refine v …`, or `guide a = point` for a free value")
+}
+
 pub fn guide_twice(name: &str, span: Span, first: Span) -> Diagnostic {
     error("E0402", format!("`{name}` has two guides"), span, "again")
         .and(first, "first here")

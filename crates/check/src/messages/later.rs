@@ -8,15 +8,6 @@ fn later(code: &'static str, what: &str, span: Span, help: impl Into<String>) ->
     error(code, format!("{what} not compiled in this version"), span, "not in this version").help(help)
 }
 
-pub fn refine_later(span: Span) -> Diagnostic {
-    later(
-        "E0701",
-        "inference by descent is",
-        span,
-        "in place of `refine`, state an amortized guide, as in `guide z ~ Poisson(exp(u + x @ E))`",
-    )
-}
-
 pub fn estimator_later(name: &str, span: Span) -> Diagnostic {
     later(
         "E0703",

@@ -8,6 +8,7 @@ mod guides;
 mod later;
 mod names;
 mod objective;
+mod refine;
 mod types;
 mod warnings;
 
@@ -18,6 +19,7 @@ pub use guides::*;
 pub use later::*;
 pub use names::*;
 pub use objective::*;
+pub use refine::*;
 pub use types::*;
 pub use warnings::*;
 

@@ -152,7 +152,7 @@ fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<
 /// what is Gaussian as a whole then still has its exact posterior.
 fn is_large_and_alone(g: &Graph, program: &Program, out: &[usize]) -> bool {
     let latents = program.latents.iter().enumerate();
-    let free = latents.filter(|(_, l)| !matches!(l.guide, Guide::Point));
+    let free = latents.filter(|(_, l)| !matches!(l.guide, Guide::Point | Guide::PointAt(_)));
     let held = |(k, l): (usize, &Latent)| out.contains(&k) && l.chain.is_none();
     let size: usize = out.iter().filter_map(|&k| program.latents.get(k)).map(|l| elements(g, &l.axes)).sum();
     size > FULL_RANK_LIMIT && free.clone().count() == out.len() && free.into_iter().all(held)
@@ -206,7 +206,7 @@ fn candidates(g: &Graph, program: &Program, terms: &[Read]) -> Vec<usize> {
 /// one with most elements.
 fn points(g: &mut Graph, program: &Program, terms: &[Read], all: &[usize]) -> Vec<usize> {
     let free = |k: &usize| {
-        let open = |l: &Latent| !l.support.is_discrete() && !matches!(l.guide, Guide::Point);
+        let open = |l: &Latent| !l.support.is_discrete() && !matches!(l.guide, Guide::Point | Guide::PointAt(_));
         program.latents.get(*k).is_some_and(open)
     };
     let mut list: Vec<usize> = vec![];
@@ -273,8 +273,10 @@ fn is_quadratic(g: &mut Graph, program: &Program, density: NodeId, of: &[usize])
 
 /// Those that hang together, by terms, with a latent that is not among them.
 fn given_others(program: &Program, terms: &[Read], out: Vec<usize>) -> Vec<usize> {
-    let free =
-        |k: &usize| !out.contains(k) && program.latents.get(*k).is_some_and(|l| !matches!(l.guide, Guide::Point));
+    let free = |k: &usize| {
+        !out.contains(k)
+            && program.latents.get(*k).is_some_and(|l| !matches!(l.guide, Guide::Point | Guide::PointAt(_)))
+    };
     let mut given: HashSet<usize> = HashSet::new();
     loop {
         let before = given.len();

@@ -20,6 +20,10 @@ pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Resul
             Posterior::Family(d.clone())
         }
         Guide::Prior => Posterior::Prior(latent.prior.clone()),
+        Guide::PointAt(node) => {
+            b.done.replaced.insert(latent.node, *node);
+            Posterior::Point
+        }
         Guide::Point => {
             point(b, latent).ok_or_else(|| messages::no_point(&latent.name, span))?;
             Posterior::Point

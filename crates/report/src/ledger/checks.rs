@@ -33,6 +33,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     let mut lines = vec![];
     lines.extend(document.loo.as_ref().map(|loo| Line::new(Topic::LeftOut, left_out(loo))));
     lines.push(convergence(verdict));
+    lines.extend(document.refinement.as_ref().map(super::refinement::settled));
     lines.extend(verdict.nuts.as_ref().map(chains));
     lines.extend(verdict.khat.map(|khat| weights(khat, verdict)));
     lines.extend(verdict.starts.as_ref().map(starts));

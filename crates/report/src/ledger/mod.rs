@@ -8,6 +8,7 @@ mod cell;
 mod checks;
 mod codes;
 mod posterior;
+mod refinement;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ pub(crate) enum Topic {
     Modes,
     /// Other draws.
     Draws,
+    /// The descent that refines guides.
+    Descent,
     /// The spread that a mean-field guide leaves out.
     Spread,
     /// A fault of the fit.
@@ -105,6 +108,7 @@ impl<'a> Ledger<'a> {
         let tables = [
             codes::codes(document),
             codes::split(document),
+            refinement::steps(document),
             codes::meters(document),
             account::held_out(document),
             codes::prices(document),

@@ -101,6 +101,7 @@ impl Topic {
             Self::Starts => "starts",
             Self::Modes => "modes",
             Self::Draws => "draws",
+            Self::Descent => "refinement",
             Self::Spread => "spread",
             Self::Fault | Self::Note => "note",
         }

@@ -149,6 +149,7 @@ impl Topic {
             Self::Starts => "starts",
             Self::Modes => "modes",
             Self::Draws => "draws",
+            Self::Descent => "refined",
             Self::Spread => "spread",
             Self::Fault | Self::Note => "note",
         }

@@ -160,6 +160,7 @@ impl<'s> Writer<'_, 's> {
     fn guide_body(&mut self, body: &GuideBody) -> Doc<'s> {
         match body {
             GuideBody::Distribution(value) => self.meaning(value),
+            GuideBody::Call(value) => self.meaning(value),
             GuideBody::Word(_) => Doc::Join(vec![Doc::Space, self.word(), Doc::Space, self.word()]),
         }
     }
