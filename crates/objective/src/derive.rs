@@ -16,7 +16,7 @@ use crate::guide;
 use crate::guide::Attempt;
 use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
-use crate::objective::{Energy, Guides, Minimised, Objective, Prepared, Sampled, Term, Underivable};
+use crate::objective::{Spikes, Guides, Minimised, Objective, Prepared, Sampled, Term, Underivable};
 use crate::prepare;
 use crate::refinement;
 
@@ -39,11 +39,11 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     let (statistics, mut prepared) = prepare::statistics(&mut g, program, &roots_of(program));
     let mut d = Deriver::new(program, source, g, statistics, (inputs.temperature.1, attempt))?;
     let terms = d.terms()?;
-    let energies = d.energies()?;
-    let minimised = d.minimised(&terms, &energies, inputs)?;
+    let spikes = d.spikes()?;
+    let minimised = d.minimised(&terms, &spikes, inputs)?;
     let terms = terms.into_iter().map(|t| t.of).collect();
-    let energies = energies.into_iter().map(|e| e.of).collect();
-    let mut objective = d.objective(terms, energies, minimised)?;
+    let spikes = spikes.into_iter().map(|e| e.of).collect();
+    let mut objective = d.objective(terms, spikes, minimised)?;
     if let Some(handled) = &handled {
         objective.descend(handled)?;
     }
@@ -148,17 +148,17 @@ impl<'a> Deriver<'a> {
     }
 
     /// Expected counts of every latent that counts.
-    fn energies(&mut self) -> Result<Vec<Drawn<Energy>>, Underivable> {
+    fn spikes(&mut self) -> Result<Vec<Drawn<Spikes>>, Underivable> {
         let program = self.program;
         let counts = program.latents.iter().enumerate().filter(|(_, l)| l.support == Support::Count);
-        counts.map(|(k, latent)| self.energy(k, latent)).collect()
+        counts.map(|(k, latent)| self.spikes_of(k, latent)).collect()
     }
 
     /// The objective, with everything that is reported beside its terms; not yet differentiated.
     fn objective(
         mut self,
         terms: Vec<Term>,
-        energies: Vec<Energy>,
+        spikes: Vec<Spikes>,
         minimised: Minimised,
     ) -> Result<Objective, Underivable> {
         let program = self.program;
@@ -190,7 +190,7 @@ impl<'a> Deriver<'a> {
             parameters,
             prepared: vec![],
             terms,
-            energies,
+            spikes,
             minimised,
             guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
             report,

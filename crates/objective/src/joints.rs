@@ -73,27 +73,27 @@ impl Deriver<'_> {
         let (point, at) = self.g.input("point", axes);
         let (direction, along) = self.g.input("direction", axes);
         let Some(density) = self.log_marginal() else { return Ok(None) };
-        let energy = self.g.neg(density);
-        let energy = self.g.substitute(&[energy], &HashMap::from([(value, at)]));
-        let mut energy = energy.first().copied().unwrap_or(at);
+        let potential = self.g.neg(density);
+        let potential = self.g.substitute(&[potential], &HashMap::from([(value, at)]));
+        let mut potential = potential.first().copied().unwrap_or(at);
         // What else is random is drawn from its guide: the curvature then is an average over those draws.
-        let alone = !self.g.depends_on(energy, &self.random);
+        let alone = !self.g.depends_on(potential, &self.random);
         if !alone {
-            energy = self.g.substitute(&[energy], &self.draws).first().copied().unwrap_or(energy);
-            energy = self.g.mean(energy, &[Axis::SAMPLE]);
+            potential = self.g.substitute(&[potential], &self.draws).first().copied().unwrap_or(potential);
+            potential = self.g.mean(potential, &[Axis::SAMPLE]);
         }
         let failed =
             |e: fe_graph::DerivativeError| messages::no_derivative("the joint density", &e, fe_syntax::Span::default());
-        let energy_gradient = self.g.gradient(energy, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
-        let slope = self.g.mul(energy_gradient, along);
+        let gradient = self.g.gradient(potential, &[at]).map_err(failed)?.first().copied().unwrap_or(at);
+        let slope = self.g.mul(gradient, along);
         let slope = self.g.sum_all_but(slope, &[]);
         // Draws by implicit gradients whose shapes depend on the point have no second derivative.
         let product = match self.g.gradient(slope, &[at]) {
             Err(fe_graph::DerivativeError::QuantileOrder) => None,
             found => found.map_err(failed)?.first().copied(),
         };
-        let known = product.is_some() && !self.g.depends_on(energy, &self.random);
-        let energy_product = product.unwrap_or(along);
-        Ok(Some(Landscape { point, energy, energy_gradient, direction, energy_product, known, alone }))
+        let known = product.is_some() && !self.g.depends_on(potential, &self.random);
+        let product = product.unwrap_or(along);
+        Ok(Some(Landscape { point, potential, gradient, direction, product, known, alone }))
     }
 }

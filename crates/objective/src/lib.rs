@@ -50,7 +50,7 @@ pub use guide::choice::{ChainReason, GuideChoice};
 pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Beyond, Block, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Beyond, Block, Bound, Chain, Spikes, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Start, Term, TermKind, Underivable,
 };
 pub use pulled_back::{NoiseInput, PulledBack};

@@ -5,13 +5,13 @@ use fe_graph::{Axis, Binary, InputId, NodeId};
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver, Inputs};
 use crate::estimate::Drawn;
-use crate::objective::{Bound, Energy, ImportanceBound, Minimised, Term, TermKind, Underivable};
+use crate::objective::{Bound, Spikes, ImportanceBound, Minimised, Term, TermKind, Underivable};
 use crate::score::Part;
 
 /// What functionals are made of, and what of each is drawn.
 struct Scopes<'b> {
     terms: &'b [Drawn<Term>],
-    energies: &'b [Drawn<Energy>],
+    spikes: &'b [Drawn<Spikes>],
 }
 
 impl Deriver<'_> {
@@ -39,16 +39,16 @@ impl Deriver<'_> {
     pub(crate) fn minimised(
         &mut self,
         terms: &[Drawn<Term>],
-        energies: &[Drawn<Energy>],
+        spikes: &[Drawn<Spikes>],
         inputs: Inputs,
     ) -> Result<Minimised, Underivable> {
         let importance = self.program.objective.importance.map(|spec| self.importance(spec)).transpose()?;
         let per_row = inputs.per_row.1;
         let (value, controls, bounds) = match importance {
             Some(bound) => (self.importance_value(&bound, per_row), vec![], vec![]),
-            None => self.weighed_functionals(&Scopes { terms, energies }, per_row),
+            None => self.weighed_functionals(&Scopes { terms, spikes }, per_row),
         };
-        let mut sums = terms.iter().map(|t| t.of.sum).chain(energies.iter().map(|e| e.of.sum));
+        let mut sums = terms.iter().map(|t| t.of.sum).chain(spikes.iter().map(|e| e.of.sum));
         let scored = importance.is_none() && sums.any(|sum| self.scored_in(sum).next().is_some());
         Ok(Minimised {
             spec: self.program.objective.terms.clone(),
@@ -139,7 +139,7 @@ impl Deriver<'_> {
         let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
         let parts: Vec<(NodeId, bool, &[NodeId])> = match of {
             Functional::Energy(name) => {
-                let own = scopes.energies.iter().filter(|e| named(name, &e.of.name));
+                let own = scopes.spikes.iter().filter(|e| named(name, &e.of.name));
                 own.map(|e| (e.of.sum, e.of.local, e.elements.as_slice())).collect()
             }
             Functional::Rate(name) | Functional::Distortion(name) => {

@@ -4,7 +4,7 @@ use fe_distribution::PoissonRate;
 use fe_graph::NodeId;
 
 use crate::objective::{
-    Beyond, Bound, Chain, Energy, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Beyond, Bound, Chain, Spikes, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Predicted, ReportNodes, Reported, Shown, Term,
 };
 
@@ -28,7 +28,7 @@ impl Objective {
         value.each(visit);
         gradient.each(visit);
         self.terms.each(visit);
-        self.energies.each(visit);
+        self.spikes.each(visit);
         bounds.each(visit);
         importance.each(visit);
         latents.each(visit);
@@ -70,7 +70,7 @@ impl Nodes for Term {
     }
 }
 
-impl Nodes for Energy {
+impl Nodes for Spikes {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.sum.each(visit);
     }
@@ -172,8 +172,8 @@ impl Nodes for Descent {
 
 impl Nodes for Landscape {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
-        self.energy.each(visit);
-        self.energy_gradient.each(visit);
-        self.energy_product.each(visit);
+        self.potential.each(visit);
+        self.gradient.each(visit);
+        self.product.each(visit);
     }
 }

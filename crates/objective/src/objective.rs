@@ -24,7 +24,7 @@ pub struct Objective {
     /// The terms of the free energy.
     pub terms: Vec<Term>,
     /// Expected counts, one entry for each count latent.
-    pub energies: Vec<Energy>,
+    pub spikes: Vec<Spikes>,
     /// What is minimised, its gradient, and what it is subject to.
     pub minimised: Minimised,
     /// The guides of all latents.
@@ -220,7 +220,7 @@ pub struct ImportanceBound {
 
 /// Expected counts of a latent.
 #[derive(Clone, Debug)]
-pub struct Energy {
+pub struct Spikes {
     /// The latent.
     pub name: String,
     /// Σ z over the rows of the batch, expected or sampled.
@@ -290,20 +290,20 @@ pub struct Chain {
     pub landscape: Landscape,
 }
 
-/// The log joint density along the vector of a Gaussian guide, for its start and its scale.
+/// The potential along the vector of a Gaussian guide, for its start and its preconditioner.
 #[derive(Clone, Debug)]
 pub struct Landscape {
-    /// Input: a point u, of which `energy`, `energy_gradient` and `energy_product` are functions.
+    /// Input: a point u, of which `potential`, `gradient` and `product` are functions.
     pub point: InputId,
-    /// −log p(x, z(u)) − log |dz/du|, up to terms that do not depend on u.
-    pub energy: NodeId,
+    /// The potential −log p(x, z(u)) − log |dz/du|, up to terms that do not depend on u.
+    pub potential: NodeId,
     /// Its gradient in u.
-    pub energy_gradient: NodeId,
+    pub gradient: NodeId,
     /// Input: a direction v.
     pub direction: InputId,
-    /// The Hessian of `energy` times v.
-    pub energy_product: NodeId,
-    /// Whether `energy` can be evaluated.
+    /// The Hessian of `potential` times v.
+    pub product: NodeId,
+    /// Whether the potential can be evaluated.
     pub known: bool,
     /// Whether nothing else is random in it; otherwise it is an average over draws.
     pub alone: bool,

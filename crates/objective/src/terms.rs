@@ -15,7 +15,7 @@ use crate::formula;
 use crate::guide::types::{Carrier, JointPart, Posterior};
 use crate::influence::is_periodic;
 use crate::messages;
-use crate::objective::{Energy, Term, TermKind, Underivable};
+use crate::objective::{Spikes, Term, TermKind, Underivable};
 
 /// What is known of a term before its expectation is.
 struct Heading<'t> {
@@ -178,8 +178,8 @@ impl Deriver<'_> {
                 self.g.add(density, log_jacobian)
             }
         };
-        let energy = self.g.neg(target);
-        let e = self.expect(energy, &[], latent.span)?;
+        let potential = self.g.neg(target);
+        let e = self.expect(potential, &[], latent.span)?;
         let kind = match of {
             Carrier::Group(group) => self.realised.groups.get(group).map(|x| x.kind),
             Carrier::Chain(_) | Carrier::Conditional => None,
@@ -345,7 +345,7 @@ impl Deriver<'_> {
         Ok(self.term(&heading, Written { estimate, formula }))
     }
 
-    pub(crate) fn energy(&mut self, k: usize, latent: &Latent) -> Result<Drawn<Energy>, Underivable> {
+    pub(crate) fn spikes_of(&mut self, k: usize, latent: &Latent) -> Result<Drawn<Spikes>, Underivable> {
         let axes = axis::sorted(&latent.axes);
         let z = match self.enumeration.latents.get(&k).copied() {
             Some(summed) => {
@@ -355,8 +355,8 @@ impl Deriver<'_> {
             None => self.after(latent.node),
         };
         let e = self.expect(z, &axes, latent.span)?;
-        let energy = Energy { name: latent.name.clone(), sum: e.value, local: latent.is_local(self.program.row) };
-        Ok(Drawn { of: energy, elements: e.draws })
+        let spikes = Spikes { name: latent.name.clone(), sum: e.value, local: latent.is_local(self.program.row) };
+        Ok(Drawn { of: spikes, elements: e.draws })
     }
 
     /// A term of a known expectation, with the bias of its gradient and the draws that have no slope named.

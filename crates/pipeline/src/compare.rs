@@ -223,7 +223,7 @@ fn over_rows(a: &Rows, b: &Rows, paired: bool) -> PartErrors {
         free_energy: of(Some(&a.free_energy), Some(&b.free_energy)),
         distortion: of(Some(&a.distortion), Some(&b.distortion)),
         rate: of(Some(&a.rate), Some(&b.rate)),
-        energy: of(a.energy.as_ref(), b.energy.as_ref()),
+        energy: of(a.spikes.as_ref(), b.spikes.as_ref()),
     }
 }
 

@@ -43,7 +43,7 @@ pub fn document(
     if fit.interrupted {
         notes.push("the fit was interrupted: these are the figures of what it had".into());
     }
-    if !program.prices.is_empty() && f.energy.is_none() {
+    if !program.prices.is_empty() && f.spikes.is_none() {
         notes.push("a spike has a price, and no latent counts spikes: there is nothing to pay".into());
     }
     let document = report::Document {
@@ -107,18 +107,18 @@ pub fn document(
 /// The cost of the spikes in each unit that has a price.
 fn prices(program: &Program, objective: &Objective, fit: &Fit) -> Vec<report::Price> {
     let f = &fit.figures;
-    let Some(energy) = f.energy else { return vec![] };
-    let counts = |name: &String| objective.energies.iter().any(|e| e.name == *name);
+    let Some(spikes) = f.spikes else { return vec![] };
+    let counts = |name: &String| objective.spikes.iter().any(|e| e.name == *name);
     let of_counts = objective.terms.iter().zip(&f.terms).filter(|(t, _)| t.kind == TermKind::Rate && counts(&t.name));
     let rate: f64 = of_counts.map(|(_, v)| v.nats).sum();
     let held = fit.heldout.as_ref();
     let priced = |p: &fe_check::Price| report::Price {
         unit: p.unit.clone(),
         per_spike: p.value,
-        per_row: energy * p.value,
-        prior_per_row: f.prior_energy.map(|e| e * p.value),
-        per_bit: (rate > 0.0).then(|| energy * p.value * LN_2 / rate),
-        heldout_per_row: held.and_then(|h| h.energy).map(|e| e * p.value),
+        per_row: spikes * p.value,
+        prior_per_row: f.prior_spikes.map(|e| e * p.value),
+        per_bit: (rate > 0.0).then(|| spikes * p.value * LN_2 / rate),
+        heldout_per_row: held.and_then(|h| h.spikes).map(|e| e * p.value),
     };
     program.prices.iter().map(priced).collect()
 }
@@ -269,8 +269,8 @@ pub fn account(objective: &Objective, f: &fe_train::Figures) -> report::Account 
         rate: f.rate,
         local_rate: split.then_some(f.local_rate),
         global_rate: split.then_some(f.rate - f.local_rate),
-        energy: f.energy,
-        prior_energy: f.prior_energy,
+        energy: f.spikes,
+        prior_energy: f.prior_spikes,
         r2: f.r2,
         ..report::Account::default()
     }
@@ -278,14 +278,14 @@ pub fn account(objective: &Objective, f: &fe_train::Figures) -> report::Account 
 
 /// The terms and their figures.
 pub fn terms(objective: &Objective, f: &fe_train::Figures) -> Vec<report::Term> {
-    let energy = |t: &fe_objective::Term| {
-        let mut own = objective.energies.iter().zip(&f.energies).filter(|(e, _)| e.name == t.name);
+    let spikes = |t: &fe_objective::Term| {
+        let mut own = objective.spikes.iter().zip(&f.spikes_by_latent).filter(|(e, _)| e.name == t.name);
         own.next().filter(|_| t.kind == TermKind::Rate).map(|(_, &v)| v)
     };
-    objective.terms.iter().zip(&f.terms).map(|(t, v)| term(t, v, energy(t))).collect()
+    objective.terms.iter().zip(&f.terms).map(|(t, v)| term(t, v, spikes(t))).collect()
 }
 
-fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, energy: Option<f64>) -> report::Term {
+fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, spikes: Option<f64>) -> report::Term {
     let kind = match t.kind {
         TermKind::Rate if t.penalty => report::TermKind::Penalty,
         TermKind::Rate => report::TermKind::Rate,
@@ -296,7 +296,7 @@ fn term(t: &fe_objective::Term, v: &fe_train::TermFigure, energy: Option<f64>) -
         kind,
         nats: v.nats,
         bits: v.nats / LN_2,
-        energy,
+        energy: spikes,
         se: v.se,
         estimator: t.estimator.to_string(),
         reason: t.reason.clone(),
@@ -309,9 +309,9 @@ fn latent(l: &fe_train::LatentFigure) -> report::Latent {
     report::Latent {
         rate: l.rate,
         rate_bits: l.rate / LN_2,
-        energy: l.energy,
-        prior_energy: l.prior_energy,
-        nats_per_spike: l.energy.map(|e| l.rate / e).filter(|v| v.is_finite()),
+        energy: l.spikes,
+        prior_energy: l.prior_spikes,
+        nats_per_spike: l.spikes.map(|e| l.rate / e).filter(|v| v.is_finite()),
         zeros: l.zeros,
         lifetime_sparsity: l.lifetime,
         population_sparsity: l.population,
@@ -329,7 +329,7 @@ fn latent(l: &fe_train::LatentFigure) -> report::Latent {
         }),
         units: l.by_unit.as_ref().filter(|_| (2..=report::Units::MOST).contains(&l.units)).map(|u| report::Units {
             rate: u.rate.clone(),
-            energy: u.energy.clone(),
+            energy: u.spikes.clone(),
             prior: u.prior.clone(),
         }),
     }

@@ -209,7 +209,7 @@ fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, 
             free_energy: nested(by_row.free_energy),
             distortion: nested(by_row.distortion),
             rate: nested(by_row.rate),
-            energy: by_row.energy.map(nested),
+            energy: by_row.spikes.map(nested),
         },
         notes,
     }

@@ -121,7 +121,7 @@ impl Fitted<'_> {
             free_energy: Some(p.free_energy),
             distortion: Some(p.distortion),
             rate: Some(p.rate),
-            energy: p.energy,
+            energy: p.spikes,
             heldout_free_energy: p.heldout,
         };
         self.fit.trace.iter().map(row).collect()

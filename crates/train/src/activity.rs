@@ -110,9 +110,9 @@ pub(crate) fn add(
         .map(|(l, activity)| latent_figure(problem, l, activity, f))
         .collect();
     f.latents = latents;
-    let counts = f.latents.iter().filter(|l| l.energy.is_some());
-    let priors: Option<Vec<f64>> = counts.map(|l| l.prior_energy).collect();
-    f.prior_energy = priors.filter(|p| !p.is_empty() && p.len() == o.energies.len()).map(|p| p.iter().sum());
+    let counts = f.latents.iter().filter(|l| l.spikes.is_some());
+    let priors: Option<Vec<f64>> = counts.map(|l| l.prior_spikes).collect();
+    f.prior_spikes = priors.filter(|p| !p.is_empty() && p.len() == o.spikes.len()).map(|p| p.iter().sum());
     f.meters = o.report.meters.iter().zip(&watch.meters).map(|(m, activity)| meter_figure(&m.name, activity)).collect();
     f.r2 = watch.r2.value();
     Ok(())
@@ -153,7 +153,7 @@ fn latent_figure(problem: &Problem, l: &LatentNodes, activity: &Activity, f: &Fi
     let o = problem.objective;
     let row = o.row.map(|r| Axis::plain(r.axis));
     let mut rates = o.terms.iter().zip(&f.terms).filter(|(t, _)| t.kind == TermKind::Rate && t.name == l.name);
-    let mut energies = o.energies.iter().zip(&f.energies).filter(|(e, _)| e.name == l.name);
+    let mut spikes = o.spikes.iter().zip(&f.spikes_by_latent).filter(|(e, _)| e.name == l.name);
     let share = if l.local { 1.0 } else { 1.0 / problem.training_rows() as f64 };
     let count = |v: Option<f64>| if l.count { v } else { None };
     let own: Vec<Axis> = l.axes.iter().copied().filter(|a| Some(*a) != row).collect();
@@ -164,8 +164,8 @@ fn latent_figure(problem: &Problem, l: &LatentNodes, activity: &Activity, f: &Fi
         name: l.name.clone(),
         local: l.local,
         rate: rates.next().map_or(0.0, |(_, v)| v.nats),
-        energy: energies.next_back().map(|(_, v)| *v),
-        prior_energy: priors.as_ref().map(|p| share * p.iter().sum::<f64>()),
+        spikes: spikes.next_back().map(|(_, v)| *v),
+        prior_spikes: priors.as_ref().map(|p| share * p.iter().sum::<f64>()),
         zeros: count(activity.code.zeros()),
         lifetime: if l.local { count(activity.code.lifetime()) } else { None },
         population: count(activity.code.population()),
@@ -174,7 +174,7 @@ fn latent_figure(problem: &Problem, l: &LatentNodes, activity: &Activity, f: &Fi
         split: None,
         by_unit: l.local.then(|| ByUnit {
             rate: by_rate.map(as_declared),
-            energy: means.map(as_declared),
+            spikes: means.map(as_declared),
             prior: priors.map(as_declared),
         }),
     }

@@ -84,9 +84,9 @@ pub(crate) fn candidates(
         axes: &chain.axes,
         point: l.point,
         direction: l.direction,
-        value: l.energy,
-        gradient: l.energy_gradient,
-        product: l.energy_product,
+        value: l.potential,
+        gradient: l.gradient,
+        product: l.product,
     };
     let samples = if l.alone { 1 } else { DRAWS };
     let potential = Potential::new(problem, nodes, values, fitted, samples)?;

@@ -42,11 +42,11 @@ pub enum Engine {
     Hosted(Box<Hosted>),
 }
 
-/// The nodes that are watched in a fit: the objective, the sum of each term and each energy, and the values that are
+/// The nodes that are watched in a fit: the objective, the sum of each term and each latent's spikes, and the values that are
 /// bounded.
 fn watched(problem: &Problem) -> Vec<NodeId> {
     let o = problem.objective;
-    let sums = o.terms.iter().map(|t| t.sum).chain(o.energies.iter().map(|e| e.sum));
+    let sums = o.terms.iter().map(|t| t.sum).chain(o.spikes.iter().map(|e| e.sum));
     std::iter::once(o.minimised.value).chain(sums).chain(o.minimised.bounds.iter().map(|b| b.value)).collect()
 }
 

@@ -25,7 +25,7 @@ fn sample_count(rows: usize) -> usize {
 /// Samples where they are spread evenly.
 const EVEN: usize = 1024;
 
-/// The sums that figures are made of, in this order: terms, energies, the two parts of an objective that weighs draws,
+/// The sums that figures are made of, in this order: terms, spikes, the two parts of an objective that weighs draws,
 /// and the five parts of each rate that is split.
 struct Summed {
     nodes: Vec<NodeId>,
@@ -36,7 +36,7 @@ struct Summed {
 impl Summed {
     fn new(o: &Objective) -> Self {
         let mut all: Vec<(NodeId, bool)> = o.terms.iter().map(|t| (t.sum, t.local)).collect();
-        all.extend(o.energies.iter().map(|e| (e.sum, e.local)));
+        all.extend(o.spikes.iter().map(|e| (e.sum, e.local)));
         all.extend(o.minimised.importance.iter().flat_map(|b| [(b.sum, b.local), (b.rest, false)]));
         for latent in &o.guides.latents {
             all.extend(latent.split.iter().flat_map(PoissonRate::parts).map(|node| (node, latent.local)));
@@ -151,8 +151,8 @@ impl<'a> Totals<'a> {
         }
         f.free_energy = f.distortion + f.rate;
         f.se = o.terms.iter().any(|t| t.estimator.is_sampled()).then(|| mean_and_error(&whole).1);
-        f.energies = (0..o.energies.len()).map(|k| self.per_row(o.terms.len() + k).0).collect();
-        f.energy = (!f.energies.is_empty()).then(|| f.energies.iter().sum());
+        f.spikes_by_latent = (0..o.spikes.len()).map(|k| self.per_row(o.terms.len() + k).0).collect();
+        f.spikes = (!f.spikes_by_latent.is_empty()).then(|| f.spikes_by_latent.iter().sum());
         f
     }
 
@@ -161,7 +161,7 @@ impl<'a> Totals<'a> {
         let o = self.problem.objective;
         let of = |f: &Figures, w: f64, functional: &Functional| w * value_of(o, functional, f);
         f.objective = match o.minimised.importance {
-            Some(_) => (0..2).map(|k| self.per_row(o.terms.len() + o.energies.len() + k).0).sum(),
+            Some(_) => (0..2).map(|k| self.per_row(o.terms.len() + o.spikes.len() + k).0).sum(),
             None => o.minimised.spec.iter().map(|(w, functional)| of(f, w.last(), functional)).sum(),
         };
         let bound = |b: &Bound| b.stated.terms.iter().map(|(w, functional)| of(f, *w, functional)).sum();
@@ -172,7 +172,7 @@ impl<'a> Totals<'a> {
     fn splits(&self, f: &mut Figures) {
         let o = self.problem.objective;
         let weighed = if o.minimised.importance.is_some() { 2 } else { 0 };
-        let mut parts = (o.terms.len() + o.energies.len() + weighed..).map(|k| self.per_row(k).0);
+        let mut parts = (o.terms.len() + o.spikes.len() + weighed..).map(|k| self.per_row(k).0);
         let mut next = || parts.next().unwrap_or(f64::NAN);
         for (_, figure) in o.guides.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
             let [log_ratio, spikes, prior, suppressed, excited] = std::array::from_fn(|_| next());
@@ -208,9 +208,9 @@ pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting
     let o = problem.objective;
     let samples = if o.minimised.deterministic { 1 } else { sample_count(rows.len()) };
     let mut outputs: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
-    outputs.extend(o.energies.iter().map(|e| e.sum));
+    outputs.extend(o.spikes.iter().map(|e| e.sum));
     let mut sums = problem.compile(&outputs)?;
-    let mut all = ByRow { energy: (!o.energies.is_empty()).then(Vec::new), ..ByRow::default() };
+    let mut all = ByRow { spikes: (!o.spikes.is_empty()).then(Vec::new), ..ByRow::default() };
     for &row in rows {
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Figures.step(0), samples) };
         let result = sums.run(&problem.feed(values, &Arc::new(vec![row]), &setting))?;
@@ -226,8 +226,8 @@ pub fn by_row(problem: &Problem, values: &Values, rows: &[u64], fitted: &Setting
         all.free_energy.push(distortion + rate);
         all.distortion.push(distortion);
         all.rate.push(rate);
-        if let Some(energy) = &mut all.energy {
-            energy.push(o.energies.iter().zip(result.iter().skip(o.terms.len())).map(|(e, t)| part(e.local, t)).sum());
+        if let Some(spikes) = &mut all.spikes {
+            spikes.push(o.spikes.iter().zip(result.iter().skip(o.terms.len())).map(|(e, t)| part(e.local, t)).sum());
         }
     }
     Ok(all)
@@ -256,7 +256,7 @@ fn value_of(o: &Objective, functional: &Functional, f: &Figures) -> f64 {
     let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
     match functional {
         Functional::Energy(name) => {
-            let own = o.energies.iter().zip(&f.energies).filter(|(e, _)| named(name, &e.name));
+            let own = o.spikes.iter().zip(&f.spikes_by_latent).filter(|(e, _)| named(name, &e.name));
             own.map(|(_, v)| v).sum()
         }
         Functional::Rate(name) | Functional::Distortion(name) => {

@@ -19,9 +19,9 @@ pub struct LatentFigure {
     /// Nats.
     pub rate: f64,
     /// Expected spikes, of a count.
-    pub energy: Option<f64>,
+    pub spikes: Option<f64>,
     /// The prior's expected spikes, of a count.
-    pub prior_energy: Option<f64>,
+    pub prior_spikes: Option<f64>,
     /// Fraction of exact zeros among samples, of a count.
     pub zeros: Option<f64>,
     /// Treves–Rolls sparsity over rows, averaged over units.
@@ -61,7 +61,7 @@ pub struct ByUnit {
     /// Nats.
     pub rate: Option<Vec<f64>>,
     /// Expected spikes.
-    pub energy: Option<Vec<f64>>,
+    pub spikes: Option<Vec<f64>>,
     /// The prior's expected spikes.
     pub prior: Option<Vec<f64>>,
 }
@@ -99,11 +99,11 @@ pub struct Figures {
     /// Rates of latents with the row axis.
     pub local_rate: f64,
     /// Expected spikes, with counts.
-    pub energy: Option<f64>,
+    pub spikes: Option<f64>,
     /// The prior's expected spikes, where known of every count.
-    pub prior_energy: Option<f64>,
-    /// Expected spikes of each count, in the objective's order of energies.
-    pub energies: Vec<f64>,
+    pub prior_spikes: Option<f64>,
+    /// Expected spikes of each count, in the objective's order of `spikes`.
+    pub spikes_by_latent: Vec<f64>,
     /// The objective that was minimised, at its final weights.
     pub objective: f64,
     /// The values that are bounded, in the objective's order of bounds.
@@ -126,5 +126,5 @@ pub struct ByRow {
     /// Rates; of latents that all rows share, each row's part.
     pub rate: Vec<f64>,
     /// Expected spikes, with counts.
-    pub energy: Option<Vec<f64>>,
+    pub spikes: Option<Vec<f64>>,
 }

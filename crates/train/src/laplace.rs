@@ -108,9 +108,9 @@ pub(crate) fn candidates(
         axes: &axes,
         point: joint.landscape.point,
         direction: joint.landscape.direction,
-        value: joint.landscape.energy,
-        gradient: joint.landscape.energy_gradient,
-        product: joint.landscape.energy_product,
+        value: joint.landscape.potential,
+        gradient: joint.landscape.gradient,
+        product: joint.landscape.product,
     };
     let mut hessian = Hessian { problem, joint, potential: Potential::new(problem, nodes, values, fitted, DRAWS)? };
     if let Some(scale) = hessian.scale(&median)? {

@@ -12,7 +12,7 @@ use crate::problem::{Problem, Setting, Values};
 pub(crate) struct SaaObjective<'a> {
     problem: &'a Problem<'a>,
     compiled: Box<dyn Compiled>,
-    /// The sums of terms and energies, and the values that are bounded, at the last point that was run.
+    /// The sums of terms and spikes, and the values that are bounded, at the last point that was run.
     pub sums: Vec<Tensor>,
 }
 
@@ -26,7 +26,7 @@ impl<'a> SaaObjective<'a> {
         let mut outputs = vec![o.minimised.value];
         outputs.extend(&o.minimised.gradient);
         outputs.extend(o.terms.iter().map(|t| t.sum));
-        outputs.extend(o.energies.iter().map(|e| e.sum));
+        outputs.extend(o.spikes.iter().map(|e| e.sum));
         outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
         Ok(Self { problem, compiled: problem.compile(&outputs)?, sums: vec![] })
     }
@@ -48,7 +48,7 @@ impl<'a> SaaObjective<'a> {
     /// The values that are bounded, at the last point that was run.
     pub fn bounded(&self) -> Vec<f64> {
         let o = self.problem.objective;
-        self.sums.iter().skip(o.terms.len() + o.energies.len()).map(Tensor::item).collect()
+        self.sums.iter().skip(o.terms.len() + o.spikes.len()).map(Tensor::item).collect()
     }
 
     /// The objective alone.

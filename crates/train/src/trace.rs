@@ -20,12 +20,12 @@ pub struct TracePoint {
     /// Per training row.
     pub rate: f64,
     /// Spikes per training row, with counts.
-    pub energy: Option<f64>,
+    pub spikes: Option<f64>,
     /// On held-out rows, where it was taken.
     pub heldout: Option<f64>,
 }
 
-/// The sums of terms, then of energies, among the outputs of a step: how many numbers each has.
+/// The sums of terms, then of spikes, among the outputs of a step: how many numbers each has.
 pub(crate) struct Sizes(Vec<usize>);
 
 impl Sizes {
@@ -34,7 +34,7 @@ impl Sizes {
         let o = problem.objective;
         let base = Setting { samples, ..Setting::default() };
         let size = |id: NodeId| elements(problem, id, &base, problem.training_rows());
-        Self(o.terms.iter().map(|t| size(t.sum)).chain(o.energies.iter().map(|e| size(e.sum))).collect())
+        Self(o.terms.iter().map(|t| size(t.sum)).chain(o.spikes.iter().map(|e| size(e.sum))).collect())
     }
 
     /// The sums in turn, from the outputs of a step, of which the objective is the first.
@@ -49,7 +49,7 @@ impl Sizes {
 }
 
 impl TracePoint {
-    /// The point after a step on so many rows, from the sums of terms, then of energies.
+    /// The point after a step on so many rows, from the sums of terms, then of spikes.
     pub(crate) fn new<'a>(
         problem: &Problem,
         step: u64,
@@ -73,8 +73,8 @@ impl TracePoint {
             }
         }
         point.free_energy = point.rate + point.distortion;
-        if !o.energies.is_empty() {
-            point.energy = Some(o.energies.iter().map(|e| next(e.local)).sum());
+        if !o.spikes.is_empty() {
+            point.spikes = Some(o.spikes.iter().map(|e| next(e.local)).sum());
         }
         point
     }
@@ -95,8 +95,8 @@ impl Window {
         self.sum.free_energy += p.free_energy;
         self.sum.distortion += p.distortion;
         self.sum.rate += p.rate;
-        if let Some(e) = p.energy {
-            self.sum.energy = Some(self.sum.energy.unwrap_or(0.0) + e);
+        if let Some(e) = p.spikes {
+            self.sum.spikes = Some(self.sum.spikes.unwrap_or(0.0) + e);
         }
     }
 
@@ -107,7 +107,7 @@ impl Window {
             free_energy: s.free_energy / n,
             distortion: s.distortion / n,
             rate: s.rate / n,
-            energy: s.energy.map(|e| e / n),
+            spikes: s.spikes.map(|e| e / n),
             ..s
         }
     }

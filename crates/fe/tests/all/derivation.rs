@@ -232,7 +232,7 @@ fn objectives_weigh_their_functionals() {
     let base = format!("{PATCHES}{POISSON} observe x ~ Normal(z @ W, 0.8)");
     let plain = at_start(&base).figures;
     let weighed = at_start(&format!("{base} minimize distortion + 4 * rate + 0.02 * energy")).figures;
-    let energy = plain.energy.unwrap();
+    let energy = plain.spikes.unwrap();
     assert_eq!(plain.objective, plain.free_energy);
     assert!((weighed.objective - (plain.distortion + 4.0 * plain.rate + 0.02 * energy)).abs() < 1e-12);
     assert_eq!(weighed.free_energy, plain.free_energy);

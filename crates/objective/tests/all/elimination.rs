@@ -57,7 +57,7 @@ fn holds(source: &str, names: &[&str], expected: &dyn Fn(&[f64]) -> f64) -> Mode
         let mut point = fixed(&model, &u);
         let mut energy = |u: &[f64]| {
             point.set(&model, landscape.point, u);
-            model.number(&point, landscape.energy)
+            model.number(&point, landscape.potential)
         };
         let found = energy(&u);
         assert!((found - given - prior).abs() < 1e-8, "{found}, not {}", given + prior);
@@ -72,19 +72,19 @@ fn holds(source: &str, names: &[&str], expected: &dyn Fn(&[f64]) -> f64) -> Mode
             })
             .collect();
         point.set(&model, landscape.point, &u);
-        for (a, b) in model.at(&point, &[landscape.energy_gradient])[0].values.iter().zip(&slope) {
+        for (a, b) in model.at(&point, &[landscape.gradient])[0].values.iter().zip(&slope) {
             assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a}, by differences {b}");
         }
         // Second derivatives by differences of first ones.
         for j in 0..dimension {
             let direction: Vec<f64> = (0..dimension).map(|i| f64::from(u8::from(i == j))).collect();
             point.set(&model, landscape.direction, &direction);
-            let product = model.at(&point, &[landscape.energy_product]).remove(0).values;
+            let product = model.at(&point, &[landscape.product]).remove(0).values;
             let mut gradient = |by: f64| {
                 let mut at = u.clone();
                 at[j] += by;
                 point.set(&model, landscape.point, &at);
-                model.at(&point, &[landscape.energy_gradient]).remove(0).values
+                model.at(&point, &[landscape.gradient]).remove(0).values
             };
             let (above, below) = (gradient(1e-5), gradient(-1e-5));
             point.set(&model, landscape.point, &u);
@@ -368,7 +368,7 @@ fn groups_whose_likelihood_is_not_gaussian() {
             let landscape = &model.objective.guides.joints[0].landscape;
             let mut point = fixed(&model, &[u]);
             point.set(&model, landscape.point, &[u]);
-            let (found, expected) = (model.number(&point, landscape.energy), given + half_normal(u, 2.0));
+            let (found, expected) = (model.number(&point, landscape.potential), given + half_normal(u, 2.0));
             assert!((found - expected).abs() < 1e-6, "{likelihood} at {s}: {found}, not {expected}");
             let total: f64 = model.objective.terms[1..].iter().map(|t| model.number(&point, t.sum)).sum();
             assert!((total - given).abs() < 1e-6, "{likelihood} at {s}: {total}, not {given}");

@@ -71,7 +71,7 @@ fn a_count_against_a_count_is_in_closed_form() {
     let kl = rate * (rate / 2.0).ln() - rate + 2.0;
     let cost = 0.5 * ((1.5 - rate).powi(2) + rate) + 0.5 * LOG_2PI;
     close(model.value(&point), kl + cost, 1e-12);
-    close(model.number(&point, model.objective.energies[0].sum), rate, 1e-12);
+    close(model.number(&point, model.objective.spikes[0].sum), rate, 1e-12);
     slopes_agree(&model, &point);
 }
 

@@ -38,8 +38,8 @@ fn spikes_and_the_parts_of_their_rate() {
     // λ = ½ eᵃ minimises −a λ + KL(λ ‖ ½).
     let rates = [0.5f64, -1.0, 2.0].map(|a| 0.5 * a.exp());
     let mean = |g: &dyn Fn(f64) -> f64| rates.iter().map(|&l| g(l)).sum::<f64>() / 3.0;
-    close(f.energy.unwrap(), mean(&|l| l), 1e-6);
-    close(f.prior_energy.unwrap(), 0.5, 1e-12);
+    close(f.spikes.unwrap(), mean(&|l| l), 1e-6);
+    close(f.prior_spikes.unwrap(), 0.5, 1e-12);
     close(f.rate, mean(&|l| l * (l / 0.5).ln() - l + 0.5), 1e-6);
     close(f.free_energy, mean(&|l| 0.5 - l), 1e-6);
     let split = f.latents[0].split.unwrap();
