@@ -6,7 +6,7 @@ use fe_check::{GradientEstimator, Latent, Program};
 use fe_distribution::{Distribution, Sampling};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
-use crate::guide::closed_loops;
+use crate::guide::autoregressive;
 use crate::guide::types::{Posterior, Realised};
 use crate::objective::Underivable;
 use crate::relaxation::gumbel_softmax;
@@ -49,7 +49,7 @@ pub(crate) fn draws(
     while !waiting.is_empty() {
         let postponed = drawing.round(&waiting)?;
         if postponed.len() == waiting.len() {
-            return Err(closed_loops::circle(program, &postponed));
+            return Err(autoregressive::circle(program, &postponed));
         }
         waiting = postponed;
     }

@@ -1,11 +1,11 @@
 //! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
 //! guides on the unconstrained scale, points, and the prior itself.
 
+pub(crate) mod autoregressive;
 pub(crate) mod builder;
 mod centring;
 pub(crate) mod chains;
 pub(crate) mod choice;
-pub(crate) mod closed_loops;
 pub(crate) mod counted;
 mod flow;
 mod groups;
@@ -82,7 +82,7 @@ pub(crate) fn realise(
         b.done.choices.push(choice);
         b.done.posteriors.push(posterior);
     }
-    closed_loops::close(&mut b)?;
+    autoregressive::draw_together(&mut b)?;
     if !eliminated.is_empty() {
         b.done.replaced.extend(statistics);
         for (k, posterior, choice) in elimination::build(&mut b, &eliminated)? {

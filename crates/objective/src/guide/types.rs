@@ -144,7 +144,7 @@ impl Motion {
 
 /// Latents that are drawn together along an axis, because their guides read one another's past.
 #[derive(Clone, Debug)]
-pub(crate) struct ClosedLoop {
+pub(crate) struct Autoregressive {
     pub axis: Axis,
     /// Their numbers, in order of declaration.
     pub members: Vec<usize>,
@@ -163,7 +163,7 @@ pub(crate) struct Realised {
     /// Standard normal vectors behind guides that are affine in one.
     pub vectors: Vec<Vector>,
     /// Latents whose guides read one another's past.
-    pub loops: Vec<ClosedLoop>,
+    pub loops: Vec<Autoregressive>,
     /// The points of latents that are integrated at such, by number.
     pub points: HashMap<usize, Points>,
     /// The largest values of counts without an end that are summed out, by number.

@@ -1,4 +1,5 @@
-//! Guides that read their own latents' past, or one another's: the latents are drawn together, a position at a time.
+//! Autoregressive guides, which read their latents' own past or one another's: the latents are drawn together, a position
+//! at a time.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,7 +8,7 @@ use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, Graph, NodeId, Op, Recurrence, Site, axis};
 
 use crate::guide::builder::Builder;
-use crate::guide::types::{ClosedLoop, Posterior, Realised, Vector};
+use crate::guide::types::{Autoregressive, Posterior, Realised, Vector};
 use crate::messages;
 use crate::objective::Underivable;
 
@@ -21,7 +22,7 @@ fn own(posterior: &Posterior) -> Option<&Distribution> {
 
 /// Finds the latents whose guides read one another, and puts affine functions of standard normal vectors in the place of
 /// those that are all normal.
-pub(crate) fn close(b: &mut Builder) -> Result<(), Underivable> {
+pub(crate) fn draw_together(b: &mut Builder) -> Result<(), Underivable> {
     let program = b.program;
     find(b)?;
     for one in b.done.loops.clone() {
@@ -40,8 +41,8 @@ pub(crate) fn close(b: &mut Builder) -> Result<(), Underivable> {
                 let Some(&[mean, sd]) = own(posterior).map(|d| d.args.as_slice()) else { continue };
                 let before = b.g.set_origin(b.g.origin_of(latent.node));
                 let noise = noise(b, latent);
-                let spread = b.g.mul(sd, noise);
-                values.push((k, b.g.add(mean, spread)));
+                let deviation = b.g.mul(sd, noise);
+                values.push((k, b.g.add(mean, deviation)));
                 b.g.set_origin(before);
             }
             let stepped = one.step(b.g, program, &values)?;
@@ -89,7 +90,7 @@ fn find(b: &mut Builder) -> Result<(), Underivable> {
         let members: Vec<usize> = (k..reads.len()).filter(|&j| leads(k, j) && leads(j, k)).collect();
         taken.extend(&members);
         let Some(axis) = steps(g, program, done, &members) else { return Err(circle(program, &members)) };
-        done.loops.push(ClosedLoop { axis, members });
+        done.loops.push(Autoregressive { axis, members });
     }
     Ok(())
 }
@@ -128,7 +129,7 @@ fn noise(b: &mut Builder, latent: &Latent) -> NodeId {
     g.reshape(node, &[flat], &axes)
 }
 
-impl ClosedLoop {
+impl Autoregressive {
     /// What takes the place of the members, given the value of each at a position as an expression of their values before;
     /// and of loops that read them.
     pub(crate) fn step(
