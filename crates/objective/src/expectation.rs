@@ -16,8 +16,8 @@ use crate::quadrature::Rule;
 
 /// A variance, and the axes along which different elements depend on different primitives (and so are independent).
 #[derive(Clone, Debug)]
-pub(crate) struct Spread {
-    pub variance: NodeId,
+pub(crate) struct Variance {
+    pub value: NodeId,
     pub independent: Vec<Axis>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Expectation {
     pub(crate) laws: HashMap<NodeId, Law>,
     random: HashMap<NodeId, BTreeSet<NodeId>>,
     pub(crate) means: HashMap<NodeId, Option<NodeId>>,
-    pub(crate) spreads: HashMap<NodeId, Option<Spread>>,
+    pub(crate) variances: HashMap<NodeId, Option<Variance>>,
     degrees: Degrees,
     /// The axis of rows, of which a batch holds some.
     pub(crate) row: Option<Axis>,
@@ -45,7 +45,7 @@ impl Expectation {
             degrees: Degrees::default(),
             random: HashMap::new(),
             means: HashMap::new(),
-            spreads: HashMap::new(),
+            variances: HashMap::new(),
             blocked: None,
             quadrature,
             rule: None,
@@ -111,7 +111,7 @@ impl Expectation {
         if primitives.is_empty() || !chained || !self.affine(g, id) {
             return None;
         }
-        Some((self.mean(g, id)?, self.spread(g, id)?.variance))
+        Some((self.mean(g, id)?, self.variance(g, id)?.value))
     }
 }
 

@@ -182,7 +182,7 @@ impl Deriver<'_> {
         }
         let node = self.after(node);
         let drawn = self.given_all_else(node)?;
-        let (mean, variance) = (self.given.mean(&mut self.g, drawn)?, self.given.spread(&mut self.g, drawn)?.variance);
+        let (mean, variance) = (self.given.mean(&mut self.g, drawn)?, self.given.variance(&mut self.g, drawn)?.value);
         Some((self.g.broadcast(mean, axes), self.g.broadcast(variance, axes)))
     }
 

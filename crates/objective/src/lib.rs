@@ -35,10 +35,10 @@ mod refinement;
 mod relaxation;
 pub mod relaxed;
 mod score;
-mod spread;
 mod stencil;
 mod terms;
 mod values;
+mod variance;
 
 pub use codes::CODES;
 pub use derive::derive;

@@ -109,13 +109,13 @@ impl Expectation {
                     return Some(tilted);
                 }
                 let m = self.mean(g, x)?;
-                let spread = self.spread(g, x)?;
+                let variance = self.variance(g, x)?;
                 let s = g.square(m);
-                Some(g.add(s, spread.variance))
+                Some(g.add(s, variance.value))
             }
             Unary::Exp | Unary::Relu if self.gaussian(g, x) => {
                 let m = self.mean(g, x)?;
-                let v = self.spread(g, x)?.variance;
+                let v = self.variance(g, x)?.value;
                 if op == Unary::Exp {
                     let h = g.scale(v, 0.5);
                     let e = g.add(m, h);
@@ -164,7 +164,7 @@ impl Expectation {
             return None;
         }
         let (mean_a, mean_c) = (self.mean(g, a)?, self.mean(g, c)?);
-        let (var_a, var_c) = (self.spread(g, a)?.variance, self.spread(g, c)?.variance);
+        let (var_a, var_c) = (self.variance(g, a)?.value, self.variance(g, c)?.value);
         let covariance =
             if self.independent(g, a, c) { g.constant(0.0) } else { self.covariance_by_directions(g, a, c)? };
         let exponent = g.add(mean_c, var_c);
@@ -208,12 +208,12 @@ impl Expectation {
         if size > quadrature::MOST {
             return None;
         }
-        let (mean, variance) = (self.mean(g, of)?, self.spread(g, of)?.variance);
+        let (mean, variance) = (self.mean(g, of)?, self.variance(g, of)?.value);
         let rule = match self.rule {
             Some(rule) => rule,
             None => *self.rule.insert(Rule::new(g)),
         };
-        let points = rule.spread(g, mean, variance);
+        let points = rule.points(g, mean, variance);
         let values = g.substitute(&[id], &HashMap::from([(of, points)])).first().copied()?;
         let total = rule.sum(g, values);
         Some(g.broadcast(total, &axes))

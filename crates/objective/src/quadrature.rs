@@ -79,7 +79,7 @@ impl Rule {
     }
 
     /// m + √v t at every point.
-    pub fn spread(&self, g: &mut Graph, mean: NodeId, variance: NodeId) -> NodeId {
+    pub fn points(&self, g: &mut Graph, mean: NodeId, variance: NodeId) -> NodeId {
         let least = g.constant(LEAST);
         let variance = g.binary(Binary::Max, variance, least);
         let scale = g.sqrt(variance);

@@ -241,7 +241,7 @@ fn starts(s: &fe_train::Starts) -> report::Starts {
         count: s.count as u64,
         agreeing: s.agreeing as u64,
         unfinished: s.unfinished as u64,
-        spread: s.spread,
+        within: s.within,
         higher: s.higher,
         apart: s.apart,
     }

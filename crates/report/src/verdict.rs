@@ -152,8 +152,8 @@ pub struct Starts {
     /// The number that were ended on their way.
     pub unfinished: u64,
     /// The largest difference among those that agree, nats over all rows.
-    #[serde(with = "number")]
-    pub spread: f64,
+    #[serde(with = "number", rename = "spread")]
+    pub within: f64,
     /// The most by which others ended higher, nats over all rows.
     pub higher: Option<f64>,
     /// Whether those that agree lie more than a standard deviation apart: optima of equal depth.

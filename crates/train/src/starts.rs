@@ -48,7 +48,7 @@ pub struct Starts {
     /// Starts that were still on their way when they were ended.
     pub unfinished: usize,
     /// The largest difference among those that agree, nats over all rows.
-    pub spread: f64,
+    pub within: f64,
     /// The most by which the others ended higher, nats over all rows.
     pub higher: Option<f64>,
     /// Whether those that agree lie far apart: optima of equal depth.
@@ -163,7 +163,7 @@ pub(crate) fn compare(
             continue;
         }
         result.agreeing += 1;
-        result.spread = result.spread.max(above);
+        result.within = result.within.max(above);
         if let (Some(m), Some(place)) = (&mut moments, &place) {
             result.apart |= change(place, &[m.at(values, &setting.extra)?]).means > APART;
         }

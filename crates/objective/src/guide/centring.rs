@@ -70,8 +70,8 @@ pub(crate) fn standardised(
     let (m, s) = (*args.get(location)?, *args.get(scale)?);
     *args.get_mut(location)? = g.constant(0.0);
     *args.get_mut(scale)? = g.constant(1.0);
-    let spread = g.mul(s, u);
-    let on_line = g.add(m, spread);
+    let deviation = g.mul(s, u);
+    let on_line = g.add(m, deviation);
     let log_scale = g.log(s);
     let (value, log_jacobian, standard) = match latent.support {
         Support::Positive => (g.exp(on_line), g.add(log_scale, on_line), gaussian_on(Support::Real)?),

@@ -116,7 +116,7 @@ fn meaning(khat: f64, verdict: &Verdict) -> (Tone, &'static str) {
 }
 
 fn starts(starts: &Starts) -> Line {
-    let Starts { count: all, agreeing, unfinished, spread, higher, apart } = *starts;
+    let Starts { count: all, agreeing, unfinished, within, higher, apart } = *starts;
     let finished = all.saturating_sub(unfinished);
     let mut text = match higher {
         Some(gap) => {
@@ -128,7 +128,7 @@ fn starts(starts: &Starts) -> Line {
             )
         }
         // Differences within rounding are not told apart.
-        None => format!("{agreeing} of {all} starts agree within {} nats", significant(spread.max(0.001), 1)),
+        None => format!("{agreeing} of {all} starts agree within {} nats", significant(within.max(0.001), 1)),
     };
     if unfinished > 0 {
         text.push_str(&format!("; {unfinished} had not converged when ended"));

@@ -105,7 +105,7 @@ pub fn eight_schools() -> Document {
             test: Some("gradient norm 3.1e-9, below 1e-8, on 256 fixed draws".into()),
             khat: Some(0.604),
             effective: Some(0.713),
-            starts: Some(Starts { count: 4, agreeing: 4, spread: 0.000_31, ..Starts::default() }),
+            starts: Some(Starts { count: 4, agreeing: 4, within: 0.000_31, ..Starts::default() }),
             draws: Some(Redraws { count: 256, means: 0.012_4, sds: 0.009_1 }),
             ..Verdict::default()
         },

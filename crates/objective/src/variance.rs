@@ -7,7 +7,7 @@ use fe_distribution::Statistic;
 use fe_graph::axis::{difference, intersection, subset, union};
 use fe_graph::{Axis, Binary, Graph, NodeId, Op, Tensor, Unary};
 
-use crate::expectation::{Expectation, Spread, rectified};
+use crate::expectation::{Expectation, Variance, rectified};
 use crate::law::Law;
 use crate::markov::{Block, ChainLaw};
 
@@ -16,25 +16,25 @@ const MOST_SLOPES: usize = 1 << 23;
 
 impl Expectation {
     /// The variance of a node, and where its elements are independent.
-    pub(crate) fn spread(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
-        if let Some(known) = self.spreads.get(&id) {
+    pub(crate) fn variance(&mut self, g: &mut Graph, id: NodeId) -> Option<Variance> {
+        if let Some(known) = self.variances.get(&id) {
             return known.clone();
         }
         let result = self
-            .spread_by_parts(g, id)
-            .or_else(|| self.spread_by_primitives(g, id))
-            .or_else(|| self.spread_by_directions(g, id));
+            .variance_by_parts(g, id)
+            .or_else(|| self.variance_by_primitives(g, id))
+            .or_else(|| self.variance_by_directions(g, id));
         if result.is_none() && self.blocked.is_none() {
             self.blocked = Some(id);
         }
-        self.spreads.insert(id, result.clone());
+        self.variances.insert(id, result.clone());
         result
     }
 
-    fn spread_by_parts(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+    fn variance_by_parts(&mut self, g: &mut Graph, id: NodeId) -> Option<Variance> {
         let axes = g.axes_of(id).to_vec();
         if self.fixed(g, id) {
-            return Some(Spread { variance: g.constant(0.0), independent: axes });
+            return Some(Variance { value: g.constant(0.0), independent: axes });
         }
         if let Some(law) = self.laws.get(&id).cloned() {
             let v = match law {
@@ -43,13 +43,13 @@ impl Expectation {
                 Law::Chain(law) => return Some(along_chain(g, &law)),
                 Law::Opaque => return None,
             };
-            return Some(Spread { variance: g.broadcast(v, &axes), independent: axes });
+            return Some(Variance { value: g.broadcast(v, &axes), independent: axes });
         }
         let node = g.node(id).clone();
         match (&node.op, node.inputs.as_slice()) {
-            (Op::Unary(op), &[x]) => self.spread_of_unary(g, *op, x, axes),
+            (Op::Unary(op), &[x]) => self.variance_of_unary(g, *op, x, axes),
             (Op::Binary(Binary::Add | Binary::Sub), &[a, b]) if self.independent(g, a, b) => {
-                self.spread_of_sum(g, a, b)
+                self.variance_of_sum(g, a, b)
             }
             (Op::Binary(op @ (Binary::Mul | Binary::Div)), &[a, b]) => {
                 let (factor, x) = match (op, self.fixed(g, a), self.fixed(g, b)) {
@@ -57,9 +57,9 @@ impl Expectation {
                     (Binary::Mul, true, _) => (a, b),
                     _ => return None,
                 };
-                let of = self.spread(g, x)?;
+                let of = self.variance(g, x)?;
                 let square = g.square(factor);
-                Some(Spread { variance: g.binary(*op, of.variance, square), independent: of.independent })
+                Some(Variance { value: g.binary(*op, of.value, square), independent: of.independent })
             }
             (Op::Contract(over), &[a, b]) => {
                 let (factor, x) = match (self.fixed(g, a), self.fixed(g, b)) {
@@ -67,39 +67,39 @@ impl Expectation {
                     (_, true) => (b, a),
                     _ => return None,
                 };
-                let of = self.spread(g, x)?;
+                let of = self.variance(g, x)?;
                 if !subset(over, &of.independent) {
                     return None;
                 }
                 let square = g.square(factor);
-                let variance = g.contract(of.variance, square, over);
-                Some(Spread { variance, independent: difference(&of.independent, over) })
+                let variance = g.contract(of.value, square, over);
+                Some(Variance { value: variance, independent: difference(&of.independent, over) })
             }
             (Op::Sum(over), &[x]) => {
-                let of = self.spread(g, x)?;
+                let of = self.variance(g, x)?;
                 if !subset(over, &of.independent) {
                     return None;
                 }
                 let axes = g.axes_of(x).to_vec();
-                let v = g.broadcast(of.variance, &axes);
-                Some(Spread { variance: g.sum(v, over), independent: difference(&of.independent, over) })
+                let v = g.broadcast(of.value, &axes);
+                Some(Variance { value: g.sum(v, over), independent: difference(&of.independent, over) })
             }
-            _ => self.spread_of_linear(g, id),
+            _ => self.variance_of_linear(g, id),
         }
     }
 
     /// Of −x, and of what a function of one Gaussian or of one primitive has; `axes` are those of the result.
-    fn spread_of_unary(&mut self, g: &mut Graph, op: Unary, x: NodeId, axes: Vec<Axis>) -> Option<Spread> {
+    fn variance_of_unary(&mut self, g: &mut Graph, op: Unary, x: NodeId, axes: Vec<Axis>) -> Option<Variance> {
         if op == Unary::Neg {
-            return self.spread(g, x);
+            return self.variance(g, x);
         }
         if matches!(op, Unary::Exp | Unary::Relu) {
-            let of = self.spread(g, x);
+            let of = self.variance(g, x);
             if self.gaussian(g, x)
                 && let Some(of) = of
             {
                 let m = self.mean(g, x)?;
-                let v = of.variance;
+                let v = of.value;
                 let variance = if op == Unary::Relu {
                     rectified(g, m, v).1
                 } else {
@@ -109,35 +109,35 @@ impl Expectation {
                     let (e, w) = (g.exp(e), g.unary(Unary::Expm1, v));
                     g.mul(e, w)
                 };
-                return Some(Spread { variance, independent: of.independent });
+                return Some(Variance { value: variance, independent: of.independent });
             }
         }
         let variance = self.statistic(g, op, x, |g, d, s| d.variance(g, s))?;
-        Some(Spread { variance, independent: axes })
+        Some(Variance { value: variance, independent: axes })
     }
 
     /// Of a sum or a difference of independent parts.
-    fn spread_of_sum(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<Spread> {
+    fn variance_of_sum(&mut self, g: &mut Graph, a: NodeId, b: NodeId) -> Option<Variance> {
         let (fa, fb) = (self.fixed(g, a), self.fixed(g, b));
-        let (sa, sb) = (self.spread(g, a)?, self.spread(g, b)?);
+        let (sa, sb) = (self.variance(g, a)?, self.variance(g, b)?);
         let independent = match (fa, fb) {
             (true, _) => sb.independent,
             (_, true) => sa.independent,
             _ => intersection(&sa.independent, &sb.independent),
         };
-        Some(Spread { variance: g.add(sa.variance, sb.variance), independent })
+        Some(Variance { value: g.add(sa.value, sb.value), independent })
     }
 
     /// Of whatever else is linear in its one random operand: it only moves elements, or picks some.
-    fn spread_of_linear(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+    fn variance_of_linear(&mut self, g: &mut Graph, id: NodeId) -> Option<Variance> {
         let node = g.node(id).clone();
         let (which, x) = self.linear_operand(g, id)?;
         if which.len() != 1 {
             return None;
         }
-        let of = self.spread(g, x)?;
+        let of = self.variance(g, x)?;
         let full = g.axes_of(x).to_vec();
-        let v = g.broadcast(of.variance, &full);
+        let v = g.broadcast(of.value, &full);
         // A fixed branch of a select has variance 0.
         let variance = if node.op == Op::Select {
             let zero = g.constant(0.0);
@@ -165,17 +165,17 @@ impl Expectation {
             Op::ScatterAdd { .. } => return None,
             _ => of.independent,
         };
-        Some(Spread { variance, independent })
+        Some(Variance { value: variance, independent })
     }
 
     /// The variance of an affine function of several independent primitives: the sum of those that each brings by itself.
-    fn spread_by_primitives(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+    fn variance_by_primitives(&mut self, g: &mut Graph, id: NodeId) -> Option<Variance> {
         let primitives = self.primitives(g, id);
         if primitives.len() < 2 || !self.affine(g, id) {
             return None;
         }
         let zero = g.constant(0.0);
-        let mut total = Spread { variance: zero, independent: g.axes_of(id).to_vec() };
+        let mut total = Variance { value: zero, independent: g.axes_of(id).to_vec() };
         for &p in &primitives {
             let mut others = HashMap::new();
             for &other in primitives.iter().filter(|&&o| o != p) {
@@ -183,8 +183,8 @@ impl Expectation {
                 others.insert(other, g.broadcast(zero, &axes));
             }
             let alone = *g.substitute(&[id], &others).first()?;
-            let own = self.spread(g, alone)?;
-            total.variance = g.add(total.variance, own.variance);
+            let own = self.variance(g, alone)?;
+            total.value = g.add(total.value, own.value);
             total.independent = intersection(&total.independent, &own.independent);
         }
         Some(total)
@@ -213,10 +213,10 @@ impl Expectation {
     }
 
     /// The variance of an affine function: over the directions of the primitives, its squared slopes and the primitive's
-    /// variance. It covers what [`Self::spread_by_parts`] cannot: correlated elements of a joint Gaussian, states of a loop.
-    fn spread_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Spread> {
+    /// variance. It covers what [`Self::variance_by_parts`] cannot: correlated elements of a joint Gaussian, states of a loop.
+    fn variance_by_directions(&mut self, g: &mut Graph, id: NodeId) -> Option<Variance> {
         let variance = self.covariance_by_directions(g, id, id)?;
-        Some(Spread { variance, independent: vec![] })
+        Some(Variance { value: variance, independent: vec![] })
     }
 
     /// The sum over a primitive's directions, each weighed with its variance.
@@ -224,7 +224,7 @@ impl Expectation {
         let axes = g.axes_of(of.primitive).to_vec();
         let pairs: Vec<(Axis, Axis)> = axes.iter().map(|&a| (a, Axis::private(a.id))).collect();
         let directions: Vec<Axis> = union(&pairs.iter().map(|p| p.1).collect::<Vec<_>>(), &[]);
-        let variance = self.spread_by_parts(g, of.primitive)?.variance;
+        let variance = self.variance_by_parts(g, of.primitive)?.value;
         let variance = g.rename(variance, &pairs);
         let x = g.broadcast(x, &directions);
         let weighed = g.mul(x, variance);
@@ -280,10 +280,10 @@ impl Expectation {
 }
 
 /// The variance of every element of a chain, of which scalars that go their own ways are independent.
-fn along_chain(g: &mut Graph, law: &ChainLaw) -> Spread {
+fn along_chain(g: &mut Graph, law: &ChainLaw) -> Variance {
     match law.block {
-        Block::Scalars => Spread { variance: law.covariance, independent: law.apart.into_iter().collect() },
-        Block::Vector(row) => Spread { variance: g.diagonal(law.covariance, row, row.primed()), independent: vec![] },
+        Block::Scalars => Variance { value: law.covariance, independent: law.apart.into_iter().collect() },
+        Block::Vector(row) => Variance { value: g.diagonal(law.covariance, row, row.primed()), independent: vec![] },
     }
 }
 
