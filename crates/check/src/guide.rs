@@ -1,4 +1,4 @@
-//! Kinds of approximate posteriors, from the program's statement to the report.
+//! Approximate posteriors, as a program states them.
 
 use std::fmt;
 
@@ -36,45 +36,12 @@ pub enum Guide {
 }
 
 impl Guide {
-    /// Its kind, where the program states one.
-    pub fn kind(&self) -> Option<GuideKind> {
-        match self {
-            Self::Default => None,
-            Self::Stated(_) => Some(GuideKind::Family),
-            Self::Joint { kind, .. } => Some(GuideKind::Joint(*kind)),
-            Self::Tridiagonal { .. } => Some(GuideKind::Tridiagonal),
-            Self::Point | Self::PointAt(_) => Some(GuideKind::Point),
-            Self::Prior => Some(GuideKind::Prior),
-        }
-    }
-}
-
-/// A kind of guide, stated or chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuideKind {
-    /// A distribution of the latent's own.
-    Family,
-    /// One over several latents on the unconstrained scale.
-    Joint(JointKind),
-    /// A Gaussian Markov chain on the unconstrained scale.
-    Tridiagonal,
-    /// A point.
-    Point,
-    /// The prior.
-    Prior,
-    /// The exact conditional of a finite latent.
-    Enumeration,
-    /// The exact conditional given other latents, which is Gaussian.
-    Elimination,
-}
-
-impl GuideKind {
     /// As a program calls it, of those that are called like a distribution.
-    pub fn word(self) -> Option<&'static str> {
+    pub fn word(&self) -> Option<&'static str> {
         match self {
-            Self::Joint(kind) => Some(kind.word()),
-            Self::Tridiagonal => Some("Tridiagonal"),
-            Self::Family | Self::Point | Self::Prior | Self::Enumeration | Self::Elimination => None,
+            Self::Joint { kind, .. } => Some(kind.word()),
+            Self::Tridiagonal { .. } => Some("Tridiagonal"),
+            Self::Default | Self::Stated(_) | Self::Point | Self::PointAt(_) | Self::Prior => None,
         }
     }
 }

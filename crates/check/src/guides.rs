@@ -9,7 +9,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, State
 
 use crate::checker::{Checker, keyword};
 use crate::distributions::Drawn;
-use crate::guide::{Guide, GuideKind, JOINT, JointKind};
+use crate::guide::{Guide, JOINT, JointKind};
 use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::nuts;
@@ -164,9 +164,9 @@ impl<'a> Checker<'a> {
                     self.report(messages::nuts_of_some(span, &first.name.value, first.name.span));
                     return;
                 }
-                if let Some(joint) = self.joint(e) {
-                    if let Ok(kind) = joint
-                        && let Some(guide) = self.joint_guide(kind, of, e.span, *groups)
+                if let Some(joint) = self.joint(e, *groups) {
+                    if let Ok(guide) = joint
+                        && self.suits(&guide, of, e.span)
                     {
                         set(self, &guide);
                         *groups += 1;
@@ -218,34 +218,27 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A guide over several latents, where it suits them; else an error was reported.
-    fn joint_guide(&mut self, kind: GuideKind, of: &[usize], span: Span, group: usize) -> Option<Guide> {
-        if !self.all_continuous(of, kind.word().unwrap_or_default(), span) {
-            return None;
+    /// Whether a guide over several latents suits them; else an error was reported.
+    fn suits(&mut self, guide: &Guide, of: &[usize], span: Span) -> bool {
+        if !self.all_continuous(of, guide.word().unwrap_or_default(), span) {
+            return false;
         }
-        match kind {
-            GuideKind::Joint(kind) => {
-                match (kind, self.found.params.first()) {
-                    (JointKind::LowRank { rank }, _) => self.rank_is_low(of, rank, span),
-                    (JointKind::Laplace, Some(first)) => {
-                        let (name, place) = (first.name.clone(), first.span);
-                        self.report(messages::laplace_with_params(span, &name, place));
-                    }
-                    _ => {}
+        match *guide {
+            Guide::Joint { kind: JointKind::LowRank { rank }, .. } => self.rank_is_low(of, rank, span),
+            Guide::Joint { kind: JointKind::Laplace, .. } => {
+                if let Some(first) = self.found.params.first() {
+                    let (name, place) = (first.name.clone(), first.span);
+                    self.report(messages::laplace_with_params(span, &name, place));
                 }
-                Some(Guide::Joint { kind, group })
             }
-            GuideKind::Tridiagonal => self.one_chain(of, span).then_some(Guide::Tridiagonal { group }),
-            GuideKind::Family
-            | GuideKind::Point
-            | GuideKind::Prior
-            | GuideKind::Enumeration
-            | GuideKind::Elimination => None,
+            Guide::Tridiagonal { .. } => return self.one_chain(of, span),
+            _ => {}
         }
+        true
     }
 
-    /// `FullRank()`, `LowRank(8)` and so on; an error was reported where it is one of the others.
-    fn joint(&mut self, e: &Expr) -> Option<Result<GuideKind, ()>> {
+    /// `FullRank()`, `LowRank(8)` and so on, as the group of this number; an error was reported where it is one of the others.
+    fn joint(&mut self, e: &Expr, group: usize) -> Option<Result<Guide, ()>> {
         let (name, span, arguments) = match bare(e).kind.as_ref() {
             ExprKind::Call { function, arguments } => (function.value.as_str(), function.span, arguments.as_slice()),
             ExprKind::Name(name) if JOINT.contains(&name.as_str()) => {
@@ -254,20 +247,21 @@ impl<'a> Checker<'a> {
             }
             _ => return None,
         };
-        let kind = match name {
-            "FullRank" => GuideKind::Joint(JointKind::FullRank),
-            "MeanField" => GuideKind::Joint(JointKind::MeanField),
-            "Tridiagonal" => GuideKind::Tridiagonal,
+        let of = |kind| Guide::Joint { kind, group };
+        let guide = match name {
+            "FullRank" => of(JointKind::FullRank),
+            "MeanField" => of(JointKind::MeanField),
+            "Tridiagonal" => Guide::Tridiagonal { group },
             // With arguments it is the distribution.
             "Laplace" if !arguments.is_empty() => return None,
-            "Laplace" => GuideKind::Joint(JointKind::Laplace),
+            "Laplace" => of(JointKind::Laplace),
             "LowRank" => {
                 let rank = self.size_of_joint(name, span, arguments, ("rank", None));
-                return Some(rank.map(|rank| GuideKind::Joint(JointKind::LowRank { rank })));
+                return Some(rank.map(|rank| of(JointKind::LowRank { rank })));
             }
             "Flow" => {
                 let layers = self.size_of_joint(name, span, arguments, ("layers", Some(LAYERS)));
-                return Some(layers.map(|layers| GuideKind::Joint(JointKind::Flow { layers })));
+                return Some(layers.map(|layers| of(JointKind::Flow { layers })));
             }
             other => {
                 if fe_distribution::family(other).is_some() {
@@ -283,7 +277,7 @@ impl<'a> Checker<'a> {
             self.report(messages::joint_arguments(name, first.value.span));
             return Some(Err(()));
         }
-        Some(Ok(kind))
+        Some(Ok(guide))
     }
 
     /// The one argument of `LowRank(8)` or `Flow(layers = 2)`.

@@ -54,7 +54,7 @@ use fe_syntax::ast::Ast;
 
 pub use checker::Checked;
 pub use codes::CODES;
-pub use guide::{Guide, GuideKind, JointKind};
+pub use guide::{Guide, JointKind};
 pub use program::*;
 pub use refinement::{DescentRule, Refinement, StepSize, Through};
 pub use source::*;

@@ -16,7 +16,7 @@ use crate::guide;
 use crate::guide::Attempt;
 use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
-use crate::objective::{Spikes, Guides, Minimised, Objective, Prepared, Sampled, Term, Underivable};
+use crate::objective::{Guides, Minimised, Objective, Prepared, Sampled, Spikes, Term, Underivable};
 use crate::prepare;
 use crate::refinement;
 

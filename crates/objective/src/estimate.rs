@@ -225,7 +225,7 @@ impl Deriver<'_> {
             .find(|l| self.random.contains(&l.node) && self.g.depends_on(sampled, &HashSet::from([l.node])));
         if let Some(latent) = stuck {
             let index = self.program.latents.iter().position(|l| l.name == latent.name);
-            let guide = index.and_then(|k| self.realised.choices.get(k)).copied();
+            let guide = index.and_then(|k| self.realised.kinds.get(k)).copied();
             return Err(messages::no_draws(&latent.name, guide, span));
         }
         Ok(sampled)

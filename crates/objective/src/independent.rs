@@ -2,7 +2,7 @@
 
 use fe_graph::Axis;
 
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::objective::{Objective, Parameter, Start};
 
 /// Names of parameters that say where a guide is, and not how wide.
@@ -49,7 +49,7 @@ impl Objective {
                 found.push(Independent { axes: axes(&name), name, location, log_scale, start, length });
             }
         }
-        for latent in self.guides.latents.iter().filter(|l| matches!(l.guide, GuideChoice::MeanField { .. })) {
+        for latent in self.guides.latents.iter().filter(|l| matches!(l.guide, GuideKind::MeanField { .. })) {
             let of = |what: &str| find(format!("{}.guide.{what}", latent.name));
             let Some((location, log_scale)) = of("location").zip(of("log_scale")) else { continue };
             // A parameter lies in the order of its sorted axes.

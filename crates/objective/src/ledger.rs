@@ -7,7 +7,7 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 
 use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::guide::types::{Carrier, JointPart, Posterior};
 use crate::objective::{Beyond, LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
 
@@ -70,7 +70,7 @@ impl Deriver<'_> {
                 mean,
                 prior_mean,
                 split,
-                guide: self.realised.choices.get(k).copied().unwrap_or(GuideChoice::Prior),
+                guide: self.realised.kinds.get(k).copied().unwrap_or(GuideKind::Prior),
             });
         }
         list

@@ -46,12 +46,12 @@ pub use deriver::DEFAULT_TEMPERATURE;
 pub use elimination::Structure;
 pub use estimator::{DrawGradient, Estimator, Remainder};
 pub use explain::explain;
-pub use guide::choice::{ChainReason, GuideChoice};
+pub use guide::kind::{ChainReason, GuideKind};
 pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Beyond, Block, Bound, Chain, Spikes, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Start, Term, TermKind, Underivable,
+    Beyond, Block, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind, Underivable,
 };
 pub use pulled_back::{NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};

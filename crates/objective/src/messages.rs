@@ -4,7 +4,7 @@ use fe_distribution::Family;
 use fe_graph::DerivativeError;
 use fe_syntax::Span;
 
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::objective::Underivable;
 
 fn error(code: &'static str, message: impl Into<String>, span: Span, help: impl Into<String>) -> Underivable {
@@ -44,7 +44,7 @@ pub fn not_by_enumeration(latent: &str, term: Span) -> Underivable {
     error("E0806", message, term, "leave `by enumeration` away: the score function is taken")
 }
 
-pub fn no_draws(latent: &str, guide: Option<GuideChoice>, term: Span) -> Underivable {
+pub fn no_draws(latent: &str, guide: Option<GuideKind>, term: Span) -> Underivable {
     let guide = guide.map(|g| g.to_string()).unwrap_or_default();
     let message = format!(
         "this term has no closed form under the guide of `{latent}` ({guide}), and that family has no draws in a graph"

@@ -5,7 +5,7 @@ use fe_graph::{Axis, Binary, InputId, NodeId};
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver, Inputs};
 use crate::estimate::Drawn;
-use crate::objective::{Bound, Spikes, ImportanceBound, Minimised, Term, TermKind, Underivable};
+use crate::objective::{Bound, ImportanceBound, Minimised, Spikes, Term, TermKind, Underivable};
 use crate::score::Part;
 
 /// What functionals are made of, and what of each is drawn.

@@ -4,8 +4,8 @@ use fe_distribution::PoissonRate;
 use fe_graph::NodeId;
 
 use crate::objective::{
-    Beyond, Bound, Chain, Spikes, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Predicted, ReportNodes, Reported, Shown, Term,
+    Beyond, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective, Predicted,
+    ReportNodes, Reported, Shown, Spikes, Term,
 };
 
 use crate::refinement::{Descent, DescentTrace};

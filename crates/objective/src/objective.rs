@@ -6,7 +6,7 @@ use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
 
 use crate::estimator::Estimator;
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::pulled_back::PulledBack;
 use crate::refinement::Descent;
 
@@ -345,7 +345,7 @@ pub struct LatentNodes {
     /// has the sample axis where the rate is sampled.
     pub split: Option<PoissonRate>,
     /// Its guide.
-    pub guide: GuideChoice,
+    pub guide: GuideKind,
 }
 
 /// A named sampled value.

@@ -9,7 +9,7 @@ use fe_graph::{Axis, Graph, InputId, NodeId, NoiseKind, Op, Site, Unary};
 use fe_syntax::Span;
 
 use crate::elimination::Structure;
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::messages;
 use crate::objective::{Objective, Underivable};
 
@@ -123,7 +123,7 @@ impl Objective {
     fn has_conditionals(&self) -> bool {
         let by_points = |s: &Structure| matches!(s, Structure::Points { .. });
         let mut choices = self.guides.latents.iter().map(|l| l.guide);
-        choices.any(|c| matches!(c, GuideChoice::Eliminated { structure } if !by_points(&structure)))
+        choices.any(|c| matches!(c, GuideKind::Eliminated { structure } if !by_points(&structure)))
     }
 
     /// The node of the log weight of a draw, or why there is none.
@@ -136,7 +136,7 @@ impl Objective {
             return Err(messages::nuts_without_posterior(span));
         }
         let choice = |name: &str| self.guides.latents.iter().find(|l| l.name == name).map(|l| l.guide);
-        let exact = |name: &str| choice(name).is_some_and(GuideChoice::is_exact);
+        let exact = |name: &str| choice(name).is_some_and(GuideKind::is_exact);
         for latent in &program.latents {
             if matches!(latent.guide, fe_check::Guide::Point | fe_check::Guide::PointAt(_)) {
                 return Err(messages::nuts_beside_point(&latent.name, latent.guide_span.unwrap_or(latent.span)));

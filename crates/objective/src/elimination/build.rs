@@ -10,7 +10,7 @@ use super::block::{self, Gaussian, at, transposed_times};
 use super::chain::{self, Layout, Member, Smoothed};
 use super::{Eliminated, Plan, Stage, Structure, elements, points};
 use crate::guide::builder::Builder;
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::guide::types::{Carrier, JointPart, Motion, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};
 use crate::messages;
@@ -54,7 +54,7 @@ impl InPlace {
 ///
 /// # Errors
 /// When −log p has no derivative.
-pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterior, GuideChoice)>, Underivable> {
+pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterior, GuideKind)>, Underivable> {
     let solved = solve(b, plan)?;
     let mut place = InPlace { exact: b.done.replaced.clone(), stopped: HashMap::new() };
     let outside = b.program.latents.iter().enumerate().filter(|(k, _)| !plan.holds(*k)).map(|(_, l)| l.node);
@@ -73,7 +73,7 @@ pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterio
         let points = points::place(b, latent, terms, &place.stopped)?;
         b.done.points.insert(*k, points);
         let structure = Structure::Points { elements: elements(b.g, &latent.axes) };
-        list.push((*k, Posterior::Enumerated, GuideChoice::Eliminated { structure }));
+        list.push((*k, Posterior::Enumerated, GuideKind::Eliminated { structure }));
     }
     for stage in solved.into_iter().rev() {
         match stage {
@@ -153,7 +153,7 @@ fn put_block(
     number: usize,
     dense: &[Axis],
     of: &Gaussian,
-) -> Option<(usize, Posterior, GuideChoice)> {
+) -> Option<(usize, Posterior, GuideKind)> {
     let latent = b.program.latents.get(number)?;
     let g = &mut *b.g;
     let before = g.set_origin(g.origin_of(latent.node));
@@ -194,10 +194,10 @@ fn put_block(
     b.done.exact.insert(latent.node, exact);
     let eliminated = Eliminated { primitives: vec![noise], site, axes: own, motion: None, log_density: exact_density };
     b.done.eliminated.push(eliminated);
-    Some((number, Posterior::Joint(part), GuideChoice::Eliminated { structure }))
+    Some((number, Posterior::Joint(part), GuideKind::Eliminated { structure }))
 }
 
-fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize, Posterior, GuideChoice)> {
+fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize, Posterior, GuideKind)> {
     let layout = &of.layout;
     let members: Vec<(&Member, &Latent)> =
         layout.members.iter().filter_map(|m| Some((m, b.program.latents.get(m.number)?))).collect();
@@ -238,7 +238,7 @@ fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize,
             log_density: log_density(g, own_noise, scale),
             log_prior: None,
         };
-        list.push((member.number, Posterior::Joint(part), GuideChoice::Eliminated { structure }));
+        list.push((member.number, Posterior::Joint(part), GuideKind::Eliminated { structure }));
     }
     let log_density = log_density(g, noise, log_scale.exact);
     g.set_origin(before);

@@ -15,7 +15,7 @@ use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
 use crate::elimination;
 use crate::guide::builder::Builder;
-use crate::guide::choice::{ChainReason, GuideChoice};
+use crate::guide::kind::{ChainReason, GuideKind};
 use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Motion, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};
 use crate::messages;
@@ -422,8 +422,8 @@ fn lower_triangle(g: &mut Graph, row: Axis) -> NodeId {
 }
 
 /// The guide as it is reported.
-pub(crate) fn choice(g: &Graph, chain: &Chain) -> GuideChoice {
+pub(crate) fn kind(g: &Graph, chain: &Chain) -> GuideKind {
     let extents: Vec<usize> = chain.axes.iter().map(|a| g.extent_of(a.id)).collect();
     let (steps, width) = (extents.first().copied().unwrap_or(0), extents.get(1).copied().unwrap_or(1));
-    GuideChoice::Chain { steps, width, blocks: chain.motion.law.block != Block::Scalars, reason: chain.reason }
+    GuideKind::Chain { steps, width, blocks: chain.motion.law.block != Block::Scalars, reason: chain.reason }
 }

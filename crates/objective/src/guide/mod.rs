@@ -5,10 +5,10 @@ pub(crate) mod autoregressive;
 pub(crate) mod builder;
 mod centring;
 pub(crate) mod chains;
-pub(crate) mod choice;
 pub(crate) mod counted;
 mod flow;
 mod groups;
+pub(crate) mod kind;
 mod laws;
 mod low_rank;
 mod own;
@@ -22,7 +22,7 @@ use fe_graph::{Axis, Graph, NodeId};
 
 use crate::elimination;
 use crate::guide::builder::Builder;
-use crate::guide::choice::GuideChoice;
+use crate::guide::kind::GuideKind;
 use crate::guide::plan::Plan;
 use crate::guide::types::{Carrier, Posterior, Realised};
 use crate::objective::{Parameter, Start, Underivable};
@@ -78,16 +78,16 @@ pub(crate) fn realise(
             None => own::build(&mut b, latent, mean_field)?,
         };
         b.g.set_origin(before);
-        let choice = b.choice(&posterior, latent, mean_field);
-        b.done.choices.push(choice);
+        let kind = b.kind(&posterior, latent, mean_field);
+        b.done.kinds.push(kind);
         b.done.posteriors.push(posterior);
     }
     autoregressive::draw_together(&mut b)?;
     if !eliminated.is_empty() {
         b.done.replaced.extend(statistics);
-        for (k, posterior, choice) in elimination::build(&mut b, &eliminated)? {
-            if let (Some(own), Some(chosen)) = (b.done.posteriors.get_mut(k), b.done.choices.get_mut(k)) {
-                (*own, *chosen) = (posterior, choice);
+        for (k, posterior, kind) in elimination::build(&mut b, &eliminated)? {
+            if let (Some(own), Some(kept)) = (b.done.posteriors.get_mut(k), b.done.kinds.get_mut(k)) {
+                (*own, *kept) = (posterior, kind);
             }
         }
     }
@@ -96,28 +96,30 @@ pub(crate) fn realise(
 
 impl Builder<'_> {
     /// A built guide as it is reported.
-    fn choice(&self, posterior: &Posterior, latent: &Latent, mean_field: bool) -> GuideChoice {
+    fn kind(&self, posterior: &Posterior, latent: &Latent, mean_field: bool) -> GuideKind {
         match posterior {
             Posterior::Family(d) if matches!(latent.guide, fe_check::Guide::Stated(_)) => {
-                GuideChoice::Stated { family: d.family.name() }
+                GuideKind::Stated { family: d.family.name() }
             }
-            Posterior::Family(d) if mean_field => GuideChoice::MeanField { family: d.family.name() },
+            Posterior::Family(d) if mean_field => GuideKind::MeanField { family: d.family.name() },
             Posterior::Family(d) => {
                 let elements = latent.axes.iter().map(|a| self.g.extent_of(a.id)).fold(1, usize::saturating_mul);
-                GuideChoice::Free { family: d.family.name(), elements }
+                GuideKind::Free { family: d.family.name(), elements }
             }
-            Posterior::Joint(part) => match part.of {
-                Carrier::Chain(chain) => {
-                    self.done.chains.get(chain).map_or(GuideChoice::Prior, |c| chains::choice(self.g, c))
+            Posterior::Joint(part) => {
+                match part.of {
+                    Carrier::Chain(chain) => {
+                        self.done.chains.get(chain).map_or(GuideKind::Prior, |c| chains::kind(self.g, c))
+                    }
+                    Carrier::Conditional => GuideKind::Prior,
+                    Carrier::Group(group) => self.done.groups.get(group).map_or(GuideKind::Prior, |x| {
+                        GuideKind::Joint { kind: x.kind, dimension: x.dimension, non_centred: part.log_prior.is_some() }
+                    }),
                 }
-                Carrier::Conditional => GuideChoice::Prior,
-                Carrier::Group(group) => self.done.groups.get(group).map_or(GuideChoice::Prior, |x| {
-                    GuideChoice::Joint { kind: x.kind, dimension: x.dimension, non_centred: part.log_prior.is_some() }
-                }),
-            },
-            Posterior::Point => GuideChoice::Point,
-            Posterior::Enumerated => GuideChoice::Enumeration,
-            Posterior::Prior(_) => GuideChoice::Prior,
+            }
+            Posterior::Point => GuideKind::Point,
+            Posterior::Enumerated => GuideKind::Enumeration,
+            Posterior::Prior(_) => GuideKind::Prior,
         }
     }
 }

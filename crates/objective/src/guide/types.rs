@@ -8,7 +8,7 @@ use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, InputId, NodeId, Site, Tensor};
 
 use crate::elimination::{Eliminated, Points};
-use crate::guide::choice::{ChainReason, GuideChoice};
+use crate::guide::kind::{ChainReason, GuideKind};
 use crate::markov::{self, Recursion};
 use crate::objective::{Block, Parameter};
 
@@ -155,7 +155,7 @@ pub(crate) struct Autoregressive {
 pub(crate) struct Realised {
     pub posteriors: Vec<Posterior>,
     /// How each is reported.
-    pub choices: Vec<GuideChoice>,
+    pub kinds: Vec<GuideKind>,
     pub groups: Vec<Group>,
     /// Gaussian Markov chains along loops.
     pub chains: Vec<Chain>,

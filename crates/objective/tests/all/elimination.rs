@@ -1,7 +1,7 @@
 //! Latents that are integrated out: the evidence given the others, its derivatives, and the conditional's moments, against
 //! the joint Gaussian worked out here with dense matrices.
 
-use fe_objective::{Estimator, GuideChoice, Structure};
+use fe_objective::{Estimator, GuideKind, Structure};
 use fe_testing::{Model, Point, model};
 use nalgebra::{DMatrix, DVector};
 
@@ -45,8 +45,7 @@ fn fixed(model: &Model, u: &[f64]) -> Point {
 fn holds(source: &str, names: &[&str], expected: &dyn Fn(&[f64]) -> f64) -> Model {
     let model = model(source);
     let dimension = model.objective.guides.joints[0].dimension;
-    let eliminated =
-        model.objective.guides.latents.iter().filter(|l| matches!(l.guide, GuideChoice::Eliminated { .. }));
+    let eliminated = model.objective.guides.latents.iter().filter(|l| matches!(l.guide, GuideKind::Eliminated { .. }));
     assert_eq!(eliminated.map(|l| l.name.as_str()).collect::<Vec<_>>(), names);
     for k in 0..3 {
         let u: Vec<f64> = (0..dimension).map(|j| 0.4 * ((k * 3 + j) as f64).sin() - 0.3).collect();
@@ -107,7 +106,7 @@ fn holds(source: &str, names: &[&str], expected: &dyn Fn(&[f64]) -> f64) -> Mode
 }
 
 fn structures(model: &Model) -> Vec<Structure> {
-    let of = |g| if let GuideChoice::Eliminated { structure } = g { Some(structure) } else { None };
+    let of = |g| if let GuideKind::Eliminated { structure } = g { Some(structure) } else { None };
     model.objective.guides.latents.iter().filter_map(|l| of(l.guide)).collect()
 }
 
@@ -385,7 +384,7 @@ fn groups_whose_likelihood_is_not_gaussian() {
 fn what_is_not_quadratic_stays_in_the_guide() {
     let kept = |source: &str| {
         let model = model(source);
-        model.objective.guides.latents.iter().all(|l| !matches!(l.guide, GuideChoice::Eliminated { .. }))
+        model.objective.guides.latents.iter().all(|l| !matches!(l.guide, GuideKind::Eliminated { .. }))
     };
     let data = "data y[N] = [0.3, 0.8]\nlatent s ~ HalfNormal(2)\n";
     assert!(kept(&format!("{data}latent a ~ StudentT(4, 0, s)\nobserve y ~ Normal(a, 1)\n")));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fe_check::{GuideKind, JointKind};
+use fe_check::JointKind;
 
 use crate::elimination::Structure;
 use crate::formula::plural;
@@ -18,7 +18,7 @@ pub enum ChainReason {
 
 /// The guide of a latent as it was chosen; its text says all that `fe explain` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuideChoice {
+pub enum GuideKind {
     /// A distribution that the program states.
     Stated {
         /// Its family.
@@ -69,28 +69,14 @@ pub enum GuideChoice {
     Prior,
 }
 
-impl GuideChoice {
+impl GuideKind {
     /// Whether it is the posterior given all other latents, and no approximation.
     pub fn is_exact(self) -> bool {
         matches!(self, Self::Enumeration | Self::Eliminated { .. })
     }
-
-    /// The kind of guide.
-    pub fn kind(self) -> GuideKind {
-        match self {
-            Self::Stated { .. } | Self::Free { .. } => GuideKind::Family,
-            Self::MeanField { .. } => GuideKind::Joint(JointKind::MeanField),
-            Self::Joint { kind, .. } => GuideKind::Joint(kind),
-            Self::Chain { .. } => GuideKind::Tridiagonal,
-            Self::Point => GuideKind::Point,
-            Self::Enumeration => GuideKind::Enumeration,
-            Self::Eliminated { .. } => GuideKind::Elimination,
-            Self::Prior => GuideKind::Prior,
-        }
-    }
 }
 
-impl fmt::Display for GuideChoice {
+impl fmt::Display for GuideKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Stated { family } => write!(f, "{family}, as stated"),
