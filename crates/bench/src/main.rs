@@ -120,8 +120,8 @@ fn values(o: &Objective, given: &HashMap<String, Tensor>) -> Result<Vec<Vec<f64>
     Ok(values)
 }
 
-/// A Gaussian guide stands where it is stated, whatever the curvature there.
-fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
+/// A Gaussian guide stands where it is stated, whatever its potential.
+fn preconditioners(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
     let mut extra = HashMap::new();
     for joint in &o.guides.joints {
         let n = joint.dimension;
@@ -129,8 +129,8 @@ fn anchors(o: &Objective) -> HashMap<InputId, Arc<Tensor>> {
         let shape = joint.scale_shape();
         let identity =
             (0..shape.iter().product()).map(|k: usize| f64::from(u8::from(k.is_multiple_of(step)))).collect();
-        extra.insert(joint.base, Arc::new(Tensor::full(vec![n], 0.0)));
-        extra.insert(joint.curvature, Arc::new(Tensor { shape, values: identity }));
+        extra.insert(joint.start, Arc::new(Tensor::full(vec![n], 0.0)));
+        extra.insert(joint.preconditioner, Arc::new(Tensor { shape, values: identity }));
     }
     extra
 }
@@ -172,8 +172,13 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let executor = CpuExecutor::new(precision).with_sparse(!args.dense);
     let problem = Problem::new(&objective, &executor, data.tensors, (train, vec![]), 0)?;
     let start = values(&objective, &given)?;
-    let base =
-        Setting { samples: 1, progress: 1.0, temperature: 0.4, extra: anchors(&objective), ..Setting::default() };
+    let base = Setting {
+        samples: 1,
+        progress: 1.0,
+        temperature: 0.4,
+        extra: preconditioners(&objective),
+        ..Setting::default()
+    };
     let batch = if args.batch > 1 { args.batch } else { problem.training_rows() };
     let training = TrainingLoop {
         outputs: vec![objective.minimised.value],

@@ -46,7 +46,7 @@ impl Guide {
     }
 }
 
-/// What is fitted of a joint guide u = base + C(m + Lε).
+/// What is fitted of a joint guide u = u⁰ + C(m + Lε).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JointKind {
     /// Mean and covariance of a Gaussian.

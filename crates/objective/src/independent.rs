@@ -40,9 +40,8 @@ impl Objective {
         let axes = |name: &str| self.guides.latents.iter().find(|l| l.name == name).map_or(vec![], |l| l.axes.clone());
         let mut found = vec![];
         for joint in self.guides.joints.iter().filter(|j| j.kind.is_diagonal()) {
-            let base = self.graph.input_info(joint.base).map_or("", |i| i.name.as_str());
-            let stem = base.strip_suffix(".base").unwrap_or(base);
-            let (location, log_scale) = (find(format!("{stem}.mean")), find(format!("{stem}.log_scale")));
+            let (location, log_scale) =
+                (find(format!("{}.mean", joint.name)), find(format!("{}.log_scale", joint.name)));
             let Some((location, log_scale)) = location.zip(log_scale) else { continue };
             for b in &joint.blocks {
                 let (name, start, length) = (b.name.clone(), b.start, b.length);

@@ -14,12 +14,13 @@ impl Deriver<'_> {
         for group in std::mem::take(&mut self.realised.groups) {
             let Some(landscape) = self.landscape(group.value, &[group.axis])? else { continue };
             list.push(Joint {
+                name: group.name,
                 axis: group.axis,
                 dimension: group.dimension,
                 kind: group.kind,
                 blocks: group.blocks,
-                base: group.base,
-                curvature: group.curvature,
+                start: group.start,
+                preconditioner: group.preconditioner,
                 site: group.site,
                 landscape,
             });
@@ -36,7 +37,7 @@ impl Deriver<'_> {
                 square: chain.square,
                 blocks: chain.parts,
                 reach: chain.reach,
-                base: chain.base,
+                start: chain.start,
                 transition: chain.transition,
                 scale: chain.scale,
                 whitening: chain.whitening,

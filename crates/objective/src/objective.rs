@@ -242,23 +242,25 @@ pub struct Bound {
     pub penalty: InputId,
 }
 
-/// A joint guide over several latents on the unconstrained scale: u = base + C(m + Lε), ε ~ N(0, I), or with factors or a
-/// flow in the place of Lε. C, from the curvature at the start, and the base are set before the fit; the rest is learned.
+/// A joint guide over several latents on the unconstrained scale: u = u⁰ + C(m + Lε), ε ~ N(0, I), or with factors or a flow
+/// in the place of Lε. The Laplace start u⁰ and the preconditioner C are set before the fit; the rest is learned.
 #[derive(Clone, Debug)]
 pub struct Joint {
+    /// What the names of its inputs and parameters begin with.
+    pub name: String,
     /// The axis of the vector and its size.
     pub axis: Axis,
     /// How many scalars.
     pub dimension: usize,
-    /// What is fitted of it. A Laplace guide's m and L stay 0 and I: the base is the mode then, and C the factor of the
+    /// What is fitted of it. A Laplace guide's m and L stay 0 and I: u⁰ is the mode then, and C the factor of the
     /// inverse Hessian there.
     pub kind: JointKind,
     /// The latents and their places in the vector.
     pub blocks: Vec<Block>,
-    /// Input: the base, over `axis`.
-    pub base: InputId,
+    /// Input: the Laplace start u⁰, over `axis`.
+    pub start: InputId,
     /// Input: C, lower triangular over (`axis`, primed `axis`), or its diagonal over `axis`.
-    pub curvature: InputId,
+    pub preconditioner: InputId,
     /// The noise site of ε, over (sample, `axis`).
     pub site: Site,
     /// The log joint density as a function of u. Where it is not alone it has no mode worth looking for.
@@ -266,7 +268,7 @@ pub struct Joint {
 }
 
 /// A Gaussian Markov chain on the unconstrained scale, along the steps of a loop: u_t = m_t + A_t (u_{t−1} − m_{t−1}) +
-/// L_t ε_t. Its base u⁰, A⁰, L⁰ and W_t = (chol P⁰_{t−1})⁻¹ are set before the fit, P⁰ being the covariances that follow
+/// L_t ε_t. Its Laplace start u⁰, A⁰, L⁰ and W_t = (chol P⁰_{t−1})⁻¹ are set before the fit, P⁰ being the covariances that follow
 /// from A⁰ and L⁰; m, A and L are learned relative to them.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -279,7 +281,7 @@ pub struct Chain {
     /// How many steps back any term reads: the Hessian has as many blocks beside its diagonal.
     pub reach: usize,
     /// Input: u⁰, over `axes`.
-    pub base: InputId,
+    pub start: InputId,
     /// Input: A⁰, over `square`; 0 at the first step.
     pub transition: InputId,
     /// Input: L⁰, over `square`.

@@ -62,8 +62,8 @@ pub fn evaluate(run: &Finished, new: &ReadOptions) -> Result<Evaluation, Error> 
             return Err(Error::Request(format!("`{}` {why}, and has none for new rows", parameter.name)));
         }
     }
-    let found =
-        fe_train::new_rows(&problem, &values, run.anchors(&objective)?).map_err(|e| failed(e, &program, &objective))?;
+    let found = fe_train::new_rows(&problem, &values, run.preconditioners(&objective)?)
+        .map_err(|e| failed(e, &program, &objective))?;
     let evaluation = evaluation(&program, &objective, run, trained, found);
     evaluation.balance().map_err(|e| Error::Internal(e.to_string()))?;
     Ok(evaluation)

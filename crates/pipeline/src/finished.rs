@@ -39,7 +39,7 @@ pub struct Solution {
     /// The parameters, on the unconstrained scale, in the order of the objective's.
     pub values: Values,
     /// What was set before the fit of joint guides, by the input that takes it.
-    pub anchors: HashMap<InputId, Arc<Tensor>>,
+    pub preconditioners: HashMap<InputId, Arc<Tensor>>,
 }
 
 impl Finished {
@@ -146,11 +146,11 @@ impl Finished {
         problem.objective.parameters.iter().map(|p| self.parameter(problem, p)).collect()
     }
 
-    /// What stays fixed of joint Gaussians.
+    /// What stays fixed of joint guides: their Laplace starts and preconditioners.
     ///
     /// # Errors
     /// As [`Finished::array`].
-    pub fn anchors(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Error> {
+    pub fn preconditioners(&self, objective: &Objective) -> Result<HashMap<InputId, Arc<Tensor>>, Error> {
         fe_train::preconditioners(objective, |name| self.array(name))
     }
 
@@ -159,7 +159,7 @@ impl Finished {
     /// # Errors
     /// As [`Finished::array`].
     pub fn solution(&self, problem: &Problem) -> Result<Solution, Error> {
-        Ok(Solution { values: self.values(problem)?, anchors: self.anchors(problem.objective)? })
+        Ok(Solution { values: self.values(problem)?, preconditioners: self.preconditioners(problem.objective)? })
     }
 
     /// What was reported.

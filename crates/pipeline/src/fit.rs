@@ -35,7 +35,7 @@ impl Prepared {
     /// When a value stops being finite, or what `train` asks cannot be done.
     pub fn fit(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
         let mut fitted = self.by_guides(from, monitor)?;
-        let setting = fe_train::Setting { extra: fitted.solution().anchors, ..fe_train::Setting::default() };
+        let setting = fe_train::Setting { extra: fitted.solution().preconditioners, ..fe_train::Setting::default() };
         let Fitted { fit, problem, program, .. } = &mut fitted;
         fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
         Ok(fitted)
@@ -109,8 +109,8 @@ impl Fitted<'_> {
             self.fit.preconditioners.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone()).ok_or(())
         };
         // A fit has all that its guides take.
-        let anchors = fe_train::preconditioners(self.problem.objective, named).unwrap_or_default();
-        Solution { values: self.fit.values.clone(), anchors }
+        let preconditioners = fe_train::preconditioners(self.problem.objective, named).unwrap_or_default();
+        Solution { values: self.fit.values.clone(), preconditioners }
     }
 
     /// The course of the fit.

@@ -41,7 +41,7 @@ struct Fitted<'a> {
 
 /// The pictures of a fit.
 pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pictures {
-    let setting = Setting { extra: solution.anchors.clone(), ..Setting::reporting(0, 1) };
+    let setting = Setting { extra: solution.preconditioners.clone(), ..Setting::reporting(0, 1) };
     let fitted = Fitted { problem, values: &solution.values, setting };
     let mut made = Pictures::default();
     for shown in &problem.objective.report.shown {

@@ -43,7 +43,7 @@ pub fn verify(run: &Finished, referee: Referee) -> Result<Verification, Error> {
     let seed = referee.seed.unwrap_or(prepared.seed);
     let problem = prepared.problem_with(seed)?;
     let end = run.solution(&problem)?;
-    let fitted = Setting { extra: end.anchors, ..Setting::default() };
+    let fitted = Setting { extra: end.preconditioners, ..Setting::default() };
     let found = by_chains(&problem, &end.values, &fitted, &density, referee.demands)
         .map_err(|e| Error::Request(format!("{}: {e}", run.folder.display())))?;
     let (held, table) = match &document.posterior_resampled {

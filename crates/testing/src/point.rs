@@ -10,7 +10,7 @@ use fe_objective::{Chain, Joint, Start};
 use crate::Model;
 
 /// All that an objective's value follows from. It starts where every parameter starts at its constant, or at 0; joint
-/// guides and chains have base 0 and unit scale, schedules are at their end, and relaxed counts are exact.
+/// guides and chains start at 0 and have unit scale, schedules are at their end, and relaxed counts are exact.
 #[derive(Clone, Debug)]
 pub struct Point {
     /// A tensor for each input but those of the data.
@@ -40,12 +40,12 @@ impl Model {
             point.put(bound.multiplier, 0.0);
             point.put(bound.penalty, 0.0);
         }
-        for Joint { base, curvature, .. } in &o.guides.joints {
-            point.fill(self, *base, 0.0);
-            point.unit(self, *curvature);
+        for Joint { start, preconditioner, .. } in &o.guides.joints {
+            point.fill(self, *start, 0.0);
+            point.unit(self, *preconditioner);
         }
-        for Chain { base, transition, scale, whitening, .. } in &o.guides.chains {
-            point.fill(self, *base, 0.0);
+        for Chain { start, transition, scale, whitening, .. } in &o.guides.chains {
+            point.fill(self, *start, 0.0);
             point.fill(self, *transition, 0.0);
             point.unit(self, *scale);
             point.unit(self, *whitening);

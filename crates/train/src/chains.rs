@@ -53,7 +53,7 @@ impl ChainStart {
             let values = to_sorted(g, axes, values.to_vec());
             extra.insert(input, Arc::new(Tensor { shape, values }));
         };
-        put(chain.base, &chain.axes, &self.location);
+        put(chain.start, &chain.axes, &self.location);
         put(chain.transition, &chain.square, &self.map.transition);
         put(chain.scale, &chain.square, &self.map.scale);
         put(chain.whitening, &chain.square, &whitening);

@@ -61,8 +61,8 @@ impl LaplaceStart {
     pub fn feed(&self, joint: &Joint, extra: &mut HashMap<InputId, Arc<Tensor>>) {
         let location = Tensor { shape: vec![joint.dimension], values: self.location.clone() };
         let scale = Tensor { shape: joint.scale_shape(), values: self.scale.clone() };
-        extra.insert(joint.base, Arc::new(location));
-        extra.insert(joint.curvature, Arc::new(scale));
+        extra.insert(joint.start, Arc::new(location));
+        extra.insert(joint.preconditioner, Arc::new(scale));
     }
 }
 

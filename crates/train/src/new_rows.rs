@@ -83,14 +83,12 @@ pub fn preconditioners<E>(
     objective: &Objective,
     mut named: impl FnMut(&str) -> Result<Tensor, E>,
 ) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
-    let joints = objective.guides.joints.iter().flat_map(|j| [j.base, j.curvature]);
-    let chains = objective.guides.chains.iter().flat_map(|c| [c.base, c.transition, c.scale, c.whitening]);
+    let joints = objective.guides.joints.iter().flat_map(|j| [j.start, j.preconditioner]);
+    let chains = objective.guides.chains.iter().flat_map(|c| [c.start, c.transition, c.scale, c.whitening]);
+    // A descent goes on by the steps and at the prices that it ended with.
     let steps = objective.descent.iter().flat_map(descent::chosen);
     let priced = objective.descent.iter().flat_map(|_| objective.minimised.bounds.iter().map(|b| b.multiplier));
-    let inputs = joints
-        .chain(chains)
-        .chain(steps)
-        .chain(priced)
-        .filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
+    let all = joints.chain(chains).chain(steps).chain(priced);
+    let inputs = all.filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
     inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
 }

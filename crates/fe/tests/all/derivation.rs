@@ -254,12 +254,12 @@ fn gradient_is_right(source: &str, temperature: f64) {
         let shape = joint.scale_shape();
         let mut factor = vec![0.0; shape.iter().product()];
         factor.iter_mut().step_by(if joint.is_diagonal() { 1 } else { d + 1 }).for_each(|v| *v = 0.7);
-        setting.extra.insert(joint.base, Arc::new(Tensor { shape: vec![d], values: vec![0.2; d] }));
-        setting.extra.insert(joint.curvature, Arc::new(Tensor { shape, values: factor }));
+        setting.extra.insert(joint.start, Arc::new(Tensor { shape: vec![d], values: vec![0.2; d] }));
+        setting.extra.insert(joint.preconditioner, Arc::new(Tensor { shape, values: factor }));
     }
     for chain in &o.guides.chains {
         for (input, axes) in [
-            (chain.base, &chain.axes),
+            (chain.start, &chain.axes),
             (chain.transition, &chain.square),
             (chain.scale, &chain.square),
             (chain.whitening, &chain.square),

@@ -3,8 +3,8 @@
 //!
 //! u_t = m_t + A_t (u_{t−1} − m_{t−1}) + L_t ε_t,   ε ~ N(0, I), L_t lower triangular.
 //!
-//! They are fitted relative to an anchor of the same form, with base u⁰, A⁰, L⁰ and W_t = (chol P⁰_{t−1})⁻¹: m = u⁰ + C μ
-//! with C the anchor's map from noise to states, A = A⁰ + L⁰ B W, L = L⁰ D. About the anchor the divergence has unit
+//! They are fitted relative to a Laplace start of the same form, with u⁰, A⁰, L⁰ and W_t = (chol P⁰_{t−1})⁻¹: m = u⁰ + C μ
+//! with C its map from noise to states, A = A⁰ + L⁰ B W, L = L⁰ D. About the start the divergence has unit
 //! curvature in μ, in B, and in D below its diagonal.
 
 use std::collections::{BTreeMap, HashSet};
@@ -350,9 +350,9 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
         Block::Vector(row) => vec![along, row, row.primed()],
         Block::Scalars => axes.clone(),
     };
-    let (base, base_node) = b.g.input(&format!("{name}.base"), &axes);
-    let (transition, anchor_map) = b.g.input(&format!("{name}.base_transition"), &square);
-    let (scale, anchor_factor) = b.g.input(&format!("{name}.base_scale"), &square);
+    let (start, start_node) = b.g.input(&format!("{name}.base"), &axes);
+    let (transition, start_map) = b.g.input(&format!("{name}.base_transition"), &square);
+    let (scale, start_factor) = b.g.input(&format!("{name}.base_scale"), &square);
     let (whitening, whiten) = b.g.input(&format!("{name}.whitening"), &square);
     let mean = b.free(format!("{name}.mean"), &axes, 0.0);
     let link = b.free(format!("{name}.transition"), &square, 0.0);
@@ -361,16 +361,16 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
     // Nothing comes before the first step.
     let (place, zero) = (g.iota(along), g.constant(0.0));
     let first = g.equal(place, zero);
-    let anchor_map = g.select(first, zero, anchor_map);
-    let shift = block.apply(g, anchor_factor, mean);
-    let shift = Recursion::new(g, block, anchor_map, along).states(g, shift);
-    let mean = g.add(base_node, shift);
+    let start_map = g.select(first, zero, start_map);
+    let shift = block.apply(g, start_factor, mean);
+    let shift = Recursion::new(g, block, start_map, along).states(g, shift);
+    let mean = g.add(start_node, shift);
     let link = block.product(g, link, whiten);
-    let link = block.product(g, anchor_factor, link);
-    let moved = g.add(anchor_map, link);
+    let link = block.product(g, start_factor, link);
+    let moved = g.add(start_map, link);
     let map = g.select(first, zero, moved);
-    let (log_diagonal, anchor_diagonal, inner) = match block {
-        Block::Scalars => (raw, anchor_factor, g.exp(raw)),
+    let (log_diagonal, start_diagonal, inner) = match block {
+        Block::Scalars => (raw, start_factor, g.exp(raw)),
         Block::Vector(row) => {
             let column = row.primed();
             let below = lower_triangle(g, row);
@@ -378,12 +378,12 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
             let log_diagonal = g.diagonal(raw, row, column);
             let diagonal = g.exp(log_diagonal);
             let on = g.on_diagonal(diagonal, row, column);
-            (log_diagonal, g.diagonal(anchor_factor, row, column), g.add(below, on))
+            (log_diagonal, g.diagonal(start_factor, row, column), g.add(below, on))
         }
     };
-    let factor = block.product(g, anchor_factor, inner);
-    let log_anchor = g.log(anchor_diagonal);
-    let log_scale = g.add(log_diagonal, log_anchor);
+    let factor = block.product(g, start_factor, inner);
+    let log_start = g.log(start_diagonal);
+    let log_scale = g.add(log_diagonal, log_start);
     let recursion = Recursion::new(g, block, map, along);
     let spread = block.times_transposed(g, factor, factor);
     let covariance = recursion.covariances(g, spread);
@@ -398,7 +398,7 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
         square,
         reach: 1,
         reason: ChainReason::Stated,
-        base,
+        start,
         transition,
         scale,
         whitening,

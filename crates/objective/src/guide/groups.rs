@@ -13,7 +13,7 @@ use crate::guide::{centring, flow};
 use crate::messages;
 use crate::objective::{Block, Underivable};
 
-/// The step that u makes from its base, before its scale C.
+/// The step that u makes from its start, before its preconditioner C.
 struct Step {
     value: NodeId,
     /// log of the scale of each element given those before it; of factors, of what they leave over.
@@ -44,9 +44,9 @@ pub(crate) fn build_group(
     // What the group shares is said of its first latent.
     let first = members.first().and_then(|&k| b.program.latents.get(k)).map(|l| b.g.origin_of(l.node));
     let outside = b.g.set_origin(first.unwrap_or_default());
-    let (base, base_node) = b.g.input(&format!("{name}.base"), &[along]);
+    let (start, start_node) = b.g.input(&format!("{name}.base"), &[along]);
     let scale_axes: &[Axis] = if kind.is_diagonal() { &[along] } else { &[along, across] };
-    let (curvature, scale) = b.g.input(&format!("{name}.curvature"), scale_axes);
+    let (preconditioner, scale) = b.g.input(&format!("{name}.curvature"), scale_axes);
     let (_, noise) = b.g.input(&format!("{name}.noise"), &[along]);
     let site = Site::named(&format!("{name}.noise"));
     let step = step(b, kind, &frame, noise);
@@ -58,9 +58,9 @@ pub(crate) fn build_group(
         let turned = g.rename(step.value, &[(along, across)]);
         (g.contract(scale, turned, &[across]), g.diagonal(scale, along, across))
     };
-    let u = g.add(base_node, u);
-    let log_curvature = g.log(own_scale);
-    let log_scale = g.add(step.log_scale, log_curvature);
+    let u = g.add(start_node, u);
+    let log_preconditioner = g.log(own_scale);
+    let log_scale = g.add(step.log_scale, log_preconditioner);
     let conditionals = match &step.low_rank {
         Some(factors) => factors.conditionals(g, &frame, &blocks, noise, log_scale),
         None => triangular(g, &frame, &blocks, noise, log_scale),
@@ -69,7 +69,18 @@ pub(crate) fn build_group(
     let parts = latents.zip(blocks.iter().zip(conditionals));
     let parts = parts.map(|((member, latent), (block, given))| Part { member, latent, block, given }).collect();
     place(b, u, along, parts, standard)?;
-    b.done.groups.push(Group { axis: along, dimension, kind, blocks, base, curvature, noise, value: u, site });
+    b.done.groups.push(Group {
+        name: name.clone(),
+        axis: along,
+        dimension,
+        kind,
+        blocks,
+        start,
+        preconditioner,
+        noise,
+        value: u,
+        site,
+    });
     b.g.set_origin(outside);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A Gaussian whose covariance is diagonal plus one of low rank: u = base + C(m + Vη + Dε), C and D diagonal, V of few
+//! A Gaussian whose covariance is diagonal plus one of low rank: u = u⁰ + C(m + Vη + Dε), C and D diagonal, V of few
 //! columns, η ~ N(0, I) and ε ~ N(0, I). No matrix over all its dimensions is ever made.
 
 use fe_check::Init;

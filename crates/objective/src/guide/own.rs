@@ -66,14 +66,14 @@ fn own_family(b: &mut Builder, latent: &Latent, mean_field: bool) -> Option<Dist
     let latents: HashSet<NodeId> = b.program.latents.iter().map(|l| l.node).collect();
     let prior = &latent.prior;
     let bare = prior.restricted.is_none() && prior.modifiers.is_empty();
-    let anchored = bare && !prior.args.iter().any(|&a| b.g.depends_on(a, &latents));
+    let at_prior = bare && !prior.args.iter().any(|&a| b.g.depends_on(a, &latents));
     let name = |what: &str| format!("{}.guide.{what}", latent.name);
     let gaussian = prior.family.gaussian_on().is_some();
     let family = match prior.family.free_form() {
         Some(FreeForm::LogRate) => {
             let v = b.free(name("log_rate"), &latent.axes, 0.0);
             let rate = *prior.args.first()?;
-            let log_rate = if anchored {
+            let log_rate = if at_prior {
                 let r = b.g.log(rate);
                 b.g.add(r, v)
             } else {
@@ -84,7 +84,7 @@ fn own_family(b: &mut Builder, latent: &Latent, mean_field: bool) -> Option<Dist
         Some(FreeForm::LocationScale) if bare && (gaussian || !mean_field) => prior.family,
         Some(FreeForm::LocationScale) | None => gaussian_on(latent.support)?,
     };
-    let matched = family.name() == prior.family.name() && anchored;
+    let matched = family.name() == prior.family.name() && at_prior;
     let start = if matched { 0.0 } else { b.free_median(latent) };
     let mut location = b.free(name("location"), &latent.axes, start);
     let log_scale = b.free(name("log_scale"), &latent.axes, 0.0);

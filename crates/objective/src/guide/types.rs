@@ -67,13 +67,14 @@ pub(crate) struct Vector {
 /// A joint guide under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
+    pub name: String,
     pub axis: Axis,
     pub dimension: usize,
     /// What is fitted of it.
     pub kind: JointKind,
     pub blocks: Vec<Block>,
-    pub base: InputId,
-    pub curvature: InputId,
+    pub start: InputId,
+    pub preconditioner: InputId,
     /// The node of ε.
     pub noise: NodeId,
     /// The node of u.
@@ -111,7 +112,7 @@ pub(crate) struct Chain {
     pub reach: usize,
     /// Why this is the guide.
     pub reason: ChainReason,
-    pub base: InputId,
+    pub start: InputId,
     pub transition: InputId,
     pub scale: InputId,
     pub whitening: InputId,

@@ -34,9 +34,9 @@ fn fixed(model: &Model, u: &[f64]) -> Point {
     let joint = &model.objective.guides.joints[0];
     assert_eq!(joint.dimension, u.len());
     let mut point = model.start();
-    point.set(model, joint.base, u);
+    point.set(model, joint.start, u);
     let narrow: Vec<f64> = (0..u.len() * u.len()).map(|k| if k % (u.len() + 1) == 0 { 1e-9 } else { 0.0 }).collect();
-    point.set(model, joint.curvature, &narrow);
+    point.set(model, joint.preconditioner, &narrow);
     point
 }
 
