@@ -75,10 +75,10 @@ impl Executor for CandleExecutor {
     fn compile(&self, graph: &Graph, outputs: &[NodeId]) -> Result<Box<dyn Compiled>, ExecutionError> {
         let plan = Plan::compile(graph, outputs);
         let mut inputs = vec![];
-        for step in &plan.steps {
-            if let Action::Op(Op::Input(id)) = step.action {
+        for instruction in &plan.instructions {
+            if let Action::Op(Op::Input(id)) = instruction.action {
                 let name = graph.input_info(id).map_or_else(|| "?".into(), |i| i.name.clone());
-                inputs.push(Input { id, name, axes: step.axes.clone(), origin: step.origin });
+                inputs.push(Input { id, name, axes: instruction.axes.clone(), origin: instruction.origin });
             }
         }
         Ok(Box::new(Program {

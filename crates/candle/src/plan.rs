@@ -67,7 +67,7 @@ pub enum Action {
 }
 
 /// A node made ready.
-pub struct Step {
+pub struct Instruction {
     pub node: NodeId,
     pub action: Action,
     /// Places of the operands in the plan.
@@ -96,7 +96,7 @@ pub enum Value {
 /// it; so data, constants, fixed draws and all that follows from them alone are computed once.
 pub struct Plan {
     pub graph: Graph,
-    pub steps: Vec<Step>,
+    pub instructions: Vec<Instruction>,
     pub outputs: Vec<usize>,
     pub values: Vec<Option<Value>>,
     stamps: Vec<Vec<Stamp>>,
@@ -114,7 +114,7 @@ impl Plan {
                 used.entry(scan).or_default().push(*k);
             }
         }
-        let mut steps = Vec::with_capacity(order.len());
+        let mut instructions = Vec::with_capacity(order.len());
         for &id in &order {
             let node = graph.node(id);
             let (action, sites) = match &node.op {
@@ -126,7 +126,7 @@ impl Plan {
                 op @ (Op::Noise { site, .. } | Op::Arrivals { site, .. }) => (Action::Op(op.clone()), vec![*site]),
                 op => (Action::Op(op.clone()), vec![]),
             };
-            steps.push(Step {
+            instructions.push(Instruction {
                 node: id,
                 action,
                 inputs: node.inputs.iter().filter_map(|i| place.get(i).copied()).collect(),
@@ -137,10 +137,10 @@ impl Plan {
                 siblings: siblings(graph, &order, id),
             });
         }
-        let count = steps.len();
+        let count = instructions.len();
         Self {
             graph: graph.clone(),
-            steps,
+            instructions,
             outputs: outputs.iter().filter_map(|id| place.get(id).copied()).collect(),
             values: vec![None; count],
             stamps: vec![vec![]; count],
@@ -150,7 +150,7 @@ impl Plan {
 
     /// The randomness drawn.
     pub fn sites(&self) -> Vec<Site> {
-        self.steps.iter().flat_map(|s| s.sites.iter().copied()).collect()
+        self.instructions.iter().flat_map(|s| s.sites.iter().copied()).collect()
     }
 
     /// Drops everything kept between runs.
@@ -187,9 +187,9 @@ impl Plan {
         }
         let changed = self.update_stamps(context, inputs);
         let (mut uses, retained) = self.demand(&changed, keep);
-        let mut early = vec![false; self.steps.len()];
-        let Self { steps, values, outputs, .. } = self;
-        for (k, step) in steps.iter_mut().enumerate() {
+        let mut early = vec![false; self.instructions.len()];
+        let Self { instructions, values, outputs, .. } = self;
+        for (k, instruction) in instructions.iter_mut().enumerate() {
             let wanted = |k: usize| uses.get(k).is_some_and(|&n| n > 0);
             let present = values.get(k).is_some_and(Option::is_some);
             let by_sibling = early.get(k).copied().unwrap_or(false);
@@ -198,13 +198,14 @@ impl Plan {
             }
             if !present {
                 let open = |i: usize| wanted(i) && values.get(i).is_some_and(Option::is_none);
-                let siblings: Vec<(usize, u8)> = step.siblings.iter().copied().filter(|&(i, _)| open(i)).collect();
-                let origin = step.origin;
+                let siblings: Vec<(usize, u8)> =
+                    instruction.siblings.iter().copied().filter(|&(i, _)| open(i)).collect();
+                let origin = instruction.origin;
                 let fault = |fault: Fault| fault.at(origin);
                 let found = if siblings.is_empty() {
-                    vec![(k, compute(step, values, context, inputs).map_err(fault)?)]
+                    vec![(k, compute(instruction, values, context, inputs).map_err(fault)?)]
                 } else {
-                    sample(step, k, &siblings, values, context).map_err(fault)?
+                    sample(instruction, k, &siblings, values, context).map_err(fault)?
                 };
                 for (i, value) in found {
                     if let (Some(slot), Some(early)) = (values.get_mut(i), early.get_mut(i)) {
@@ -213,7 +214,7 @@ impl Plan {
                     }
                 }
             }
-            for &i in &step.inputs {
+            for &i in &instruction.inputs {
                 let (Some(left), Some(slot)) = (uses.get_mut(i), values.get_mut(i)) else { continue };
                 *left = left.saturating_sub(1);
                 if *left == 0 && !retained.get(i).copied().unwrap_or(false) {
@@ -238,12 +239,12 @@ impl Plan {
 
     /// The nodes that may have another value than in the last run; theirs are dropped.
     fn update_stamps(&mut self, context: &Context, inputs: &HashMap<InputId, Tensor>) -> Vec<bool> {
-        let mut changed: Vec<bool> = Vec::with_capacity(self.steps.len());
-        for ((step, stamps), value) in self.steps.iter().zip(&mut self.stamps).zip(&mut self.values) {
-            let mut differs = step.inputs.iter().any(|&i| changed.get(i).copied().unwrap_or(true));
-            let now: Vec<Stamp> = match &step.action {
+        let mut changed: Vec<bool> = Vec::with_capacity(self.instructions.len());
+        for ((instruction, stamps), value) in self.instructions.iter().zip(&mut self.stamps).zip(&mut self.values) {
+            let mut differs = instruction.inputs.iter().any(|&i| changed.get(i).copied().unwrap_or(true));
+            let now: Vec<Stamp> = match &instruction.action {
                 Action::Op(Op::Input(id)) => inputs.get(id).map(|t| Stamp::Tensor(t.id())).into_iter().collect(),
-                _ => step.sites.iter().map(|&s| context.stamp(s)).collect(),
+                _ => instruction.sites.iter().map(|&s| context.stamp(s)).collect(),
             };
             if *stamps != now {
                 differs = true;
@@ -260,7 +261,7 @@ impl Plan {
     /// The number of uses of each value in this run, and whether it is kept after it. An output counts as a use that
     /// never ends before the run does.
     fn demand(&self, changed: &[bool], keep: bool) -> (Vec<usize>, Vec<bool>) {
-        let count = self.steps.len();
+        let count = self.instructions.len();
         let (mut uses, mut retained) = (vec![usize::from(keep); count], vec![keep; count]);
         let is_changed = |k: usize| changed.get(k).copied().unwrap_or(true);
         for &k in &self.outputs {
@@ -269,12 +270,12 @@ impl Plan {
                 *r |= !is_changed(k);
             }
         }
-        for (k, step) in self.steps.iter().enumerate().rev() {
+        for (k, instruction) in self.instructions.iter().enumerate().rev() {
             let wanted = uses.get(k).is_some_and(|&n| n > 0);
             if !wanted || self.values.get(k).is_some_and(Option::is_some) {
                 continue;
             }
-            for &i in &step.inputs {
+            for &i in &instruction.inputs {
                 if let (Some(n), Some(r)) = (uses.get_mut(i), retained.get_mut(i)) {
                     *n += 1;
                     *r |= is_changed(k) && !is_changed(i);
@@ -312,35 +313,35 @@ pub fn tensors<'a>(places: &[usize], values: &'a [Option<Value>]) -> Result<Vec<
 }
 
 /// A node's operands.
-fn operands<'a>(step: &'a Step, values: &'a [Option<Value>]) -> Result<Vec<Named<'a>>, Fault> {
-    let tensors = tensors(&step.inputs, values)?;
-    Ok(tensors.into_iter().zip(&step.input_axes).map(|(tensor, axes)| Named { tensor, axes }).collect())
+fn operands<'a>(instruction: &'a Instruction, values: &'a [Option<Value>]) -> Result<Vec<Named<'a>>, Fault> {
+    let tensors = tensors(&instruction.inputs, values)?;
+    Ok(tensors.into_iter().zip(&instruction.input_axes).map(|(tensor, axes)| Named { tensor, axes }).collect())
 }
 
 /// The values of a sampler and of its siblings, each with its place.
 fn sample(
-    step: &Step,
+    instruction: &Instruction,
     place: usize,
     siblings: &[(usize, u8)],
     values: &[Option<Value>],
     context: &Context,
 ) -> Result<Vec<(usize, Value)>, Fault> {
-    let Action::Op(op @ Op::Arrivals { order, .. }) = &step.action else { return Ok(vec![]) };
+    let Action::Op(op @ Op::Arrivals { order, .. }) = &instruction.action else { return Ok(vec![]) };
     let (places, orders): (Vec<usize>, Vec<u8>) =
         std::iter::once((place, *order)).chain(siblings.iter().copied()).unzip();
-    let dims = context.dims(&step.axes);
-    let tensors = operation::arrivals(op, &orders, &operands(step, values)?, &step.axes, &dims, context)?;
+    let dims = context.dims(&instruction.axes);
+    let tensors = operation::arrivals(op, &orders, &operands(instruction, values)?, &instruction.axes, &dims, context)?;
     Ok(places.into_iter().zip(tensors.into_iter().map(Value::Tensor)).collect())
 }
 
 /// The value of a node.
 fn compute(
-    step: &mut Step,
+    instruction: &mut Instruction,
     values: &[Option<Value>],
     context: &Context,
     inputs: &HashMap<InputId, Tensor>,
 ) -> Result<Value, Fault> {
-    if let (Action::Op(Op::Output(k)), Some(&scan)) = (&step.action, step.inputs.first()) {
+    if let (Action::Op(Op::Output(k)), Some(&scan)) = (&instruction.action, instruction.inputs.first()) {
         return match values.get(scan) {
             Some(Some(Value::Results(results))) => {
                 let result = results.get(*k).cloned().flatten();
@@ -349,12 +350,12 @@ fn compute(
             _ => Err(Fault::from("a loop has no value")),
         };
     }
-    if let Action::Loop(body) = &mut step.action {
-        let tensors = tensors(&step.inputs, values)?;
-        return Ok(Value::Results(body.run(context, &tensors, &step.input_axes)?));
+    if let Action::Loop(body) = &mut instruction.action {
+        let tensors = tensors(&instruction.inputs, values)?;
+        return Ok(Value::Results(body.run(context, &tensors, &instruction.input_axes)?));
     }
-    let Action::Op(op) = &step.action else { return Err(Fault::from("a loop was not run")) };
-    let axes = &step.axes;
+    let Action::Op(op) = &instruction.action else { return Err(Fault::from("a loop was not run")) };
+    let axes = &instruction.axes;
     let dims = context.dims(axes);
     size(&dims)?;
     Ok(Value::Tensor(match op {
@@ -372,6 +373,6 @@ fn compute(
             let count = size(&dims)?;
             context.backend.upload(&fe_graph::Tensor { values: (0..count).map(|k| k as f64).collect(), shape: dims })?
         }
-        op => operation::apply(op, &operands(step, values)?, axes, &dims, context)?,
+        op => operation::apply(op, &operands(instruction, values)?, axes, &dims, context)?,
     }))
 }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use fe_graph::{ExecutionError, InputId, NodeId, NonFinite, Op, Origin};
 
 use crate::fault::Fault;
-use crate::plan::{self, Action, Context, Plan, Step, Value};
+use crate::plan::{self, Action, Context, Instruction, Plan, Value};
 
 /// The first non-finite value that reaches an output, if any.
 pub fn first_non_finite(
@@ -25,22 +25,23 @@ pub fn first_non_finite(
 /// The same among the values that the plan has kept.
 fn locate(plan: &mut Plan, context: &Context) -> Result<Option<NonFinite>, Fault> {
     let mut values = HashMap::new();
-    for (step, value) in plan.steps.iter().zip(&plan.values) {
+    for (instruction, value) in plan.instructions.iter().zip(&plan.values) {
         if let Some(Value::Tensor(tensor)) = value {
-            values.insert(step.node, context.backend.download(tensor)?);
+            values.insert(instruction.node, context.backend.download(tensor)?);
         }
     }
-    let outputs: Vec<NodeId> = plan.outputs.iter().filter_map(|&k| plan.steps.get(k)).map(|s| s.node).collect();
+    let outputs: Vec<NodeId> = plan.outputs.iter().filter_map(|&k| plan.instructions.get(k)).map(|s| s.node).collect();
     let Some(found) = fe_graph::trace::first_non_finite(&plan.graph, &outputs, &values) else { return Ok(None) };
     Ok(Some(inside_loop(plan, context, found.node)?.unwrap_or(found)))
 }
 
 /// The cause of a value that is a result of a loop: in the loop's body, its position in the loop first.
 fn inside_loop(plan: &mut Plan, context: &Context, node: NodeId) -> Result<Option<NonFinite>, Fault> {
-    let Plan { graph, steps, values, .. } = plan;
-    let Some(result) = steps.iter().find(|s| s.node == node) else { return Ok(None) };
+    let Plan { graph, instructions, values, .. } = plan;
+    let Some(result) = instructions.iter().find(|s| s.node == node) else { return Ok(None) };
     let (Action::Op(Op::Output(_)), Some(&scan)) = (&result.action, result.inputs.first()) else { return Ok(None) };
-    let Some(Step { action: Action::Loop(body), inputs, input_axes, node, .. }) = steps.get_mut(scan) else {
+    let Some(Instruction { action: Action::Loop(body), inputs, input_axes, node, .. }) = instructions.get_mut(scan)
+    else {
         return Ok(None);
     };
     let operands = plan::tensors(inputs, values)?;

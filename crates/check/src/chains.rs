@@ -5,8 +5,8 @@ use fe_graph::{Axis, Binary, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
 
-use crate::chain::Chain;
 use crate::checker::Checker;
+use crate::loops::Loop;
 use crate::messages;
 use crate::range::Range;
 use crate::reads::{bare, offset_of};
@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
         Some(result)
     }
 
-    fn chain_of(&mut self, statement: &'a Statement) -> Option<Chain> {
+    fn chain_of(&mut self, statement: &'a Statement) -> Option<Loop> {
         let StatementKind::For { variable, axis, from, .. } = &statement.kind else { return None };
         let [(whole, _)] = *self.axis_refs(std::slice::from_ref(axis))?.as_slice() else { return None };
         let from = match from {
@@ -71,7 +71,7 @@ impl<'a> Checker<'a> {
             Axis::plain(self.graph.add_axis(&name, extent.saturating_sub(from).max(1)))
         };
         let first = from as i64;
-        Some(Chain { variable: variable.value.clone(), whole, axis, from: first, base: first, low: from, at: None })
+        Some(Loop { variable: variable.value.clone(), whole, axis, from: first, base: first, low: from, at: None })
     }
 
     /// The loop's variable as a value, where the name is that.
@@ -161,7 +161,7 @@ impl<'a> Checker<'a> {
         let split = split_of(condition, &chain.variable)?;
         let extent = self.graph.extent_of(chain.whole.id);
         let branch = |c: &mut Self, e: &Expr, hint: Option<&[Axis]>, low: usize, at: Option<usize>| {
-            c.loops.current = Some(Chain { low, at, ..chain.clone() });
+            c.loops.current = Some(Loop { low, at, ..chain.clone() });
             let value = c.expression(e, hint);
             c.loops.current = Some(chain.clone());
             value

@@ -8,8 +8,8 @@ use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
 use crate::axis_table::Axes;
-use crate::chain::Chain;
 use crate::kind::Kind;
+use crate::loops::Loop;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Nuts, Observe, Param, Program, Row};
 use crate::reads::{is_start, statement_reads, target_of};
@@ -75,9 +75,9 @@ pub(crate) struct Said<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Loops<'a> {
     /// The loop around the statement at hand.
-    pub current: Option<Chain>,
+    pub current: Option<Loop>,
     /// Loops that were understood, by their place, or were not.
-    pub known: Vec<(Span, Option<Chain>)>,
+    pub known: Vec<(Span, Option<Loop>)>,
     /// Axes that have one position more than another, for recurrences written forward.
     pub longer: Vec<(AxisId, Axis)>,
     /// Guides of starts, `guide s[0] ~ …`, that wait for those that go on from them.

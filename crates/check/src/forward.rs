@@ -6,10 +6,10 @@ use fe_graph::{Axis, NodeId};
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, Statement, StatementKind, Target, Type};
 
-use crate::chain::Chain;
 use crate::checker::Checker;
 use crate::distributions::Drawn;
 use crate::kind::Role;
+use crate::loops::Loop;
 use crate::messages;
 use crate::reads::{declaration_reads, is_start};
 use crate::value::Value;
@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
 
     /// The loop as it is for a target that stands one position ahead, `Some(None)` for one at the loop's own position;
     /// `None` where it stands elsewhere, which is said.
-    pub fn ahead(&mut self, target: &Target) -> Option<Option<Chain>> {
+    pub fn ahead(&mut self, target: &Target) -> Option<Option<Loop>> {
         let Some(chain) = self.loops.current.clone() else { return Some(None) };
         let found = target.axes.iter().flatten().find_map(|e| self.step(e).filter(|&o| o != 0).map(|o| (o, e.span)));
         let Some((offset, span)) = found else { return Some(None) };
@@ -37,7 +37,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         let axis = self.longer_than(chain.whole);
-        Some(Some(Chain { axis, from: -1, base: 0, ..chain }))
+        Some(Some(Loop { axis, from: -1, base: 0, ..chain }))
     }
 
     /// The statement that says how a recurrence starts.
@@ -95,7 +95,7 @@ impl<'a> Checker<'a> {
     }
 
     /// `latent s[t+1, S] ~ …` and its start.
-    pub fn latent_ahead(&mut self, chain: Chain, statement: &'a Statement) -> Value {
+    pub fn latent_ahead(&mut self, chain: Loop, statement: &'a Statement) -> Value {
         let StatementKind::Latent { target, ty, prior, by } = &statement.kind else {
             return Value::poison(statement.span);
         };

@@ -6,7 +6,6 @@
 mod arrays;
 mod axes;
 mod axis_table;
-mod chain;
 mod chains;
 mod checker;
 mod codes;
@@ -28,6 +27,7 @@ mod kind;
 mod latents;
 mod layers;
 mod lists;
+mod loops;
 mod messages;
 mod nuts;
 mod objective;

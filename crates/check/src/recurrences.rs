@@ -8,8 +8,8 @@ use fe_graph::{Axis, NodeId, Recurrence};
 use fe_syntax::Span;
 use fe_syntax::ast::{Declaration, Expr, ExprKind, Statement, StatementKind};
 
-use crate::chain::Chain;
 use crate::checker::Checker;
+use crate::loops::Loop;
 use crate::messages;
 use crate::range::Range;
 use crate::reads::{bare, offset_of, parts, present_reads};
@@ -20,7 +20,7 @@ struct Member<'a> {
     name: &'a str,
     declaration: &'a Declaration,
     /// The loop as it is for this one: of one that is written forward, along the axis that is longer by its start.
-    chain: Option<Chain>,
+    chain: Option<Loop>,
     /// What one that is written forward starts from.
     start: Option<Value>,
 }
@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What stands in for each member that is read earlier, and what is assumed of it.
-    fn assumptions(&mut self, members: &[Member<'a>], around: &Chain) -> Option<Assumed<'a>> {
+    fn assumptions(&mut self, members: &[Member<'a>], around: &Loop) -> Option<Assumed<'a>> {
         let variable = &around.variable;
         let mut assumed = Assumed { stand_ins: HashMap::new(), values: HashMap::new() };
         for member in members {
@@ -196,7 +196,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What each is, given what stands for the others' past.
-    fn definitions_in_order(&mut self, ordered: &[Member<'a>], around: &Chain) -> Vec<(&'a str, Value)> {
+    fn definitions_in_order(&mut self, ordered: &[Member<'a>], around: &Loop) -> Vec<(&'a str, Value)> {
         let mut values = vec![];
         for member in ordered {
             let before = self.enter(member.declaration.target.span);

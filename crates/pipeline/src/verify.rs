@@ -5,7 +5,7 @@ use std::time::Instant;
 use fe_report::{
     Array, Chains, Group, Held, Nested, Summary, VERIFICATION_SCHEMA, Verification, Verified, inference_data, json,
 };
-use fe_train::nuts::Step;
+use fe_train::nuts::Transition;
 use fe_train::referee::{ByChains, Demands, Quality, by_chains};
 use fe_train::{Drawn, Setting};
 
@@ -85,7 +85,7 @@ fn chains(found: &ByChains, seconds: f64) -> Chains {
         draws: found.lengths.draws as u64,
         dimension: found.dimension as u64,
         divergences: found.divergences as u64,
-        leapfrogs: found.steps.iter().flatten().map(|s| s.steps).sum(),
+        leapfrogs: found.transitions.iter().flatten().map(|s| s.steps).sum(),
         seconds,
     }
 }
@@ -120,9 +120,9 @@ pub(crate) fn groups(found: &ByChains) -> Vec<Group> {
         ("inference_library".to_owned(), "fe, by nuts-rs".to_owned()),
         ("draws_of".to_owned(), "Markov chains of NUTS, in the noise of the fitted guide".to_owned()),
     ];
-    let statistic = |name: &str, of: &dyn Fn(&Step) -> f64| Array {
+    let statistic = |name: &str, of: &dyn Fn(&Transition) -> f64| Array {
         name: name.into(),
-        values: found.steps.iter().flatten().map(of).collect(),
+        values: found.transitions.iter().flatten().map(of).collect(),
         ..Array::default()
     };
     let statistics = vec![

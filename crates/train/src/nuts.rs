@@ -12,7 +12,7 @@ use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::problem::{Problem, Setting, Values};
-use crate::referee::Source;
+use crate::referee::NoiseSource;
 use crate::streams::{Outside, Purpose};
 
 /// The acceptance that the step size is set for: above the usual, since a referee's own error is to be small.
@@ -38,9 +38,9 @@ pub struct Lengths {
     pub draws: usize,
 }
 
-/// What is known of one draw of a chain.
+/// A transition of a chain, to its next draw.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+pub struct Transition {
     /// The log density, nats, in the coordinates of the noise.
     pub log_density: f64,
     /// The Hamiltonian.
@@ -63,7 +63,7 @@ pub struct OneChain {
     /// Points, one behind the other.
     pub points: Vec<f64>,
     /// One for each draw.
-    pub steps: Vec<Step>,
+    pub transitions: Vec<Transition>,
 }
 
 /// The density behind one chain.
@@ -195,7 +195,7 @@ fn one(
             continue;
         }
         result.points.extend(point.iter());
-        result.steps.push(Step {
+        result.transitions.push(Transition {
             log_density: of_draw.point.logp,
             energy: of_draw.point.energy,
             depth: of_draw.depth,

@@ -11,7 +11,7 @@ use fe_objective::{NoiseInput, PulledBack};
 use crate::draws::normal_quantile;
 use crate::fit::Fit;
 use crate::mixing::{Mixing, standard_error};
-use crate::nuts::{self, Lengths, OneChain, Step};
+use crate::nuts::{self, Lengths, OneChain, Transition};
 use crate::posterior::{Posterior, Summary, table};
 use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::qmc::MatchedDraws;
@@ -54,7 +54,7 @@ pub struct ByChains {
     /// log p of each row given each draw, row-major over (draw, row), where chains stand for the guide.
     pub pointwise: Option<Vec<f64>>,
     /// What is known of the draws, by chain.
-    pub steps: Vec<Vec<Step>>,
+    pub transitions: Vec<Vec<Transition>>,
     /// The lengths that the chains ended with.
     pub lengths: Lengths,
     /// The number of coordinates that they moved in.
@@ -160,11 +160,20 @@ fn read(
         let moments = value.given.and_then(|_| given.next());
         quality.push(quality_of(problem, &value.axes, draws, moments, lengths));
     }
-    let steps: Vec<Vec<Step>> = chains.into_iter().map(|c| c.steps).collect();
-    let divergences = steps.iter().flatten().filter(|s| s.diverging).count();
+    let transitions: Vec<Vec<Transition>> = chains.into_iter().map(|c| c.transitions).collect();
+    let divergences = transitions.iter().flatten().filter(|s| s.diverging).count();
     let draws = reported.iter().zip(drawn).map(|(r, values)| by_draw(problem, r, values, count)).collect();
-    let mut result =
-        ByChains { table: summaries, quality, draws, pointwise, steps, lengths, dimension, divergences, open: vec![] };
+    let mut result = ByChains {
+        table: summaries,
+        quality,
+        draws,
+        pointwise,
+        transitions,
+        lengths,
+        dimension,
+        divergences,
+        open: vec![],
+    };
     result.open = result.left_open(demands);
     Ok(result)
 }
@@ -266,7 +275,7 @@ impl ByChains {
                 ));
             }
         }
-        let count = self.steps.iter().map(Vec::len).sum::<usize>() as f64;
+        let count = self.transitions.iter().map(Vec::len).sum::<usize>() as f64;
         if self.divergences as f64 > DIVERGING * count {
             open.push(format!("{} of {count} trajectories diverged", self.divergences));
         }
@@ -275,14 +284,14 @@ impl ByChains {
 }
 
 /// Extents and values of a source of noise.
-pub(crate) trait Source {
+pub(crate) trait NoiseSource {
     /// The extents of its axes.
     fn shape(&self, problem: &Problem) -> Vec<usize>;
     /// What the guide draws where the standard normal number is z.
     fn drawn(&self, z: f64) -> f64;
 }
 
-impl Source for NoiseInput {
+impl NoiseSource for NoiseInput {
     fn shape(&self, problem: &Problem) -> Vec<usize> {
         let o = problem.objective;
         let extent = |a: &Axis| match o.row {

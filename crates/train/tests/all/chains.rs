@@ -92,7 +92,7 @@ fn the_density_is_the_evidence_times_that_of_the_noise() {
     let evidence = -1.5 * (2.0 * std::f64::consts::PI).ln() - 0.5 * 4f64.ln() - 0.5 * (5.09 - 1.69 / 4.0);
     let chains = fitted.chains(Lengths { chains: 2, warmup: 100, draws: 50 });
     for chain in &chains {
-        for (point, step) in chain.points.iter().zip(&chain.steps) {
+        for (point, step) in chain.points.iter().zip(&chain.transitions) {
             let normal = -0.5 * point * point - 0.5 * (2.0 * std::f64::consts::PI).ln();
             assert!((step.log_density - evidence - normal).abs() < 1e-9);
             assert!(step.energy >= -step.log_density - 1e-9 && step.acceptance > 0.0 && step.acceptance <= 1.0);
@@ -207,6 +207,6 @@ fn chains_repeat_at_any_number_of_threads_and_go_on_as_they_began() {
     let longer = on(2, Lengths { draws: 90, ..lengths });
     for (long, short) in longer.iter().zip(&one) {
         assert_eq!(long.points[..short.points.len()], short.points);
-        assert_eq!(long.steps.len(), 90);
+        assert_eq!(long.transitions.len(), 90);
     }
 }

@@ -4,7 +4,7 @@ use fe_graph::Axis;
 
 /// The loop around the statement at hand.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
+pub(crate) struct Loop {
     /// `t`
     pub variable: String,
     /// The axis it runs over.
