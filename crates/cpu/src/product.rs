@@ -7,6 +7,8 @@
 #[cfg(target_arch = "x86_64")]
 mod blocked;
 mod spikes;
+#[cfg(target_arch = "x86_64")]
+mod transposed;
 mod vector;
 mod workspace;
 
