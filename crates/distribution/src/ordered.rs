@@ -11,27 +11,39 @@ use crate::support::Support;
 const PARAMETERS: &[Parameter] =
     &[Parameter::new("location", Support::Real), Parameter::new("cutpoints", Support::Ordered)];
 
-/// In which interval between cutpoints a logistic number around a location lies: ratings, by cumulative logits.
+/// In which interval between cutpoints a number around a location lies: ratings, by cumulative links.
 #[derive(Debug)]
-pub(crate) struct OrderedLogistic;
-
-/// The same of a normal number of sd 1: cumulative probits.
-#[derive(Debug)]
-pub(crate) struct OrderedProbit;
-
-/// log F(a) and log(F(a) − F(b)) for a > b, of a distribution that is symmetric around 0.
-struct Cumulative {
+pub(crate) struct Ordered {
+    name: &'static str,
+    summary: &'static str,
+    synonyms: &'static [&'static str],
+    /// log F(a), of a distribution that is symmetric around 0.
     log_below: for<'s> fn(Expr<'s>) -> Expr<'s>,
+    /// log(F(a) − F(b)) for a > b.
     log_between: for<'s> fn(Expr<'s>, Expr<'s>) -> Expr<'s>,
+    /// A draw of that distribution.
+    standard: fn(&mut dyn Rng) -> f64,
 }
 
-const LOGISTIC: Cumulative = Cumulative {
+/// A logistic number.
+pub(crate) const LOGISTIC: Ordered = Ordered {
+    name: "OrderedLogistic",
+    summary: "ratings by cumulative logits: P(x ≤ k) = sigmoid(cutpoints_k − location)",
+    synonyms: &["ordered_logistic", "cumulative", "orderedlogit"],
     log_below: |a| -(-a).softplus(),
     // σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b − a})
     log_between: |a, b| -(-a).softplus() - b.softplus() + (-(b - a).expm1()).log(),
+    standard: |rng| {
+        let u: f64 = rng.random();
+        (u / (1.0 - u)).ln()
+    },
 };
 
-const PROBIT: Cumulative = Cumulative {
+/// A normal number of sd 1.
+pub(crate) const PROBIT: Ordered = Ordered {
+    name: "OrderedProbit",
+    summary: "ratings by cumulative probits: P(x ≤ k) = Phi(cutpoints_k − location)",
+    synonyms: &["ordered_probit"],
     log_below: |a| a.log_normal_cdf(),
     // Φ(a) − Φ(b) = Φ(a) Φ(−b) − Φ(−a) Φ(b), of which the second is the smaller by a known factor, on either side.
     log_between: |a, b| {
@@ -39,10 +51,11 @@ const PROBIT: Cumulative = Cumulative {
         let ratio = (-a).log_normal_cdf() + b.log_normal_cdf() - left - right;
         left + right + (-ratio.expm1()).log()
     },
+    standard: |rng| StandardNormal.sample(rng),
 };
 
 /// log p of indices of intervals: below the first cutpoint, between two, above the last.
-fn log_density(g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>, of: &Cumulative) -> NodeId {
+fn log_density(g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>, of: &Ordered) -> NodeId {
     let (Some(axis), &[location, cutpoints]) = (event, args) else { return g.constant(f64::NAN) };
     let count = g.extent_of(axis.id);
     let last = count.saturating_sub(1) as f64;
@@ -70,17 +83,17 @@ fn interval(args: &[f64], standard: f64) -> Option<f64> {
         .then(|| cutpoints.iter().filter(|&&c| c < value).count() as f64)
 }
 
-impl Family for OrderedLogistic {
+impl Family for Ordered {
     fn name(&self) -> &'static str {
-        "OrderedLogistic"
+        self.name
     }
 
     fn summary(&self) -> &'static str {
-        "ratings by cumulative logits: P(x ≤ k) = sigmoid(cutpoints_k − location)"
+        self.summary
     }
 
     fn synonyms(&self) -> &'static [&'static str] {
-        &["ordered_logistic", "cumulative", "orderedlogit"]
+        self.synonyms
     }
 
     fn is_nominal(&self) -> bool {
@@ -108,57 +121,10 @@ impl Family for OrderedLogistic {
     }
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId {
-        log_density(g, x, args, event, &LOGISTIC)
+        log_density(g, x, args, event, self)
     }
 
     fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
-        let u: f64 = rng.random();
-        interval(args, (u / (1.0 - u)).ln())
-    }
-}
-
-impl Family for OrderedProbit {
-    fn name(&self) -> &'static str {
-        "OrderedProbit"
-    }
-
-    fn summary(&self) -> &'static str {
-        "ratings by cumulative probits: P(x ≤ k) = Phi(cutpoints_k − location)"
-    }
-
-    fn synonyms(&self) -> &'static [&'static str] {
-        &["ordered_probit"]
-    }
-
-    fn is_nominal(&self) -> bool {
-        true
-    }
-
-    fn is_of_data(&self) -> bool {
-        true
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        PARAMETERS
-    }
-
-    fn support(&self, _args: &[Option<f64>]) -> Option<Support> {
-        None
-    }
-
-    fn category_axis_argument(&self) -> Option<usize> {
-        Some(1)
-    }
-
-    fn categories(&self, extent: usize) -> usize {
-        extent.saturating_add(1)
-    }
-
-    fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId {
-        log_density(g, x, args, event, &PROBIT)
-    }
-
-    fn draw(&self, args: &[f64], rng: &mut dyn Rng) -> Option<f64> {
-        interval(args, StandardNormal.sample(rng))
+        interval(args, (self.standard)(rng))
     }
 }
