@@ -25,6 +25,25 @@ static LIMIT: Parameter = Parameter::new("limit", Support::Real);
 static WEIGHT: Parameter = Parameter::new("weight", Support::Positive);
 static SHARES: Parameter = Parameter::new("weights", Support::Simplex);
 
+/// A call of a wrapper, and where it stands.
+#[derive(Clone, Copy)]
+struct Call<'c> {
+    arguments: &'c [Argument],
+    span: Span,
+    /// How it is written.
+    usage: &'static str,
+    left: &'c [(Axis, Span)],
+    categories: Option<AxisId>,
+    role: Role,
+}
+
+/// The ends of a truncation or a censoring, one at least.
+#[derive(Clone, Copy, Default)]
+struct Ends<'c> {
+    low: Option<&'c Expr>,
+    high: Option<&'c Expr>,
+}
+
 impl<'a> Checker<'a> {
     /// What a call of one of these draws from; `None` for any other name.
     pub fn wrapper(
@@ -36,30 +55,25 @@ impl<'a> Checker<'a> {
     ) -> Option<Option<Drawn>> {
         let (function, arguments, span) = call;
         let (name, usage) = *WRAPPERS.iter().find(|w| w.0 == function.value)?;
+        let call = Call { arguments, span, usage, left, categories, role };
         Some(match name {
-            "Mixture" => self.mixture(arguments, left, span, role, usage),
-            "Weighted" => self.weighted(arguments, left, categories, span, role, usage),
-            _ => self.between(name, arguments, left, categories, span, role, usage),
+            "Mixture" => self.mixture(call),
+            "Weighted" => self.weighted(call),
+            "Truncated" => self.between(call, Self::truncated),
+            _ => self.between(call, Self::censored),
         })
     }
 
     /// `Mixture(w, D)`: the components of D lie along the last axis of w, and which of them is summed out.
-    fn mixture(
-        &mut self,
-        arguments: &[Argument],
-        left: &[(Axis, Span)],
-        span: Span,
-        role: Role,
-        usage: &str,
-    ) -> Option<Drawn> {
-        let [shares, of] = arguments else { return self.wrong_use(span, usage) };
+    fn mixture(&mut self, call: Call) -> Option<Drawn> {
+        let [shares, of] = call.arguments else { return self.wrong_use(call) };
         let weights = self.expression(&shares.value, None);
         let weights = self.drop_primes(weights);
         if weights.poison {
             return None;
         }
         let along = match weights.axes.last() {
-            Some(&(axis, _)) if !left.iter().any(|l| l.0 == axis) => axis,
+            Some(&(axis, _)) if !call.left.iter().any(|l| l.0 == axis) => axis,
             _ => {
                 let have = self.axis_names(&weights.order());
                 self.report(messages::no_category_axis("Mixture", "weights", weights.span, &have));
@@ -71,98 +85,72 @@ impl<'a> Checker<'a> {
             self.report(messages::not_a_simplex("Mixture", "weights", weights.span, &axis));
             return None;
         }
-        let mut drawn = self.distribution(&of.value, &[(along, shares.value.span)], None, role)?;
+        let mut drawn = self.distribution(&of.value, &[(along, shares.value.span)], None, call.role)?;
         if drawn.distribution.family.is_vector() || drawn.distribution.event.is_some() {
             self.report(messages::unwrapped("Mixture", drawn.distribution.family.name(), drawn.span));
             return None;
         }
         drawn.distribution.modify(Modifier::Mixture(along), &[weights.node]);
         drawn.args.push((&SHARES, weights, shares.value.clone()));
-        Some(Drawn { span, ..drawn })
+        Some(Drawn { span: call.span, ..drawn })
     }
 
     /// `Weighted(D, w)`: w copies of each observation.
-    fn weighted(
-        &mut self,
-        arguments: &[Argument],
-        left: &[(Axis, Span)],
-        categories: Option<AxisId>,
-        span: Span,
-        role: Role,
-        usage: &str,
-    ) -> Option<Drawn> {
-        let [of, weight] = arguments else { return self.wrong_use(span, usage) };
-        if role != Role::Likelihood {
-            self.report(messages::only_a_likelihood("Weighted", span));
+    fn weighted(&mut self, call: Call) -> Option<Drawn> {
+        let [of, weight] = call.arguments else { return self.wrong_use(call) };
+        if call.role != Role::Likelihood {
+            self.report(messages::only_a_likelihood("Weighted", call.span));
             return None;
         }
-        let mut drawn = self.distribution(&of.value, left, categories, role)?;
-        let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
+        let mut drawn = self.distribution(&of.value, call.left, call.categories, call.role)?;
+        let order: Vec<Axis> = call.left.iter().map(|a| a.0).collect();
         let value = self.expression(&weight.value, Some(&order));
         if value.poison || !self.argument_fits(drawn.distribution.family, &WEIGHT, &value, &weight.value) {
             return None;
         }
         drawn.distribution.modify(Modifier::Weighted, &[value.node]);
         drawn.args.push((&WEIGHT, value, weight.value.clone()));
-        Some(Drawn { span, ..drawn })
+        Some(Drawn { span: call.span, ..drawn })
     }
 
     /// `Truncated` and `Censored`: a distribution and one end or two.
-    #[allow(clippy::too_many_arguments)]
-    fn between(
+    fn between<'c>(
         &mut self,
-        name: &str,
-        arguments: &[Argument],
-        left: &[(Axis, Span)],
-        categories: Option<AxisId>,
-        span: Span,
-        role: Role,
-        usage: &str,
+        call: Call<'c>,
+        cut: fn(&mut Self, Drawn, Ends<'c>, Call<'c>) -> Option<Drawn>,
     ) -> Option<Drawn> {
-        let Some((of, ends)) = arguments.split_first() else { return self.wrong_use(span, usage) };
-        let (mut low, mut high): (Option<&Expr>, Option<&Expr>) = (None, None);
-        for (k, end) in ends.iter().enumerate() {
+        let Some((of, given)) = call.arguments.split_first() else { return self.wrong_use(call) };
+        let mut ends = Ends::default();
+        for (k, end) in given.iter().enumerate() {
             let slot = match (&end.name, k) {
-                (Some(name), _) if name.value == "low" => &mut low,
-                (Some(name), _) if name.value == "high" => &mut high,
-                (None, 0) => &mut low,
-                (None, 1) => &mut high,
-                _ => return self.wrong_use(span, usage),
+                (Some(name), _) if name.value == "low" => &mut ends.low,
+                (Some(name), _) if name.value == "high" => &mut ends.high,
+                (None, 0) => &mut ends.low,
+                (None, 1) => &mut ends.high,
+                _ => return self.wrong_use(call),
             };
             if slot.replace(&end.value).is_some() {
-                return self.wrong_use(span, usage);
+                return self.wrong_use(call);
             }
         }
-        if (low.is_none() && high.is_none()) || of.name.is_some() {
-            return self.wrong_use(span, usage);
+        if (ends.low.is_none() && ends.high.is_none()) || of.name.is_some() {
+            return self.wrong_use(call);
         }
-        let drawn = self.distribution(&of.value, left, categories, role)?;
-        let drawn = if name == "Truncated" {
-            self.truncated(drawn, low, high, left, role)
-        } else {
-            self.censored(drawn, low, high, left, role)
-        };
-        Some(Drawn { span, ..drawn? })
+        let drawn = self.distribution(&of.value, call.left, call.categories, call.role)?;
+        Some(Drawn { span: call.span, ..cut(self, drawn, ends, call)? })
     }
 
     /// What lies outside has no density, and what lies inside is normalised. Of latents the ends are numbers, so that their
     /// support is known.
-    fn truncated(
-        &mut self,
-        mut drawn: Drawn,
-        low: Option<&Expr>,
-        high: Option<&Expr>,
-        left: &[(Axis, Span)],
-        role: Role,
-    ) -> Option<Drawn> {
-        if role == Role::Likelihood && !self.cuts_by_numbers(&drawn, [low, high]) {
-            return self.truncated_data(drawn, low, high, left);
+    fn truncated(&mut self, mut drawn: Drawn, ends: Ends, call: Call) -> Option<Drawn> {
+        if call.role == Role::Likelihood && !self.cuts_by_numbers(&drawn, ends) {
+            return self.truncated_data(drawn, ends, call);
         }
         let mut end = |e: Option<&Expr>, otherwise: f64| match e {
             Some(e) => self.plain_number(e, "an end of a truncation"),
             None => Some(otherwise),
         };
-        let (a, b) = (end(low, f64::NEG_INFINITY)?, end(high, f64::INFINITY)?);
+        let (a, b) = (end(ends.low, f64::NEG_INFINITY)?, end(ends.high, f64::INFINITY)?);
         if a >= b {
             self.report(messages::empty_range(drawn.span, a, b));
             return None;
@@ -184,7 +172,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a truncation is a restriction to a range of real numbers, which data are held to while loading.
-    fn cuts_by_numbers(&self, drawn: &Drawn, ends: [Option<&Expr>; 2]) -> bool {
+    fn cuts_by_numbers(&self, drawn: &Drawn, ends: Ends) -> bool {
         let number = |e: &Expr| match bare(e).kind.as_ref() {
             ExprKind::Number { .. } => true,
             ExprKind::Unary { operand, .. } => matches!(bare(operand).kind.as_ref(), ExprKind::Number { .. }),
@@ -192,41 +180,50 @@ impl<'a> Checker<'a> {
             _ => false,
         };
         let continuous = drawn.support.is_some_and(|s| !s.is_discrete());
-        continuous && drawn.distribution.modifiers.is_empty() && ends.iter().flatten().all(|e| number(e))
+        continuous && drawn.distribution.modifiers.is_empty() && [ends.low, ends.high].into_iter().flatten().all(number)
     }
 
     /// A truncation of a likelihood, whose ends may be anything.
-    fn truncated_data(
-        &mut self,
-        mut drawn: Drawn,
-        low: Option<&Expr>,
-        high: Option<&Expr>,
-        left: &[(Axis, Span)],
-    ) -> Option<Drawn> {
-        let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
-        let mut ends: Vec<(Value, &Expr)> = vec![];
-        for e in [low, high].into_iter().flatten() {
-            let value = self.expression(e, Some(&order));
-            if value.poison {
-                return None;
-            }
-            ends.push((value, e));
-        }
-        let cut = match (low, high) {
+    fn truncated_data(&mut self, mut drawn: Drawn, ends: Ends, call: Call) -> Option<Drawn> {
+        let values = self.values_of(ends, call)?;
+        let cut = match (ends.low, ends.high) {
             (Some(_), None) => Cut::Below,
             (None, _) => Cut::Above,
             (Some(_), Some(_)) => Cut::Both,
         };
-        let nodes: Vec<NodeId> = ends.iter().map(|(value, _)| value.node).collect();
-        let d = &drawn.distribution;
+        let nodes: Vec<NodeId> = values.iter().map(|(_, value, _)| value.node).collect();
         let censored = |m: &Modifier| matches!(m, Modifier::CensoredBelow | Modifier::CensoredAbove);
-        if !d.modifiers.iter().all(censored) || d.restricted.is_some() || !self.knows_shares(&drawn, &nodes) {
-            self.report(messages::unwrapped("Truncated", d.family.name(), drawn.span));
+        if !self.takes_ends("Truncated", &drawn, &nodes, censored) {
             return None;
         }
         drawn.distribution.modify(Modifier::Truncated(cut), &nodes);
-        drawn.args.extend(ends.into_iter().map(|(value, e)| (&LIMIT, value, e.clone())));
+        drawn.args.extend(values.into_iter().map(|(_, value, e)| (&LIMIT, value, e.clone())));
         Some(drawn)
+    }
+
+    /// The ends that are given, each with what it is to a censoring, and its value.
+    fn values_of<'c>(&mut self, ends: Ends<'c>, call: Call) -> Option<Vec<(Modifier, Value, &'c Expr)>> {
+        let order: Vec<Axis> = call.left.iter().map(|a| a.0).collect();
+        let mut values = vec![];
+        for (end, modifier) in [(ends.low, Modifier::CensoredBelow), (ends.high, Modifier::CensoredAbove)] {
+            let Some(e) = end else { continue };
+            let value = self.expression(e, Some(&order));
+            if value.poison {
+                return None;
+            }
+            values.push((modifier, value, e));
+        }
+        Some(values)
+    }
+
+    /// Whether a likelihood can be cut at these ends, within what else was made of it; else an error was reported.
+    fn takes_ends(&mut self, name: &str, drawn: &Drawn, ends: &[NodeId], within: fn(&Modifier) -> bool) -> bool {
+        let d = &drawn.distribution;
+        let fits = d.modifiers.iter().all(within) && d.restricted.is_none() && self.knows_shares(drawn, ends);
+        if !fits {
+            self.report(messages::unwrapped(name, d.family.name(), drawn.span));
+        }
+        fits
     }
 
     /// Whether the shares of a distribution on either side of these ends are known.
@@ -242,37 +239,18 @@ impl<'a> Checker<'a> {
     }
 
     /// What lies at an end may lie beyond it.
-    fn censored(
-        &mut self,
-        mut drawn: Drawn,
-        low: Option<&Expr>,
-        high: Option<&Expr>,
-        left: &[(Axis, Span)],
-        role: Role,
-    ) -> Option<Drawn> {
-        if role != Role::Likelihood {
+    fn censored(&mut self, mut drawn: Drawn, ends: Ends, call: Call) -> Option<Drawn> {
+        if call.role != Role::Likelihood {
             self.report(messages::only_a_likelihood("Censored", drawn.span));
             return None;
         }
         self.restriction_as_ends(&mut drawn);
-        let order: Vec<Axis> = left.iter().map(|a| a.0).collect();
-        let mut ends: Vec<(Modifier, Value, &Expr)> = vec![];
-        for (end, modifier) in [(low, Modifier::CensoredBelow), (high, Modifier::CensoredAbove)] {
-            let Some(e) = end else { continue };
-            let value: Value = self.expression(e, Some(&order));
-            if value.poison {
-                return None;
-            }
-            ends.push((modifier, value, e));
-        }
-        let nodes: Vec<NodeId> = ends.iter().map(|(_, value, _)| value.node).collect();
-        let d = &drawn.distribution;
-        let cut = |m: &Modifier| matches!(m, Modifier::Truncated(_));
-        if !d.modifiers.iter().all(cut) || d.restricted.is_some() || !self.knows_shares(&drawn, &nodes) {
-            self.report(messages::unwrapped("Censored", d.family.name(), drawn.span));
+        let values = self.values_of(ends, call)?;
+        let nodes: Vec<NodeId> = values.iter().map(|(_, value, _)| value.node).collect();
+        if !self.takes_ends("Censored", &drawn, &nodes, |m| matches!(m, Modifier::Truncated(_))) {
             return None;
         }
-        for (modifier, value, e) in ends {
+        for (modifier, value, e) in values {
             drawn.distribution.modify(modifier, &[value.node]);
             drawn.args.push((&LIMIT, value, e.clone()));
         }
@@ -294,8 +272,8 @@ impl<'a> Checker<'a> {
         drawn.distribution.modify(Modifier::Truncated(cut), &ends);
     }
 
-    fn wrong_use(&mut self, span: Span, usage: &str) -> Option<Drawn> {
-        self.report(messages::wrapper_usage(span, usage));
+    fn wrong_use(&mut self, call: Call) -> Option<Drawn> {
+        self.report(messages::wrapper_usage(call.span, call.usage));
         None
     }
 }
