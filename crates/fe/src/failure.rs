@@ -69,6 +69,7 @@ impl Failure {
                 }
             }
             Self::Pipeline(Error::Internal(message), _) => format!("fe: {}", fault(message)),
+            Self::Pipeline(Error::Option(option, said), _) => format!("fe: --{option} {said}\n"),
             Self::Pipeline(Error::Request(message) | Error::Io(message), _) => format!("fe: {message}\n"),
             Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
             Self::Unconverged(test) | Self::Fits(test) => format!("fe: {test}\n"),
@@ -81,7 +82,7 @@ impl Failure {
 pub fn code(error: &Error) -> u8 {
     match error {
         Error::Program(_) => 1,
-        Error::Request(_) | Error::Io(_) => 2,
+        Error::Request(_) | Error::Option(..) | Error::Io(_) => 2,
         Error::Data(_) => 3,
         Error::Fit(_) => 4,
         Error::Internal(_) => 70,

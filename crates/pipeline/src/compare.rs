@@ -10,7 +10,7 @@ use fe_syntax::ast::{Ast, StatementKind};
 use fe_train::{Figures, Rows};
 
 use crate::directory;
-use crate::error::Error;
+use crate::error::{Error, OptionName};
 use crate::fit::{Fitted, failed};
 use crate::options::{Assignment, FitOptions, ReadOptions};
 use crate::prepare::{Prepared, prepare};
@@ -63,11 +63,11 @@ pub fn given([a, b]: [Text; 2], reading: &ReadOptions) -> Result<[Given; 2], Err
         all.iter().filter(|a| names.contains(&a.name)).cloned().collect()
     };
     for (options, known, option, kind) in
-        [(&reading.set, &sets, "set", "`const` or `dim`"), (&reading.data, &data, "data", "data")]
+        [(&reading.set, &sets, OptionName::Set, "`const` or `dim`"), (&reading.data, &data, OptionName::Data, "data")]
     {
         if let Some(stray) = options.iter().find(|o| !known.iter().any(|names| names.contains(&o.name))) {
             let name = &stray.name;
-            return Err(Error::Request(format!("--{option} {stray}: neither program has {kind} called `{name}`")));
+            return Err(Error::Option(option, format!("{stray}: neither program has {kind} called `{name}`")));
         }
     }
     let [sets_a, sets_b] = sets.map(|names| own(&reading.set, &names));
@@ -96,7 +96,7 @@ pub fn compare([a, b]: [&Given; 2], fitting: &FitOptions, seeds: u64, watch: &dy
     let of = |side: Option<Side>| move |error| Blamed { error, side };
     let (of_a, of_b) = (of(Some(Side::A)), of(Some(Side::B)));
     if seeds == 0 {
-        return Err(of(None)(Error::Request("--seeds takes a number from 1".into())));
+        return Err(of(None)(Error::Option(OptionName::Seeds, "takes a number from 1".into())));
     }
     let mut report = Comparison { fe_version: env!("CARGO_PKG_VERSION").into(), ..Comparison::default() };
     let mut pairs = vec![];

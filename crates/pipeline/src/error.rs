@@ -9,6 +9,8 @@ pub enum Error {
     Program(Vec<Diagnostic>),
     /// What the caller asks for cannot be had of this program or run.
     Request(String),
+    /// One of the caller's options is wrong: a sentence that begins with its name, without the name.
+    Option(OptionName, String),
     /// The data are wrong or missing: diagnostics at their readers.
     Data(Vec<Diagnostic>),
     /// The fit failed: what, and where in the program.
@@ -24,7 +26,7 @@ impl Error {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::Program(d) | Self::Data(d) | Self::Fit(d) => d,
-            Self::Request(_) | Self::Io(_) | Self::Internal(_) => &[],
+            Self::Request(_) | Self::Option(..) | Self::Io(_) | Self::Internal(_) => &[],
         }
     }
 
@@ -33,6 +35,7 @@ impl Error {
         match self {
             Self::Program(d) | Self::Data(d) | Self::Fit(d) => d.first().map(|d| d.message.clone()).unwrap_or_default(),
             Self::Request(message) | Self::Io(message) => message.clone(),
+            Self::Option(option, said) => format!("{option} {said}"),
             Self::Internal(message) => fault(message).trim().to_owned(),
         }
     }
@@ -45,6 +48,33 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// An option that a caller may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionName {
+    /// Files in the place of those that the program reads.
+    Data,
+    /// Values of `const`s and `dim`s.
+    Set,
+    /// What is swept, and over which values.
+    Over,
+    /// How many seeds are fitted.
+    Seeds,
+    /// How many threads work.
+    Threads,
+}
+
+impl std::fmt::Display for OptionName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Data => "data",
+            Self::Set => "set",
+            Self::Over => "over",
+            Self::Seeds => "seeds",
+            Self::Threads => "threads",
+        })
+    }
+}
 
 /// What is said of a fault of the compiler.
 pub fn fault(message: &str) -> String {

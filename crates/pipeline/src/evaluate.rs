@@ -8,7 +8,7 @@ use fe_report::{ByRow, Evaluation, Nested};
 use fe_syntax::Diagnostic;
 use fe_train::{Kept, NewRows, Problem};
 
-use crate::error::Error;
+use crate::error::{Error, OptionName};
 use crate::finished::Finished;
 use crate::fit::failed;
 use crate::load::{self, Loaded};
@@ -108,10 +108,10 @@ fn new_rows(
     let names: Vec<&str> = program.data.iter().filter(with_rows).map(|d| d.name.as_str()).collect();
     let is_given = |name: &str| given.contains(name);
     if !names.iter().any(|n| is_given(n)) {
-        return Err(Error::Request(format!(
-            "new rows are given by --data NAME=FILE, for each of {}",
-            names.join(", ")
-        )));
+        return Err(Error::Option(
+            OptionName::Data,
+            format!("NAME=FILE gives new rows, for each of {}", names.join(", ")),
+        ));
     }
     let mut wrong = vec![];
     let mut sizes: Vec<(&Data, &SourceCall, usize)> = vec![];
@@ -184,7 +184,7 @@ fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &SourceCall, usiz
     let message = format!("`{}` has {} rows, and `{}` has {}", first.0.name, first.2, other.0.name, other.2);
     Diagnostic::error("R0011", message, other.1.span, "each row needs its own here")
         .and(first.1.span, "and here")
-        .help(format!("give new rows of both: --data {}=FILE --data {}=FILE", first.0.name, other.0.name))
+        .help(format!("give new rows of both, `{}` and `{}`", first.0.name, other.0.name))
 }
 
 fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, found: NewRows) -> Evaluation {

@@ -36,7 +36,7 @@ fn candle(precision: Precision, device: &str) -> Result<Box<dyn Executor>, Error
 #[cfg(not(feature = "candle"))]
 fn candle(_: Precision, device: &str) -> Result<Box<dyn Executor>, Error> {
     Err(Error::Request(format!(
-        "this build of fe has no candle, and runs on the device `cpu` alone, not on `{device}` or by `--executor candle`: build it \
-         with the feature `candle`, which is there by default"
+        "this build of fe has no candle, and runs on the device `cpu` alone, not on `{device}`: build it with the \
+         feature `candle`, which is there by default"
     )))
 }

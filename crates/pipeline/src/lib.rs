@@ -38,7 +38,7 @@ mod verify;
 mod watch;
 
 pub use codes::CODES;
-pub use error::{Error, fault};
+pub use error::{Error, OptionName, fault};
 pub use evaluate::evaluate;
 pub use explain::{explanation, plan};
 pub use finished::{Finished, Solution};

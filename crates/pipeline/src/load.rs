@@ -8,7 +8,7 @@ use fe_check::{Overrides, Program, Reader, SourceCall, Stage};
 use fe_data::DataError;
 use fe_syntax::{Diagnostic, Severity, Span};
 
-use crate::error::Error;
+use crate::error::{Error, OptionName};
 use crate::options::ReadOptions;
 use crate::text::Text;
 
@@ -46,10 +46,13 @@ pub fn load_with(
     let given = options.data.iter().map(|a| &a.name).chain(options.arrays.keys());
     if let Some(name) = given.into_iter().find(|n| !calls.iter().any(|c| c.data == **n)) {
         let known: Vec<&str> = calls.iter().map(|c| c.data.as_str()).collect();
-        return Err(Error::Request(format!(
-            "--data {name}=…: the program has no data called `{name}`; it reads {}",
-            if known.is_empty() { "none".into() } else { known.join(", ") }
-        )));
+        return Err(Error::Option(
+            OptionName::Data,
+            format!(
+                "{name}=…: the program has no data called `{name}`; it reads {}",
+                if known.is_empty() { "none".into() } else { known.join(", ") }
+            ),
+        ));
     }
     let mut headers = known.clone();
     let mut sources = vec![];
@@ -91,7 +94,7 @@ pub fn load_with(
     }
     if let Some(d) = checked.wrong_overrides.first() {
         let help = d.help.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
-        return Err(Error::Request(format!("{}{help}", d.message)));
+        return Err(Error::Option(OptionName::Set, format!("{}{help}", d.message)));
     }
     all.sort_by_key(|d| (d.span(), d.code));
     let wrong = all.iter().any(|d| d.severity == Severity::Error);

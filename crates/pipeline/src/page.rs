@@ -59,14 +59,14 @@ fn facts(record: &RunRecord) -> Vec<(String, String)> {
         (!all.is_empty()).then(|| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     };
     let given = [
-        ("data", list(&options.data)),
+        ("data replaced", list(&options.data)),
         ("set", list(&options.set)),
         ("steps", options.steps.map(|n| n.to_string())),
         ("epochs", options.epochs.map(|n| n.to_string())),
         ("precision", Some(options.precision.name().to_owned())),
         ("device", Some(options.device.clone())),
     ];
-    facts.extend(given.into_iter().filter_map(|(name, value)| Some((format!("--{name}"), value?))));
+    facts.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     for data in &identity.data {
         let shape = data.header.as_ref().map(|h| format!("shape {}, ", shape(&h.shape))).unwrap_or_default();
         facts.push((format!("data {}", data.name), format!("{shape}sha256 {}", data.sha256)));

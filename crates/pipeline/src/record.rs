@@ -62,17 +62,17 @@ pub struct Identity {
 /// Options of a run that change numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOptions {
-    /// `--data`
+    /// Files in the place of those that the program reads.
     pub data: Vec<Assignment>,
-    /// `--set`
+    /// Values of `const`s and `dim`s.
     pub set: Vec<Assignment>,
-    /// `--steps`
+    /// Steps, where the caller chose them.
     pub steps: Option<usize>,
-    /// `--epochs`
+    /// Epochs, where the caller chose them.
     pub epochs: Option<usize>,
     /// The precision that was chosen.
     pub precision: Precision,
-    /// `--device`
+    /// Where it ran.
     pub device: String,
 }
 

@@ -138,22 +138,22 @@ pub fn stated_twice(word: &str, again: Span, first: Span) -> Diagnostic {
 pub fn set_unknown(name: &str, near: Option<&str>) -> Diagnostic {
     let found = error(
         "E0113",
-        format!("`--set {name}` names nothing in the program"),
+        format!("`{name}` names nothing in the program"),
         Span::default(),
         format!("no `const` or `dim` is called `{name}`"),
     );
-    did_you_mean(found, near, "`--set` gives a value to a `const` or a `dim`")
+    did_you_mean(found, near, "a `const` or a `dim` can be given a value")
 }
 
 pub fn set_other(name: &str, kind: Kind) -> Diagnostic {
-    let message = format!("`--set {name}` names {}, and sets only a `const` or a `dim`", kind.describe());
+    let message = format!("`{name}` names {}, and only a `const` or a `dim` can be set", kind.describe());
     error("E0113", message, Span::default(), "not a `const` or a `dim`")
-        .help(format!("declare `const {name} = …` to set it on the command line"))
+        .help(format!("declare `const {name} = …` to set it"))
 }
 
 pub fn set_not_a_number(name: &str, text: &str) -> Diagnostic {
-    error("E0114", format!("`--set {name}={text}` is not a number"), Span::default(), "not a number")
-        .help("give a number, perhaps with its unit, as in `--set beta=4` or `--set budget=\"20 bits\"`")
+    error("E0114", format!("`{name}={text}` is not a number"), Span::default(), "not a number")
+        .help("give a number, perhaps with its unit, as in `beta=4` or `\"budget=20 bits\"`")
 }
 
 pub fn not_constant(what: &str, span: Span, free: &str, place: Span) -> Diagnostic {

@@ -75,10 +75,10 @@ fn a_wrong_command_line_ends_with_2() {
     fails(&["run", "mean.fe", "--executor", "gpu"], &["gpu", "candle"]);
     fails(&["run", "mean.fe", "--device", "tpu"], &["no device `tpu`"]);
     fails(&["run", "mean.fe", "--set", "sd"], &["--set takes NAME=VALUE, not `sd`"]);
-    fails(&["run", "mean.fe", "--set", "ds=1"], &["`--set ds` names nothing", "did you mean `sd`?"]);
-    fails(&["run", "mean.fe", "--set", "mu=1"], &["`--set mu` names a latent", "const mu"]);
-    fails(&["run", "mean.fe", "--set", "sd=wide"], &["--set sd", "wide"]);
-    fails(&["check", "mean.fe", "--set", "ds=1"], &["`--set ds` names nothing"]);
+    fails(&["run", "mean.fe", "--set", "ds=1"], &["--set `ds` names nothing", "did you mean `sd`?"]);
+    fails(&["run", "mean.fe", "--set", "mu=1"], &["--set `mu` names a latent", "const mu"]);
+    fails(&["run", "mean.fe", "--set", "sd=wide"], &["--set `sd=wide` is not a number"]);
+    fails(&["check", "mean.fe", "--set", "ds=1"], &["--set `ds` names nothing"]);
     fails(&["run", "mean.fe", "--data", "x"], &["--data takes NAME=FILE, not `x`"]);
     fails(&["run", "mean.fe", "--data", "z=x.csv"], &["no data called `z`; it reads x"]);
     fails(&["run", "mean.fe", "--out", "x.csv"], &["x.csv cannot be written"]);

@@ -271,7 +271,7 @@ fn data_that_do_not_fit_are_told() {
     let (exit, said) = refused(folder.path(), &["q=wide.csv"]);
     assert!(exit == 2 && said.contains("no data called `q`"), "{exit} {said}");
     let (exit, said) = refused(folder.path(), &[]);
-    assert!(exit == 2 && said.contains("new rows are given by --data NAME=FILE, for each of x"), "{exit} {said}");
+    assert!(exit == 2 && said.contains("--data NAME=FILE gives new rows, for each of x"), "{exit} {said}");
 
     let (folder, _) = fitted(REGRESSION);
     table(&folder.path().join("few.csv"), &rows()[..5]);

@@ -15,7 +15,7 @@ use self::points::{Context, Made, Place, places};
 use self::side_by_side::{Crew, side_by_side};
 use crate::data::Shared;
 use crate::directory::{self, PAGE, PROGRAM};
-use crate::error::Error;
+use crate::error::{Error, OptionName};
 use crate::options::{FitOptions, ReadOptions};
 use crate::prepare::prepare_with;
 use crate::text::Text;
@@ -135,7 +135,7 @@ fn notes(begin_together: bool, outcomes: &[Outcome], uncertified: Option<&String
     let unfinished = outcomes.iter().filter(|o| o.is_none()).count();
     if unfinished > 0 {
         notes.push(format!(
-            "interrupted: {} of {} fits are done; the same command with --resume goes on",
+            "interrupted: {} of {} fits are done; a sweep that is resumed keeps them",
             outcomes.len() - unfinished,
             outcomes.len()
         ));
@@ -150,9 +150,11 @@ fn swept(text: &Text, options: &SweepOptions) -> Result<Vec<Over>, Error> {
     let over = options.over.iter().map(|given| over::parse(given, &parsed.ast)).collect::<Result<Vec<_>, _>>()?;
     let set = &options.reading.set;
     match over.as_slice() {
-        [a, b] if a.name == b.name => Err(Error::Request(format!("`{}` is swept twice: give it one --over", a.name))),
+        [a, b] if a.name == b.name => {
+            Err(Error::Option(OptionName::Over, format!("takes a name once, and `{}` is swept twice", a.name)))
+        }
         [_] | [_, _] => match over.iter().find(|o| set.iter().any(|a| a.name == o.name)) {
-            Some(o) => Err(Error::Request(format!("`{}` is both swept and set: leave out --set {0}", o.name))),
+            Some(o) => Err(Error::Option(OptionName::Set, format!("{}: `{0}` is both swept and set", o.name))),
             None => Ok(over),
         },
         more => Err(Error::Request(format!("one or two names can be swept at a time, not {}", more.len()))),

@@ -1,8 +1,8 @@
-//! What is swept: `--over beta=0.01..8:12`, `--over K=32,128,512`, `--over "budget=2,5,10 spikes"`.
+//! What is swept: `beta=0.01..8:12`, `K=32,128,512`, `budget=2,5,10 spikes`.
 
 use fe_syntax::ast::{Ast, StatementKind};
 
-use crate::error::Error;
+use crate::error::{Error, OptionName};
 use crate::options::Assignment;
 
 /// The most points that a range may have.
@@ -31,7 +31,7 @@ impl Over {
 
 /// Reads `NAME=VALUES`: values separated by commas, ranges `a..b:n` among them, a unit behind them all.
 pub fn parse(given: &str, program: &Ast) -> Result<Over, Error> {
-    let wrong = |why: String| Error::Request(format!("--over {given}: {why}"));
+    let wrong = |why: String| Error::Option(OptionName::Over, format!("{given}: {why}"));
     let form = "it takes NAME=VALUES, such as beta=0.01..8:12, K=32,128,512 or \"budget=2,5,10 spikes\"";
     let (name, list) = given.split_once('=').ok_or_else(|| wrong(form.into()))?;
     let (name, list) = (name.trim().to_owned(), list.trim());
