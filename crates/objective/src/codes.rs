@@ -41,32 +41,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
          and moments here, but no draws in a graph; as a guide they serve terms with a formula only.",
     ),
     (
-        "E0808",
-        "a prior whose restriction has an unknown constant",
-        "A type restricts a prior to a set, and the density is divided by the probability of the set. Of this family \
-         and set that probability is not known in closed form.",
-    ),
-    (
-        "E0809",
-        "a likelihood whose density is not known",
-        "The arguments of the likelihood leave a normalising constant that has no closed form.",
-    ),
-    (
         "E0810",
         "a latent for which no guide is built by default",
         "Continuous latents get a Gaussian on their unconstrained scale, Poisson counts a Poisson guide, and finite \
          latents are summed out. Any other count needs a guide that is stated.",
     ),
     (
-        "E0811",
-        "a point where there is nothing to search",
-        "A point guide searches the unconstrained scale of its latent, which a discrete latent does not have.",
-    ),
-    (
         "E0812",
-        "a latent that a joint guide cannot hold",
-        "A joint guide is a distribution on the unconstrained scale, where each of its latents needs a place; along a \
-         chain each step needs its own.",
+        "a latent that a tridiagonal guide cannot hold",
+        "A tridiagonal guide is a distribution on the unconstrained scale, along which each step needs a place of its own. Shares \
+         that add up along the loop, and values in order along it, have none.",
     ),
     (
         "E0813",
@@ -81,27 +65,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
          alone, so no guide can tie rows together. `MeanField()` gives each row its own.",
     ),
     (
-        "E0815",
-        "guides that read each other in a circle",
-        "Latents are drawn one after another, each given those that its guide reads. In a circle none comes first, but \
-         along a loop, where each reads the other's past.",
-    ),
-    (
         "E0816",
         "guides in a loop that cannot be drawn step by step",
         "Where guides read the past of their own latents, these are drawn a position at a time. What is read has to be \
          known by then: earlier positions, and at its own position what is declared before.",
-    ),
-    (
-        "E0817",
-        "lbfgs with batches of a sampled objective",
-        "L-BFGS compares the objective at neighbouring points, so the same point has to give the same value. Draws can \
-         be held fixed for all rows, but not for batches of them.",
-    ),
-    (
-        "E0818",
-        "importance weights without a density",
-        "A weight is p(x, z)/q(z), and a latent or a likelihood has no density that is known.",
     ),
     (
         "E0819",
@@ -113,11 +80,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "E0820",
         "importance weights without pathwise draws",
         "The gradient of the bound goes through each draw, so each latent has to be a smooth function of noise.",
-    ),
-    (
-        "E0821",
-        "an objective that cannot be differentiated",
-        "A part of the objective has no derivative here. It should not come to this: report the program.",
     ),
     (
         "E0830",

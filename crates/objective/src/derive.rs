@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fe_check::{Nuts, OptimizerKind, Program};
+use fe_check::{Nuts, Program};
 use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Op, Site};
 
@@ -50,7 +50,7 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     objective.differentiate(program)?;
     objective.hoist(program, &mut prepared);
     objective.prepared = prepared;
-    objective.settle(program)?;
+    objective.settle();
     if let Some(nuts) = program.nuts {
         let density = objective.pull_back(program)?;
         objective.notes.push(taken_by_chains(nuts));
@@ -238,19 +238,12 @@ impl Objective {
         });
     }
 
-    /// Finds out whether the objective has noise, and whether the optimizer that was asked for can take it.
-    fn settle(&mut self, program: &Program) -> Result<(), Underivable> {
+    /// Finds out whether the objective has noise.
+    fn settle(&mut self) {
         let g = &self.graph;
         self.minimised.deterministic = !g
             .reachable(&[self.minimised.value])
             .iter()
             .any(|&n| matches!(g.node(n).op, Op::Noise { .. } | Op::Arrivals { .. }));
-        if !self.minimised.deterministic
-            && program.train.optimizer == Some(OptimizerKind::Lbfgs)
-            && program.train.batch.is_some()
-        {
-            return Err(messages::lbfgs_in_batches(program.train.span.unwrap_or_default()));
-        }
-        Ok(())
     }
 }

@@ -22,7 +22,8 @@ impl Deriver<'_> {
             .any(|(l, _)| !l.is_local(self.program.row));
         let row = row.filter(|_| !global);
         let span = self.program.objective.span.unwrap_or_default();
-        let ratio = self.log_ratio(row).ok_or_else(|| messages::weights_without_density(span))?;
+        let ratio =
+            self.log_ratio(row).ok_or_else(|| messages::fault("a latent or a likelihood has no density", span))?;
         if row.is_some() && self.g.depends_on(ratio.whole, &self.random) {
             return Err(messages::weights_of_shared(span));
         }

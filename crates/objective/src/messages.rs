@@ -8,7 +8,12 @@ use crate::guide::kind::GuideKind;
 use crate::objective::Underivable;
 
 fn error(code: &'static str, message: impl Into<String>, span: Span, help: impl Into<String>) -> Underivable {
-    Underivable { code, message: message.into(), span, help: help.into() }
+    Underivable::Refused { code, message: message.into(), span, help: help.into() }
+}
+
+/// What the checker should have refused, or what every program has.
+pub fn fault(message: impl Into<String>, span: Span) -> Underivable {
+    Underivable::Fault { message: message.into(), span }
 }
 
 const HOW_FINITE_ARE_READ: &str =
@@ -63,15 +68,6 @@ pub fn descent_not_step_by_step(state: &str, place: Span) -> Underivable {
     error("E0837", message, place, "let priors and likelihoods read `v[t-1]` and what stands at `t`")
 }
 
-pub fn unknown_normaliser(family: &dyn Family, latent: &str, span: Span) -> Underivable {
-    let message = format!("the normalising constant of {} restricted to `{latent}` is not known", family.name());
-    error("E0808", message, span, "use a family that has this support by itself")
-}
-
-pub fn no_density(family: &dyn Family, likelihood: Span) -> Underivable {
-    error("E0809", format!("{} has no density here", family.name()), likelihood, "use another likelihood")
-}
-
 pub fn no_default_guide(latent: &str, prior: &dyn Family, span: Span) -> Underivable {
     let message = format!("no guide for `{latent}`, whose prior is {}, is built by default", prior.name());
     error(
@@ -80,21 +76,6 @@ pub fn no_default_guide(latent: &str, prior: &dyn Family, span: Span) -> Underiv
         span,
         "state one with `guide`, or use a continuous or Poisson latent; one that likelihoods read element by element is summed out, without `by guide`",
     )
-}
-
-pub fn no_point(latent: &str, span: Span) -> Underivable {
-    let message = format!("`{latent}` has no unconstrained scale to search on");
-    error("E0811", message, span, "a point guide needs a continuous latent")
-}
-
-pub fn not_in_joint_guide(latent: &str, span: Span) -> Underivable {
-    let help = "a joint guide holds continuous latents; state another guide";
-    error("E0812", format!("`{latent}` cannot be part of a joint guide"), span, help)
-}
-
-pub fn not_in_chain(latent: &str, span: Span) -> Underivable {
-    let help = "it takes real, positive, unit and bounded latents; state another guide";
-    error("E0812", format!("`{latent}` cannot be part of a tridiagonal guide"), span, help)
 }
 
 pub fn steps_hang_together(latent: &str, span: Span) -> Underivable {
@@ -122,10 +103,6 @@ pub fn chain_in_batches(latent: &str, whole: usize, span: Span) -> Underivable {
     error("E0814", message, span, help)
 }
 
-pub fn guides_in_a_circle(span: Span) -> Underivable {
-    error("E0815", "these guides read each other in a circle", span, "let each guide read latents that come before it")
-}
-
 pub fn not_step_by_step(latents: &[&str], span: Span) -> Underivable {
     let names: Vec<String> = latents.iter().map(|n| format!("`{n}`")).collect();
     let message = format!(
@@ -137,17 +114,7 @@ pub fn not_step_by_step(latents: &[&str], span: Span) -> Underivable {
     error("E0816", message, span, help)
 }
 
-pub fn lbfgs_in_batches(train: Span) -> Underivable {
-    let message = "lbfgs needs an objective that repeats, and batches of a sampled one do not";
-    error("E0817", message, train, "leave out `batch`, or use adam")
-}
-
 const WITHOUT_WEIGHTS: &str = "minimize the free energy";
-
-pub fn weights_without_density(objective: Span) -> Underivable {
-    let message = "importance weights need the density of every latent, and one is not known";
-    error("E0818", message, objective, WITHOUT_WEIGHTS)
-}
 
 pub fn weights_of_shared(objective: Span) -> Underivable {
     let message = "importance weights of single rows need what is random to belong to one, and a term has no rows";
@@ -161,7 +128,7 @@ pub fn weights_without_draws(objective: Span) -> Underivable {
 
 /// What has no derivative: `the objective`, `the joint density`.
 pub fn no_derivative(of: &str, why: &DerivativeError, span: Span) -> Underivable {
-    error("E0821", format!("{of} cannot be differentiated: {why}"), span, "report this program")
+    fault(format!("{of} cannot be differentiated: {why}"), span)
 }
 
 pub fn nuts_in_batches(train: Span) -> Underivable {

@@ -389,17 +389,27 @@ pub struct Predicted {
     pub distribution: Distribution,
 }
 
-/// A program whose free energy cannot be derived, and where.
+/// Why there is no free energy of a program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Underivable {
-    /// Its code, one of [`crate::CODES`].
-    pub code: &'static str,
-    /// What is in the way.
-    pub message: String,
-    /// Where.
-    pub span: Span,
-    /// What to do.
-    pub help: String,
+pub enum Underivable {
+    /// It cannot be derived.
+    Refused {
+        /// One of [`crate::CODES`].
+        code: &'static str,
+        /// What is in the way.
+        message: String,
+        /// Where.
+        span: Span,
+        /// What to do.
+        help: String,
+    },
+    /// It should have been: a fault of the compiler.
+    Fault {
+        /// What failed.
+        message: String,
+        /// Where.
+        span: Span,
+    },
 }
 
 impl Joint {

@@ -260,7 +260,7 @@ impl Deriver<'_> {
 
     pub(crate) fn log_density(&mut self, d: &Distribution, x: NodeId, latent: &Latent) -> Result<NodeId, Underivable> {
         let density = d.log_density(&mut self.g, x);
-        density.ok_or_else(|| messages::unknown_normaliser(d.family, &latent.name, latent.span))
+        density.ok_or_else(|| messages::fault(format!("the prior of `{}` has no density", latent.name), latent.span))
     }
 
     /// log p(x) of a likelihood, at the place of its statement.
@@ -274,7 +274,7 @@ impl Deriver<'_> {
         let before = self.g.set_origin(Origin(u32::try_from(statement).unwrap_or_default()));
         let density = d.log_density(&mut self.g, x);
         self.g.set_origin(before);
-        density.ok_or_else(|| messages::no_density(d.family, observe.span))
+        density.ok_or_else(|| messages::fault(format!("{} has no density", d.family.name()), observe.span))
     }
 
     pub(crate) fn distortion(&mut self, k: usize, observe: &fe_check::Observe) -> Result<Drawn<Term>, Underivable> {

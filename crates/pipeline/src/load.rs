@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fe_check::{Overrides, Program, Reader, SourceCall, Stage};
 use fe_data::DataError;
+use fe_objective::Underivable;
 use fe_syntax::{Diagnostic, Severity, Span};
 
 use crate::error::{Error, OptionName};
@@ -167,10 +168,17 @@ fn stages(call: &SourceCall) -> Vec<fe_data::Stage> {
     call.stages.iter().map(|s| stage(&s.0)).collect()
 }
 
-/// A failed derivation as a diagnostic.
-pub fn underivable(e: fe_objective::Underivable) -> Diagnostic {
-    let span = if e.span == Span::default() { Span::new(0, 0) } else { e.span };
-    Diagnostic::error(e.code, e.message, span, "this").help(e.help)
+/// A failed derivation as what ends the way.
+pub fn underivable(e: Underivable) -> Error {
+    match e {
+        Underivable::Refused { code, message, span, help } => {
+            let span = if span == Span::default() { Span::new(0, 0) } else { span };
+            Error::Program(vec![Diagnostic::error(code, message, span, "this").help(help)])
+        }
+        Underivable::Fault { message, span } => {
+            Error::Internal(format!("{message} (at {} to {} of the program)", span.start, span.end))
+        }
+    }
 }
 
 /// Has some latents fitted as they are written, and never as location + scale · u.

@@ -56,7 +56,7 @@ pub(crate) struct Seconds {
 /// # Errors
 /// When it cannot be derived.
 pub fn derive(program: &Program, text: &Text) -> Result<Objective, Error> {
-    fe_objective::derive(program, &text.source).map_err(|e| Error::Program(vec![load::underivable(e)]))
+    fe_objective::derive(program, &text.source).map_err(load::underivable)
 }
 
 /// Understands a program, derives its objective and reads its data.

@@ -39,7 +39,7 @@ pub fn verify(run: &Finished, referee: Referee) -> Result<Verification, Error> {
             run.folder.display()
         )));
     }
-    let density = prepared.objective.pull_back(&prepared.program).map_err(|e| Error::Program(vec![underivable(e)]))?;
+    let density = prepared.objective.pull_back(&prepared.program).map_err(underivable)?;
     let seed = referee.seed.unwrap_or(prepared.seed);
     let problem = prepared.problem_with(seed)?;
     let end = run.solution(&problem)?;

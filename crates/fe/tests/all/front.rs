@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use crate::common::*;
 use fe_check::{Header, Overrides, Reader};
+use fe_objective::Underivable;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::FileFailurePersistence;
@@ -150,7 +151,10 @@ fn holds(source: &str) -> Result<(), TestCaseError> {
             let page = fe_objective::explain(&program, &objective, source);
             prop_assert!(page.contains("F = "), "{page}\n{source}");
         }
-        Err(refused) => prop_assert!(!refused.message.is_empty() && !refused.help.is_empty(), "{refused:?}\n{source}"),
+        Err(Underivable::Refused { message, help, .. }) => {
+            prop_assert!(!message.is_empty() && !help.is_empty(), "{message}: {help}\n{source}");
+        }
+        Err(fault) => prop_assert!(false, "{fault:?}\n{source}"),
     }
     Ok(())
 }

@@ -113,6 +113,12 @@ fn what_has_no_posterior_is_refused_with_the_reason() {
             "discrete",
         ),
         ("data y[N] = [1, 0]\nlatent k[N] ~ Bernoulli(0.4)\nobserve y ~ Normal(k, 1)\n", "E0834", "nothing is left"),
+        (
+            "dim D = 2\ndata y[N] = [1, 2]\nlet C[D, D'] = [[1, 0], [0, 1]]\nlatent S[D, D'] ~ Wishart(4, C)\n\
+             latent m ~ Normal(0, 1)\nguide S ~ Wishart(4, C)\nobserve y ~ Normal(m^3, 1)\n",
+            "E0835",
+            "smooth function",
+        ),
     ] {
         let folder = fitted(program);
         let (status, errors) = ended(folder.path(), &["verify", "fit"]);

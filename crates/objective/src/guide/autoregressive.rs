@@ -154,8 +154,9 @@ impl Autoregressive {
     }
 }
 
-/// Guides that read each other, and no axis along which one comes before the other.
+/// Guides that read each other, and no axis along which one comes before the other. The checker lets a guide read what is
+/// declared before, and in a loop what is drawn before.
 pub(crate) fn circle(program: &Program, members: &[usize]) -> Underivable {
     let span = members.first().and_then(|&k| program.latents.get(k)).map(|l| l.span).unwrap_or_default();
-    messages::guides_in_a_circle(span)
+    messages::fault("guides read each other in a circle", span)
 }

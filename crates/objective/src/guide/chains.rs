@@ -16,6 +16,7 @@ use fe_graph::{Axis, Graph, NodeId, Op, Site};
 use crate::elimination;
 use crate::guide::builder::Builder;
 use crate::guide::kind::{ChainReason, GuideKind};
+use crate::guide::own::off_scale;
 use crate::guide::types::{Carrier, Chain, FULL_RANK_LIMIT, JointPart, Motion, Posterior};
 use crate::markov::{Block, ChainLaw, Recursion};
 use crate::messages;
@@ -315,7 +316,7 @@ fn build_chain(b: &mut Builder, set: &Members, members: &[usize]) -> Result<(), 
         let g = &mut *b.g;
         let u = take(g, chain.value);
         let Some((z, log_jacobian)) = latent.support.constrain_along(g, u, own, &latent.axes) else {
-            return Err(messages::not_in_chain(&latent.name, latent.guide_span.unwrap_or(latent.span)));
+            return Err(messages::fault(off_scale(latent), latent.span));
         };
         let (log_scale, noise) = (take(g, log_scale), take(g, chain.motion.noise));
         let entropy = g.shift(log_scale, 0.5 * (1.0 + (2.0 * PI).ln()));

@@ -8,6 +8,7 @@ use fe_graph::{Axis, AxisId, Graph, NodeId, Site};
 
 use crate::guide::builder::Builder;
 use crate::guide::low_rank::LowRank;
+use crate::guide::own::off_scale;
 use crate::guide::types::{Carrier, Conditional, Frame, Group, JointPart, Posterior, over_block, strictly_lower};
 use crate::guide::{centring, flow};
 use crate::messages;
@@ -182,7 +183,7 @@ fn place_one(
         None => latent.support.constrain_along(g, unconstrained, &own, &latent.axes),
     };
     let Some((z, log_jacobian)) = plain else {
-        return Err(messages::not_in_joint_guide(&latent.name, latent.guide_span.unwrap_or(latent.span)));
+        return Err(messages::fault(off_scale(latent), latent.span));
     };
     b.done.replaced.insert(latent.node, z);
     let log_prior = standardised.map(|s| s.log_prior);

@@ -25,7 +25,7 @@ pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Resul
             Posterior::Point
         }
         Guide::Point => {
-            point(b, latent).ok_or_else(|| messages::no_point(&latent.name, span))?;
+            point(b, latent).ok_or_else(|| messages::fault(off_scale(latent), span))?;
             Posterior::Point
         }
         Guide::Default if latent.support.is_discrete() && latent.support != Support::Count => Posterior::Enumerated,
@@ -49,6 +49,11 @@ fn stated(b: &mut Builder, latent: &Latent, d: &Distribution) {
     b.done.vectors.push(Vector { node, site: Site::named(&latent.name), axes });
     let z = map(b.g, &d.args, axis, node).unwrap_or(node);
     b.done.replaced.insert(latent.node, z);
+}
+
+/// What is said of a latent that the checker should not have let through.
+pub(crate) fn off_scale(latent: &Latent) -> String {
+    format!("`{}` has no unconstrained scale", latent.name)
 }
 
 /// A free value in the latent's place; `None` where it has no unconstrained scale.
