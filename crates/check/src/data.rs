@@ -344,7 +344,7 @@ impl<'a> Checker<'a> {
         if spec.takes == Takes::Number {
             let v = self.plain_number(e, &what)?;
             if spec.name == "sd" && v < 0.0 {
-                self.report(messages::not_whole(&what, v, 0, e.span));
+                self.report(messages::must_be_positive(&what, e.span, v));
                 return None;
             }
             return Some(v);

@@ -114,18 +114,19 @@ fn page() -> String {
 fn entry(&(code, title, about): &Code, examples: &[Example]) -> String {
     let capital: String = title.chars().take(1).flat_map(char::to_uppercase).chain(title.chars().skip(1)).collect();
     let mut entry = format!("\n### {code}\n\n{}", wrapped(&format!("**{capital}.** {about}")));
-    // The shortest shows the mistake with the least beside it.
-    let fitting = examples.iter().filter(|e| said_of(e) == Some(code));
-    let Some(example) = fitting.min_by_key(|e| (e.program.is_none(), e.said.matches("\n[").count(), e.said.len()))
-    else {
-        return entry;
-    };
+    let Some(example) = example_of(code, examples) else { return entry };
     if let Some(path) = &example.program {
         let file = format!("tests/errors/{}.fe", stem(path));
         let program = std::fs::read_to_string(path).unwrap();
         entry += &format!("\n[{file}](../{file})\n\n```text\n{}\n```\n", program.trim_end());
     }
     entry + &format!("\nWhat is said:\n\n```text\n{}\n```\n", example.said)
+}
+
+/// The shortest: it shows the mistake with the least beside it.
+fn example_of<'e>(code: &str, examples: &'e [Example]) -> Option<&'e Example> {
+    let fitting = examples.iter().filter(|e| said_of(e) == Some(code));
+    fitting.min_by_key(|e| (e.program.is_none(), e.said.matches("\n[").count(), e.said.len()))
 }
 
 /// Words in lines of at most 120 columns.
@@ -170,6 +171,20 @@ fn every_code_is_explained() {
     let text: String = sources.iter().map(|p| std::fs::read_to_string(p).unwrap()).collect();
     let said: BTreeSet<&str> = text.split('"').filter(|w| is_code(w)).collect();
     assert_eq!(said.into_iter().collect::<Vec<_>>(), listed);
+}
+
+/// Codes of which no program alone is an example: of the command line, of files that are damaged or change meanwhile, of a fit.
+const WITHOUT_EXAMPLE: &[&str] = &[
+    "D0003", "D0008", "D0012", "D0014", "D0018", "D0020", "D0022", "D0030", "E0113", "E0114", "E0611", "R0001",
+    "R0002", "R0012",
+];
+
+#[test]
+fn every_other_code_has_an_example() {
+    let examples = examples();
+    let codes = codes().into_iter().map(|c| c.0);
+    let without: Vec<&str> = codes.filter(|code| example_of(code, &examples).is_none()).collect();
+    assert_eq!(without, WITHOUT_EXAMPLE);
 }
 
 #[test]
