@@ -165,8 +165,8 @@ impl Nodes for Descent {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.states.iter_mut().for_each(|s| s.last.each(visit));
         self.curvature.each(visit);
-        let DescentTrace { terms, energies, zeros, r2, limited, .. } = &mut self.trace;
-        [terms, energies, zeros, r2, limited].into_iter().for_each(|nodes| nodes.each(visit));
+        let DescentTrace { terms, spikes, zeros, r2, limited, .. } = &mut self.trace;
+        [terms, spikes, zeros, r2, limited].into_iter().for_each(|nodes| nodes.each(visit));
     }
 }
 

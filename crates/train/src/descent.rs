@@ -238,10 +238,10 @@ fn sums(
     fitted: &Setting,
 ) -> Result<Vec<Vec<f64>>, ExecutionError> {
     let t = &descent.trace;
-    let nodes: Vec<_> = [&t.terms, &t.energies, &t.zeros, &t.r2, &t.limited].into_iter().flatten().copied().collect();
+    let nodes: Vec<_> = [&t.terms, &t.spikes, &t.zeros, &t.r2, &t.limited].into_iter().flatten().copied().collect();
     let local: Vec<bool> = {
         let o = problem.objective;
-        let own = o.terms.iter().map(|t| t.local).chain(o.energies.iter().map(|e| e.local));
+        let own = o.terms.iter().map(|t| t.local).chain(o.spikes.iter().map(|e| e.local));
         own.chain(std::iter::repeat(true)).take(nodes.len()).collect()
     };
     let mut compiled = problem.compile(&nodes)?;
@@ -275,7 +275,7 @@ fn trace(problem: &Problem, descent: &Descent, sums: &[Vec<f64>], rows: usize) -
     let of = |k: usize, s: usize| sums.get(k).and_then(|v| v.get(s)).copied().unwrap_or(f64::NAN);
     let scale = |local: bool| 1.0 / if local { count } else { problem.training_rows() as f64 };
     let t = &descent.trace;
-    let (terms, energies, zeros) = (t.terms.len(), t.energies.len(), t.zeros.len());
+    let (terms, counts, zeros) = (t.terms.len(), t.spikes.len(), t.zeros.len());
     let mean = |from: usize, n: usize, s: usize| {
         (n > 0).then(|| (from..from + n).map(|k| of(k, s)).sum::<f64>() / n as f64 / count)
     };
@@ -287,8 +287,8 @@ fn trace(problem: &Problem, descent: &Descent, sums: &[Vec<f64>], rows: usize) -
                 let to = if term.kind == TermKind::Rate { &mut rate } else { &mut distortion };
                 *to += of(k, s) * scale(term.local);
             }
-            let spikes = (energies > 0)
-                .then(|| o.energies.iter().enumerate().map(|(k, e)| of(terms + k, s) * scale(e.local)).sum::<f64>());
+            let spikes = (spikes > 0)
+                .then(|| o.spikes.iter().enumerate().map(|(k, e)| of(terms + k, s) * scale(e.local)).sum::<f64>());
             if s > 0 {
                 cumulative += spikes.unwrap_or(0.0);
             }
@@ -299,8 +299,8 @@ fn trace(problem: &Problem, descent: &Descent, sums: &[Vec<f64>], rows: usize) -
                 rate,
                 spikes,
                 cumulative: spikes.map(|_| cumulative),
-                zeros: mean(terms + energies, zeros, s),
-                r2: mean(terms + energies + zeros, t.r2.len(), s),
+                zeros: mean(terms + counts, zeros, s),
+                r2: mean(terms + counts + zeros, t.r2.len(), s),
             }
         })
         .collect()

@@ -81,7 +81,7 @@ pub(super) fn descended(o: &mut Objective, draws: Draws) -> Descended {
         let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
         let parts: Vec<(NodeId, Option<String>)> = match &functional {
             Functional::Energy(name) => {
-                o.energies.iter().filter(|e| named(name, &e.name)).map(|e| (e.sum, None)).collect()
+                o.spikes.iter().filter(|e| named(name, &e.name)).map(|e| (e.sum, None)).collect()
             }
             Functional::Rate(name) => {
                 let rates = o.terms.iter().filter(|t| t.kind == TermKind::Rate && named(name, &t.name));

@@ -65,7 +65,7 @@ pub struct DescentTrace {
     /// Each term's sum, in the objective's order.
     pub terms: Vec<NodeId>,
     /// Each count's spikes, in the objective's order.
-    pub energies: Vec<NodeId>,
+    pub spikes: Vec<NodeId>,
     /// The share of 0 among counts, or among points, of each refined latent; summed over rows.
     pub zeros: Vec<NodeId>,
     /// R² of what is decoded at the guides' means, of each likelihood that has one; summed over rows.

@@ -16,10 +16,10 @@ pub(super) fn trace(o: &mut Objective, handled: &Handled, moves: &Moves, found: 
     let r2 = r2(o);
     let limited: Vec<NodeId> = moves.limited.iter().map(|&n| share(o, n)).collect();
     let terms: Vec<NodeId> = o.terms.iter().map(|t| t.sum).collect();
-    let energies: Vec<NodeId> = o.energies.iter().map(|e| e.sum).collect();
+    let spikes: Vec<NodeId> = o.spikes.iter().map(|e| e.sum).collect();
     let g = &mut o.graph;
     let mean = |g: &mut fe_graph::Graph, n: NodeId| g.mean(n, &[Axis::SAMPLE]);
-    let roots: Vec<NodeId> = terms.iter().chain(&energies).chain(&zeros).chain(&r2).map(|&n| mean(g, n)).collect();
+    let roots: Vec<NodeId> = terms.iter().chain(&spikes).chain(&zeros).chain(&r2).map(|&n| mean(g, n)).collect();
     let mut watched = g.substitute(&roots, &found.values);
     watched.extend(&limited);
     let steps = program.refinements.first().map_or(0, |r| r.steps).saturating_add(1);
@@ -35,7 +35,7 @@ pub(super) fn trace(o: &mut Objective, handled: &Handled, moves: &Moves, found: 
     DescentTrace {
         axis,
         terms: take(terms.len()),
-        energies: take(energies.len()),
+        spikes: take(spikes.len()),
         zeros: take(zeros.len()),
         r2: take(r2.len()),
         limited: take(limited.len()),
