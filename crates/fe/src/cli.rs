@@ -247,9 +247,15 @@ pub struct SampleArgs {
 pub struct EvalArgs {
     /// A run directory.
     pub run: PathBuf,
-    /// New rows: the file for the reader in a data declaration.
+    /// New rows: the file for the reader in a data declaration [default: the rows held out, or else those of the fit].
     #[arg(long = "data", value_name = "NAME=FILE")]
     pub data: Vec<String>,
+    /// Another value of a const: the steps of a descent.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// A table of every step of a descent, .csv.
+    #[arg(long)]
+    pub trace: Option<PathBuf>,
     /// A table of the rows, .csv: row, free energy, distortion, rate, energy.
     #[arg(long)]
     pub out: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! `fe eval`: a finished fit on rows that it has not seen.
 
-use fe_pipeline::{Finished, evaluate};
-use fe_report::{evaluation_terminal, write_atomically};
+use fe_pipeline::{Evaluated, Finished, evaluate, evaluate_own};
+use fe_report::{evaluation_terminal, refined_csv, write_atomically};
 
 use crate::cli::{self, EvalArgs};
 use crate::failure::{Failure, at};
@@ -10,7 +10,18 @@ use crate::{output, render};
 /// Runs the command.
 pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let run = Finished::read(&args.run)?;
-    let evaluation = evaluate(&run, &cli::reading(&args.data, &[])?).map_err(at(&run.text))?;
+    let reading = cli::reading(&args.data, &args.set)?;
+    let apart = args.out.is_some();
+    let own = reading.data.is_empty();
+    let found = if own { evaluate_own(&run, &reading.set, apart) } else { evaluate(&run, &reading) };
+    let Evaluated { evaluation, steps } = found.map_err(at(&run.text))?;
+    if let Some(path) = &args.trace {
+        if steps.is_empty() {
+            return Err(Failure::Usage("--trace: this program refines nothing step by step".into()));
+        }
+        write_atomically(path, refined_csv(&steps))
+            .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;
+    }
     if let Some(path) = &args.out {
         write_atomically(path, evaluation.by_row.csv())
             .map_err(|e| Failure::Io(format!("{} cannot be written: {e}", path.display())))?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Data, Header, Program, Reader, Row, SourceCall};
 use fe_objective::Objective;
-use fe_report::{ByRow, Evaluation, Nested};
+use fe_report::{ByRow, Evaluation, Nested, Own, RefinedStep};
 use fe_syntax::Diagnostic;
 use fe_train::{Kept, NewRows, Problem};
 
@@ -12,7 +12,7 @@ use crate::error::{Error, OptionName};
 use crate::finished::Finished;
 use crate::fit::failed;
 use crate::load::{self, Loaded};
-use crate::options::{ExecutorKind, Precision, ReadOptions};
+use crate::options::{Assignment, ExecutorKind, Precision, ReadOptions};
 use crate::{data, document, executor};
 
 /// The figures of new rows: of all, and of each by itself. `new` says where the data with rows come from; what it
@@ -20,13 +20,14 @@ use crate::{data, document, executor};
 ///
 /// # Errors
 /// When the program has no rows, the new data are not like those of the fit, or a value is not finite.
-pub fn evaluate(run: &Finished, new: &ReadOptions) -> Result<Evaluation, Error> {
+pub fn evaluate(run: &Finished, new: &ReadOptions) -> Result<Evaluated, Error> {
     let (headers, trained) = (run.record.headers(&run.folder)?, run.record.rows);
     let given: HashSet<&str> =
         new.data.iter().map(|a| a.name.as_str()).chain(new.arrays.keys().map(String::as_str)).collect();
     let mut reading = run.record.identity.options.reading();
     reading.data.retain(|old| !given.contains(old.name.as_str()));
     reading.data.extend(new.data.iter().cloned());
+    reading.set.extend(new.set.iter().cloned());
     (reading.arrays, reading.cache) = (new.arrays.clone(), new.cache.clone());
     // Understood as the fit was: with the data it had, whose sizes decided on guides and estimators.
     let Loaded { mut program, sources, cache, .. } = load::load_with(&run.text, &reading, &headers)?;
@@ -62,11 +63,34 @@ pub fn evaluate(run: &Finished, new: &ReadOptions) -> Result<Evaluation, Error> 
             return Err(Error::Request(format!("`{}` {why}, and has none for new rows", parameter.name)));
         }
     }
-    let found = fe_train::new_rows(&problem, &values, run.preconditioners(&objective)?)
-        .map_err(|e| failed(e, &program, &objective))?;
-    let evaluation = evaluation(&program, &objective, run, trained, found);
-    evaluation.balance().map_err(|e| Error::Internal(e.to_string()))?;
-    Ok(evaluation)
+    let preconditioners = run.preconditioners(&objective)?;
+    let found =
+        fe_train::new_rows(&problem, &values, preconditioners).map_err(|e| failed(e, &program, &objective))?;
+    evaluated(&program, &objective, run, None, found)
+}
+
+/// The figures of a fit's own rows, those held out or else those trained on, with other values of `const`s: of a descent,
+/// say, that takes more steps. `apart` asks for each row by itself.
+///
+/// # Errors
+/// When the program is understood otherwise now, a parameter has another size then, or a value is not finite.
+pub fn evaluate_own(run: &Finished, set: &[Assignment], apart: bool) -> Result<Evaluated, Error> {
+    let mut loaded = run.load_with(set)?;
+    let objective = run.derive(&mut loaded.program)?;
+    let prepared = run.prepare_with(loaded, objective)?;
+    let problem = prepared.problem()?;
+    let values = run.values(&problem)?;
+    for (value, parameter) in values.iter().zip(&prepared.objective.parameters) {
+        if value.len() != problem.shape(parameter).iter().product::<usize>() {
+            let name = &parameter.name;
+            return Err(Error::Request(format!("`{name}` has another size with these values, and was fitted with its own")));
+        }
+    }
+    let own = if problem.heldout.is_empty() { Own::Trained } else { Own::HeldOut };
+    let preconditioners = run.preconditioners(&prepared.objective)?;
+    let found = fe_train::own_rows(&problem, &values, preconditioners, apart)
+        .map_err(|e| failed(e, &prepared.program, &prepared.objective))?;
+    evaluated(&prepared.program, &prepared.objective, run, Some(own), found)
 }
 
 /// The row axis of a program that can be evaluated on new rows.
@@ -187,24 +211,42 @@ fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &SourceCall, usiz
         .help(format!("give new rows of both, `{}` and `{}`", first.0.name, other.0.name))
 }
 
-fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, found: NewRows) -> Evaluation {
-    let NewRows { figures: f, by_row, refitted } = found;
+/// The figures of rows under a finished fit.
+pub struct Evaluated {
+    /// All of them.
+    pub evaluation: Evaluation,
+    /// Every step of the descent that refines guides.
+    pub steps: Vec<RefinedStep>,
+}
+
+fn evaluated(
+    program: &Program,
+    o: &Objective,
+    run: &Finished,
+    own: Option<Own>,
+    found: NewRows,
+) -> Result<Evaluated, Error> {
+    let trained = run.record.rows;
+    let NewRows { figures: f, by_row, refined, refitted } = found;
     let account = document::account(o, &f).over(f.rows as u64);
     let nested = |v: Vec<f64>| Nested::new(vec![v.len()], v).unwrap_or_default();
     let mut notes = vec![];
-    if account.global_rate.is_some() {
+    if account.global_rate.is_some() && own.is_none() {
         notes.push(format!("of what all rows share, each new row has the part that each of the {trained} rows had"));
     }
-    Evaluation {
+    let steps = refined.iter().flat_map(|r| &r.trace).map(document::refined_step).collect();
+    let evaluation = Evaluation {
         model: program.name.clone(),
         title: program.title.clone(),
         run: run.folder.display().to_string(),
         fe_version: env!("CARGO_PKG_VERSION").into(),
+        own,
         rows: f.rows as u64,
         trained_rows: trained as u64,
         account,
         refitted,
         terms: document::terms(o, &f),
+        refinement: refined.as_ref().map(document::refinement),
         by_row: ByRow {
             free_energy: nested(by_row.free_energy),
             distortion: nested(by_row.distortion),
@@ -212,5 +254,7 @@ fn evaluation(program: &Program, o: &Objective, run: &Finished, trained: usize, 
             energy: by_row.spikes.map(nested),
         },
         notes,
-    }
+    };
+    evaluation.balance().map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(Evaluated { evaluation, steps })
 }

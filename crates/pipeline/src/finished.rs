@@ -16,7 +16,7 @@ use crate::directory::{self, statistic_names};
 use crate::error::Error;
 use crate::executor;
 use crate::load::{self, Loaded};
-use crate::options::{ExecutorKind, Precision};
+use crate::options::{Assignment, ExecutorKind, Precision};
 use crate::prepare::{Prepared, derive};
 use crate::record::RunRecord;
 use crate::text::Text;
@@ -65,8 +65,18 @@ impl Finished {
     /// # Errors
     /// When this version of the language understands it otherwise.
     pub fn load(&self) -> Result<Loaded, Error> {
+        self.load_with(&[])
+    }
+
+    /// As [`Finished::load`], with other values of `const`s and `dim`s.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_with(&self, set: &[Assignment]) -> Result<Loaded, Error> {
         let headers = self.record.headers(&self.folder)?;
-        let mut loaded = load::load_with(&self.text, &self.record.identity.options.reading(), &headers)?;
+        let mut reading = self.record.identity.options.reading();
+        reading.set.extend(set.iter().cloned());
+        let mut loaded = load::load_with(&self.text, &reading, &headers)?;
         self.record.identity.options.apply(&mut loaded.program.train);
         Ok(loaded)
     }

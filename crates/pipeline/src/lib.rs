@@ -39,7 +39,7 @@ mod watch;
 
 pub use codes::CODES;
 pub use error::{Error, OptionName, fault};
-pub use evaluate::evaluate;
+pub use evaluate::{Evaluated, evaluate, evaluate_own};
 pub use explain::{explanation, plan};
 pub use finished::{Finished, Solution};
 pub use fit::{Fitted, failed};

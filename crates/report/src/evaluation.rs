@@ -9,7 +9,9 @@ use crate::balance::{Imbalance, sums};
 use crate::document::Term;
 use crate::figures::plural;
 use crate::ledger::{Span, Sums, new_rows};
+use crate::ledger::refinement;
 use crate::nested::Nested;
+use crate::refinement::Refinement;
 use crate::terminal::layout::Page;
 
 /// The account of new rows under a finished fit. Figures are nats per new row unless a field says otherwise; of what
@@ -25,7 +27,10 @@ pub struct Evaluation {
     pub run: String,
     /// The version of the compiler.
     pub fe_version: String,
-    /// New rows.
+    /// Which rows these are, where the fit had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Own>,
+    /// Rows that were evaluated.
     pub rows: u64,
     /// Rows that the fit was made on.
     pub trained_rows: u64,
@@ -36,10 +41,31 @@ pub struct Evaluation {
     pub refitted: bool,
     /// The terms of the free energy; they add up to it.
     pub terms: Vec<Term>,
-    /// Each row by itself.
+    /// What became of the descent that refines guides, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<Refinement>,
+    /// Each row by itself; of rows that the fit saw, where that was asked for.
     pub by_row: ByRow,
     /// Notes for the reader.
     pub notes: Vec<String>,
+}
+
+/// Rows that a fit had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Own {
+    /// Those that it held out.
+    HeldOut,
+    /// Those that it was made on.
+    Trained,
+}
+
+/// `800 rows held out`
+fn of_rows(count: u64, kind: &str) -> String {
+    match kind.split_once("row") {
+        Some((before, after)) => format!("{before}{}{after}", plural(count, "row")).trim_start().to_owned(),
+        None => plural(count, kind),
+    }
 }
 
 /// The figures of each row, in the order of the data.
@@ -91,11 +117,24 @@ impl ByRow {
 pub fn evaluation_terminal(evaluation: &Evaluation, width: usize, colour: bool) -> String {
     let mut page = Page::within(width, colour);
     page.heading(&evaluation.model, evaluation.title.as_deref());
-    let (new, old) = (plural(evaluation.rows, "new row"), plural(evaluation.trained_rows, "row"));
+    let kind = match evaluation.own {
+        None => "new row",
+        Some(Own::HeldOut) => "row held out",
+        Some(Own::Trained) => "row of the fit",
+    };
+    let (new, old) = (of_rows(evaluation.rows, kind), plural(evaluation.trained_rows, "row"));
     page.paragraph(Span::plain(""), 0, &[Span::faint(format!("{new}, by the fit of {old} in {}", evaluation.run))]);
-    for table in [Sums::from(evaluation).table(), new_rows(evaluation)] {
+    let refined = refinement::steps(evaluation.refinement.as_ref());
+    for table in [Sums::from(evaluation).table(), new_rows(evaluation), refined] {
+        if !table.rows.is_empty() {
+            page.blank();
+            page.ledger(&table);
+        }
+    }
+    if let Some(found) = &evaluation.refinement {
         page.blank();
-        page.ledger(&table);
+        let line = refinement::settled(found);
+        page.labelled("refined", &line.spans);
     }
     let refitted = "the guide has free parameters for each row: those of the new rows were fitted with all else fixed";
     if evaluation.refitted {

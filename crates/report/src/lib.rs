@@ -38,7 +38,7 @@ pub use document::{
     Constraint, Document, HeldOut, Latent, LeaveOneOut, LogEvidence, Meter, Price, RateSplit, SCHEMA, Summary, Term,
     TermKind, Units,
 };
-pub use evaluation::{ByRow, Evaluation, evaluation_terminal};
+pub use evaluation::{ByRow, Evaluation, Own, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;

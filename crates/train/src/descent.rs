@@ -287,7 +287,7 @@ fn trace(problem: &Problem, descent: &Descent, sums: &[Vec<f64>], rows: usize) -
                 let to = if term.kind == TermKind::Rate { &mut rate } else { &mut distortion };
                 *to += of(k, s) * scale(term.local);
             }
-            let spikes = (spikes > 0)
+            let spikes = (counts > 0)
                 .then(|| o.spikes.iter().enumerate().map(|(k, e)| of(terms + k, s) * scale(e.local)).sum::<f64>());
             if s > 0 {
                 cumulative += spikes.unwrap_or(0.0);

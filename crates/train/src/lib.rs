@@ -57,7 +57,7 @@ pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, 
 pub use fit::{Checks, Fit, FitError, Monitor, fit, split};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
 pub use moments::Change;
-pub use new_rows::{NewRows, Rows, new_rows, preconditioners, rows};
+pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};
 pub use plan::plan;
 pub use posterior::{Departure, Heavy, Posterior, Summary};
 pub use predictive::{PredictiveError, Prior, posterior_predictive, prior_predictive};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fe_graph::{InputId, Tensor};
 use fe_objective::Objective;
 
-use crate::descent;
+use crate::descent::{self, Refined};
 use crate::evaluate;
 use crate::figures::{ByRow, Figures};
 use crate::fit::{Fit, FitError};
@@ -18,8 +18,10 @@ use crate::problem::{Problem, Setting, Values};
 pub struct NewRows {
     /// Over all of them.
     pub figures: Figures,
-    /// Each by itself.
+    /// Each by itself; nothing where that was not asked for.
     pub by_row: ByRow,
+    /// What became of the descent that refines guides.
+    pub refined: Option<Refined>,
     /// Whether the guide has free parameters for each row, which were refitted with all else fixed.
     pub refitted: bool,
 }
@@ -39,7 +41,35 @@ pub fn new_rows(problem: &Problem, values: &Values, extra: HashMap<InputId, Arc<
         return Err(crate::fit::locate_rows(problem, values, &problem.heldout, &setting, 0));
     }
     let by_row = evaluate::by_row(problem, values, &problem.heldout, &fitted)?;
-    Ok(NewRows { figures, by_row, refitted })
+    let refined = descent::refined(problem, values, &problem.heldout, &fitted)?;
+    Ok(NewRows { figures, by_row, refined, refitted })
+}
+
+/// The figures of a finished fit's own rows: those held out, or else those trained on. Each by itself where `apart`.
+///
+/// # Errors
+/// When a run fails, or the free energy is not finite.
+pub fn own_rows(
+    problem: &Problem,
+    values: &Values,
+    extra: HashMap<InputId, Arc<Tensor>>,
+    apart: bool,
+) -> Result<NewRows, FitError> {
+    let fitted = Setting { extra, ..Setting::default() };
+    let heldout = !problem.heldout.is_empty();
+    let rows = if heldout { &problem.heldout } else { &problem.train };
+    let refitted = heldout && problem.objective.parameters.iter().any(|p| p.local);
+    let refit = if refitted { Some(heldout::refit(problem, values, &fitted)?) } else { None };
+    let values = refit.as_ref().unwrap_or(values);
+    let figures = evaluate::figures(problem, values, rows, &fitted)?;
+    if !figures.free_energy.is_finite() {
+        let setting = Setting { extra: fitted.extra, ..Setting::reporting(0, 64) };
+        return Err(crate::fit::locate_rows(problem, values, rows, &setting, 0));
+    }
+    let apart = apart && problem.objective.row.is_some() && problem.objective.guides.of_all_rows.is_empty();
+    let by_row = if apart { evaluate::by_row(problem, values, rows, &fitted)? } else { ByRow::default() };
+    let refined = descent::refined(problem, values, rows, &fitted)?;
+    Ok(NewRows { figures, by_row, refined, refitted })
 }
 
 /// Some rows of a finished fit, each by itself.

@@ -132,7 +132,7 @@ fn a_finished_run_is_read_back_to_where_its_fit_ended() {
     let drawn = sample::posterior(&finished, None, 10).unwrap();
     assert_eq!(drawn.groups[0].arrays[0].shape, [Y.len()]);
     // New rows from memory: −log of the predictive density is what F bounds.
-    let evaluation = evaluate(&finished, &in_memory(&[0.5, 1.0])).unwrap();
+    let evaluation = evaluate(&finished, &in_memory(&[0.5, 1.0])).unwrap().evaluation;
     assert_eq!(evaluation.rows, 2);
     table(folder.path(), &[1.0; 5]);
     assert_eq!(finished.changed(&finished.prepare().unwrap().arrays).as_deref(), Some("y"));

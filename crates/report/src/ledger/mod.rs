@@ -8,7 +8,7 @@ mod cell;
 mod checks;
 mod codes;
 mod posterior;
-mod refinement;
+pub(crate) mod refinement;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -108,7 +108,7 @@ impl<'a> Ledger<'a> {
         let tables = [
             codes::codes(document),
             codes::split(document),
-            refinement::steps(document),
+            refinement::steps(document.refinement.as_ref()),
             codes::meters(document),
             account::held_out(document),
             codes::prices(document),

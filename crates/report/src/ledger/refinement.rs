@@ -3,12 +3,11 @@
 use super::cell::{Cell, Number, Room, Tone};
 use super::table::{Column, Label, Table};
 use super::{Line, Topic};
-use crate::document::Document;
 use crate::figures::{percent, plural, significant};
 use crate::refinement::Refinement;
 
 /// The figures after some of its steps.
-pub(super) fn steps(document: &Document) -> Table {
+pub(crate) fn steps(refinement: Option<&Refinement>) -> Table {
     let columns = [
         Column::point("F").page("free energy, nats"),
         Column::point("distortion"),
@@ -19,8 +18,7 @@ pub(super) fn steps(document: &Document) -> Table {
         Column::point("R²"),
     ];
     let mut table = Table::new("refinement", "Refinement, per row", columns);
-    let trace = document.refinement.iter().flat_map(|r| &r.trace);
-    for step in trace {
+    for step in refinement.into_iter().flat_map(|r| &r.trace) {
         let cells = [
             Number::Nats(step.free_energy, 3).into(),
             Number::Nats(step.distortion, 3).into(),
@@ -37,7 +35,7 @@ pub(super) fn steps(document: &Document) -> Table {
 }
 
 /// Whether it has settled, by what steps, and what it costs.
-pub(super) fn settled(refinement: &Refinement) -> Line {
+pub(crate) fn settled(refinement: &Refinement) -> Line {
     let tone = if refinement.is_settled() { Tone::Good } else { Tone::Doubtful };
     let mut text = match (refinement.is_settled(), refinement.settled) {
         (true, Some(step)) => format!("settled: within 1 % after {}", plural(step, "step")),
