@@ -1,4 +1,5 @@
-//! The wrong and doubtful programs under `tests/errors`, each with everything that `fe check` says of it.
+//! The wrong and doubtful programs under `tests/errors`, each with everything that is said of it: by `fe check`, or by `fe run`
+//! where its header says `# command: run`.
 
 use crate::common::{code, root, run, snapshots, stderr};
 use crate::fits::Program;
@@ -6,7 +7,13 @@ use crate::trials::{Tier, Trials};
 
 /// What the built command says, and how it exits.
 fn said(program: &Program) -> String {
-    let output = run(&program.folder, &["check", &format!("{}.fe", program.name)]);
+    let (file, out) = (format!("{}.fe", program.name), tempfile::tempdir().unwrap());
+    let arguments = match program.header("command") {
+        None => vec!["check", &file],
+        Some("run") => vec!["run", &file, "--quiet", "--out", out.path().to_str().unwrap()],
+        Some(other) => panic!("{} is for no such command: {other}", program.name),
+    };
+    let output = run(&program.folder, &arguments);
     assert!(!stderr(&output).is_empty(), "{} passes in silence", program.name);
     format!("exit code {}\n\n{}", code(&output), stderr(&output))
 }
