@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use fe_data::{Element, InMemory};
 use fe_pipeline::{
-    Assignment, Error, Finished, FitOptions, Prepared, ReadOptions, RunRecord, Text, Unwatched, directory, evaluate,
-    on_threads, prepare, rewrite, sample, sweep,
+    Assignment, Error, Finished, FitOptions, OptionName, Prepared, ReadOptions, RunRecord, Text, Unwatched, directory,
+    evaluate, on_threads, prepare, rewrite, sample, sweep,
 };
 use fe_train::Monitor;
 
@@ -90,7 +90,7 @@ fn arrays_of_the_caller_are_checked_as_files_are() {
         ..in_memory(&Y)
     };
     assert!(
-        matches!(prepare(&text, &unknown, &FitOptions::default()), Err(Error::Request(m)) if m.contains("no data called `x`"))
+        matches!(prepare(&text, &unknown, &FitOptions::default()), Err(Error::Option(OptionName::Data, m)) if m.contains("no data called `x`"))
     );
 }
 
