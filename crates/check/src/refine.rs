@@ -96,8 +96,12 @@ impl<'a> Checker<'a> {
         let whole = start.node;
         let own = self.own_parameters(whole);
         let through = self.through(&options, own.as_deref(), state)?;
-        if let (true, Some(_)) = (options.guard, options.samples) {
-            self.report(messages::guard_with_samples(name, state.statement.span));
+        if options.guard {
+            let span = state.statement.span;
+            self.report(match options.samples {
+                Some(_) => messages::guard_with_samples(name, span),
+                None => messages::guard_later(span),
+            });
             return None;
         }
         Some(Refinement {
@@ -111,7 +115,6 @@ impl<'a> Checker<'a> {
             rule,
             step: options.step,
             limit: options.limit,
-            guard: options.guard,
             samples: options.samples,
             average: options.average,
             through,
@@ -371,15 +374,14 @@ impl<'a> Checker<'a> {
         let place = latent.guide_span.unwrap_or(latent.span);
         let name = &state.name.value;
         match (rule, &latent.guide) {
-            (DescentRule::Proximal, Guide::PointAt(_)) => {
-                if latent.prior.family.proximal().is_none() {
-                    let known = fe_distribution::families().iter().filter(|f| f.proximal().is_some()).map(|f| f.name());
-                    let known: Vec<&str> = known.collect();
-                    let prior = latent.prior.family.name();
-                    self.report(messages::no_proximal_map(name, state.statement.span, prior, latent.span, &known));
-                    return None;
-                }
+            (DescentRule::Proximal, Guide::PointAt(_)) if latent.prior.family.proximal().is_none() => {
+                let known = fe_distribution::families().iter().filter(|f| f.proximal().is_some()).map(|f| f.name());
+                let known: Vec<&str> = known.collect();
+                let prior = latent.prior.family.name();
+                self.report(messages::no_proximal_map(name, state.statement.span, prior, latent.span, &known));
+                return None;
             }
+            (DescentRule::Proximal, Guide::PointAt(_)) => {}
             (DescentRule::Proximal, _) => {
                 self.report(messages::proximal_without_point(name, state.statement.span, &latent.name, place));
                 return None;
@@ -407,7 +409,6 @@ impl<'a> Checker<'a> {
         for other in rest {
             let same = other.steps == first.steps
                 && other.samples == first.samples
-                && other.guard == first.guard
                 && other.average == first.average
                 && other.chain == first.chain;
             if !same {

@@ -119,10 +119,13 @@ pub struct Natural {
     pub coordinates: fn(&mut Graph, &[NodeId]) -> Vec<NodeId>,
     /// F⁻¹ ∂J/∂c for each coordinate c, from the arguments, ∂J in those arguments that move, and the axis of categories.
     /// `None` for what does not move; nothing where what moves has no known metric.
-    pub direction: fn(&mut Graph, &[NodeId], &[Option<NodeId>], Option<Axis>) -> Option<Vec<Option<NodeId>>>,
+    pub direction: Direction,
     /// The metric in words, for `fe explain`.
     pub text: &'static str,
 }
+
+/// A direction, from the arguments, the slopes in those that move, and the axis of categories.
+pub type Direction = fn(&mut Graph, &[NodeId], &[Option<NodeId>], Option<Axis>) -> Option<Vec<Option<NodeId>>>;
 
 /// A proximal map, from v, w and the arguments.
 pub type Proximal = fn(&mut Graph, NodeId, NodeId, &[NodeId]) -> NodeId;

@@ -81,8 +81,13 @@ impl Graph {
         let stacked: Vec<NodeId> = watched.iter().map(at).collect();
         let (constants, fixed): (Vec<InputId>, Vec<NodeId>) = constants.into_iter().unzip();
         let scan = Scan { body, axis, reverse: false, carries, slices: vec![], constants, time, stacked };
-        let initial: Vec<NodeId> =
-            states.iter().map(|s| self.broadcast(s.from, &self.axes_of(s.stand_in).to_vec())).collect();
+        let initial: Vec<NodeId> = states
+            .iter()
+            .map(|s| {
+                let axes = self.axes_of(s.stand_in).to_vec();
+                self.broadcast(s.from, &axes)
+            })
+            .collect();
         let results = self.scan(scan, &initial, &[], &fixed);
         let mut results = results.into_iter();
         Iterated { last: results.by_ref().take(states.len()).collect(), watched: results.take(watched.len()).collect() }

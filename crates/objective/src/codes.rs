@@ -129,6 +129,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Inside a loop a descent is online: at each position it starts from what was found before, and goes down what is \
          observed there.",
     ),
+    (
+        "E0838",
+        "a descent without a message",
+        "The message to a count is the effect of one more spike: known in closed form, or from a draw where the cost is \
+         quadratic in it. A draw by itself has no slope in the rate, and that of a relaxed one vanishes where figures are taken.",
+    ),
 ];
 
 #[cfg(test)]

@@ -63,6 +63,19 @@ pub fn no_metric(state: &str, span: Span) -> Underivable {
     error("E0836", message, span, "refine one state for each argument of the guide, or descend `by gradient`")
 }
 
+pub fn no_message(state: &str, span: Span) -> Underivable {
+    let message =
+        format!("what `{state}` descends has no closed form in its latent, and draws of a count have no slope");
+    let help = "use a decoder that is linear in the latent, or a Gaussian guide, whose draws have one";
+    error("E0838", message, span, help)
+}
+
+pub fn message_not_affine(state: &str, span: Span) -> Underivable {
+    let message =
+        format!("a drawn message of `{state}` would be biased: what it descends is not quadratic in the latent");
+    error("E0838", message, span, "leave `samples` away: the slope in the mean is then known in closed form")
+}
+
 pub fn descent_not_step_by_step(state: &str, place: Span) -> Underivable {
     let message = format!("the descent of `{state}` needs other positions of its loop than those before");
     error("E0837", message, place, "let priors and likelihoods read `v[t-1]` and what stands at `t`")

@@ -64,8 +64,7 @@ pub fn evaluate(run: &Finished, new: &ReadOptions) -> Result<Evaluated, Error> {
         }
     }
     let preconditioners = run.preconditioners(&objective)?;
-    let found =
-        fe_train::new_rows(&problem, &values, preconditioners).map_err(|e| failed(e, &program, &objective))?;
+    let found = fe_train::new_rows(&problem, &values, preconditioners).map_err(|e| failed(e, &program, &objective))?;
     evaluated(&program, &objective, run, None, found)
 }
 
@@ -83,7 +82,9 @@ pub fn evaluate_own(run: &Finished, set: &[Assignment], apart: bool) -> Result<E
     for (value, parameter) in values.iter().zip(&prepared.objective.parameters) {
         if value.len() != problem.shape(parameter).iter().product::<usize>() {
             let name = &parameter.name;
-            return Err(Error::Request(format!("`{name}` has another size with these values, and was fitted with its own")));
+            return Err(Error::Request(format!(
+                "`{name}` has another size with these values, and was fitted with its own"
+            )));
         }
     }
     let own = if problem.heldout.is_empty() { Own::Trained } else { Own::HeldOut };

@@ -29,7 +29,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0486",
         "options of a descent that exclude each other",
-        "A guard compares free energies, which repeat without draws only. Without a gradient through the descent nothing \
+        "A guard would compare free energies, which repeat without draws only. Without a gradient through the descent nothing \
          is fitted that has a say through its steps alone: a fitted step, the start of an encoder, an average over steps.",
     ),
     (

@@ -55,13 +55,18 @@ pub fn state_elsewhere(name: &str, span: Span, what: &str, place: Span) -> Diagn
 pub fn state_axes(name: &str, span: Span, have: &str, latent: &str, want: &str, declared: Span) -> Diagnostic {
     error("E0485", format!("`{name}` is over {have}, and `{latent}` over {want}"), span, format!("over {have}"))
         .and(declared, format!("over {want}"))
-        .help(format!("a state has the axes of the latent whose guide reads it: `refine {name}{want} from …`"))
+        .help(format!("a state has the axes of the latent whose guide reads it: `refine {name}[{want}] from …`"))
 }
 
 pub fn state_mixed(name: &str, span: Span, latent: &str, guide: Span) -> Diagnostic {
     error("E0485", format!("the guide of `{latent}` mixes elements of `{name}`"), guide, "mixed here")
         .and(span, "refined here")
         .help("each element of a state goes to one element of the guide, as in `Poisson(exp(v))`")
+}
+
+pub fn guard_later(span: Span) -> Diagnostic {
+    error("E0701", "`guard` is not compiled in this version", span, "not in this version")
+        .help("leave `step` away: it is then chosen so that the descent is stable; or make it smaller")
 }
 
 pub fn guard_with_samples(name: &str, span: Span) -> Diagnostic {
@@ -76,9 +81,9 @@ pub fn through_none(name: &str, span: Span, why: &str) -> Diagnostic {
 
 pub fn descents_differ(first: (&str, Span), second: (&str, Span)) -> Diagnostic {
     let message = format!("`{}` and `{}` move together, and are stated differently", first.0, second.0);
-    error("E0487", message, second.1, "another way").and(first.1, "one way").help(
-        "states of one descent have the same `over`, `samples`, `guard` and `average`, and stand in the same loop",
-    )
+    error("E0487", message, second.1, "another way")
+        .and(first.1, "one way")
+        .help("states of one descent have the same `over`, `samples` and `average`, and stand in the same loop")
 }
 
 pub fn no_fisher(name: &str, span: Span, family: &str, guide: Span, known: &[&str]) -> Diagnostic {

@@ -8,6 +8,7 @@ mod cuts;
 mod docs;
 mod edges;
 mod matrices;
+mod natural;
 mod sampling;
 mod transforms;
 mod vectors;

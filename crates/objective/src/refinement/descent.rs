@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{Refinement, Schedule, StepSize, Through};
-use fe_graph::{Axis, Graph, NodeId, State, axis};
+use fe_graph::{Axis, Graph, NodeId, Op, Site, State, axis};
 
-use super::descended::{Draws, control, descended};
+use super::descended::{Descended, Draws, control, descended};
 use super::direction::{Directions, directions};
 use super::handles::Handled;
 use super::watched;
@@ -85,6 +85,7 @@ impl Objective {
         let draws = Draws::new(&mut self.graph, first.samples.unwrap_or(DRAWS));
         let parts = descended(self, draws);
         let spikes = first.samples.map(|_| draws);
+        self.slopes_are_known(handled, &parts)?;
         let found = directions(&mut self.graph, handled, &parts, spikes)?;
         let steps = self.step_nodes(refinements);
         let moves = Moves::new(&mut self.graph, refinements, &found, &steps);
@@ -116,6 +117,36 @@ impl Objective {
             curvature,
             trace,
         });
+        Ok(())
+    }
+
+    /// Draws that have no slope, or that of a relaxation, have no message in them; and a drawn message is the effect of one
+    /// more spike where what is descended is quadratic.
+    fn slopes_are_known(&mut self, handled: &Handled, parts: &Descended) -> Result<(), Underivable> {
+        let program = &handled.program;
+        let inputs: HashSet<NodeId> = handled.handles.iter().map(|h| h.input).collect();
+        let g = &mut self.graph;
+        let total = g.add(parts.distortion, parts.cost);
+        let relaxed = |g: &Graph, n: &NodeId| matches!(g.node(*n).op, Op::Arrivals { .. }) && g.depends_on(*n, &inputs);
+        let drawn = g.reachable(&[total]).iter().any(|n| relaxed(g, n));
+        if let Some(r) = program.refinements.first().filter(|_| drawn || self.minimised.scored) {
+            return Err(messages::no_message(&r.name, r.span));
+        }
+        for r in program.refinements.iter().filter(|r| r.samples.is_some()) {
+            for handle in handled.handles.iter().filter(|h| h.latent == r.latent) {
+                let slope = g.gradient(parts.distortion, &[handle.input]).ok().and_then(|s| s.first().copied());
+                let own = HashSet::from([handle.input]);
+                let bent = slope.and_then(|slope| {
+                    let probe = g.input("probe", &g.axes_of(slope).to_vec()).1;
+                    let along = g.mul(slope, probe);
+                    let along = g.sum_all_but(along, &[]);
+                    g.gradient(along, &[handle.input]).ok()?.first().copied()
+                });
+                if bent.is_none_or(|bent| g.depends_on(bent, &own)) {
+                    return Err(messages::message_not_affine(&r.name, r.span));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -261,6 +292,7 @@ impl Objective {
 }
 
 /// How states move.
+#[derive(Clone)]
 pub(super) struct Moves {
     pub nodes: Vec<NodeId>,
     pub next: Vec<NodeId>,
@@ -322,12 +354,31 @@ impl Moves {
         }
     }
 
+    /// Where states go, on noise of this step's own.
+    fn drawn_anew(&self, g: &mut Graph, step: usize) -> Vec<NodeId> {
+        let mut replaced = HashMap::new();
+        for &id in self.fresh.iter().filter(|_| step > 0) {
+            let node = g.node(id).clone();
+            let own = |site: Site| Site(site.0 ^ Site::named(&format!("refinement step {step}")).0);
+            let new = match (&node.op, node.inputs.as_slice()) {
+                (Op::Noise { kind, site }, _) => g.noise(*kind, own(*site), &node.axes),
+                (Op::Arrivals { order, indicator, site }, &[rate, temperature]) => {
+                    g.arrivals(rate, temperature, *order, *indicator, own(*site), &node.axes)
+                }
+                _ => continue,
+            };
+            replaced.insert(id, new);
+        }
+        g.substitute(&self.next, &replaced)
+    }
+
     /// The states at every position of a loop, each from the states before it.
     fn along(&self, g: &mut Graph, axis: Axis, handled: &Handled, steps: usize) -> Result<Vec<NodeId>, NodeId> {
         let refinements = &handled.program.refinements;
         let mut value: Vec<NodeId> = refinements.iter().map(|r| r.from).collect();
-        for _ in 0..steps {
-            value = self.made(g, &value, 1);
+        for step in 0..steps {
+            let moved = Self { next: self.drawn_anew(g, step), ..self.clone() };
+            value = moved.made(g, &value, 1);
         }
         let picks: HashMap<NodeId, NodeId> = handled.before.iter().copied().collect();
         let value = g.substitute(&value, &picks);
