@@ -45,24 +45,23 @@ impl Prepared {
     fn by_guides(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
         let mut notes = self.arrays.notes.clone();
         let problem = self.problem()?;
-        let fit = fe_train::fit(&problem, &self.program.train, from, monitor)
+        let first = fe_train::minimise(&problem, &self.program.train, from, monitor)
             .map_err(|e| failed(e, &self.program, &self.objective))?;
-        let first = Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![] };
-        let Some((written, objective)) = self.as_written.as_ref().filter(|_| !first.fit.interrupted) else {
-            return Ok(Fitted { notes, ..first });
-        };
-        let problem = self.bind(objective, self.seed)?;
-        // Where it cannot be fitted as written there is nothing to choose.
-        let Ok(fit) = fe_train::fit(&problem, &written.train, None, monitor) else {
-            return Ok(Fitted { notes, ..first });
-        };
-        let names = &self.objective.guides.non_centred;
-        let values = (first.fit.figures.objective, fit.figures.objective);
-        notes.push(choice(names, values.0, values.1));
-        Ok(match values.1 < values.0 {
-            true => Fitted { fit, problem, program: written, centred: names.clone(), notes },
-            false => Fitted { notes, ..first },
-        })
+        let (mut best, mut fitted) = (first, (problem, &self.program, vec![]));
+        if let Some((written, objective)) = self.as_written.as_ref().filter(|_| !best.interrupted()) {
+            let problem = self.bind(objective, self.seed)?;
+            // Where it cannot be fitted as written there is nothing to choose.
+            if let Ok(other) = fe_train::minimise(&problem, &written.train, None, monitor) {
+                let names = &self.objective.guides.non_centred;
+                notes.push(choice(names, best.objective(), other.objective()));
+                if other.objective() < best.objective() {
+                    (best, fitted) = (other, (problem, written, names.clone()));
+                }
+            }
+        }
+        let (problem, program, centred) = fitted;
+        let fit = best.read(&problem).map_err(|e| failed(e, program, problem.objective))?;
+        Ok(Fitted { fit, problem, program, centred, notes })
     }
 
     /// What is reported of a fit.

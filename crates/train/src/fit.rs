@@ -184,8 +184,41 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
     Ok((train, heldout))
 }
 
-/// Fits an objective and takes its figures. With `from`, parameters that another fit ended with, it goes on from there:
-/// the schedules of the objective stay at their ends, and that of the step size runs again.
+/// A fit with its figures, whose posterior has not been read.
+pub struct Unread {
+    fit: Fit,
+    /// Inputs that belong to it: the start of Gaussian guides, and multipliers.
+    extra: Setting,
+}
+
+impl Unread {
+    /// What was minimised, per row, by its figures.
+    pub fn objective(&self) -> f64 {
+        self.fit.figures.objective
+    }
+
+    /// Whether it was ended from outside.
+    pub fn interrupted(&self) -> bool {
+        self.fit.interrupted
+    }
+
+    /// Reads the posterior: its table and how far it can be trusted, draws, and what leave-one-out needs.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn read(self, problem: &Problem) -> Result<Fit, FitError> {
+        let Self { mut fit, extra } = self;
+        let (posterior, resampled) = posterior::posterior(problem, &fit.values, &extra)?;
+        let response = fit.checks.response.as_ref();
+        fit.checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), response);
+        fit.draws = sampled::sampled(problem, &fit.values, &extra, resampled.as_ref())?;
+        fit.posterior = posterior;
+        Ok(fit)
+    }
+}
+
+/// Fits an objective, takes its figures, and reads its posterior. With `from`, parameters that another fit ended with, it goes
+/// on from there: the schedules of the objective stay at their ends, and that of the step size runs again.
 ///
 /// # Errors
 /// When a run fails, or a value stops being finite.
@@ -195,6 +228,19 @@ pub fn fit(
     from: Option<Values>,
     monitor: &mut dyn Monitor,
 ) -> Result<Fit, FitError> {
+    minimise(problem, train, from, monitor)?.read(problem)
+}
+
+/// As [`fit`], up to its figures.
+///
+/// # Errors
+/// As there.
+pub fn minimise(
+    problem: &Problem,
+    train: &TrainSpec,
+    from: Option<Values>,
+    monitor: &mut dyn Monitor,
+) -> Result<Unread, FitError> {
     let started = Instant::now();
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
@@ -237,9 +283,6 @@ pub fn fit(
     let shown = Arc::new(shown.iter().copied().take(REFINED_ROWS).collect());
     let refined = descent::refined(problem, &fitted.values, &shown, &extra)?;
     notes.extend(refined.as_ref().and_then(descent::unsettled));
-    let (posterior, resampled) = posterior::posterior(problem, &fitted.values, &extra)?;
-    checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), checks.response.as_ref());
-    let draws = sampled::sampled(problem, &fitted.values, &extra, resampled.as_ref())?;
     let mut preconditioners: Vec<(String, Tensor)> = extra
         .extra
         .iter()
@@ -254,7 +297,7 @@ pub fn fit(
         })
         .collect();
     preconditioners.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(Fit {
+    let fit = Fit {
         preconditioners,
         values: fitted.values,
         steps: fitted.steps,
@@ -270,12 +313,13 @@ pub fn fit(
         figures,
         bounds,
         heldout,
-        posterior,
-        draws,
+        posterior: Posterior::default(),
+        draws: Draws::default(),
         chains: None,
         refined,
         checks,
-    })
+    };
+    Ok(Unread { fit, extra })
 }
 
 /// The error of a value that is not finite, with its place.

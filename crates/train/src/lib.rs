@@ -54,7 +54,7 @@ mod trace;
 pub use bounds::Bounded;
 pub use descent::{Refined, RefinedAt};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
-pub use fit::{Checks, Fit, FitError, Monitor, fit, split};
+pub use fit::{Checks, Fit, FitError, Monitor, Unread, fit, minimise, split};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
 pub use moments::Change;
 pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};
