@@ -122,8 +122,24 @@ impl Gather {
     }
 
     /// Runs it.
-    pub fn run<T: Real>(&self, arena: &Arena<T>) -> Result<(), ExecutionError> {
-        self.walk.rows(|starts, row| self.row(arena, starts, row))
+    ///
+    /// # Errors
+    /// Where an index is no place of its axis.
+    pub fn run<T: Real>(&self, arena: &Arena<T>, places: &mut Vec<usize>) -> Result<(), ExecutionError> {
+        match self.walk.dims.split_last() {
+            Some((&(n, [0, 1, 1]), outer)) if outer.iter().all(|d| d.1[1] == 0) => {
+                let reach = places_of(arena, (self.walk.starts[1], n), (self.step, self.extent), self.origin, places)?;
+                self.walk.rows(|[from, _, into], _| {
+                    // SAFETY: operands are not written meanwhile, and the result is this task's own (see `Arena`).
+                    let (from, into) = unsafe { (arena.read(from, reach), arena.write(into, n)) };
+                    for (o, &p) in into.iter_mut().zip(places.iter()) {
+                        *o = from.get(p).copied().unwrap_or_default();
+                    }
+                    Ok(())
+                })
+            }
+            _ => self.walk.rows(|starts, row| self.row(arena, starts, row)),
+        }
     }
 
     /// The innermost dimension.
@@ -150,6 +166,22 @@ impl Gather {
         }
         Ok(())
     }
+}
+
+/// The distances that an index of so many elements stands for, read once for all that it is met with; gives how far they reach.
+fn places_of<T: Real>(
+    arena: &Arena<T>,
+    (index, n): (usize, usize),
+    (step, extent): (usize, usize),
+    origin: Origin,
+    places: &mut Vec<usize>,
+) -> Result<usize, ExecutionError> {
+    places.clear();
+    // SAFETY: operands are not written meanwhile (see `Arena`).
+    for &value in unsafe { arena.read(index, n) } {
+        places.push(step * place(value, extent, origin)?);
+    }
+    Ok(places.iter().max().map_or(0, |most| most + 1))
 }
 
 fn at<T: Real>(x: &[T]) -> T {
@@ -183,26 +215,70 @@ impl Scatter {
     }
 
     /// Runs it. Sums are accumulated in f64, in the order of the operand.
-    pub fn run<T: Real>(&self, arena: &Arena<T>, totals: &mut Vec<f64>) -> Result<(), ExecutionError> {
+    ///
+    /// # Errors
+    /// Where an index is no place of its axis.
+    pub fn run<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        totals: &mut Vec<f64>,
+        places: &mut Vec<usize>,
+    ) -> Result<(), ExecutionError> {
         totals.clear();
         totals.resize(self.into.1, 0.0);
         let (start, size) = self.into;
         // SAFETY: the result is this task's own.
         let out = unsafe { arena.write(start, size) };
-        self.walk.rows(|[from, index, into], (n, [by_from, by_index, by_into])| {
-            for j in 0..n {
-                // SAFETY: operands are not written meanwhile, and lie apart from the result (see `Arena`).
-                let (value, index) =
-                    unsafe { (at(arena.read(from + j * by_from, 1)), at(arena.read(index + j * by_index, 1))) };
-                let k = place(index, self.extent, self.origin)?;
-                if let Some(t) = totals.get_mut(into + j * by_into + k * self.step - start) {
-                    *t += value.to_f64();
-                }
+        match self.walk.dims.split_last() {
+            Some((&(n, [1, 1, 0]), outer)) if outer.iter().all(|d| d.1[1] == 0) => {
+                places_of(arena, (self.walk.starts[1], n), (self.step, self.extent), self.origin, places)?;
+                self.walk.rows(|[from, _, into], _| {
+                    let totals = totals.get_mut(into - start..).unwrap_or_default();
+                    // SAFETY: operands are not written meanwhile, and lie apart from the result (see `Arena`).
+                    for (value, &p) in unsafe { arena.read(from, n) }.iter().zip(places.iter()) {
+                        if let Some(t) = totals.get_mut(p) {
+                            *t += value.to_f64();
+                        }
+                    }
+                    Ok(())
+                })?;
             }
-            Ok(())
-        })?;
+            _ => self.walk.rows(|starts, row| self.row(arena, totals, starts, row))?,
+        }
         for (o, &mut t) in out.iter_mut().zip(totals) {
             *o = T::from_f64(t);
+        }
+        Ok(())
+    }
+
+    /// The innermost dimension.
+    fn row<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        totals: &mut [f64],
+        [from, index, into]: [usize; 3],
+        (n, [by_from, by_index, by_into]): (usize, [usize; 3]),
+    ) -> Result<(), ExecutionError> {
+        let start = self.into.0;
+        let pick = |j: usize| {
+            // SAFETY: operands are not written meanwhile, and lie apart from the result (see `Arena`).
+            place(at(unsafe { arena.read(index + j * by_index, 1) }), self.extent, self.origin)
+        };
+        if (by_from, by_index, by_into) == (1, 0, 1) {
+            let totals = totals.get_mut(into + pick(0)? * self.step - start..).unwrap_or_default();
+            // SAFETY: as above.
+            for (t, value) in totals.iter_mut().zip(unsafe { arena.read(from, n) }) {
+                *t += value.to_f64();
+            }
+            return Ok(());
+        }
+        for j in 0..n {
+            let k = pick(j)?;
+            // SAFETY: as above.
+            let value = at(unsafe { arena.read(from + j * by_from, 1) });
+            if let Some(t) = totals.get_mut(into + j * by_into + k * self.step - start) {
+                *t += value.to_f64();
+            }
         }
         Ok(())
     }

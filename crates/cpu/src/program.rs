@@ -69,6 +69,7 @@ pub struct Scratch<T> {
     registers: Vec<T>,
     arrivals: ArrivalScratch<T>,
     totals: Vec<f64>,
+    places: Vec<usize>,
     sums: Vec<f64>,
     workspace: Workspace,
 }
@@ -194,6 +195,7 @@ impl<T: Real> Program<T> {
             registers: vec![T::ZERO; self.registers * BLOCK],
             arrivals: ArrivalScratch::default(),
             totals: vec![],
+            places: vec![],
             sums: vec![0.0; self.sums],
             workspace: if self.multiplies { Workspace::new() } else { Workspace::default() },
         }
@@ -272,8 +274,8 @@ impl<T: Real> Program<T> {
             Kernel::Tape(t) => t.run(self.isa, arena),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
-            Kernel::Gather(g) => g.run(arena)?,
-            Kernel::Scatter(s) => s.run(arena, &mut scratch.totals)?,
+            Kernel::Gather(g) => g.run(arena, &mut scratch.places)?,
+            Kernel::Scatter(s) => s.run(arena, &mut scratch.totals, &mut scratch.places)?,
             Kernel::Factor(f) => f.run(arena, &mut scratch.totals),
             Kernel::Scan(scan) => {
                 if let Ok(mut scan) = scan.lock() {

@@ -272,6 +272,28 @@ fn gathers_and_scatters() {
     }
 }
 
+/// Indices along the innermost axis, which are read once for all that is met with them, and along the outermost.
+#[test]
+fn long_gathers_and_scatters() {
+    for inner in [true, false] {
+        let mut case = Case::new(30);
+        let axes = [case.axis("A", if inner { 7 } else { 300 }), case.axis("B", if inner { 300 } else { 7 })];
+        let [along, apart] = if inner { [axes[1], axes[0]] } else { axes };
+        let j = case.axis("J", 11);
+        let values = (0..300).map(|k| f64::from(k * k % 11)).collect();
+        let index = case.graph.literal(Tensor::new(vec![300], values).unwrap(), &[along]);
+        let (x, u) = (case.input("x", &[apart, j], 0.5, 2.0).1, case.input("u", &axes, 0.5, 2.0).1);
+        let picked = case.graph.gather(x, index, j);
+        let outputs = [
+            picked,
+            case.graph.mul(picked, u),
+            case.graph.scatter_add(u, index, j, &[along]),
+            case.graph.scatter_add(u, index, j, &[along, apart]),
+        ];
+        check(&case, &outputs, 1e-6);
+    }
+}
+
 #[test]
 fn diagonals() {
     for extent in [1, 2, 5, 16, 21] {
