@@ -9,7 +9,7 @@ use fe_graph::ExecutionError;
 use crate::bounds::Multipliers;
 use crate::descent::Steps;
 use crate::fit::{Checks, FitError, Fitted, Monitor};
-use crate::lbfgs::{self, Outcome, Reason};
+use crate::lbfgs::{self, Curvature, Outcome, Reason};
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
@@ -136,6 +136,8 @@ struct Minimizer<'a> {
     /// The size of the fixed set of draws.
     draws: usize,
     options: lbfgs::Options,
+    /// What the runs so far know of the objective's curvature, which is nearly the same for any draws.
+    curvature: Curvature,
     monitor: &'a mut dyn Monitor,
     started: Instant,
     trace: Vec<TracePoint>,
@@ -172,6 +174,7 @@ impl<'a> Minimizer<'a> {
             setting: begun.setting.clone(),
             draws: terms.draws,
             options,
+            curvature: Curvature::default(),
             monitor,
             started,
             trace: vec![],
@@ -190,16 +193,17 @@ impl<'a> Minimizer<'a> {
         let options = lbfgs::Options { iterations: left, ..self.options };
         let rows = self.problem.training_rows();
         let mut so_far = vec![];
-        let (values, outcome) = self.objective.minimize(start, &self.setting, &options, |now, sums| {
-            self.done = before + now.iteration as u64;
-            let seconds = self.started.elapsed().as_secs_f64();
-            let sums = sums.iter().map(|t| t.values.as_slice());
-            self.trace.push(TracePoint::new(self.problem, self.done, seconds, sums, rows));
-            self.interrupted = !self.monitor.step(self.done, None, now.value);
-            so_far.push(now.value);
-            self.level = flow && is_level(&so_far);
-            if self.interrupted || self.level { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        let (values, outcome) =
+            self.objective.minimize((start, &mut self.curvature), &self.setting, &options, |now, sums| {
+                self.done = before + now.iteration as u64;
+                let seconds = self.started.elapsed().as_secs_f64();
+                let sums = sums.iter().map(|t| t.values.as_slice());
+                self.trace.push(TracePoint::new(self.problem, self.done, seconds, sums, rows));
+                self.interrupted = !self.monitor.step(self.done, None, now.value);
+                so_far.push(now.value);
+                self.level = flow && is_level(&so_far);
+                if self.interrupted || self.level { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
         Ok(Minimum { values, outcome })
     }
 
@@ -261,6 +265,7 @@ impl<'a> Minimizer<'a> {
         {
             checks.starts = Some(found);
             if let Some(lower) = lower {
+                self.curvature = Curvature::default();
                 *minimum = self.minimize(&lower)?;
                 self.notes.push("another start ended lower than the first, and was kept".into());
             }
@@ -268,7 +273,14 @@ impl<'a> Minimizer<'a> {
         let iterations = minimum.outcome.iterations as u64;
         let going = |value: f64| self.monitor.step(iterations, None, value);
         let Minimum { values, .. } = &*minimum;
-        checks.draws = redraws::change_of_draws(&mut self.objective, problem, values, &self.setting, count, going)?;
+        checks.draws = redraws::change_of_draws(
+            &mut self.objective,
+            problem,
+            (values, &self.curvature),
+            &self.setting,
+            count,
+            going,
+        )?;
         checks.response = response::response(&mut self.objective, problem, values, &self.setting, size)?;
         Ok(checks)
     }

@@ -11,7 +11,7 @@ use crate::activity;
 use crate::figures::{ByRow, Figures, RateSplit, TermFigure};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{matched_draws, noise_sites};
-use crate::reading::part;
+use crate::reading::{largest, part};
 use crate::streams::Purpose;
 
 /// Noise of one pass over the samples.
@@ -22,8 +22,9 @@ fn sample_count(rows: usize) -> usize {
     (131_072 / rows.max(1)).clamp(8, 16_384)
 }
 
-/// Samples where they are spread evenly.
+/// Samples where they are spread evenly; and where latents are summed at each, the numbers of the largest value of a pass.
 const EVEN: usize = 1024;
+const EVEN_WIDTH: usize = 1 << 17;
 
 /// The sums that figures are made of, in this order: terms, spikes, the two parts of an objective that weighs draws,
 /// and the five parts of each rate that is split.
@@ -96,7 +97,9 @@ impl<'a> Totals<'a> {
         };
         let mut compiled = problem.compile(&summed.nodes)?;
         let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let width = (65_536 / block_size(o, rows.len())).min(WIDTH / drawn).clamp(1, samples);
+        let width = (65_536 / block_size(o, rows.len())).min(WIDTH / drawn);
+        let at_points = even.is_some() && o.guides.latents.iter().any(|l| l.guide.is_summed());
+        let width = if at_points { EVEN_WIDTH / largest(problem, &summed.nodes) } else { width }.clamp(1, samples);
         let mut totals = vec![vec![0.0; samples]; summed.nodes.len()];
         for (k, block) in blocks.iter().enumerate() {
             for (pass, done) in (0..samples).step_by(width).enumerate() {

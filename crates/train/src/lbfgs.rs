@@ -96,6 +96,17 @@ pub struct Outcome {
 /// infinity too, counts as infinitely high: the line search steps back from it. `observe` sees every iterate and may
 /// end the run. An error of the objective ends it at once.
 pub fn minimize<E>(
+    objective: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>), E>,
+    start: Vec<f64>,
+    options: &Options,
+    observe: impl FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Outcome, E> {
+    minimize_with(&mut Curvature::default(), objective, start, options, observe)
+}
+
+/// As [`minimize`], with what another run learned of the curvature of an objective much like this one, to which it adds.
+pub fn minimize_with<E>(
+    pairs: &mut Curvature,
     mut objective: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>), E>,
     start: Vec<f64>,
     options: &Options,
@@ -111,7 +122,6 @@ pub fn minimize<E>(
     if !point.is_finite() {
         return Ok(point.outcome(0, Reason::NonFiniteStart));
     }
-    let mut pairs = Pairs { kept: VecDeque::new(), memory: options.memory };
     let (mut best_value, mut best_gradient, mut fruitless) = (point.value, point.gradient_norm(), 0);
     let mut iteration = 0;
     loop {
@@ -145,7 +155,7 @@ pub fn minimize<E>(
             Err(rounding) => return Ok(point.outcome(iteration, Reason::Stalled(rounding))),
         };
         iteration += 1;
-        pairs.push(&point, &next);
+        pairs.push(&point, &next, options.memory);
         let lower = next.value < best_value - 4.0 * f64::EPSILON * best_value.abs();
         let flatter = next.gradient_norm() < 0.9 * best_gradient;
         fruitless = if lower || flatter { 0 } else { fruitless + 1 };
@@ -193,19 +203,21 @@ fn add(y: &mut [f64], scale: f64, x: &[f64]) {
 }
 
 /// A step s, the change y of the gradient along it, and s·y > 0.
+#[derive(Clone, Debug)]
 struct Pair {
     step: Vec<f64>,
     change: Vec<f64>,
     product: f64,
 }
 
-struct Pairs {
+/// What a run has learned of the curvature: its last steps, and how the gradient changed along each.
+#[derive(Clone, Debug, Default)]
+pub struct Curvature {
     kept: VecDeque<Pair>,
-    memory: usize,
 }
 
-impl Pairs {
-    fn push(&mut self, from: &Point, to: &Point) {
+impl Curvature {
+    fn push(&mut self, from: &Point, to: &Point, memory: usize) {
         let (step, change) = (difference(&to.x, &from.x), difference(&to.gradient, &from.gradient));
         let product = dot(&step, &change);
         let size = (dot(&step, &step) * dot(&change, &change)).sqrt();
@@ -213,7 +225,7 @@ impl Pairs {
         if product.is_finite() && product > 1e-14 * size && product > 0.0 {
             self.kept.push_back(Pair { step, change, product });
         }
-        while self.kept.len() > self.memory {
+        while self.kept.len() > memory {
             self.kept.pop_front();
         }
     }

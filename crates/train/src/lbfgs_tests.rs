@@ -250,3 +250,23 @@ fn random_walls_never_panic() {
         assert!(outcome.reason == Reason::NonFiniteStart || outcome.value <= rosenbrock(&start).unwrap().0);
     }
 }
+
+#[test]
+fn what_another_run_learned_of_the_curvature_saves_most_iterations() {
+    let scales: Vec<f64> = (0..20).map(|i| 10f64.powf(0.2 * f64::from(i))).collect();
+    let near: Vec<f64> = scales.iter().enumerate().map(|(i, s)| s * (1.0 + 0.02 * (i as f64).sin())).collect();
+    let options = Options { tolerance: 1e-9, ..Options::default() };
+    let mut learned = Curvature::default();
+    let with = |learned: &mut Curvature, scales: &[f64], from: f64| {
+        minimize_with(learned, quadratic(scales.to_vec()), vec![from; 20], &options, |_| ControlFlow::Continue(()))
+            .unwrap()
+    };
+    with(&mut learned, &scales, 0.0);
+    let anew = with(&mut Curvature::default(), &near, 0.9);
+    let again = with(&mut learned, &near, 0.9);
+    assert_eq!((anew.reason, again.reason), (Reason::Converged, Reason::Converged));
+    assert!(3 * again.evaluations < anew.evaluations, "{} {}", again.evaluations, anew.evaluations);
+    for (x, s) in again.x.iter().zip(near) {
+        assert!((x - 1.0).abs() <= 1.1e-9 / s * anew.value.abs().max(1.0), "{x}");
+    }
+}

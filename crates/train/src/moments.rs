@@ -35,13 +35,18 @@ pub struct Change {
 }
 
 impl<'a> Moments<'a> {
-    /// `None` where no latent is in the posterior table, or too many are.
+    /// Of latents that are drawn from an exact conditional only where there are no others: they follow from these. `None` where
+    /// no latent is in the posterior table, or too many are.
     ///
     /// # Errors
     /// When the executor cannot compile.
     pub fn new(problem: &'a Problem<'a>) -> Result<Option<Self>, ExecutionError> {
         let o = problem.objective;
-        let latents: HashSet<&str> = o.guides.latents.iter().map(|l| l.name.as_str()).collect();
+        let named = |exact: bool| -> HashSet<&str> {
+            o.guides.latents.iter().filter(|l| l.guide.is_exact() == exact).map(|l| l.name.as_str()).collect()
+        };
+        let drawn = |latents: &HashSet<&str>| o.report.posterior.iter().any(|p| latents.contains(p.name.as_str()));
+        let latents = Some(named(false)).filter(drawn).unwrap_or_else(|| named(true));
         let reported = o.report.posterior.iter().filter(|p| latents.contains(p.name.as_str()));
         let (mut outputs, mut size) = (vec![], 0usize);
         for r in reported {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
+use fe_graph::{Axis, AxisId, Compiled, ExecutionError, InputId, NodeId, Tensor};
 
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{MatchedDraws, noise_sites_of};
@@ -12,7 +12,8 @@ use crate::streams::Purpose;
 /// Numbers in flight per pass.
 const BUDGET: usize = 2_000_000;
 
-/// The same where conditionals are worked out for every draw: many arrays of that size, which should stay near the core.
+/// The same of what is large, or where conditionals are worked out for every draw: many arrays of that size, which should stay
+/// near the core.
 const EXACT_BUDGET: usize = 128_000;
 
 /// A way of drawing from a fitted guide.
@@ -40,9 +41,7 @@ impl Reading<'_> {
     ) -> Result<Vec<Vec<f64>>, ExecutionError> {
         let Self { purpose, count, matched } = self;
         let g = &problem.objective.graph;
-        let drawn = noise_sites_of(problem.objective, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let budget = if problem.objective.guides.eliminated.is_empty() { BUDGET } else { EXACT_BUDGET };
-        let width = (budget / problem.training_rows().max(16).max(drawn)).clamp(1, count);
+        let width = width(problem, outputs, matched).clamp(1, count);
         let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
         let mut done = 0;
         for pass in 0.. {
@@ -65,6 +64,34 @@ impl Reading<'_> {
         }
         Ok(collected)
     }
+}
+
+/// Draws of a pass. Noise is numbered by passes, so that where some is not given, their size does not depend on what is computed
+/// with it.
+fn width(problem: &Problem, outputs: &[NodeId], matched: Option<&MatchedDraws>) -> usize {
+    let o = problem.objective;
+    let sites = noise_sites_of(o, outputs);
+    let drawn = sites.iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let least = problem.training_rows().max(16).max(drawn);
+    let given = matched.is_some_and(|m| sites.iter().all(|s| m.draws.contains_key(&s.site)));
+    let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
+    if given || summed {
+        return EXACT_BUDGET / largest(problem, outputs).max(16);
+    }
+    if o.guides.eliminated.is_empty() { BUDGET / least } else { EXACT_BUDGET / least }
+}
+
+/// The size of the largest value behind some nodes, of one sample.
+pub(crate) fn largest(problem: &Problem, nodes: &[NodeId]) -> usize {
+    let g = &problem.objective.graph;
+    let row = problem.objective.row.map(|r| r.axis);
+    let extent = |a: &Axis| match a.id {
+        AxisId::SAMPLE => 1,
+        id if Some(id) == row => problem.training_rows(),
+        id => g.extent_of(id),
+    };
+    let size = |&n: &NodeId| g.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
+    g.reachable(nodes).iter().map(size).max().unwrap_or(1)
 }
 
 /// Some of the draws of a tensor whose first axis they are.

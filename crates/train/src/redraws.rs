@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use fe_graph::ExecutionError;
 
-use crate::lbfgs::Options;
+use crate::lbfgs::{Curvature, Options};
 use crate::moments::{Change, Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
@@ -30,7 +30,7 @@ const ITERATIONS: usize = 100;
 pub(crate) fn change_of_draws(
     objective: &mut SaaObjective,
     problem: &Problem,
-    found: &Values,
+    (found, curvature): (&Values, &Curvature),
     setting: &Setting,
     count: usize,
     mut going: impl FnMut(f64) -> bool,
@@ -45,7 +45,7 @@ pub(crate) fn change_of_draws(
         let Some(draws) = fixed_draws(problem, sites, count, FixedSet::Redraw(set)) else { return Ok(None) };
         let other = Setting { draws, ..setting.clone() };
         let mut interrupted = false;
-        let (values, _) = objective.minimize(found, &other, &options, |now, _| {
+        let (values, _) = objective.minimize((found, &mut curvature.clone()), &other, &options, |now, _| {
             interrupted = !going(now.value);
             if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;

@@ -2,16 +2,25 @@
 //! fixed set of draws, so that it is the same function each time (sample average approximation, SAA).
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use fe_graph::{Compiled, ExecutionError, Tensor};
+use fe_graph::{Axis, Compiled, ExecutionError, NodeId, Tensor};
 
-use crate::lbfgs::{self, Options, Outcome, Progress};
+use crate::lbfgs::{self, Curvature, Options, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
+use crate::reading::{largest, part};
+
+/// Numbers of the largest value that a pass computes, where latents are summed at every draw: many arrays of that size, which
+/// should stay near the core.
+const BUDGET: usize = 1 << 18;
 
 /// A compiled objective that is the same function at every evaluation.
 pub(crate) struct SaaObjective<'a> {
     problem: &'a Problem<'a>,
     compiled: Box<dyn Compiled>,
+    outputs: Vec<NodeId>,
+    /// The most draws of a pass.
+    most: usize,
     /// The sums of terms and spikes, and the values that are bounded, at the last point that was run.
     pub sums: Vec<Tensor>,
 }
@@ -28,7 +37,10 @@ impl<'a> SaaObjective<'a> {
         outputs.extend(o.terms.iter().map(|t| t.sum));
         outputs.extend(o.spikes.iter().map(|e| e.sum));
         outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
-        Ok(Self { problem, compiled: problem.compile(&outputs)?, sums: vec![] })
+        let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
+        let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
+        let most = if apart && summed { (BUDGET / largest(problem, &outputs)).max(1) } else { usize::MAX };
+        Ok(Self { problem, compiled: problem.compile(&outputs)?, outputs, most, sums: vec![] })
     }
 
     /// The objective, nats per row, and its gradient, all parameters one behind the other.
@@ -37,12 +49,48 @@ impl<'a> SaaObjective<'a> {
     /// When a run fails.
     pub fn at(&mut self, values: &Values, setting: &Setting) -> Result<(f64, Vec<f64>), ExecutionError> {
         let parameters = &self.problem.objective.parameters;
-        let results = self.compiled.run(&self.problem.feed(values, &self.problem.train, setting))?;
+        let results = self.run(values, setting)?;
         let value = results.first().map_or(f64::NAN, Tensor::item);
         let gradients = parameters.iter().zip(results.iter().skip(1));
         let gradient = gradients.flat_map(|(p, t)| self.problem.whole_gradient(p, t)).collect();
         self.sums = results.into_iter().skip(1 + parameters.len()).collect();
         Ok((value, gradient))
+    }
+
+    /// What is compiled: means over the draws, from passes of equal size where one would be large.
+    fn run(&mut self, values: &Values, setting: &Setting) -> Result<Vec<Tensor>, ExecutionError> {
+        let (problem, rows) = (self.problem, &self.problem.train);
+        let least = setting.samples.div_ceil(self.most).max(1);
+        let passes = (least..=setting.samples.max(1)).find(|n| setting.samples.is_multiple_of(*n)).unwrap_or(1);
+        if passes == 1 || setting.draws.is_empty() {
+            return self.compiled.run(&problem.feed(values, rows, setting));
+        }
+        let each = setting.samples / passes;
+        let mut whole: Vec<Tensor> = vec![];
+        for pass in 0..passes {
+            let draws = setting.draws.iter().map(|(&site, t)| (site, Arc::new(part(t, pass * each, each)))).collect();
+            let own = Setting { draws, samples: each, ..setting.clone() };
+            let results = self.compiled.run(&problem.feed(values, rows, &own))?;
+            if pass == 0 {
+                whole = results;
+                continue;
+            }
+            for ((sum, own), &node) in whole.iter_mut().zip(results).zip(&self.outputs) {
+                if problem.objective.graph.has_axis(node, Axis::SAMPLE) {
+                    sum.values.extend(own.values);
+                } else {
+                    sum.values.iter_mut().zip(own.values).for_each(|(s, v)| *s += v);
+                }
+            }
+        }
+        for (sum, &node) in whole.iter_mut().zip(&self.outputs) {
+            if problem.objective.graph.has_axis(node, Axis::SAMPLE) {
+                sum.shape.iter_mut().take(1).for_each(|n| *n = setting.samples);
+            } else {
+                sum.values.iter_mut().for_each(|v| *v /= passes as f64);
+            }
+        }
+        Ok(whole)
     }
 
     /// The values that are bounded, at the last point that was run.
@@ -59,19 +107,21 @@ impl<'a> SaaObjective<'a> {
         Ok(self.at(values, setting)?.0)
     }
 
-    /// Minimises from some values; `observe` is shown where the run stands, and the sums there, and may end it.
+    /// Minimises from some values, with what is known of the curvature, to which it adds; `observe` is shown where the run
+    /// stands, and the sums there, and may end it.
     ///
     /// # Errors
     /// When a run fails.
     pub fn minimize(
         &mut self,
-        start: &Values,
+        (start, curvature): (&Values, &mut Curvature),
         setting: &Setting,
         options: &Options,
         mut observe: impl FnMut(Progress, &[Tensor]) -> ControlFlow<()>,
     ) -> Result<(Values, Outcome), ExecutionError> {
         let this = std::cell::RefCell::new(self);
-        let outcome = lbfgs::minimize(
+        let outcome = lbfgs::minimize_with(
+            curvature,
             |x: &[f64]| this.borrow_mut().at(&unflatten(x, start), setting),
             flatten(start),
             options,

@@ -8,7 +8,7 @@ use fe_graph::noise::{Element, Stream};
 use fe_objective::Start;
 
 use crate::deterministic::verdict;
-use crate::lbfgs::Options;
+use crate::lbfgs::{Curvature, Options};
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::saa::SaaObjective;
@@ -134,10 +134,11 @@ pub(crate) fn compare(
             start = halfway(&start, first);
         }
         let mut interrupted = false;
-        let (values, outcome) = objective.minimize(&start, setting, &options, |now, _| {
-            interrupted = !going(now.value);
-            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        let (values, outcome) =
+            objective.minimize((&start, &mut Curvature::default()), setting, &options, |now, _| {
+                interrupted = !going(now.value);
+                if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
         if interrupted {
             return Ok(None);
         }

@@ -74,6 +74,11 @@ impl GuideKind {
     pub fn is_exact(self) -> bool {
         matches!(self, Self::Enumeration | Self::Eliminated { .. })
     }
+
+    /// Whether it is summed over values or points.
+    pub fn is_summed(self) -> bool {
+        matches!(self, Self::Enumeration | Self::Eliminated { structure: Structure::Points { .. } })
+    }
 }
 
 impl fmt::Display for GuideKind {
