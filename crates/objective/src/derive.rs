@@ -51,6 +51,7 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     objective.hoist(program, &mut prepared);
     objective.prepared = prepared;
     objective.settle();
+    objective.add_density();
     if let Some(nuts) = program.nuts {
         let density = objective.pull_back(program)?;
         objective.notes.push(taken_by_chains(nuts));
@@ -195,6 +196,7 @@ impl<'a> Deriver<'a> {
             guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
             report,
             descent: None,
+            density: None,
             sampled: None,
             up_to_constant,
             notes,

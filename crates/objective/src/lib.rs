@@ -53,7 +53,7 @@ pub use objective::{
     Beyond, Block, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind, Underivable,
 };
-pub use pulled_back::{NoiseInput, PulledBack};
+pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};
 pub use relaxation::gumbel_softmax;
 pub use values::FIGURE_ROWS;

@@ -33,6 +33,8 @@ pub struct Objective {
     pub report: ReportNodes,
     /// The descent that refines guides, where there is one.
     pub descent: Option<Descent>,
+    /// The posterior over the guide's noise, where that is normal and of few numbers.
+    pub density: Option<PulledBack>,
     /// The chains whose draws stand for the posterior, where the program asks for some.
     pub sampled: Option<Sampled>,
     /// Whether an improper prior leaves the free energy known up to a constant only.

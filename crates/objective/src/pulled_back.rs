@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::Program;
-use fe_graph::{Axis, Graph, InputId, NodeId, NoiseKind, Op, Site, Unary};
+use fe_graph::{Axis, DerivativeError, Graph, InputId, NodeId, NoiseKind, Op, Site, Unary, axis};
 use fe_syntax::Span;
 
 use crate::elimination::Structure;
@@ -13,14 +13,18 @@ use crate::guide::kind::GuideKind;
 use crate::messages;
 use crate::objective::{Objective, Underivable};
 
-/// log p(x, z(ε)) − log q(z(ε)) + log N(ε) as a function of ε, where z(ε) is the draw of the guide from standard normal ε.
+/// The most numbers of noise whose density is built unasked: in more, no proposal is wide enough to be of use.
+pub const FEW: usize = 64;
+
+/// log p(x, z(ε)) − log q(z(ε)) + log N(ε) as a function of ε, where z(ε) is the draw of the guide from standard normal ε: at
+/// many points at once, which are samples.
 #[derive(Clone, Debug)]
 pub struct PulledBack {
     /// What ε consists of.
     pub noise: Vec<NoiseInput>,
-    /// The log density, nats: a number.
+    /// The log density, nats, of each sample.
     pub value: NodeId,
-    /// Its gradient, one node for each of `noise`.
+    /// Its gradient, one node for each of `noise`, of each sample.
     pub gradient: Vec<NodeId>,
 }
 
@@ -33,8 +37,28 @@ pub struct NoiseInput {
     pub kind: NoiseKind,
     /// Axes, without samples.
     pub axes: Vec<Axis>,
-    /// The input.
+    /// The input, which has samples too.
     pub input: InputId,
+}
+
+/// Why a density over the noise cannot be had.
+enum Missing {
+    /// Something else than independent numbers is drawn.
+    Arrivals,
+    /// Nothing is drawn.
+    Nothing,
+    /// It has no derivative.
+    Derivative(DerivativeError),
+}
+
+impl Missing {
+    fn message(&self, span: Span) -> Underivable {
+        match self {
+            Self::Arrivals => messages::nuts_without_density(span),
+            Self::Nothing => messages::nothing_for_nuts(span),
+            Self::Derivative(e) => messages::no_derivative("the joint density", e, span),
+        }
+    }
 }
 
 /// Where the program says what is done with its posterior, as well as it does.
@@ -59,20 +83,47 @@ fn without_stops(g: &mut Graph, node: NodeId) -> NodeId {
 }
 
 impl Objective {
-    /// Builds the density into the graph.
+    /// The density that chains move in.
     ///
     /// # Errors
     /// Where there is none, with the reason.
     pub fn pull_back(&mut self, program: &Program) -> Result<PulledBack, Underivable> {
-        let span = place(program);
         let weight = self.weight_or_reason(program)?;
+        match self.density.clone() {
+            Some(density) => Ok(density),
+            None => self.over_noise(weight).map_err(|missing| missing.message(place(program))),
+        }
+    }
+
+    /// Builds the density over the noise where it is normal and of few numbers.
+    pub(crate) fn add_density(&mut self) {
+        let Some(weight) = self.report.log_weight else { return };
+        let mut numbers = 0usize;
+        for id in self.graph.reachable(&[weight]) {
+            match self.graph.node(id).op {
+                Op::Noise { site, .. } if self.guides.eliminated.contains(&site) => {}
+                Op::Noise { kind: NoiseKind::Normal, .. } => {
+                    let axes = self.axes_without_samples(id);
+                    let size = axes.iter().map(|a| self.graph.extent_of(a.id)).fold(1, usize::saturating_mul);
+                    numbers = numbers.saturating_add(size);
+                }
+                Op::Noise { .. } | Op::Arrivals { .. } => return,
+                _ => {}
+            }
+        }
+        if numbers <= FEW {
+            self.density = self.over_noise(weight).ok();
+        }
+    }
+
+    fn over_noise(&mut self, weight: NodeId) -> Result<PulledBack, Missing> {
         let mut noise: Vec<NoiseInput> = vec![];
         let mut replaced = HashMap::new();
         let mut sites = HashSet::new();
         for id in self.graph.reachable(&[weight]) {
             let (site, kind) = match self.graph.node(id).op {
                 Op::Noise { kind, site } => (site, kind),
-                Op::Arrivals { .. } => return Err(messages::nuts_without_density(span)),
+                Op::Arrivals { .. } => return Err(Missing::Arrivals),
                 _ => continue,
             };
             let axes = self.axes_without_samples(id);
@@ -83,9 +134,10 @@ impl Objective {
                 continue;
             }
             if !sites.insert(site) {
-                return Err(messages::nuts_without_density(span));
+                return Err(Missing::Arrivals);
             }
-            let (input, normal) = self.graph.input(&format!("noise {}", noise.len()), &axes);
+            let sampled = axis::union(&[Axis::SAMPLE], &axes);
+            let (input, normal) = self.graph.input(&format!("noise {}", noise.len()), &sampled);
             let drawn = match kind {
                 NoiseKind::Normal => normal,
                 NoiseKind::Uniform => self.graph.unary(Unary::NormalCdf, normal),
@@ -98,7 +150,7 @@ impl Objective {
             noise.push(NoiseInput { site, kind, axes, input });
         }
         if noise.is_empty() {
-            return Err(messages::nothing_for_nuts(span));
+            return Err(Missing::Nothing);
         }
         let conditionals = self.has_conditionals();
         let g = &mut self.graph;
@@ -106,17 +158,19 @@ impl Objective {
         if conditionals {
             ratio = without_stops(g, ratio);
         }
-        let mut value = g.sum_all_but(ratio, &[]);
+        let mut value = g.sum_all_but(ratio, &[Axis::SAMPLE]);
         let inputs: Vec<NodeId> = noise.iter().map(|n| g.input_node(n.input)).collect();
         for &input in &inputs {
             let density = g.log_normal_pdf(input);
-            let density = g.sum_all_but(density, &[]);
+            let density = g.sum_all_but(density, &[Axis::SAMPLE]);
             value = g.add(value, density);
         }
-        let gradient =
-            g.gradient(value, &inputs).map_err(|e| messages::no_derivative("the joint density", &e, span))?;
-        let whole = gradient.into_iter().zip(&noise).map(|(d, n)| g.broadcast(d, &n.axes)).collect();
-        Ok(PulledBack { noise, value, gradient: whole })
+        // No sample reads the noise of another.
+        let total = g.sum_all_but(value, &[]);
+        let gradient = g.gradient(total, &inputs).map_err(Missing::Derivative)?;
+        let whole = |(d, n): (NodeId, &NoiseInput)| g.broadcast(d, &axis::union(&[Axis::SAMPLE], &n.axes));
+        let gradient = gradient.into_iter().zip(&noise).map(whole).collect();
+        Ok(PulledBack { noise, value, gradient })
     }
 
     /// Whether latents are drawn from exact conditionals that are Gaussian.

@@ -35,9 +35,12 @@ const TOLERANCE: f64 = 1e-6;
 /// The largest gradient, relative to the log density, of what is a mode: others run on, to where a density has no end.
 const FLAT: f64 = 1e-3;
 
-/// Half the distance over which slopes are taken; and that for curvature, in standard deviations.
-const STEP: f64 = 1e-4;
+/// Half the distance over which curvature is first taken, and then in standard deviations.
+const ROUGH: f64 = 1e-2;
 const CURVED: f64 = 0.05;
+
+/// What a gradient costs, in evaluations.
+const GRADIENT: usize = 3;
 
 /// Modes whose distance is less than this, in standard deviations of the first, are one.
 const APART: f64 = 1.0;
@@ -61,8 +64,7 @@ pub(crate) struct Mode {
 /// # Errors
 /// When a run fails.
 pub(crate) fn search(target: &mut Target, evaluation: usize, seed: u64) -> Result<Vec<Mode>, ExecutionError> {
-    let d = target.dimension;
-    let one = evaluation.saturating_mul(2 * d + 1).saturating_mul(TYPICAL).max(1);
+    let one = evaluation.saturating_mul(GRADIENT * TYPICAL).max(1);
     let number = (WORK / one).min(STARTS);
     if number < 2 {
         return Ok(vec![]);
@@ -117,16 +119,11 @@ fn climb(target: &mut Target, start: Vec<f64>) -> Result<Option<Vec<f64>>, Execu
     Ok(settled.then_some(outcome.x))
 }
 
-/// −log density and its gradient, by central differences at one go.
+/// −log density and its gradient.
 fn slope(target: &mut Target, x: &[f64]) -> Result<(f64, Vec<f64>), ExecutionError> {
-    let mut points = vec![x.to_vec()];
-    for k in 0..x.len() {
-        points.extend([STEP, -STEP].map(|h| moved(x, &[(k, h)])));
-    }
-    let found = target.at(&points)?;
-    let (value, rest) = found.split_first().map_or((f64::NEG_INFINITY, &[][..]), |(v, r)| (*v, r));
-    let gradient = rest.as_chunks::<2>().0.iter().map(|[up, down]| (down - up) / (2.0 * STEP));
-    Ok((-value, gradient.collect()))
+    let found = target.slopes(&[x.to_vec()])?.pop();
+    let (value, gradient) = found.unwrap_or((f64::NEG_INFINITY, vec![0.0; x.len()]));
+    Ok((-value, gradient.into_iter().map(|v| -v).collect()))
 }
 
 fn moved(x: &[f64], by: &[(usize, f64)]) -> Vec<f64> {
@@ -142,37 +139,17 @@ fn moved(x: &[f64], by: &[(usize, f64)]) -> Vec<f64> {
 /// The mode at a place. `None` where −log density is not curved upward in all directions.
 fn mode(target: &mut Target, location: Vec<f64>) -> Result<Option<Mode>, ExecutionError> {
     let d = location.len();
-    let steps = vec![1e-2; d];
-    let (value, rough) = ends(target, &location, &steps)?;
+    let value = target.at(std::slice::from_ref(&location))?.first().copied().unwrap_or(f64::NAN);
+    let rough = rows(target, &location, &vec![ROUGH; d])?;
     let steps: Vec<f64> = rough
         .iter()
-        .zip(&steps)
-        .map(|((up, down), h)| CURVED * ((2.0 * value - up - down) / (h * h)).max(1e-8).sqrt().recip())
+        .enumerate()
+        .map(|(k, row)| CURVED * row.get(k).copied().unwrap_or(f64::NAN).max(1e-8).sqrt().recip())
         .map(|h| h.clamp(1e-5, 1.0))
         .collect();
-    let (value, ends) = ends(target, &location, &steps)?;
-    let pairs: Vec<(usize, usize)> = (0..d).flat_map(|i| (0..i).map(move |j| (i, j))).collect();
-    let step = |k: usize| steps.get(k).copied().unwrap_or(1.0);
-    let end = |k: usize| ends.get(k).map_or(f64::NAN, |(up, down)| up + down);
-    let points: Vec<Vec<f64>> = pairs
-        .iter()
-        .flat_map(|&(i, j)| [1.0, -1.0].map(|s| moved(&location, &[(i, s * step(i)), (j, s * step(j))])))
-        .collect();
-    let corners = if points.is_empty() { vec![] } else { target.at(&points)? };
-    let mut hessian = vec![0.0; d * d];
-    let mut put = |i: usize, j: usize, v: f64| {
-        if let Some(slot) = hessian.get_mut(i * d + j) {
-            *slot = v;
-        }
-    };
-    for k in 0..d {
-        put(k, k, (2.0 * value - end(k)) / (step(k) * step(k)));
-    }
-    for (&(i, j), [up, down]) in pairs.iter().zip(corners.as_chunks::<2>().0) {
-        let mixed = (end(i) + end(j) - up - down - 2.0 * value) / (2.0 * step(i) * step(j));
-        put(i, j, mixed);
-        put(j, i, mixed);
-    }
+    let rows = rows(target, &location, &steps)?;
+    let at = |i: usize, j: usize| rows.get(i).and_then(|r| r.get(j)).copied().unwrap_or(f64::NAN);
+    let hessian: Vec<f64> = (0..d * d).map(|k| 0.5 * (at(k / d, k % d) + at(k % d, k / d))).collect();
     if cholesky(&hessian, d).is_none() {
         return Ok(None);
     }
@@ -182,15 +159,14 @@ fn mode(target: &mut Target, location: Vec<f64>) -> Result<Option<Mode>, Executi
     Ok(Some(Mode { location, scale, log_mass }))
 }
 
-/// The log density at a place, and a step up and down along each axis.
-fn ends(target: &mut Target, location: &[f64], steps: &[f64]) -> Result<(f64, Vec<(f64, f64)>), ExecutionError> {
-    let mut points = vec![location.to_vec()];
-    for (k, &h) in steps.iter().enumerate() {
-        points.extend([h, -h].map(|h| moved(location, &[(k, h)])));
-    }
-    let found = target.at(&points)?;
-    let (value, rest) = found.split_first().map_or((f64::NAN, &[][..]), |(v, r)| (*v, r));
-    Ok((value, rest.as_chunks::<2>().0.iter().map(|[up, down]| (*up, *down)).collect()))
+/// Rows of the Hessian of −log density, by central differences of its gradient.
+fn rows(target: &mut Target, location: &[f64], steps: &[f64]) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let ends = steps.iter().enumerate().flat_map(|(k, &h)| [h, -h].map(|h| moved(location, &[(k, h)])));
+    let found = target.slopes(&ends.collect::<Vec<_>>())?;
+    let row = |([(_, up), (_, down)], h): (&[(f64, Vec<f64>); 2], &f64)| {
+        down.iter().zip(up).map(|(down, up)| (down - up) / (2.0 * h)).collect()
+    };
+    Ok(found.as_chunks::<2>().0.iter().zip(steps).map(row).collect())
 }
 
 impl Mode {

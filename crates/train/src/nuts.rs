@@ -1,10 +1,9 @@
 //! Chains of the no-U-turn sampler (Hoffman and Gelman, JMLR 15, 2014; nuts-rs) in the coordinates of the guide's noise.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use fe_graph::ExecutionError;
 use fe_graph::noise::{Element, Stream};
-use fe_graph::{Compiled, ExecutionError, Feed, InputId, Tensor};
 use fe_objective::PulledBack;
 use nuts_rs::{Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, LogpError, Settings};
 use rand::SeedableRng;
@@ -12,8 +11,10 @@ use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::problem::{Problem, Setting, Values};
-use crate::referee::NoiseSource;
-use crate::streams::{Outside, Purpose};
+use crate::streams::Outside;
+use crate::target::Target;
+
+pub use crate::target::dimension;
 
 /// The acceptance that the step size is set for: above the usual, since a referee's own error is to be small.
 const ACCEPTANCE: f64 = 0.9;
@@ -67,13 +68,7 @@ pub struct OneChain {
 }
 
 /// The density behind one chain.
-struct Density {
-    compiled: Box<dyn Compiled>,
-    feed: Feed,
-    /// Inputs in the order of the coordinates, each with its shape.
-    inputs: Vec<(InputId, Vec<usize>)>,
-    dimension: usize,
-}
+struct Density<'a>(Target<'a>);
 
 /// Why a density has no value at a point.
 #[derive(Debug, thiserror::Error)]
@@ -92,46 +87,30 @@ impl LogpError for NoValue {
     }
 }
 
-impl Density {
-    fn new(problem: &Problem, values: &Values, fitted: &Setting, of: &PulledBack) -> Result<Self, ExecutionError> {
-        let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Chains.step(0), 1) };
-        let outputs: Vec<_> = std::iter::once(of.value).chain(of.gradient.iter().copied()).collect();
-        let inputs: Vec<_> = of.noise.iter().map(|n| (n.input, n.shape(problem))).collect();
-        let dimension = inputs.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let compiled = problem.compile(&outputs)?;
-        Ok(Self { compiled, feed: problem.feed(values, &problem.train, &setting), inputs, dimension })
-    }
-
+impl Density<'_> {
     /// The value, with the gradient put where it belongs.
     fn at(&mut self, point: &[f64], gradient: &mut [f64]) -> Result<f64, NoValue> {
-        let mut rest = point;
-        for (input, shape) in &self.inputs {
-            let (own, others) = rest.split_at(shape.iter().product::<usize>().min(rest.len()));
-            rest = others;
-            self.feed.inputs.insert(*input, Arc::new(Tensor { shape: shape.clone(), values: own.to_vec() }));
-        }
-        let mut results = self.compiled.run(&self.feed)?.into_iter();
-        let value = results.next().map_or(f64::NAN, |t| t.item());
-        let slopes = results.flat_map(|t| t.values);
+        let found = self.0.slopes(&[point.to_vec()])?.pop();
+        let (value, slopes) = found.filter(|f| f.0.is_finite()).ok_or(NoValue::NotFinite)?;
         gradient.iter_mut().zip(slopes).for_each(|(slot, v)| *slot = v);
-        if value.is_finite() && gradient.iter().all(|v| v.is_finite()) { Ok(value) } else { Err(NoValue::NotFinite) }
+        Ok(value)
     }
 }
 
-impl HasDims for Density {
+impl HasDims for Density<'_> {
     fn dim_sizes(&self) -> HashMap<String, u64> {
-        HashMap::from([("unconstrained_parameter".to_owned(), self.dimension as u64)])
+        HashMap::from([("unconstrained_parameter".to_owned(), self.0.dimension as u64)])
     }
 }
 
-impl CpuLogpFunc for Density {
+impl CpuLogpFunc for Density<'_> {
     type LogpError = NoValue;
     type FlowParameters = ();
     // Points are kept by whoever draws them.
     type ExpandedVector = Vec<f64>;
 
     fn dim(&self) -> usize {
-        self.dimension
+        self.0.dimension
     }
 
     fn logp(&mut self, position: &[f64], gradient: &mut [f64]) -> Result<f64, NoValue> {
@@ -141,11 +120,6 @@ impl CpuLogpFunc for Density {
     fn expand_vector<R: rand::Rng + ?Sized>(&mut self, _: &mut R, _: &[f64]) -> Result<Vec<f64>, CpuMathError> {
         Ok(vec![])
     }
-}
-
-/// The number of coordinates that chains move in.
-pub fn dimension(problem: &Problem, of: &PulledBack) -> usize {
-    of.noise.iter().map(|n| n.shape(problem).iter().product::<usize>()).sum()
 }
 
 /// Chains from starts around the guide. Each has its own stream, so that longer chains begin with the shorter ones, and no
@@ -174,7 +148,7 @@ fn one(
         message: format!("a chain could not go on: {e}"),
         origin: fe_graph::Origin::default(),
     };
-    let mut density = Density::new(problem, values, fitted, of)?;
+    let mut density = Density(Target::new(problem, values, &fitted.extra, of)?);
     let start = start(problem.seed, number, &mut density)?;
     let mut settings = DiagNutsSettings {
         num_tune: lengths.warmup as u64,
@@ -211,8 +185,8 @@ fn one(
 /// A start around the guide, wider than it, where the density is finite.
 fn start(seed: u64, number: u64, density: &mut Density) -> Result<Vec<f64>, ExecutionError> {
     let mut stream = Stream::new(Outside::Chain.key(seed, number), Element { row: 0, rest: 0 });
-    let mut point: Vec<f64> = (0..density.dimension).map(|_| DISPERSION * stream.normal()).collect();
-    let mut gradient = vec![0.0; density.dimension];
+    let mut point: Vec<f64> = (0..density.0.dimension).map(|_| DISPERSION * stream.normal()).collect();
+    let mut gradient = vec![0.0; density.0.dimension];
     for _ in 0..HALVINGS {
         match density.at(&point, &mut gradient) {
             Ok(_) => break,

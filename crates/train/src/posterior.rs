@@ -207,9 +207,11 @@ pub(crate) fn posterior(
     // A Gaussian is lighter in its tails than most posteriors, however close, and cannot see where it never draws: a wider
     // proposal tells.
     let (mut wider, mut proposed_draws) = (None, None);
-    if let (Some(weight), Some(matched)) = (o.report.log_weight, matched.as_ref().filter(|m| m.all_normal)) {
-        let own_target = Target::new(problem, values, extra, weight);
-        let proposed = own_target.map(|mut t| proposal(&mut t, problem, count)).transpose()?.flatten();
+    if let Some(matched) = matched.as_ref().filter(|m| m.all_normal) {
+        let proposed = match &o.density {
+            Some(density) => proposal(&mut Target::new(problem, values, extra, density)?, problem, count)?,
+            None => None,
+        };
         result.modes = proposed.as_ref().and_then(|p| p.modes);
         let (wide, correction) = proposed.map_or_else(|| matched.widened(problem.seed), |p| (p.draws, p.correction));
         let reading = Reading { matched: Some(&wide), ..reading };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fe_graph::noise::{Element, Stream};
 use fe_graph::special::{log_gamma, log_normal_cdf, normal_cdf};
 use fe_graph::{Axis, NodeId, NoiseKind, Op, Site, Tensor};
-use fe_objective::Objective;
+use fe_objective::{FEW, Objective};
 
 use crate::draws::normal_draws;
 use crate::problem::Problem;
@@ -22,13 +22,6 @@ pub(crate) struct NoiseSite {
     axes: Vec<Axis>,
     /// Elements a sample.
     pub size: usize,
-}
-
-impl NoiseSite {
-    /// The extents of its axes.
-    pub fn shape(&self, problem: &Problem) -> Vec<usize> {
-        self.axes.iter().map(|a| extent(problem, *a)).collect()
-    }
 }
 
 /// The sources of noise of an objective.
@@ -100,9 +93,6 @@ pub(crate) fn fixed_draws(
     Some(map)
 }
 
-/// The most dimensions of noise for which a fitted guide is read by moment-matched draws.
-const MATCHED: usize = 64;
-
 /// Moment-matched quasi-Monte Carlo draws of all noise of some nodes.
 pub(crate) struct MatchedDraws {
     /// For each site its draws, samples first.
@@ -114,17 +104,17 @@ pub(crate) struct MatchedDraws {
 }
 
 /// Moment-matched draws of the noise that some nodes need: a guide's own means and standard deviations come out exactly
-/// where they are linear in the noise. `None` where the noise is of many dimensions, or relaxed counts'.
+/// where they are linear in the noise. `None` where the noise is of more than [`FEW`] dimensions, or relaxed counts'.
 pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<MatchedDraws> {
     let mut sites = noise_sites_of(problem.objective, nodes);
     let size = |s: &NoiseSite| s.axes.iter().map(|a| extent(problem, *a)).fold(1usize, usize::saturating_mul);
     let all = |sites: &[NoiseSite]| sites.iter().map(size).fold(0usize, usize::saturating_add);
     let exact = problem.objective.guides.eliminated.clone();
-    if all(&sites) > MATCHED {
+    if all(&sites) > FEW {
         sites.retain(|s| !exact.contains(&s.site));
     }
     let total = all(&sites);
-    if total == 0 || total > MATCHED || sites.iter().any(|s| s.kind.is_none()) {
+    if total == 0 || total > FEW || sites.iter().any(|s| s.kind.is_none()) {
         return None;
     }
     let mut free = sites.iter().filter(|s| !exact.contains(&s.site));

@@ -18,6 +18,7 @@ use crate::qmc::MatchedDraws;
 use crate::reading::Reading;
 use crate::sampled::{Drawn, MOST_PAIRS, by_draw};
 use crate::streams::Purpose;
+use crate::target::dimension;
 
 /// What chains have to reach, and how long they may run for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,7 +147,7 @@ fn read(
     let by_row =
         problem.objective.report.pointwise.filter(|_| problem.objective.sampled.is_some() && pairs <= MOST_PAIRS);
     outputs.extend(by_row);
-    let dimension = nuts::dimension(problem, of);
+    let dimension = dimension(problem, of);
     let matched = noise(problem, of, &chains, dimension);
     let count = lengths.chains * lengths.draws;
     let mut compiled = problem.compile(&outputs)?;

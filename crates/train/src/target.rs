@@ -1,81 +1,138 @@
-//! The posterior as a density over the noise ε of a fitted guide: what proposals are held to.
+//! The posterior as a density over the noise ε of a fitted guide, with its gradient: what modes are searched for in, proposals are
+//! held to, and chains move in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use fe_graph::{Compiled, ExecutionError, InputId, NodeId, NoiseKind, Site, Tensor};
+use fe_graph::{AxisId, Compiled, ExecutionError, Feed, InputId, NodeId, Site, Tensor};
+use fe_objective::PulledBack;
 
-use crate::problem::{Problem, Values};
-use crate::qmc::{MatchedDraws, noise_sites_of};
-use crate::reading::Reading;
+use crate::problem::{Problem, Setting, Values};
+use crate::qmc::MatchedDraws;
+use crate::reading::largest;
+use crate::referee::NoiseSource;
 use crate::streams::Purpose;
+
+/// Numbers of the largest value that a pass computes: many arrays of that size should stay near the core.
+const BUDGET: usize = 1 << 16;
 
 /// The posterior in the coordinates of what is drawn, all of which is standard normal under the guide.
 pub(crate) struct Target<'a> {
     problem: &'a Problem<'a>,
-    values: &'a Values,
-    extra: &'a HashMap<InputId, Arc<Tensor>>,
-    weight: NodeId,
-    /// For each number of points its own, since a plan is laid out for one.
-    compiled: BTreeMap<usize, Box<dyn Compiled>>,
-    /// Sources of the noise, with the numbers of each.
-    sites: Vec<(Site, Vec<usize>)>,
-    exact: Vec<Site>,
+    feed: Feed,
+    /// The density alone, and with its gradient, each with the most points of a pass.
+    value: (Box<dyn Compiled>, usize),
+    slope: (Box<dyn Compiled>, usize),
+    /// Sources of the noise, in the order of the coordinates, with their inputs and the extents of one draw.
+    sources: Vec<(Site, InputId, Vec<usize>)>,
     /// The numbers of one draw.
     pub dimension: usize,
 }
 
+/// The number of coordinates of a density.
+pub fn dimension(problem: &Problem, of: &PulledBack) -> usize {
+    of.noise.iter().map(|n| n.shape(problem).iter().product::<usize>()).sum()
+}
+
 impl<'a> Target<'a> {
-    /// From log p(x, z) − log q(z). `None` where nothing is drawn, or something that is not normal.
+    /// At the values where a guide ended, with the further inputs of its fit.
+    ///
+    /// # Errors
+    /// When the executor cannot compile.
     pub fn new(
         problem: &'a Problem<'a>,
-        values: &'a Values,
-        extra: &'a HashMap<InputId, Arc<Tensor>>,
-        weight: NodeId,
-    ) -> Option<Self> {
-        let exact = problem.objective.guides.eliminated.clone();
-        let free: Vec<_> =
-            noise_sites_of(problem.objective, &[weight]).into_iter().filter(|s| !exact.contains(&s.site)).collect();
-        if free.is_empty() || free.iter().any(|s| s.kind != Some(NoiseKind::Normal)) {
-            return None;
-        }
-        let sites: Vec<_> = free.iter().map(|s| (s.site, s.shape(problem))).collect();
-        let dimension = sites.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        Some(Self { problem, values, extra, weight, compiled: BTreeMap::new(), sites, exact, dimension })
+        values: &Values,
+        extra: &HashMap<InputId, Arc<Tensor>>,
+        of: &PulledBack,
+    ) -> Result<Self, ExecutionError> {
+        let setting = Setting { extra: extra.clone(), ..Setting::reporting(Purpose::Chains.step(0), 1) };
+        let both: Vec<NodeId> = std::iter::once(of.value).chain(of.gradient.iter().copied()).collect();
+        let compiled = |nodes: &[NodeId]| -> Result<_, ExecutionError> {
+            Ok((problem.compile(nodes)?, (BUDGET / largest(problem, nodes)).max(1)))
+        };
+        Ok(Self {
+            problem,
+            feed: problem.feed(values, &problem.train, &setting),
+            value: compiled(&[of.value])?,
+            slope: compiled(&both)?,
+            sources: of.noise.iter().map(|n| (n.site, n.input, n.shape(problem))).collect(),
+            dimension: dimension(problem, of),
+        })
     }
 
-    /// log p(x, z) − log q(z) + log N(ε) at some ε, one behind the other; −∞ where it is none.
+    /// log p(x, z) − log q(z) + log N(ε) at some ε; −∞ where it is none.
     ///
     /// # Errors
     /// When a run fails.
     pub fn at(&mut self, points: &[Vec<f64>]) -> Result<Vec<f64>, ExecutionError> {
-        let draws = self.draws(points);
-        let outputs = [self.weight];
-        let reading = Reading { purpose: Purpose::Table, count: points.len(), matched: Some(&draws) };
-        let compiled = match self.compiled.entry(points.len()) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(self.problem.compile(&outputs)?),
-        };
-        let mut found = reading.collect(self.problem, self.values, self.extra, &mut **compiled, &outputs)?;
-        let weights = found.pop().unwrap_or_default();
-        let target = weights.into_iter().zip(points).map(|(w, e)| w + log_normal(e));
-        Ok(target.map(|t| if t.is_finite() { t } else { f64::NEG_INFINITY }).collect())
+        let mut all = vec![];
+        let (compiled, most) = (&mut self.value.0, self.value.1);
+        for part in points.chunks(most) {
+            let results = pass(&mut **compiled, &mut self.feed, &self.sources, (part, points.len().min(most)))?;
+            let values = results.first().map_or(&[][..], |t| &t.values);
+            all.extend(values.iter().take(part.len()).map(|t| if t.is_finite() { *t } else { f64::NEG_INFINITY }));
+        }
+        Ok(all)
+    }
+
+    /// The same, and the gradient at each point; 0 where it is none.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn slopes(&mut self, points: &[Vec<f64>]) -> Result<Vec<(f64, Vec<f64>)>, ExecutionError> {
+        let mut all = vec![];
+        let (compiled, most) = (&mut self.slope.0, self.slope.1);
+        for part in points.chunks(most) {
+            let results = pass(&mut **compiled, &mut self.feed, &self.sources, (part, points.len().min(most)))?;
+            let Some((values, gradients)) = results.split_first() else { continue };
+            for (k, &value) in values.values.iter().take(part.len()).enumerate() {
+                let own = |t: &'_ Tensor| {
+                    let width = t.values.len() / t.shape.first().copied().unwrap_or(1).max(1);
+                    t.values.iter().skip(k * width).take(width).copied().collect::<Vec<f64>>()
+                };
+                let gradient: Vec<f64> = gradients.iter().flat_map(own).collect();
+                let finite = value.is_finite() && gradient.iter().all(|v| v.is_finite());
+                all.push(if finite { (value, gradient) } else { (f64::NEG_INFINITY, vec![0.0; gradient.len()]) });
+            }
+        }
+        Ok(all)
     }
 
     /// Points as draws of the noise.
     pub fn draws(&self, points: &[Vec<f64>]) -> MatchedDraws {
-        let mut draws = HashMap::new();
-        let mut start = 0;
-        for (site, shape) in &self.sites {
-            let size: usize = shape.iter().product();
-            let values = points.iter().flat_map(|p| p.iter().skip(start).take(size).copied()).collect();
-            let shape = std::iter::once(points.len()).chain(shape.iter().copied()).collect();
-            draws.insert(*site, Arc::new(Tensor { shape, values }));
-            start += size;
-        }
-        MatchedDraws { draws, all_normal: true, exact: self.exact.clone() }
+        let tensors = tensors(&self.sources, points, points.len());
+        let draws = self.sources.iter().zip(tensors).map(|((site, ..), t)| (*site, Arc::new(t))).collect();
+        MatchedDraws { draws, all_normal: true, exact: self.problem.objective.guides.eliminated.clone() }
     }
+}
+
+/// Runs what is compiled at some points, the last of which is repeated up to a count, so that all passes have one plan.
+fn pass(
+    compiled: &mut dyn Compiled,
+    feed: &mut Feed,
+    sources: &[(Site, InputId, Vec<usize>)],
+    (points, count): (&[Vec<f64>], usize),
+) -> Result<Vec<Tensor>, ExecutionError> {
+    feed.extents.insert(AxisId::SAMPLE, count);
+    for ((_, input, _), tensor) in sources.iter().zip(tensors(sources, points, count)) {
+        feed.inputs.insert(*input, Arc::new(tensor));
+    }
+    compiled.run(feed)
+}
+
+/// Points as tensors of each source, samples first, the last repeated up to a count.
+fn tensors(sources: &[(Site, InputId, Vec<usize>)], points: &[Vec<f64>], count: usize) -> Vec<Tensor> {
+    let (mut start, mut list) = (0, vec![]);
+    let Some(last) = points.last() else { return list };
+    for (_, _, shape) in sources {
+        let size: usize = shape.iter().product();
+        let rows = points.iter().chain(std::iter::repeat(last)).take(count);
+        let values = rows.flat_map(|p| p.iter().skip(start).take(size).copied()).collect();
+        list.push(Tensor { shape: std::iter::once(count).chain(shape.iter().copied()).collect(), values });
+        start += size;
+    }
+    list
 }
 
 /// log N(ε; 0, I).

@@ -48,6 +48,7 @@ impl Fitted {
             let shape: Vec<usize> = noise.axes.iter().map(|a| self.bound.objective().graph.extent_of(a.id)).collect();
             let (own, others) = rest.split_at(shape.iter().product());
             rest = others;
+            let shape = std::iter::once(1).chain(shape).collect();
             feed.inputs.insert(noise.input, Arc::new(Tensor { shape, values: own.to_vec() }));
         }
         let outputs: Vec<_> = std::iter::once(self.density.value).chain(self.density.gradient.clone()).collect();
