@@ -12,8 +12,9 @@ use crate::qmc::MatchedDraws;
 use crate::streams::FixedSet;
 use crate::target::{Target, log_normal};
 
-/// Cells along each axis, by dimension.
+/// Cells along each axis, by dimension; and by how many times fewer show where the posterior is.
 const CELLS: [usize; 3] = [256, 56, 18];
+const COARSER: usize = 2;
 
 /// How far from the guide's mean an axis is looked along, in its standard deviations, and in how many steps.
 const REACH: f64 = 32.0;
@@ -157,11 +158,11 @@ impl Lattice {
         moved.then(|| Self::even(&ends, cells))
     }
 
-    /// Cells that are small where the mass is: edges at even steps of the mass along each axis and of its length, mixed.
-    fn refined(&self, mass: &[f64]) -> Self {
+    /// So many cells along each axis that are small where the mass is: edges at even steps of the mass and of the length, mixed.
+    fn refined(&self, mass: &[f64], cells: usize) -> Self {
         let edges = self.edges.iter().zip(self.marginals(mass)).map(|(edges, marginal)| {
-            let cells = marginal.len().max(1);
-            let level = (1.0 - CORE) / cells as f64;
+            let coarse = marginal.len().max(1);
+            let level = (1.0 - CORE) / coarse as f64;
             let mut reached = vec![0.0];
             for m in &marginal {
                 reached.push(reached.last().copied().unwrap_or(0.0) + CORE * m + level);
@@ -169,7 +170,7 @@ impl Lattice {
             let total = reached.last().copied().unwrap_or(1.0);
             let at = |k: usize| {
                 let wanted = total * k as f64 / cells as f64;
-                let cell = reached.partition_point(|&r| r <= wanted).clamp(1, cells) - 1;
+                let cell = reached.partition_point(|&r| r <= wanted).clamp(1, coarse) - 1;
                 let pair = |of: &[f64]| of.get(cell).copied().zip(of.get(cell + 1).copied());
                 match (pair(&reached), pair(edges)) {
                     (Some((a, b)), Some((low, high))) if b > a => low + (high - low) * (wanted - a) / (b - a),
@@ -196,7 +197,7 @@ pub(crate) fn proposal(
 ) -> Result<Option<(MatchedDraws, Vec<f64>)>, ExecutionError> {
     let dimension = target.dimension;
     let Some(&cells) = dimension.checked_sub(1).and_then(|d| CELLS.get(d)) else { return Ok(None) };
-    let Some(mut lattice) = along_axes(target, dimension, cells)? else { return Ok(None) };
+    let Some(mut lattice) = along_axes(target, dimension, cells / COARSER)? else { return Ok(None) };
     let mut mass = lattice.mass(target)?;
     for round in 0.. {
         let Some(grown) = lattice.grown(&mass) else { break };
@@ -210,7 +211,7 @@ pub(crate) fn proposal(
     if modes.iter().any(|m| !lattice.holds(m)) {
         return Ok(None);
     }
-    lattice = lattice.refined(&mass);
+    lattice = lattice.refined(&mass, cells);
     mass = lattice.mass(target)?;
     let Some((points, densities)) = drawn(&lattice, &mass, count, FixedSet::Reading.seed(problem.seed)) else {
         return Ok(None);

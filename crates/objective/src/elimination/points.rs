@@ -19,11 +19,12 @@ const REACH: f64 = 6.0;
 /// outside, since a side may fall off as slowly as the prior: the outermost lie at 11.
 const BEND: f64 = 0.35;
 
-/// The search for where an element lies: points over six standard deviations to either side, at first the prior's, then those
-/// found, so many times. What is found only places the points.
-const PROBES: usize = 17;
-const SIDE: f64 = 6.0;
-const ROUNDS: usize = 4;
+/// The search for where an element lies: rows of points, so many over so many standard deviations to either side, at first the
+/// prior's, then those found. As far as a row can miss the middle of what is narrower than its step, the next one reaches. What is
+/// found only places the points.
+const WIDE: (usize, f64) = (17, 6.0);
+const NEAR: (usize, f64) = (9, 3.2);
+const ROUNDS: usize = 3;
 
 /// The points at which a latent is integrated.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,35 @@ pub(super) fn place(
     Ok(Points { along, value, log_width })
 }
 
+/// A row of points at which slopes are taken.
+struct Probes {
+    along: Axis,
+    /// In standard deviations.
+    places: NodeId,
+    step: f64,
+    /// Its points once more, and by what slopes are summed up to each: the trapezoid rule from the first.
+    upto: Axis,
+    sums: NodeId,
+}
+
+impl Probes {
+    fn new(g: &mut Graph, (count, side): (usize, f64)) -> Self {
+        let along = Axis::plain(g.add_axis("probes", count));
+        let upto = Axis::plain(g.add_axis("probes before", count));
+        let step = 2.0 * side / (count - 1) as f64;
+        let places = (0..count).map(|k| k as f64 * step - side).collect();
+        let places = g.literal(Tensor { shape: vec![count], values: places }, &[along]);
+        let weight = |to: usize, k: usize| match (k, to) {
+            (k, to) if k > to || to == 0 => 0.0,
+            (k, to) if k == 0 || k == to => 0.5,
+            _ => 1.0,
+        };
+        let sums = (0..count).flat_map(|k| (0..count).map(move |to| weight(to, k))).collect();
+        let sums = g.literal(Tensor { shape: vec![count, count], values: sums }, &[along, upto]);
+        Self { along, places, step, upto, sums }
+    }
+}
+
 /// Mean and standard deviation of every element, roughly: from the slope of −log p along a row of points, summed up to log p.
 fn located(
     g: &mut Graph,
@@ -88,36 +118,25 @@ fn located(
     (mean, sd): (NodeId, NodeId),
     axes: &[Axis],
 ) -> (NodeId, NodeId) {
-    let probe = Axis::plain(g.add_axis("probes", PROBES));
-    let upto = Axis::plain(g.add_axis("probes before", PROBES));
-    let step = 2.0 * SIDE / (PROBES - 1) as f64;
-    let places = (0..PROBES).map(|k| k as f64 * step - SIDE).collect();
-    let places = g.literal(Tensor { shape: vec![PROBES], values: places }, &[probe]);
-    // The trapezoid rule from the first point to each.
-    let weight = |to: usize, k: usize| match (k, to) {
-        (k, to) if k > to || to == 0 => 0.0,
-        (k, to) if k == 0 || k == to => 0.5,
-        _ => 1.0,
-    };
-    let sums = (0..PROBES).flat_map(|k| (0..PROBES).map(move |to| weight(to, k))).collect();
-    let sums = g.literal(Tensor { shape: vec![PROBES, PROBES], values: sums }, &[probe, upto]);
+    let (wide, near) = (Probes::new(g, WIDE), Probes::new(g, NEAR));
     let (mut centre, mut scale) = (g.broadcast(mean, axes), g.broadcast(sd, axes));
-    for _ in 0..ROUNDS {
-        let off = g.mul(scale, places);
+    for row in std::iter::once(&wide).chain(std::iter::repeat_n(&near, ROUNDS)) {
+        let whole = axis::union(axes, &[row.along]);
+        let off = g.mul(scale, row.places);
         let value = g.add(centre, off);
-        let value = g.broadcast(value, &axis::union(axes, &[probe]));
+        let value = g.broadcast(value, &whole);
         let down = at(g, slope, &HashMap::from([(node, value)]));
-        let down = g.broadcast(down, &axis::union(axes, &[probe]));
-        let fallen = g.contract(down, sums, &[probe]);
-        let fallen = g.rename(fallen, &[(upto, probe)]);
-        let width = g.scale(scale, step);
+        let down = g.broadcast(down, &whole);
+        let fallen = g.contract(down, row.sums, &[row.along]);
+        let fallen = g.rename(fallen, &[(row.upto, row.along)]);
+        let width = g.scale(scale, row.step);
         let fallen = g.mul(fallen, width);
         let log = g.neg(fallen);
-        let shares = g.softmax(log, &[probe]);
-        let own = g.contract(shares, value, &[probe]);
+        let shares = g.softmax(log, &[row.along]);
+        let own = g.contract(shares, value, &[row.along]);
         let from = g.sub(value, own);
         let square = g.square(from);
-        let variance = g.contract(shares, square, &[probe]);
+        let variance = g.contract(shares, square, &[row.along]);
         // What falls between two points is found in the next round.
         let least = g.scale(width, 0.4);
         let least = g.square(least);
