@@ -44,7 +44,7 @@ impl Family for BetaBinomial {
         formula(g, &[&[x], args].concat(), |[x, n, a, b]| {
             // Beyond n the count of ways is 0 already.
             let rest = (n - x).max(0.0);
-            log_choose(n, x) + (x + a).log_beta(rest + b) - a.log_beta(b)
+            log_choose(n, x) + a.log_rising(x) + b.log_rising(rest) - (a + b).log_rising(x + rest)
         })
     }
 

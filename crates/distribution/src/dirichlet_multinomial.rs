@@ -51,8 +51,8 @@ impl Family for DirichletMultinomial {
         let k = g.extent_of(axis.id) as f64;
         let total = g.sum(concentration, &[axis]);
         formula(g, &[x, trials, concentration, total], |[x, n, a, total]| {
-            let shared = (n + 1.0).lgamma() + total.lgamma() - (n + total).lgamma();
-            (x + a).lgamma() - a.lgamma() - (x + 1.0).lgamma() + shared * (1.0 / k)
+            let shared = (n + 1.0).lgamma() - total.log_rising(n);
+            a.log_rising(x) - (x + 1.0).lgamma() + shared * (1.0 / k)
         })
     }
 

@@ -152,6 +152,23 @@ impl<'s> Expr<'s> {
         self.binary(Binary::LogGammaQuantile, normal)
     }
 
+    /// log Γ(this + by) − log Γ(this), for `by` from 0 up: the log of a rising factorial. Far out the two would be lost in their
+    /// own rounding, and Stirling's series has their difference term by term (Abramowitz and Stegun, 6.1.40).
+    pub fn log_rising(self, by: Self) -> Self {
+        const FAR: f64 = 16.0;
+        let rest = |z: Self| {
+            let r = z.recip();
+            let square = r.square();
+            r * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0))))
+        };
+        // Either form is kept where it is finite, so that the one which is not taken has derivatives too.
+        let (near, far) = (self.min(FAR), self.max(FAR));
+        let direct = (near + by).lgamma() - near.lgamma();
+        let logs = (far + by - 0.5) * (by / far).log1p() + by * (far.log() - 1.0);
+        let series = logs + rest(far + by) - rest(far);
+        self.less(self.number(FAR)).select(direct, series)
+    }
+
     /// log B(this, other)
     pub fn log_beta(self, other: Self) -> Self {
         self.lgamma() + other.lgamma() - (self + other).lgamma()

@@ -70,7 +70,7 @@ impl Family for NegativeBinomial {
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
         formula(g, &[&[x], args].concat(), |[x, m, r]| {
-            let ways = (x + r).lgamma() - r.lgamma() - (x + 1.0).lgamma();
+            let ways = r.log_rising(x) - (x + 1.0).lgamma();
             ways - r * (m / r).log1p() + x * (m.log_weighted(x) - (m + r).log())
         })
     }

@@ -300,3 +300,28 @@ fn equal_arguments_have_no_divergence() {
         }
     }
 }
+
+/// Differences of log Γ are exact far out, where the two have nothing but rounding, and the same on both sides of where the form
+/// changes.
+#[test]
+fn rising_factorials_far_out() {
+    let log_gamma = fe_graph::special::log_gamma;
+    for r in [1e-3, 0.7, 15.9, 16.0, 16.1, 40.0, 300.0] {
+        for x in [0.0, 1.0, 5.0, 60.0] {
+            let m: f64 = 3.0;
+            let ways = log_gamma(x + r) - log_gamma(r) - log_gamma(x + 1.0);
+            let expected = ways - r * (m / r).ln_1p() + x * (m.ln() - (m + r).ln());
+            let found = value_and_slopes("NegativeBinomial", x, &[m, r])[0];
+            close("NegativeBinomial", found, expected, 1e-11);
+        }
+    }
+    let poisson = value_and_slopes("Poisson", 5.0, &[3.0])[0];
+    let binomial = value_and_slopes("Binomial", 7.0, &[20.0, 0.25])[0];
+    for far in [1e10, 1e14, 1e17, 1e60] {
+        let found = value_and_slopes("NegativeBinomial", 5.0, &[3.0, far]);
+        close("NegativeBinomial far out", found[0], poisson, 1e-8);
+        assert!(found[2].abs() < 1e-8, "{found:?}");
+        let found = value_and_slopes("BetaBinomial", 7.0, &[20.0, far, 3.0 * far])[0];
+        close("BetaBinomial far out", found, binomial, 1e-8);
+    }
+}
