@@ -37,7 +37,7 @@ const EXTRA: usize = 6;
 /// Draws, and what to add to their log p(x, z) − log q(z) to weigh them.
 pub(crate) struct Proposal {
     pub draws: MatchedDraws,
-    /// log N(ε) − log of the proposal's density.
+    /// log N(ε) − log of the proposal's density; −∞ where the density of a draw is lost in rounding.
     pub correction: Vec<f64>,
     /// What the search for modes found.
     pub modes: Option<Modes>,
@@ -71,7 +71,11 @@ pub(crate) fn proposal(
     let Some(mixture) = moved(target, problem, begun(&modes, target.dimension), count)? else { return Ok(None) };
     let mixture = mixture.widened(MARGIN);
     let points = mixture.draws(count, Outside::Proposal.key(problem.seed, 0));
-    let correction = points.iter().map(|p| log_normal(p) - mixture.log_density(p)).collect();
+    let densities: Vec<f64> = points.iter().map(|p| mixture.log_density(p)).collect();
+    let logs = target.at(&points)?.into_iter().zip(&densities).map(|(t, q)| t - q).collect();
+    let logs = target.known(&points, logs)?;
+    let own = |((p, q), log): ((&Vec<f64>, &f64), f64)| if log.is_finite() { log_normal(p) - q } else { log };
+    let correction = points.iter().zip(&densities).zip(logs).map(own).collect();
     Ok(Some(Proposal { draws: target.draws(&points), correction, modes: found }))
 }
 
@@ -88,7 +92,8 @@ fn moved(
     for round in 0..ROUNDS {
         let points = mixture.draws(each, Outside::Proposal.key(problem.seed, round + 1));
         let densities = points.iter().map(|p| mixture.log_density(p));
-        let logs: Vec<f64> = target.at(&points)?.into_iter().zip(densities).map(|(t, q)| t - q).collect();
+        let logs = target.at(&points)?.into_iter().zip(densities).map(|(t, q)| t - q).collect();
+        let logs = target.known(&points, logs)?;
         let Some(smoothed) = psis::smooth(&logs) else { break };
         let effective = smoothed.ess / each as f64;
         let before = best.as_ref().map_or(0.0, |b| b.0);

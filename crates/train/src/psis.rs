@@ -54,11 +54,16 @@ pub fn tail_shape(numbers: &[f64]) -> f64 {
     if shape == f64::NEG_INFINITY { 0.0 } else { shape }
 }
 
+/// How many of so many weights are the tail: min(S/5, 3√S).
+pub(crate) fn tail_length(count: usize) -> usize {
+    let count = count as f64;
+    (count / 5.0).min(3.0 * count.sqrt()).ceil() as usize
+}
+
 /// Replaces the largest weights, of which the largest is 1, by the expected order statistics of the fitted
-/// distribution, none above 1; gives its shape. The tail is the largest min(S/5, 3√S) weights.
+/// distribution, none above 1; gives its shape.
 fn smooth_tail(weights: &mut [f64]) -> f64 {
-    let count = weights.len() as f64;
-    let length = (count / 5.0).min(3.0 * count.sqrt()).ceil() as usize;
+    let length = tail_length(weights.len());
     let mut order: Vec<usize> = (0..weights.len()).collect();
     let weight = |i: &usize| weights.get(*i).copied().unwrap_or(0.0);
     order.sort_by(|a, b| weight(b).total_cmp(&weight(a)));

@@ -190,7 +190,9 @@ impl Draws {
         let (mut elpd, mut khat, mut inside, mut unreliable) = (vec![], vec![], 0.0, 0);
         for row in 0..rows {
             let own: Vec<f64> = densities.iter().skip(row).step_by(rows).copied().collect();
-            let without: Vec<f64> = weights.iter().zip(&own).map(|(w, d)| w - d).collect();
+            // What has no weight has none either way, though far out its density may be no number.
+            let less = |(&w, d): (&f64, &f64)| if w > f64::NEG_INFINITY { w - d } else { w };
+            let without: Vec<f64> = weights.iter().zip(&own).map(less).collect();
             let smoothed = psis::smooth(&without)?;
             elpd.push(log_mean(&own, &smoothed.weights));
             khat.push(smoothed.khat);
@@ -206,6 +208,7 @@ impl Draws {
 
 /// log Σ w exp(l)
 fn log_mean(logs: &[f64], weights: &[f64]) -> f64 {
-    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    most + logs.iter().zip(weights).map(|(l, w)| w * (l - most).exp()).sum::<f64>().ln()
+    let weighed: Vec<(&f64, &f64)> = logs.iter().zip(weights).filter(|(_, w)| **w > 0.0).collect();
+    let most = weighed.iter().map(|(l, _)| **l).fold(f64::NEG_INFINITY, f64::max);
+    most + weighed.into_iter().map(|(l, w)| w * (l - most).exp()).sum::<f64>().ln()
 }

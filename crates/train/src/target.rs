@@ -9,6 +9,7 @@ use fe_graph::{AxisId, Compiled, ExecutionError, Feed, InputId, NodeId, Site, Te
 use fe_objective::PulledBack;
 
 use crate::problem::{Problem, Setting, Values};
+use crate::psis;
 use crate::qmc::MatchedDraws;
 use crate::reading::largest;
 use crate::referee::NoiseSource;
@@ -16,6 +17,17 @@ use crate::streams::Purpose;
 
 /// Numbers of the largest value that a pass computes: many arrays of that size should stay near the core.
 const BUDGET: usize = 1 << 16;
+
+/// Far out, a density that is a difference of large numbers may be nothing but their rounding, and such a draw would have all
+/// the weight. A coordinate is far from here on, in standard deviations of the guide; at as many neighbours, so close in
+/// parts of the distance, a density that is known to this many nats differs by less.
+const FAR: f64 = 8.0;
+const NEIGHBOURS: usize = 4;
+const CLOSE: f64 = 6e-8;
+const KNOWN: f64 = 1.0;
+
+/// Draws whose neighbours are looked at in one go.
+const LOOKED: usize = 64;
 
 /// The posterior in the coordinates of what is drawn, all of which is standard normal under the guide.
 pub(crate) struct Target<'a> {
@@ -97,6 +109,55 @@ impl<'a> Target<'a> {
             }
         }
         Ok(all)
+    }
+
+    /// Log weights of draws, and −∞ for those of most weight that lie far out and whose density is lost in rounding.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn known(&mut self, points: &[Vec<f64>], mut logs: Vec<f64>) -> Result<Vec<f64>, ExecutionError> {
+        let mut order: Vec<(f64, usize)> = logs.iter().copied().zip(0..).filter(|(w, _)| w.is_finite()).collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let is_far = |k: &usize| points.get(*k).is_some_and(|p| p.iter().any(|v| v.abs() > FAR));
+        let mut waiting = order.into_iter().map(|(_, k)| k);
+        // Those that go leave others with most weight.
+        let mut missing = psis::tail_length(points.len());
+        while missing > 0 {
+            let some: Vec<usize> = waiting.by_ref().take(missing).collect();
+            if some.is_empty() {
+                break;
+            }
+            let far: Vec<usize> = some.into_iter().filter(is_far).collect();
+            let lost = self.rough(points, &far)?;
+            missing = lost.len();
+            for k in lost {
+                if let Some(log) = logs.get_mut(k) {
+                    *log = f64::NEG_INFINITY;
+                }
+            }
+        }
+        Ok(logs)
+    }
+
+    /// Of some draws, those whose density is not that of their neighbours.
+    fn rough(&mut self, points: &[Vec<f64>], some: &[usize]) -> Result<Vec<usize>, ExecutionError> {
+        let mut rough = vec![];
+        for chunk in some.chunks(LOOKED) {
+            let near = |k: usize, n: usize| -> Vec<f64> {
+                let scale = 1.0 + CLOSE * n as f64;
+                points.get(k).map(|p| p.iter().map(|v| v * scale).collect()).unwrap_or_default()
+            };
+            // As many each time, since a plan is laid out for a number of points.
+            let all = chunk.iter().chain(std::iter::repeat(chunk.first().unwrap_or(&0))).take(LOOKED);
+            let neighbours: Vec<Vec<f64>> = all.flat_map(|&k| (0..=NEIGHBOURS).map(move |n| near(k, n))).collect();
+            let found = self.at(&neighbours)?;
+            for (&k, own) in chunk.iter().zip(found.chunks(NEIGHBOURS + 1)) {
+                let low = own.iter().copied().fold(f64::INFINITY, f64::min);
+                let high = own.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                rough.extend((high - low > KNOWN || !low.is_finite()).then_some(k));
+            }
+        }
+        Ok(rough)
     }
 
     /// Points as draws of the noise.
