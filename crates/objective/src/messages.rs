@@ -16,8 +16,8 @@ pub fn fault(message: impl Into<String>, span: Span) -> Underivable {
     Underivable::Fault { message: message.into(), span }
 }
 
-const HOW_FINITE_ARE_READ: &str =
-    "a finite latent is read element by element, one step back in a chain, or by one index array";
+const HOW_FINITE_ARE_READ: &str = "a finite latent is read element by element, one step back in a chain, or by one index array; elements that a term mixes are \
+     summed over together where they have at most 4096 joint values, as twelve indicators do";
 
 pub fn mixes_elements(latent: &str, term: Span) -> Underivable {
     let message = format!("this term mixes several elements of `{latent}`, which is summed out");

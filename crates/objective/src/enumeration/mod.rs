@@ -8,10 +8,14 @@
 //!
 //! distortion = −Σ M f, rate = Σ M (log q − log p), distortion + rate = −log Z.
 
+mod picks;
+mod reads;
+mod together;
+
 use std::collections::{HashMap, HashSet};
 
 use fe_check::Latent;
-use fe_graph::{Axis, Binary, NodeId, NoiseKind, Op, Recurrence, Site, axis};
+use fe_graph::{Axis, Binary, NodeId, NoiseKind, Recurrence, Site, axis};
 use fe_syntax::Span;
 
 use crate::deriver::Deriver;
@@ -20,6 +24,7 @@ use crate::enumerated::{Enumeration, Source, Summed};
 use crate::guide::types::Posterior;
 use crate::messages;
 use crate::objective::Underivable;
+use together::Together;
 
 /// The most numbers in one table of joint values.
 pub(crate) const TABLE_LIMIT: usize = 1 << 24;
@@ -41,8 +46,18 @@ struct Finite<'a> {
     value: NodeId,
     /// Of a latent that is integrated at points, these.
     points: Option<Points>,
+    /// Where elements are taken together, their joint values.
+    together: Option<Together>,
     /// Values one step earlier, and the axis of steps, where some term reads them.
     before: Option<(Axis, Axis)>,
+}
+
+impl Finite<'_> {
+    /// The axes along which its elements are summed out one by one.
+    fn plates(&self) -> Vec<Axis> {
+        let together = self.together.as_ref().map_or(&[][..], |t| &t.axes);
+        axis::difference(&axis::sorted(&self.latent.axes), together)
+    }
 }
 
 /// A log factor: the node that stands for it while latents are eliminated, and its value.
@@ -77,12 +92,10 @@ impl<'a> Deriver<'a> {
             return Ok(Enumeration::default());
         }
         self.guides_leave_alone(&nodes)?;
-        let mut finite = self.finite();
-        let factors = self.factors(&nodes, &mut finite)?;
+        let (mut finite, factors) = self.read_by_terms(&nodes)?;
         // Those of most axes first, and of these the last declared: each is then summed out given those it depends on.
         // Chains come after what hangs on their single steps.
-        finite
-            .sort_by_key(|f| (std::cmp::Reverse(f.latent.axes.len()), f.before.is_some(), std::cmp::Reverse(f.number)));
+        finite.sort_by_key(|f| (std::cmp::Reverse(f.plates().len()), f.before.is_some(), std::cmp::Reverse(f.number)));
         let (factors, mut pool): (Vec<Factor>, Vec<NodeId>) = factors.into_iter().unzip();
         let mut eliminated: Vec<Eliminated> = vec![];
         for k in 0..finite.len() {
@@ -90,7 +103,7 @@ impl<'a> Deriver<'a> {
             eliminated.push(self.eliminate(one, later, &mut pool)?);
         }
         let row = self.program.row.map(|r| Axis::plain(r.axis));
-        let local = row.filter(|r| finite.iter().all(|f| f.latent.axes.contains(r)));
+        let local = row.filter(|r| finite.iter().all(|f| f.plates().contains(r)));
         let mut by_row = self.g.constant(0.0);
         let mut total = self.g.constant(0.0);
         for &rest in &pool {
@@ -131,8 +144,8 @@ impl<'a> Deriver<'a> {
             let m = resolve(self, m);
             let prior = result.expected.get(&Source::Prior(one.number)).copied();
             let later = Later { of: finite.get(k + 1..).unwrap_or_default(), drawn: &drawn };
-            let summed = self.summed(one, &e, m, plain, &later, prior);
-            drawn.extend(summed.draw.map(|d| (one.number, d)));
+            let (summed, place) = self.summed(one, &e, m, plain, &later, prior);
+            drawn.extend(place.map(|d| (one.number, d)));
             result.latents.insert(one.number, summed);
         }
         Ok(result)
@@ -151,182 +164,9 @@ impl<'a> Deriver<'a> {
         Ok(())
     }
 
-    fn finite(&mut self) -> Vec<Finite<'a>> {
-        let program = self.program;
-        let mut list = vec![];
-        for (number, latent) in program.latents.iter().enumerate() {
-            if let Some(&points) = self.realised.points.get(&number) {
-                let Points { along, value, .. } = points;
-                list.push(Finite { number, latent, values: along, value, points: Some(points), before: None });
-            } else if self.is_enumerated(number) {
-                let (_, greatest) = latent.support.bounds();
-                let largest = self.realised.counts.get(&number).copied().unwrap_or(greatest as usize);
-                let count = largest + 1;
-                let values = Axis::plain(self.g.add_axis(&format!("values of {}", latent.name), count));
-                let value = self.g.iota(values);
-                list.push(Finite { number, latent, values, value, points: None, before: None });
-            }
-        }
-        list
-    }
-
-    /// Every term that reads a latent to be summed out, as a log factor over the latents' values.
-    fn factors(
-        &mut self,
-        nodes: &HashSet<NodeId>,
-        finite: &mut [Finite<'a>],
-    ) -> Result<Vec<(Factor, NodeId)>, Underivable> {
-        let program = self.program;
-        let mut terms: Vec<(Source, NodeId, bool, Span)> = vec![];
-        for (k, latent) in program.latents.iter().enumerate() {
-            let prior = self.after_distribution(&latent.prior);
-            let reads = latent.prior.args.iter().any(|&a| self.g.depends_on(a, nodes)) || nodes.contains(&latent.node);
-            if reads {
-                let z = self.after(latent.node);
-                let density = self.log_density(&prior, z, latent)?;
-                terms.push((Source::Prior(k), density, latent.support.is_discrete(), latent.span));
-            }
-        }
-        for (k, observe) in program.observes.iter().enumerate() {
-            let d = self.after_distribution(&observe.distribution);
-            if !d.args.iter().any(|&a| self.g.depends_on(a, nodes)) {
-                continue;
-            }
-            let x = self.after(observe.value);
-            let density = self.likelihood(&d, x, observe)?;
-            let discrete = d.support(&self.g).is_some_and(|s| s.is_discrete());
-            terms.push((Source::Observe(k), density, discrete, observe.span));
-        }
-        for (k, loss) in program.losses.iter().enumerate() {
-            let cost = self.after(loss.node);
-            if self.g.depends_on(cost, nodes) {
-                let value = self.g.neg(cost);
-                terms.push((Source::Loss(k), value, false, loss.span));
-            }
-        }
-        let mut factors = vec![];
-        for (source, node, discrete, span) in terms {
-            let read = self.reads(node, finite, span)?;
-            let mut value = self.g.substitute(&[node], &read.values).first().copied().unwrap_or(node);
-            if discrete {
-                let least = self.g.constant(LEAST);
-                value = self.g.binary(Binary::Max, value, least);
-            }
-            value = self.g.broadcast(value, &read.plates);
-            let axes = self.g.axes_of(value).to_vec();
-            let (_, proxy) = self.g.input("factor", &axes);
-            let mut entry = proxy;
-            for &(index, along) in &read.groups {
-                // One value for each group: the members' factors are added up.
-                let over = self.g.axes_of(index).to_vec();
-                entry = self.g.scatter_add(entry, index, along, &over);
-            }
-            factors.push((Factor { source, proxy, value }, entry));
-        }
-        for one in finite.iter() {
-            // Of a density, a sum over points is an integral by their distance.
-            if let Some(points) = one.points {
-                let axes = axis::union(&axis::sorted(&one.latent.axes), &[one.values]);
-                let value = self.g.broadcast(points.log_width, &axes);
-                let (_, proxy) = self.g.input("factor", &axes);
-                factors.push((Factor { source: Source::Width(one.number), proxy, value }, proxy));
-            }
-        }
-        Ok(factors)
-    }
-
-    /// How a term reads the latents: each by its own element, its element one step earlier, or that of a group.
-    fn reads(&mut self, root: NodeId, finite: &mut [Finite<'a>], span: Span) -> Result<Reads, Underivable> {
-        let mut reads = Reads::default();
-        let mut dependent: HashSet<NodeId> = HashSet::new();
-        let mut direct: HashSet<NodeId> = HashSet::new();
-        let mut groups: HashMap<NodeId, NodeId> = HashMap::new();
-        let mixed = |latent: &Latent| messages::mixes_elements(&latent.name, span);
-        for id in self.g.reachable(&[root]) {
-            if let Some(one) = finite.iter().find(|f| f.latent.node == id) {
-                dependent.insert(id);
-                reads.values.insert(id, one.value);
-                continue;
-            }
-            let node = self.g.node(id).clone();
-            if !node.inputs.iter().any(|i| dependent.contains(i)) {
-                continue;
-            }
-            dependent.insert(id);
-            let picked = match (&node.op, node.inputs.as_slice()) {
-                (Op::Gather { axis }, &[x, index]) if !dependent.contains(&index) => finite
-                    .iter()
-                    .position(|f| f.latent.node == x && f.latent.axes.contains(axis))
-                    .map(|k| (k, *axis, index)),
-                _ => None,
-            };
-            if let Some((k, along, index)) = picked {
-                let Some(one) = finite.get_mut(k) else { continue };
-                if self.g.shift_of(index) == Some((along, -1)) {
-                    let before = match one.before {
-                        Some((before, steps)) if steps == along => before,
-                        Some(_) => return Err(mixed(one.latent)),
-                        None => {
-                            let count = self.g.extent_of(one.values.id);
-                            let name = format!("earlier values of {}", one.latent.name);
-                            let before = Axis::plain(self.g.add_axis(&name, count));
-                            one.before = Some((before, along));
-                            before
-                        }
-                    };
-                    let values = self.g.iota(before);
-                    reads.values.insert(id, values);
-                    reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
-                } else {
-                    if groups.insert(one.latent.node, index).is_some_and(|other| other != index) {
-                        return Err(mixed(one.latent));
-                    }
-                    let values = match one.points {
-                        Some(points) => self.g.gather(points.value, index, along),
-                        None => one.value,
-                    };
-                    reads.values.insert(id, values);
-                    reads.plates = axis::union(&reads.plates, &node.axes);
-                    if !reads.groups.contains(&(index, along)) {
-                        reads.groups.push((index, along));
-                    }
-                }
-                continue;
-            }
-            // What is left reads a latent, or what follows from it, as it is.
-            for one in finite.iter().filter(|f| node.inputs.contains(&f.latent.node)) {
-                direct.insert(one.latent.node);
-                reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
-            }
-            let touched: Vec<Axis> = match &node.op {
-                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::Stop => vec![],
-                Op::Sum(over) | Op::Max(over) | Op::Contract(over) => over.clone(),
-                Op::Gather { axis } => vec![*axis],
-                Op::Rename(pairs) => pairs.iter().flat_map(|p| [p.0, p.1]).collect(),
-                Op::Reshape { from, to } => [from.as_slice(), to].concat(),
-                _ => node.axes.clone(),
-            };
-            if touched.iter().any(|a| reads.plates.contains(a)) {
-                let one = finite.iter().find(|f| self.g.depends_on(id, &HashSet::from([f.latent.node])));
-                return Err(one.map_or_else(|| messages::mixes_some_elements(span), |f| mixed(f.latent)));
-            }
-        }
-        if let Some(one) = finite.iter().find(|f| f.latent.node == root) {
-            direct.insert(root);
-            reads.plates = axis::union(&reads.plates, &axis::sorted(&one.latent.axes));
-        }
-        // A latent by its own element and by that of a group are two elements.
-        if let Some(one) =
-            finite.iter().find(|f| direct.contains(&f.latent.node) && groups.contains_key(&f.latent.node))
-        {
-            return Err(mixed(one.latent));
-        }
-        Ok(reads)
-    }
-
     /// Adds up the factors that read a latent, and sums over its values.
     fn eliminate(&mut self, one: &Finite, later: &[Finite], pool: &mut Vec<NodeId>) -> Result<Eliminated, Underivable> {
-        let own = axis::sorted(&one.latent.axes);
+        let own = one.plates();
         let (involved, rest): (Vec<NodeId>, Vec<NodeId>) = pool
             .iter()
             .partition(|&&n| self.g.has_axis(n, one.values) || one.before.is_some_and(|b| self.g.has_axis(n, b.0)));
@@ -341,8 +181,8 @@ impl<'a> Deriver<'a> {
                 if axes.is_empty() {
                     continue;
                 }
-                let crossed = other.latent.axes.iter().any(|a| !own.contains(a))
-                    || one.before.is_some_and(|(_, steps)| other.latent.axes.contains(&steps));
+                let crossed = other.plates().iter().any(|a| !own.contains(a))
+                    || one.before.is_some_and(|(_, steps)| other.plates().contains(&steps));
                 if crossed {
                     return Err(messages::crossed(&one.latent.name, &other.latent.name, one.latent.span));
                 }
@@ -441,7 +281,7 @@ impl<'a> Deriver<'a> {
         Axis::plain(self.g.add_axis(name, extent))
     }
 
-    /// Rates, probabilities and draws of a latent that was summed out.
+    /// Rates, probabilities and draws of a latent that was summed out, and the place of a draw along its axis of values.
     fn summed(
         &mut self,
         one: &Finite,
@@ -450,8 +290,8 @@ impl<'a> Deriver<'a> {
         plain: bool,
         later: &Later,
         expected: Option<NodeId>,
-    ) -> Summed {
-        let own = axis::sorted(&one.latent.axes);
+    ) -> (Summed, Option<NodeId>) {
+        let own = one.plates();
         let weight = if plain { self.g.stop(m) } else { m };
         // E log q(z | what is not yet summed out) = Σ M (table − message)
         let through = self.g.mul(weight, e.table);
@@ -472,7 +312,10 @@ impl<'a> Deriver<'a> {
         let (log_pairs, log_before) = (self.g.log(pairs), self.g.log(before));
         let conditional = self.g.sub(log_pairs, log_before);
         let entropy = self.g.mul(m, conditional);
-        let mut rate = self.g.sum_to(entropy, &own);
+        let mut rate = match &one.together {
+            None => self.g.sum_to(entropy, &own),
+            Some(together) => together.entropies(&mut self.g, m, &own),
+        };
         if let Some(expected) = expected {
             rate = self.g.sub(rate, expected);
         }
@@ -482,7 +325,8 @@ impl<'a> Deriver<'a> {
         let marginal_draw = self.pick_by(probabilities, one.values, &own, site);
         if let Some(points) = one.points {
             let draw = self.between(&points, (probabilities, marginal_draw), one.latent, &own);
-            return Summed { log_q, probabilities, values: one.values, rate, draw: Some(draw), marginal_draw: draw };
+            let values = one.values;
+            return (Summed { log_q, probabilities, values, rate, draw: Some(draw), marginal_draw: draw }, Some(draw));
         }
         // Given the draws of those summed out after it.
         let draw = match one.before {
@@ -492,7 +336,15 @@ impl<'a> Deriver<'a> {
             }),
             Some(before) => self.given(m, later).and_then(|pairs| self.path(pairs, before, one.values, &own, site)),
         };
-        Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }
+        let Some(together) = &one.together else {
+            return (Summed { log_q, probabilities, values: one.values, rate, draw, marginal_draw }, draw);
+        };
+        let each = one.latent.support.bounds().1 as usize + 1;
+        let values = Axis::plain(self.g.add_axis(&format!("values of {}", one.latent.name), each));
+        let probabilities = together.marginals(&mut self.g, probabilities, values);
+        let marginal_draw = together.taken(&mut self.g, marginal_draw);
+        let elements = draw.map(|place| together.taken(&mut self.g, place));
+        (Summed { log_q, probabilities, values, rate, draw: elements, marginal_draw }, draw)
     }
 
     /// A value of a latent that is integrated at points, from their probabilities and the place of one.
@@ -569,15 +421,4 @@ impl<'a> Deriver<'a> {
 struct Later<'b, 'a> {
     of: &'b [Finite<'a>],
     drawn: &'b HashMap<usize, NodeId>,
-}
-
-/// How a term reads finite latents.
-#[derive(Debug, Default)]
-struct Reads {
-    /// What stands in the place of each read.
-    values: HashMap<NodeId, NodeId>,
-    /// The axes of what is read.
-    plates: Vec<Axis>,
-    /// Index arrays of groups, each with the axis it picks along.
-    groups: Vec<(NodeId, Axis)>,
 }
