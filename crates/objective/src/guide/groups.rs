@@ -10,7 +10,7 @@ use crate::guide::builder::Builder;
 use crate::guide::low_rank::LowRank;
 use crate::guide::own::off_scale;
 use crate::guide::types::{Carrier, Conditional, Frame, Group, JointPart, Posterior, over_block, strictly_lower};
-use crate::guide::{centring, flow};
+use crate::guide::{angles, centring, flow};
 use crate::messages;
 use crate::objective::{Block, Underivable};
 
@@ -69,7 +69,9 @@ pub(crate) fn build_group(
     let latents = members.iter().filter_map(|&k| Some((k, b.program.latents.get(k)?)));
     let parts = latents.zip(blocks.iter().zip(conditionals));
     let parts = parts.map(|((member, latent), (block, given))| Part { member, latent, block, given }).collect();
-    place(b, u, along, parts, standard)?;
+    // What is not fitted has no turn to find.
+    let turns = kind != JointKind::Laplace;
+    place(b, u, (along, turns), parts, standard)?;
     b.done.groups.push(Group {
         name: name.clone(),
         axis: along,
@@ -121,7 +123,7 @@ struct Part<'b> {
 fn place(
     b: &mut Builder,
     u: NodeId,
-    along: Axis,
+    (along, turns): (Axis, bool),
     parts: Vec<Part>,
     mut standard: Vec<usize>,
 ) -> Result<(), Underivable> {
@@ -144,6 +146,12 @@ fn place(
             }
             let outside = b.g.set_origin(b.g.origin_of(latent.node));
             let joint = place_one(b, u, along, &part, standardised, Carrier::Group(group))?;
+            if let (true, Some(low)) = (turns, angles::cut(b.g, program, latent))
+                && let Some(&z) = b.done.replaced.get(&latent.node)
+            {
+                let z = angles::turned(b, latent, z, low);
+                b.done.replaced.insert(latent.node, z);
+            }
             b.built.insert(part.member, Posterior::Joint(joint));
             b.g.set_origin(outside);
         }

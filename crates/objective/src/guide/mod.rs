@@ -1,6 +1,7 @@
 //! From what the program says of a guide to random nodes: stated families, families with free parameters, joint
 //! guides on the unconstrained scale, points, and the prior itself.
 
+mod angles;
 pub(crate) mod autoregressive;
 pub(crate) mod builder;
 mod centring;
