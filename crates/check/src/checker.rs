@@ -8,6 +8,7 @@ use fe_syntax::ast::{Ast, Statement, StatementKind};
 use fe_syntax::{Diagnostic, Severity, Span};
 
 use crate::axis_table::Axes;
+use crate::distributions::Drawn;
 use crate::kind::Kind;
 use crate::loops::Loop;
 use crate::messages;
@@ -119,6 +120,10 @@ pub(crate) struct Checker<'a> {
     pub batch: Option<Span>,
     /// The data whose likelihood, written out, is at hand.
     pub observed: Option<String>,
+    /// Likelihoods that were understood, by what they are of.
+    pub likelihoods: HashMap<&'a str, Drawn>,
+    /// Data with latents in the place of their gaps.
+    pub imputed: HashMap<String, Value>,
     /// Whether the declaration at hand has axes that were not understood.
     pub axes_unknown: bool,
     pub loops: Loops<'a>,
@@ -144,6 +149,8 @@ impl<'a> Checker<'a> {
             source_value: None,
             batch: None,
             observed: None,
+            likelihoods: HashMap::new(),
+            imputed: HashMap::new(),
             axes_unknown: false,
             loops: Loops::default(),
             inlining: Inlining::default(),

@@ -100,6 +100,9 @@ impl<'a> Checker<'a> {
                     return self.filled(value, span);
                 }
                 let (named, declared) = (datum.name.clone(), datum.span);
+                if let Some(imputed) = self.imputed(&value, name, span) {
+                    return imputed;
+                }
                 return self.fail(messages::missing_elsewhere(&named, span, declared), span);
             }
             // An axis comes in where the name stands, not where it was declared.

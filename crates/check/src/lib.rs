@@ -21,6 +21,7 @@ mod functions;
 mod guide;
 mod guides;
 mod importance;
+mod imputed;
 mod indexing;
 mod inlined;
 mod kind;

@@ -7,7 +7,7 @@ use fe_syntax::ast::{Expr, Name, Statement, StatementKind, Target, Unit};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
-use crate::kind::{Kind, Role};
+use crate::kind::Kind;
 use crate::messages;
 use crate::program::{Named, Observe, Price, Show};
 use crate::scope::nearest;
@@ -39,8 +39,7 @@ impl<'a> Checker<'a> {
         self.axes_unknown = value.is_none();
         let name = target.name.value.as_str();
         self.observed = self.family_written(distribution).filter(|f| f.is_written_out()).map(|_| name.to_owned());
-        let drawn = self
-            .at_site(format!("{name}.observe"), |c| c.distribution(distribution, &left, categories, Role::Likelihood));
+        let drawn = self.likelihood(target, distribution, &left, categories);
         self.observed = None;
         self.axes_unknown = false;
         let (Some(value), Some(mut drawn)) = (value, drawn) else { return };

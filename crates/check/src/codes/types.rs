@@ -140,8 +140,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "E0330",
-        "missing values used elsewhere than in their likelihood",
-        "A missing value only drops its own likelihood. Anything else that reads these data would need the values.",
+        "missing values without a likelihood to infer them by",
+        "A missing value drops its own likelihood. What else reads the data needs all values: the gaps are inferred where \
+         `observe` states, outside of a loop, how single values that are real numbers come about, from what is declared \
+         by then. Observe the data, or fill them in before.",
     ),
     (
         "E0331",

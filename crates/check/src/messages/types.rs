@@ -416,7 +416,7 @@ pub fn density_of_a_sum(name: &str, span: Span, axis: &str, have: &str) -> Diagn
 pub fn missing_elsewhere(name: &str, span: Span, declared: Span) -> Diagnostic {
     error("E0330", format!("some values of `{name}` may be missing, and this needs them all"), span, "read here")
         .and(declared, "declared with `?`")
-        .help("observe it, or fill it in before: a missing cell only drops its own likelihood")
+        .help(format!("state how its values come about, and gaps are inferred: `observe {name} ~ Normal(m, s)`; or fill it in before"))
 }
 
 pub fn missing_only_in_data(span: Span) -> Diagnostic {
