@@ -15,7 +15,7 @@ use crate::range::Range;
 use crate::reads::expression_reads;
 use crate::scope::nearest;
 use crate::source::Header;
-use crate::value::{Level, Value};
+use crate::value::{Along, Level, Value};
 
 /// The longest axis: indices must be exact in a 32-bit float pipeline's integers.
 pub(crate) const LONGEST: f64 = 2_147_483_647.0;
@@ -379,7 +379,8 @@ impl<'a> Checker<'a> {
         for axis in &mut value.axes {
             axis.0 = moved.get(&axis.0).copied().unwrap_or(axis.0);
         }
-        value.along = value.along.map(|a| a.on(|axis| moved.get(&axis).copied().unwrap_or(axis)));
+        let along = value.along.filter(|a| !matches!(a, Along::Parts(..)));
+        value.along = along.map(|a| a.on(|axis| moved.get(&axis).copied().unwrap_or(axis)));
         value
     }
 

@@ -1,7 +1,7 @@
 //! Calls of families: which parameterization, whether each argument suits it, and over which axes.
 
 use fe_distribution::{Alternative, Distribution, Family, Parameter, Support};
-use fe_graph::{Axis, AxisId};
+use fe_graph::{Axis, AxisId, Binary, Op};
 use fe_syntax::Span;
 use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
@@ -371,7 +371,13 @@ impl<'a> Checker<'a> {
                 return true;
             }
             let axis = value.axes.last().map(|a| self.graph.axis_name(a.0)).unwrap_or_default();
-            self.report(messages::not_a_simplex(family.name(), parameter.name, value.span, &axis));
+            self.report(messages::not_a_simplex(
+                family.name(),
+                parameter.name,
+                value.span,
+                &axis,
+                self.is_difference(value),
+            ));
             return false;
         }
         if support == Support::Ordered {
@@ -392,6 +398,15 @@ impl<'a> Checker<'a> {
         };
         self.report(messages::argument_range(family, parameter, value, &written(e), named));
         false
+    }
+
+    /// Whether a value is a difference, as those of neighbouring cumulative probabilities are.
+    fn is_difference(&self, value: &Value) -> bool {
+        let mut node = self.graph.node(value.node);
+        while let (Op::Broadcast(_), Some(&inner)) = (&node.op, node.inputs.first()) {
+            node = self.graph.node(inner);
+        }
+        matches!(node.op, Op::Binary(Binary::Sub))
     }
 
     /// Data are checked against what they are used for while loading.

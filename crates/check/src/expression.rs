@@ -12,7 +12,7 @@ use crate::messages;
 use crate::range::Range;
 use crate::reads::bare;
 use crate::scope::nearest;
-use crate::value::Value;
+use crate::value::{Along, Value};
 
 /// How deep expressions may nest.
 pub(crate) const DEEPEST: usize = 150;
@@ -290,7 +290,8 @@ impl<'a> Checker<'a> {
         };
         let range = self.graph.constant_value(node).map_or(range, Range::point);
         let level = a.level.max(b.level);
-        Value { axes: a.joined(&b), ..Value::scalar(node, range, level, span) }
+        let along = self.mixed(op, &a, &b);
+        Value { axes: a.joined(&b), along, ..Value::scalar(node, range, level, span) }
     }
 
     /// Quantities with units add up with their like and scale by bare numbers.
@@ -342,7 +343,10 @@ impl<'a> Checker<'a> {
         let node = self.graph.contract(x, y, &[over]);
         let range = a.range.mul(b.range).sum();
         let axes = rest_a.into_iter().chain(rest_b).collect();
-        let value = Value { axes, ..Value::scalar(node, range, a.level.max(b.level), span) };
+        // Simplexes that are mixed by shares.
+        let shares = a.along == Some(Along::Simplex(last));
+        let along = b.along.filter(|x| shares && matches!(x, Along::Simplex(axis) if *axis != first));
+        let value = Value { axes, along, ..Value::scalar(node, range, a.level.max(b.level), span) };
         self.drop_primes(value)
     }
 

@@ -9,7 +9,7 @@ use crate::checker::Checker;
 use crate::messages;
 use crate::range::Range;
 use crate::reads::bare;
-use crate::value::{Level, Value};
+use crate::value::{Along, Level, Value};
 
 impl<'a> Checker<'a> {
     /// `x[N']`, `m[c]`, `x[0]`.
@@ -67,7 +67,8 @@ impl<'a> Checker<'a> {
                 }
                 let node = self.graph.rename(value.node, &[(from, axis)]);
                 let axes = value.axes.iter().map(|&(a, s)| if a == from { (axis, place) } else { (a, s) }).collect();
-                let along = value.along.map(|a| a.on(|x| if x == from { axis } else { x }));
+                let along = value.along.filter(|a| !matches!(a, Along::Parts(..)));
+                let along = along.map(|a| a.on(|x| if x == from { axis } else { x }));
                 Value { node, axes, along, datum: None, ..value }
             }
             Pick::Step(offset, place) => self.at_step(value, offset, place, span),
@@ -146,7 +147,8 @@ impl<'a> Checker<'a> {
             }
         }
         let level = value.level.max(index.level);
-        let along = value.along.filter(|a| a.axis() != axis);
+        // What parts add up to would have to be picked too.
+        let along = value.along.filter(|a| a.axis() != axis && !matches!(a, Along::Parts(..)));
         Value { axes, index: value.index, along, ..Value::scalar(node, value.range, level, span) }
     }
 }

@@ -30,6 +30,7 @@ mod layers;
 mod lists;
 mod loops;
 mod messages;
+mod mixed;
 mod nuts;
 mod objective;
 mod observes;

@@ -25,6 +25,8 @@ pub(crate) enum Level {
 pub(crate) enum Along {
     /// Elements add up to 1.
     Simplex(Axis),
+    /// Elements from 0 up that add up to a node without that axis.
+    Parts(Axis, NodeId),
     /// Elements increase.
     Ordered(Axis),
 }
@@ -33,7 +35,7 @@ impl Along {
     /// The axis.
     pub fn axis(self) -> Axis {
         match self {
-            Along::Simplex(axis) | Along::Ordered(axis) => axis,
+            Along::Simplex(axis) | Along::Parts(axis, _) | Along::Ordered(axis) => axis,
         }
     }
 
@@ -41,6 +43,7 @@ impl Along {
     pub fn on(self, moved: impl Fn(Axis) -> Axis) -> Self {
         match self {
             Along::Simplex(axis) => Along::Simplex(moved(axis)),
+            Along::Parts(axis, total) => Along::Parts(moved(axis), total),
             Along::Ordered(axis) => Along::Ordered(moved(axis)),
         }
     }

@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
         };
         if weights.along != Some(Along::Simplex(along)) && weights.level != crate::value::Level::Data {
             let axis = self.graph.axis_name(along);
-            self.report(messages::not_a_simplex("Mixture", "weights", weights.span, &axis));
+            self.report(messages::not_a_simplex("Mixture", "weights", weights.span, &axis, false));
             return None;
         }
         let mut drawn = self.distribution(&of.value, &[(along, shares.value.span)], None, call.role)?;

@@ -170,9 +170,16 @@ pub fn data_range(
         .help(format!("declare `{name}` as `{}` if the data are so", type_name(parameter.support)))
 }
 
-pub fn not_a_simplex(family: &str, argument: &str, span: Span, axis: &str) -> Diagnostic {
-    error("E0308", format!("the {argument} of `{family}` must add up to 1"), span, "need not add up to 1")
-        .help(format!("write `softmax(…, {axis})`, or give unnormalised logarithms by name: `{family}(logits = …)`"))
+pub fn not_a_simplex(family: &str, argument: &str, span: Span, axis: &str, difference: bool) -> Diagnostic {
+    let help = match difference {
+        true => {
+            "of intervals between cutpoints, write `OrderedLogistic(location, cutpoints)`, or `OrderedProbit`; else \
+                 `softmax(…)`, or unnormalised logarithms by name, `logits = …`"
+                .to_owned()
+        }
+        false => format!("write `softmax(…, {axis})`, or give unnormalised logarithms by name: `{family}(logits = …)`"),
+    };
+    error("E0308", format!("the {argument} of `{family}` must add up to 1"), span, "need not add up to 1").help(help)
 }
 
 pub fn uniform_ends(span: Span, low: f64, high: f64) -> Diagnostic {
