@@ -180,6 +180,18 @@ impl Graph {
         self.push(Op::Unary(op), vec![x], inner.axes)
     }
 
+    /// What is left of x where it is multiplied by 1/y and has y for a factor: the other factor, or nothing where x is y. The
+    /// slope of y log y is then finite at 0.
+    fn cancelled(&self, x: NodeId, reciprocal: NodeId) -> Option<Option<NodeId>> {
+        let y = self.unary_of(reciprocal, Unary::Recip)?;
+        if x == y {
+            return Some(None);
+        }
+        let (p, q) = self.operands(x, &Op::Binary(Binary::Mul))?;
+        let left = if q == y { p } else { q };
+        (p == y || q == y).then_some(Some(left))
+    }
+
     /// An element-wise function of two tensors, matched by axis.
     pub fn binary(&mut self, op: Binary, a: NodeId, b: NodeId) -> NodeId {
         let axes = axis::union(self.axes_of(a), self.axes_of(b));
@@ -226,6 +238,13 @@ impl Graph {
         }
         match op {
             Binary::Mul if a == b => return self.square(a),
+            Binary::Mul if self.cancelled(a, b).is_some() || self.cancelled(b, a).is_some() => {
+                let rest = self.cancelled(a, b).or_else(|| self.cancelled(b, a)).flatten();
+                return match rest {
+                    Some(rest) => self.broadcast_to(rest, &axes),
+                    None => self.full(1.0, &axes),
+                };
+            }
             Binary::Div if a == b => return self.full(1.0, &axes),
             Binary::Mul => {
                 // Numbers gather at the front: k (l x) = (k l) x.

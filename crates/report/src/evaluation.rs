@@ -60,14 +60,6 @@ pub enum Own {
     Trained,
 }
 
-/// `800 rows held out`
-fn of_rows(count: u64, kind: &str) -> String {
-    match kind.split_once("row") {
-        Some((before, after)) => format!("{before}{}{after}", plural(count, "row")).trim_start().to_owned(),
-        None => plural(count, kind),
-    }
-}
-
 /// The figures of each row, in the order of the data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ByRow {
@@ -117,13 +109,14 @@ impl ByRow {
 pub fn evaluation_terminal(evaluation: &Evaluation, width: usize, colour: bool) -> String {
     let mut page = Page::within(width, colour);
     page.heading(&evaluation.model, evaluation.title.as_deref());
-    let kind = match evaluation.own {
-        None => "new row",
-        Some(Own::HeldOut) => "row held out",
-        Some(Own::Trained) => "row of the fit",
+    let rows = plural(evaluation.rows, "row");
+    let these = match evaluation.own {
+        None => plural(evaluation.rows, "new row"),
+        Some(Own::HeldOut) => format!("{rows} held out"),
+        Some(Own::Trained) => format!("{rows} of the fit"),
     };
-    let (new, old) = (of_rows(evaluation.rows, kind), plural(evaluation.trained_rows, "row"));
-    page.paragraph(Span::plain(""), 0, &[Span::faint(format!("{new}, by the fit of {old} in {}", evaluation.run))]);
+    let old = plural(evaluation.trained_rows, "row");
+    page.paragraph(Span::plain(""), 0, &[Span::faint(format!("{these}, by the fit of {old} in {}", evaluation.run))]);
     let refined = refinement::steps(evaluation.refinement.as_ref());
     for table in [Sums::from(evaluation).table(), new_rows(evaluation), refined] {
         if !table.rows.is_empty() {

@@ -333,7 +333,7 @@ fn fmt_lays_out_once_and_for_all() {
 
 #[test]
 fn the_gallery_is_in_the_canonical_layout() {
-    for folder in ["examples", "tests/exact", "tests/phases"] {
+    for folder in ["examples", "examples/descent", "tests/exact", "tests/phases"] {
         for path in programs(folder) {
             done(&root(), &["fmt", "--check", path.to_str().unwrap()]);
         }

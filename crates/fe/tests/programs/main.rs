@@ -13,6 +13,7 @@ mod bounds;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod descents;
 mod errors;
 mod estimators;
 mod exact;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let mut trials = trials::Trials::default();
     // Those that take longest begin first, so that the end is not spent waiting for one.
     gallery::trials(&mut trials);
+    descents::trials(&mut trials);
     figures::trials(&mut trials);
     studies::trials(&mut trials);
     metabolic::trials(&mut trials);

@@ -137,7 +137,8 @@ impl Objective {
                 let slope = g.gradient(parts.distortion, &[handle.input]).ok().and_then(|s| s.first().copied());
                 let own = HashSet::from([handle.input]);
                 let bent = slope.and_then(|slope| {
-                    let probe = g.input("probe", &g.axes_of(slope).to_vec()).1;
+                    let axes = g.axes_of(slope).to_vec();
+                    let probe = g.input("probe", &axes).1;
                     let along = g.mul(slope, probe);
                     let along = g.sum_all_but(along, &[]);
                     g.gradient(along, &[handle.input]).ok()?.first().copied()

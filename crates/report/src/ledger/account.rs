@@ -188,9 +188,12 @@ pub(super) fn held_out(document: &Document) -> Table {
     table
 }
 
-/// New rows: in the mean, and all together.
+/// Rows that were evaluated: in the mean, and all together.
 pub(crate) fn new_rows(evaluation: &Evaluation) -> Table {
-    let mut table = accounts("new rows", "New rows");
+    let mut table = match evaluation.own {
+        None => accounts("new rows", "New rows"),
+        Some(_) => accounts("rows", "Rows"),
+    };
     let account = &evaluation.account;
     table.row(Label::Text("mean".into()), per_row(account));
     let total = |total: Option<f64>| total.unwrap_or(f64::NAN);
