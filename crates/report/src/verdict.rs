@@ -222,7 +222,7 @@ const DEPARTS: f64 = 0.15;
 const ELSEWHERE: f64 = 0.01;
 
 /// The effective fraction of the wider proposal's draws from which its table stands by itself, however far the guide's is.
-const AMPLE: f64 = 0.5;
+const AMPLE: f64 = 0.6;
 
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
 const LEVEL: f64 = 0.95;

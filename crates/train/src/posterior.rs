@@ -30,8 +30,8 @@ const WIDE_LIMIT: f64 = 0.5;
 /// an estimate, from few large weights.
 const LEAST_EFFECTIVE: f64 = 0.1;
 
-/// Where half of the draws are effective, the wider proposal is held to the limit of the guide's own weights.
-const AMPLE: f64 = 0.5;
+/// Where so many of the draws are effective, the wider proposal is held to the limit of the guide's own weights.
+const AMPLE: f64 = 0.6;
 
 /// The share of the mass from which modes where the guide is not are looked for in a table: far enough, little moves a standard
 /// deviation.

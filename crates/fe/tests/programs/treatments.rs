@@ -24,6 +24,9 @@ struct Subject {
 /// Programs of the gallery, whose headers say nothing of it, that are slow.
 const SLOW: [&str; 1] = ["regulator"];
 
+/// Programs whose free energy single precision finds and whose distortion and rate it does not, each by itself.
+const FLAT: [&str; 1] = ["angle_at_the_cut"];
+
 /// The first digits of the gallery's, every fourth pixel each way, as a file.
 fn few_digits(folder: &Path) -> String {
     let path = root().join("examples/data/digits.idx.gz");
@@ -109,8 +112,11 @@ fn both_precisions(subject: &Subject) {
     let other = document(&subject.program, &Options { precision: Some(other), ..subject.options.clone() });
     let (single, double) =
         if executor.ends_with("f64") { (&other, &unasked.document) } else { (&unasked.document, &other) };
+    // Where a minimum is flat, its place is off by the root of what the free energy is, and the two parts of that with it.
+    let parts = !FLAT.contains(&subject.program.name.as_str());
     for (figure, off) in apart(single, double) {
-        assert!(off < 1e-4, "{figure} is off by {off:e}");
+        let whole = ["free_energy", "objective_value"].contains(&figure);
+        assert!(off < 1e-4 || !(whole || parts), "{figure} is off by {off:e}");
     }
 }
 
