@@ -272,7 +272,7 @@ fn data_that_do_not_fit_are_told() {
     assert!(exit == 2 && said.contains("no data called `q`"), "{exit} {said}");
     // Without new rows it is the fit's own.
     let own = done(folder.path(), &["eval", "fit"]);
-    assert!(own.contains("8 rows of the fit, by the fit of 8 rows"), "{own}");
+    assert!(own.contains("2 rows held out, by the fit of 6 rows"), "{own}");
 
     let (folder, _) = fitted(REGRESSION);
     table(&folder.path().join("few.csv"), &rows()[..5]);
