@@ -127,6 +127,30 @@ pub struct Natural {
 /// A direction, from the arguments, the slopes in those that move, and the axis of categories.
 pub type Direction = fn(&mut Graph, &[NodeId], &[Option<NodeId>], Option<Axis>) -> Option<Vec<Option<NodeId>>>;
 
+/// The coordinates of a location and a scale: the location, and the log of the scale.
+pub(crate) fn location_and_log_scale(g: &mut Graph, args: &[NodeId]) -> Vec<NodeId> {
+    args.iter().enumerate().map(|(k, &a)| if k == 0 { a } else { g.log(a) }).collect()
+}
+
+/// The direction in these, where the information is 1/s² and `of_log_scale`.
+pub(crate) fn location_scale_direction(
+    g: &mut Graph,
+    args: &[NodeId],
+    slopes: &[Option<NodeId>],
+    of_log_scale: f64,
+) -> Option<Vec<Option<NodeId>>> {
+    let (&[_, scale], &[location, spread]) = (args, slopes) else { return None };
+    let location = location.map(|slope| {
+        let variance = g.square(scale);
+        g.mul(variance, slope)
+    });
+    let log_scale = spread.map(|slope| {
+        let part = g.scale(scale, 1.0 / of_log_scale);
+        g.mul(part, slope)
+    });
+    Some(vec![location, log_scale])
+}
+
 /// A proximal map, from v, w and the arguments.
 pub type Proximal = fn(&mut Graph, NodeId, NodeId, &[NodeId]) -> NodeId;
 

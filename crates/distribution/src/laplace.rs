@@ -7,7 +7,8 @@ use rand::Rng;
 
 use crate::expr::{Expr, Formula, formula};
 use crate::family::{
-    Family, FreeForm, KlText, Natural, Parameter, Proximal, Sampling, Statistic, cut, divergence, exactly, noise, twin,
+    Family, FreeForm, KlText, Natural, Parameter, Proximal, Sampling, Statistic, cut, divergence, exactly,
+    location_and_log_scale, location_scale_direction, noise, twin,
 };
 use crate::support::Support;
 
@@ -49,16 +50,8 @@ impl Family for Laplace {
 
     fn natural(&self) -> Option<Natural> {
         Some(Natural {
-            coordinates: |g, args| {
-                vec![formula(g, args, |[m, _]: [Expr; 2]| m), formula(g, args, |[_, s]: [Expr; 2]| s.log())]
-            },
-            direction: |g, args, slopes, _| {
-                let &[m, s] = slopes else { return None };
-                let scale = args.get(1..)?;
-                let location = m.map(|m| formula(g, &[scale, &[m]].concat(), |[s, m]: [Expr; 2]| s.square() * m));
-                let log_scale = s.map(|d| formula(g, &[scale, &[d]].concat(), |[s, d]: [Expr; 2]| s * d));
-                Some(vec![location, log_scale])
-            },
+            coordinates: location_and_log_scale,
+            direction: |g, args, slopes, _| location_scale_direction(g, args, slopes, 1.0),
             text: "the information of the location is 1/b², that of log b is 1",
         })
     }

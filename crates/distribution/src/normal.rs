@@ -7,7 +7,7 @@ use rand_distr::Distribution;
 use crate::expr::{Expr, Formula, HALF_LOG_TWO_PI, HALF_LOG_TWO_PI_E, formula};
 use crate::family::{
     Alternative, Family, FreeForm, KlText, LikelihoodText, Natural, Parameter, Proximal, Sampling, Statistic, cut,
-    divergence, exactly, noise,
+    divergence, exactly, location_and_log_scale, location_scale_direction, noise,
 };
 use crate::support::Support;
 
@@ -82,16 +82,8 @@ impl Family for Normal {
 
     fn natural(&self) -> Option<Natural> {
         Some(Natural {
-            coordinates: |g, args| {
-                vec![formula(g, args, |[m, _]: [Expr; 2]| m), formula(g, args, |[_, s]: [Expr; 2]| s.log())]
-            },
-            direction: |g, args, slopes, _| {
-                let &[m, s] = slopes else { return None };
-                let scale = args.get(1..)?;
-                let location = m.map(|m| formula(g, &[scale, &[m]].concat(), |[s, m]: [Expr; 2]| s.square() * m));
-                let log_scale = s.map(|d| formula(g, &[scale, &[d]].concat(), |[s, d]: [Expr; 2]| 0.5 * s * d));
-                Some(vec![location, log_scale])
-            },
+            coordinates: location_and_log_scale,
+            direction: |g, args, slopes, _| location_scale_direction(g, args, slopes, 2.0),
             text: "the information of the mean is 1/s², that of log s is 2",
         })
     }

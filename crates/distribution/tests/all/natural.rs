@@ -29,6 +29,8 @@ fn grid(of: &dyn Family) -> (Vec<f64>, f64) {
         "Poisson" | "NegativeBinomial" => ((0..120).map(f64::from).collect(), 1.0),
         "Bernoulli" => (vec![0.0, 1.0], 1.0),
         "Normal" | "Laplace" => ((0..400_000).map(|k| -20.0 + 1e-4 * (f64::from(k) + 0.5)).collect(), 1e-4),
+        // Its tail is long: up to seven standard deviations of the logarithm.
+        "LogNormal" => ((0..600_000).map(|k| 1e-3 * (f64::from(k) + 0.5)).collect(), 1e-3),
         _ => ((0..600_000).map(|k| 1e-4 * (f64::from(k) + 0.5)).collect(), 1e-4),
     }
 }

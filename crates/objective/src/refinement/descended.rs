@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fe_check::{Functional, Schedule};
-use fe_graph::{Axis, Graph, InputId, NodeId, NoiseKind, Op, Site, axis};
+use fe_graph::{Axis, Graph, NodeId, Op, Site, axis};
 
 use crate::objective::{Objective, TermKind};
 
@@ -49,9 +49,9 @@ impl Draws {
         g.substitute(roots, &replaced)
     }
 
-    /// Standard noise of a step.
-    pub fn site(name: &str) -> (NoiseKind, Site) {
-        (NoiseKind::Uniform, Site(Site::named(name).0 ^ Site::named("refinement").0))
+    /// The site of a latent's noise in a step.
+    pub fn site(name: &str) -> Site {
+        Site(Site::named(name).0 ^ Site::named("refinement").0)
     }
 }
 
@@ -107,9 +107,4 @@ pub(super) fn descended(o: &mut Objective, draws: Draws) -> Descended {
         }
     }
     of
-}
-
-/// A control that a fit sets as it goes: its input and node.
-pub(super) fn control(g: &mut Graph, name: &str) -> (InputId, NodeId) {
-    g.input(name, &[])
 }

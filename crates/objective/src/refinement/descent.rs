@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use fe_check::{Refinement, Schedule, StepSize, Through};
 use fe_graph::{Axis, Graph, NodeId, Op, Site, State, axis};
 
-use super::descended::{Descended, Draws, control, descended};
+use super::descended::{Descended, Draws, descended};
 use super::direction::{Directions, directions};
 use super::handles::Handled;
 use super::watched;
@@ -157,14 +157,14 @@ impl Objective {
         for r in refinements {
             steps.push(match r.step {
                 StepSize::Chosen => {
-                    let (input, node) = control(&mut self.graph, &format!("step of {}", r.name));
+                    let (input, node) = self.graph.input(&format!("step of {}", r.name), &[]);
                     (DescentStep::Chosen(input), node)
                 }
                 StepSize::Stated(Schedule::Constant(v)) => {
                     (DescentStep::Stated(Schedule::Constant(v)), self.graph.constant(v))
                 }
                 StepSize::Stated(schedule) => {
-                    let (input, node) = control(&mut self.graph, &format!("step of {}", r.name));
+                    let (input, node) = self.graph.input(&format!("step of {}", r.name), &[]);
                     self.minimised.controls.push((input, schedule));
                     (DescentStep::Stated(schedule), node)
                 }

@@ -160,7 +160,7 @@ fn at_draws(
         }
         let args = g.substitute(&q.args, values);
         let q = Distribution { args, ..q.clone() };
-        let (_, site) = Draws::site(&latent.name);
+        let site = Draws::site(&latent.name);
         let axes = axis::union(&[draws.axis], &axis::sorted(&latent.axes));
         if let Some(drawn) = drawn(g, &q, site, &axes) {
             fresh.extend(g.noise_of(&[drawn]));
