@@ -96,12 +96,8 @@ impl<'a> Checker<'a> {
         let whole = start.node;
         let own = self.own_parameters(whole);
         let through = self.through(&options, own.as_deref(), state)?;
-        if options.guard {
-            let span = state.statement.span;
-            self.report(match options.samples {
-                Some(_) => messages::guard_with_samples(name, span),
-                None => messages::guard_later(span),
-            });
+        if options.guard && options.samples.is_some() {
+            self.report(messages::guard_with_samples(name, state.statement.span));
             return None;
         }
         Some(Refinement {
@@ -115,6 +111,7 @@ impl<'a> Checker<'a> {
             rule,
             step: options.step,
             limit: options.limit,
+            guard: options.guard,
             samples: options.samples,
             average: options.average,
             through,
@@ -409,6 +406,7 @@ impl<'a> Checker<'a> {
         for other in rest {
             let same = other.steps == first.steps
                 && other.samples == first.samples
+                && other.guard == first.guard
                 && other.average == first.average
                 && other.chain == first.chain;
             if !same {

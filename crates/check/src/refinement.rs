@@ -28,6 +28,8 @@ pub struct Refinement {
     pub step: StepSize,
     /// The most that an element moves in a step, smoothly.
     pub limit: Option<f64>,
+    /// Whether each row halves its own step until its free energy falls.
+    pub guard: bool,
     /// Draws of the latents in each step in the place of expectations over them.
     pub samples: Option<usize>,
     /// Whether the outer objective is the mean over the steps.

@@ -70,7 +70,7 @@ impl Family for Bernoulli {
         Some(Natural {
             coordinates: |g, args| {
                 vec![formula(g, args, |[p]: [Expr; 1]| {
-                    p.logit().unwrap_or_else(|| p.log() - log_complement(p, complement(p)))
+                    p.logit().unwrap_or_else(|| p.log() - p.log_rest_sloped(complement(p)))
                 })]
             },
             direction: |_, _, slopes, _| Some(slopes.to_vec()),
@@ -85,7 +85,7 @@ impl Family for Bernoulli {
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
         formula(g, &[&[x], args].concat(), |[x, p]| match p.logit() {
             Some(l) => x * l - l.softplus(),
-            None => x * p.log_weighted(x) + (1.0 - x) * log_complement(p, 1.0 - x),
+            None => x * p.log_weighted(x) + (1.0 - x) * p.log_rest_weighted(1.0 - x),
         })
     }
 
@@ -113,7 +113,7 @@ impl Family for Bernoulli {
         Some(formula(g, args, |[p]| match p.logit() {
             // Even in l: softplus(−|l|) + |l| σ(−|l|).
             Some(l) => (-l.abs()).softplus() + l.abs() * (-l.abs()).sigmoid(),
-            None => -(p * p.log_weighted(p)) - (1.0 - p) * log_complement(p, 1.0 - p),
+            None => -(p * p.log_sloped(p)) - (1.0 - p) * p.log_rest_sloped(1.0 - p),
         }))
     }
 
@@ -125,7 +125,7 @@ impl Family for Bernoulli {
             (Some(l), Some(m)) => p * (l - m) - l.softplus() + m.softplus(),
             _ => {
                 let q = complement(p);
-                p * (p.log_weighted(p) - r.log_weighted(p)) + q * (log_complement(p, q) - log_complement(r, q))
+                p * (p.log_sloped(p) - r.log_sloped(p)) + q * (p.log_rest_sloped(q) - r.log_rest_sloped(q))
             }
         }))
     }
@@ -160,11 +160,6 @@ impl Family for Bernoulli {
 pub(crate) fn complement(p: Expr) -> Expr {
     let mirrored = p.logit().map(|l| (-l).sigmoid()).or_else(|| p.probit().map(|u| (-u).normal_cdf()));
     mirrored.or_else(|| p.rest_of()).unwrap_or_else(|| 1.0 - p)
-}
-
-/// log(1 − p), to be multiplied by `weight`; 0 where that is 0.
-pub(crate) fn log_complement<'s>(p: Expr<'s>, weight: Expr<'s>) -> Expr<'s> {
-    if p.has_log_of_rest() { (-p).log1p() } else { (-p.unless_zero(weight, 0.0)).log1p() }
 }
 
 /// The links by which a probability is given: of a real number x, p = σ(x), Φ(x), or 1 − exp(−eˣ).

@@ -47,11 +47,7 @@ impl Family for Beta {
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
         formula(g, &[&[x], args].concat(), |[x, a, b]| {
-            let right = match x.logit() {
-                Some(_) => (-x).log1p(),
-                None => (-x.unless_zero(b - 1.0, 0.0)).log1p(),
-            };
-            (a - 1.0) * x.log_weighted(a - 1.0) + (b - 1.0) * right - a.log_beta(b)
+            (a - 1.0) * x.log_sloped(a - 1.0) + (b - 1.0) * x.log_rest_sloped(b - 1.0) - a.log_beta(b)
         })
     }
 

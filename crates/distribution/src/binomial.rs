@@ -3,7 +3,7 @@
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 use rand::Rng;
 
-use crate::bernoulli::{Link, complement, log_complement};
+use crate::bernoulli::{Link, complement};
 use crate::expr::{Expr, Formula, formula};
 use crate::family::{Alternative, Family, Parameter, Statistic, exactly};
 use crate::support::Support;
@@ -62,7 +62,7 @@ impl Family for Binomial {
         formula(g, &[&[x], args].concat(), |[x, n, p]| {
             let chances = match p.logit() {
                 Some(l) => x * l - n * l.softplus(),
-                None => x * p.log_weighted(x) + (n - x) * log_complement(p, n - x),
+                None => x * p.log_weighted(x) + (n - x) * p.log_rest_weighted(n - x),
             };
             chances + log_choose(n, x)
         })

@@ -49,7 +49,7 @@ impl Family for Dirichlet {
         let Some((a, sum)) = event.and_then(|axis| total(g, args, axis)) else { return g.constant(f64::NAN) };
         let k = event.map_or(1.0, |axis| g.extent_of(axis.id) as f64);
         formula(g, &[x, a, sum], |[x, a, sum]| {
-            (a - 1.0) * x.log_weighted(a - 1.0) - a.lgamma() + sum.lgamma() * (1.0 / k)
+            (a - 1.0) * x.log_sloped(a - 1.0) - a.lgamma() + sum.lgamma() * (1.0 / k)
         })
     }
 

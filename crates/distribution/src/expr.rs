@@ -140,11 +140,39 @@ impl<'s> Expr<'s> {
         zero.select(self.number(neutral), self)
     }
 
-    /// The log, to be multiplied by `weight`. Where this might be 0, the log is 0 at weight 0, so that 0 · log 0 = 0,
-    /// and its derivatives are too.
+    /// The log, to be multiplied by a `weight` that has no slope, as counts have none. Where this might be 0, the log is 0 at
+    /// weight 0, so that 0 · log 0 = 0, and its derivatives are too.
     pub fn log_weighted(self, weight: Self) -> Self {
-        let positive = is_positive(&self.graph.borrow(), self.id, 8);
-        if positive { self.log() } else { self.unless_zero(weight, 1.0).log() }
+        if self.is_positive() { self.log() } else { self.unless_zero(weight, 1.0).log() }
+    }
+
+    /// log(1 − this), to be multiplied by a `weight` that has no slope; 0 where that is 0.
+    pub fn log_rest_weighted(self, weight: Self) -> Self {
+        let rest = if self.has_log_of_rest() { self } else { self.unless_zero(weight, 0.0) };
+        (-rest).log1p()
+    }
+
+    /// The log, to be multiplied by a `weight` that has a slope, which is this log, at weight 0 as well. The log is 0 only
+    /// where this and the weight are both 0.
+    pub fn log_sloped(self, weight: Self) -> Self {
+        if self.is_positive() { self.log() } else { self.unless_both(0.0, weight, 1.0).log() }
+    }
+
+    /// log(1 − this), to be multiplied by a `weight` that has a slope; 0 only where this is 1 and the weight 0.
+    pub fn log_rest_sloped(self, weight: Self) -> Self {
+        let rest = if self.has_log_of_rest() { self } else { self.unless_both(1.0, weight, 0.0) };
+        (-rest).log1p()
+    }
+
+    fn is_positive(self) -> bool {
+        is_positive(&self.graph.borrow(), self.id, 8)
+    }
+
+    /// This, but `neutral` where it is at its `pole` and `weight` is 0.
+    fn unless_both(self, pole: f64, weight: Self, neutral: f64) -> Self {
+        let there = self.binary(Binary::Equal, self.number(pole));
+        let nothing = weight.binary(Binary::Equal, self.number(0.0));
+        (there * nothing).select(self.number(neutral), self)
     }
 
     /// log z of a Gamma(this, 1) draw z, from a standard normal number.

@@ -91,7 +91,7 @@ impl Family for Gamma {
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
         formula(g, &[&[x], args].concat(), |[x, a, r]| {
-            a * r.log() + (a - 1.0) * x.log_weighted(a - 1.0) - r * x - a.lgamma()
+            a * r.log() + (a - 1.0) * x.log_sloped(a - 1.0) - r * x - a.lgamma()
         })
     }
 

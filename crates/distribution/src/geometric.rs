@@ -3,7 +3,7 @@
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, Unary};
 use rand::Rng;
 
-use crate::bernoulli::{complement, log_complement};
+use crate::bernoulli::complement;
 use crate::expr::{Formula, formula};
 use crate::family::{Family, Parameter, Statistic, exactly, noise};
 use crate::support::Support;
@@ -35,7 +35,7 @@ impl Family for Geometric {
     }
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
-        formula(g, &[&[x], args].concat(), |[x, p]| x * log_complement(p, x) + p.log())
+        formula(g, &[&[x], args].concat(), |[x, p]| x * p.log_rest_weighted(x) + p.log())
     }
 
     fn expectation(&self, g: &mut Graph, of: Statistic, args: &[NodeId]) -> Option<NodeId> {
@@ -58,7 +58,7 @@ impl Family for Geometric {
         // That of the coin, as often as it is thrown.
         Some(formula(g, args, |[p]| {
             let q = complement(p);
-            (-(q * log_complement(p, q)) - p * p.log()) / p
+            (-(q * p.log_rest_sloped(q)) - p * p.log()) / p
         }))
     }
 
@@ -68,7 +68,7 @@ impl Family for Geometric {
         }
         Some(formula(g, &[args, prior_args].concat(), |[p, r]| {
             let q = complement(p);
-            p.log() - r.log() + q / p * (log_complement(p, q) - log_complement(r, q))
+            p.log() - r.log() + q / p * (p.log_rest_sloped(q) - r.log_rest_sloped(q))
         }))
     }
 

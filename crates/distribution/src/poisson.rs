@@ -116,7 +116,7 @@ impl Family for Poisson {
         }
         // λ (log λ − log r − 1) + r, which is r f(λ/r) of arXiv 2405.14473, and r at λ = 0.
         Some(formula(g, &[args, prior_args].concat(), |[rate, r]| {
-            rate * (rate.log_weighted(rate) - r.log_weighted(rate) - 1.0) + r
+            rate * (rate.log_sloped(rate) - r.log_sloped(rate) - 1.0) + r
         }))
     }
 
@@ -230,7 +230,7 @@ pub fn poisson_rate(g: &mut Graph, q: &Of, p: &Of) -> Option<PoissonRate> {
     }
     let args = [q.args.as_slice(), &p.args].concat();
     let kl = q.kl(g, p)?;
-    let log_ratio = formula(g, &args, |[rate, r]| rate * (rate.log_weighted(rate) - r.log_weighted(rate)));
+    let log_ratio = formula(g, &args, |[rate, r]| rate * (rate.log_sloped(rate) - r.log_sloped(rate)));
     let (spikes, prior) = (formula(g, &args, |[rate, _]| rate), formula(g, &args, |[_, r]| r));
     let below = g.less(spikes, prior);
     let suppressed = g.mul(below, kl);

@@ -34,7 +34,7 @@ impl Family for Weibull {
 
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], _event: Option<Axis>) -> NodeId {
         formula(g, &[&[x], args].concat(), |[x, k, s]| {
-            let log = x.log_weighted(k - 1.0);
+            let log = x.log_sloped(k - 1.0);
             k.log() - k * s.log() + (k - 1.0) * log - power(x / s, k)
         })
     }

@@ -3,7 +3,7 @@
 use fe_graph::{Axis, Binary, Graph, NodeId, NoiseKind, Site};
 use rand::Rng;
 
-use crate::bernoulli::{Bernoulli, complement, log_complement};
+use crate::bernoulli::{Bernoulli, complement};
 use crate::expr::{Formula, formula};
 use crate::family::{Family, Parameter, Statistic, exactly, noise, twin};
 use crate::poisson::{Poisson, exact_counts};
@@ -39,7 +39,7 @@ impl Family for ZeroInflatedPoisson {
         formula(g, &[&[x], args].concat(), |[x, rate, w]| {
             // Where x is 0: log(w + (1 − w) e^{−λ}) = log(1 + (1 − w)(e^{−λ} − 1)).
             let none = (complement(w) * (-rate).expm1()).log1p();
-            let some = log_complement(w, x) + x * rate.log_weighted(x) - rate - (x + 1.0).lgamma();
+            let some = w.log_rest_weighted(x) + x * rate.log_weighted(x) - rate - (x + 1.0).lgamma();
             x.binary(Binary::Equal, x.number(0.0)).select(none, some)
         })
     }

@@ -4,6 +4,7 @@
 //! element-wise operations match by name, and a rename is the only way one axis becomes another. Nothing here knows of
 //! probability or of the language.
 
+mod apart;
 pub mod axis;
 mod build;
 mod derivative;

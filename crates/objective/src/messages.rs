@@ -63,10 +63,15 @@ pub fn no_metric(state: &str, span: Span) -> Underivable {
     error("E0836", message, span, "refine one state for each argument of the guide, or descend `by gradient`")
 }
 
+pub fn guard_of_coupled_rows(state: &str, span: Span) -> Underivable {
+    let message = format!("`{state}` has a guard, and what it descends is not a sum over rows");
+    error("E0836", message, span, "leave `guard` away, or let each row have a cost of its own")
+}
+
 pub fn no_message(state: &str, span: Span) -> Underivable {
-    let message =
-        format!("what `{state}` descends has no closed form in its latent, and draws of a count have no slope");
-    let help = "use a decoder that is linear in the latent, or a Gaussian guide, whose draws have one";
+    let message = format!("what `{state}` descends has no closed form in its latent, and its draws have no slope");
+    let help = "use a decoder that is linear in the latent, or a Poisson or a Gaussian guide: the effect of one more spike, \
+                and the slope at a draw, are then known";
     error("E0838", message, span, help)
 }
 

@@ -3,12 +3,6 @@
 /// Code, title and explanation, in order.
 pub const CODES: &[(&str, &str, &str)] = &[
     (
-        "E0701",
-        "an option of a descent that is not in this version",
-        "A guard halves a row's own step until its free energy falls. It is part of the language and is not compiled yet; a \
-         step that is left out is chosen so that the descent is stable.",
-    ),
-    (
         "E0703",
         "an estimator that is not in this version",
         "The estimator is part of the language and cannot be asked for yet; where it applies, the compiler takes it \

@@ -64,11 +64,6 @@ pub fn state_mixed(name: &str, span: Span, latent: &str, guide: Span) -> Diagnos
         .help("each element of a state goes to one element of the guide, as in `Poisson(exp(v))`")
 }
 
-pub fn guard_later(span: Span) -> Diagnostic {
-    error("E0701", "`guard` is not compiled in this version", span, "not in this version")
-        .help("leave `step` away: it is then chosen so that the descent is stable; or make it smaller")
-}
-
 pub fn guard_with_samples(name: &str, span: Span) -> Diagnostic {
     error("E0486", format!("`{name}` has `guard` and `samples`"), span, "both")
         .help("a guard compares free energies that repeat, and draws do not: leave one of them away")
@@ -81,9 +76,9 @@ pub fn through_none(name: &str, span: Span, why: &str) -> Diagnostic {
 
 pub fn descents_differ(first: (&str, Span), second: (&str, Span)) -> Diagnostic {
     let message = format!("`{}` and `{}` move together, and are stated differently", first.0, second.0);
-    error("E0487", message, second.1, "another way")
-        .and(first.1, "one way")
-        .help("states of one descent have the same `over`, `samples` and `average`, and stand in the same loop")
+    error("E0487", message, second.1, "another way").and(first.1, "one way").help(
+        "states of one descent have the same `over`, `samples`, `guard` and `average`, and stand in the same loop",
+    )
 }
 
 pub fn no_fisher(name: &str, span: Span, family: &str, guide: Span, known: &[&str]) -> Diagnostic {

@@ -37,6 +37,19 @@ fn nothing_times_the_log_of_nothing_is_nothing() {
     }
 }
 
+/// Where an exponent is 0, the slope in it is the log that it multiplies.
+#[test]
+fn an_exponent_of_nothing_keeps_its_slope() {
+    let euler = 0.577_215_664_901_532_9;
+    let gamma = value_and_slopes("Gamma", 0.3, &[1.0, 2.0]);
+    close("Gamma in its shape", gamma[1], 0.3f64.ln() + 2f64.ln() + euler, 1e-14);
+    let beta = value_and_slopes("Beta", 0.3, &[1.0, 1.0]);
+    close("Beta in a", beta[1], 0.3f64.ln() + 1.0, 1e-14);
+    close("Beta in b", beta[2], 0.7f64.ln() + 1.0, 1e-14);
+    let weibull = value_and_slopes("Weibull", 0.3, &[1.0, 1.0]);
+    close("Weibull in its shape", weibull[1], 1.0 + 0.3f64.ln() * 0.7, 1e-14);
+}
+
 #[test]
 fn slopes_of_densities_agree_with_differences() {
     for &case in CASES {

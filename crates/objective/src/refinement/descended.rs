@@ -39,8 +39,10 @@ impl Draws {
             let axes: Vec<Axis> = node.axes.iter().map(|&a| if a == Axis::SAMPLE { self.axis } else { a }).collect();
             let new = match (&node.op, node.inputs.as_slice()) {
                 (Op::Noise { kind, site }, _) => g.noise(*kind, own(*site), &axis::sorted(&axes)),
-                (Op::Arrivals { order, indicator, site }, &[rate, temperature]) => {
-                    g.arrivals(rate, temperature, *order, *indicator, own(*site), &axis::sorted(&axes))
+                // Counts as they are, not relaxed: a message is the effect of one more.
+                (Op::Arrivals { order, indicator, site }, &[rate, _]) => {
+                    let exactly = g.constant(0.0);
+                    g.arrivals(rate, exactly, *order, *indicator, own(*site), &axis::sorted(&axes))
                 }
                 _ => continue,
             };

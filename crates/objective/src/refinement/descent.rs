@@ -7,7 +7,9 @@ use fe_graph::{Axis, Graph, NodeId, Op, Site, State, axis};
 
 use super::descended::{Descended, Draws, descended};
 use super::direction::{Directions, directions};
+use super::guard::Guard;
 use super::handles::Handled;
+use super::spike;
 use super::watched;
 use crate::messages;
 use crate::objective::{Objective, Underivable};
@@ -86,9 +88,14 @@ impl Objective {
         let parts = descended(self, draws);
         let spikes = first.samples.map(|_| draws);
         self.slopes_are_known(handled, &parts)?;
-        let found = directions(&mut self.graph, handled, &parts, spikes)?;
+        let row = self.row.map(|r| Axis::plain(r.axis));
+        let found = directions(&mut self.graph, handled, row, &parts, spikes)?;
         let steps = self.step_nodes(refinements);
-        let moves = Moves::new(&mut self.graph, refinements, &found, &steps);
+        let mut moves = Moves::new(&mut self.graph, refinements, &found, &steps);
+        if first.guard {
+            let guard = Guard::new(&mut self.graph, row, first, &moves.nodes, &parts, &found)?;
+            moves.guarded(&mut self.graph, &guard);
+        }
         let (last, mut values) = self.settled(handled, first, &moves, &found)?;
         self.averaged(first, refinements, &moves, &found);
         let states: HashMap<NodeId, NodeId> = refinements.iter().map(|r| r.node).zip(last.iter().copied()).collect();
@@ -120,21 +127,18 @@ impl Objective {
         Ok(())
     }
 
-    /// Draws that have no slope, or that of a relaxation, have no message in them; and a drawn message is the effect of one
-    /// more spike where what is descended is quadratic.
+    /// Draws that have no slope, and are no counts, have no message in them; and the slope at a draw is the effect of one more
+    /// spike where what is descended is quadratic.
     fn slopes_are_known(&mut self, handled: &Handled, parts: &Descended) -> Result<(), Underivable> {
         let program = &handled.program;
-        let inputs: HashSet<NodeId> = handled.handles.iter().map(|h| h.input).collect();
-        let g = &mut self.graph;
-        let total = g.add(parts.distortion, parts.cost);
-        let relaxed = |g: &Graph, n: &NodeId| matches!(g.node(*n).op, Op::Arrivals { .. }) && g.depends_on(*n, &inputs);
-        let drawn = g.reachable(&[total]).iter().any(|n| relaxed(g, n));
-        if let Some(r) = program.refinements.first().filter(|_| drawn || self.minimised.scored) {
+        if let Some(r) = program.refinements.first().filter(|_| self.minimised.scored) {
             return Err(messages::no_message(&r.name, r.span));
         }
+        let g = &mut self.graph;
+        let distortion = spike::held(g, handled, parts.distortion);
         for r in program.refinements.iter().filter(|r| r.samples.is_some()) {
             for handle in handled.handles.iter().filter(|h| h.latent == r.latent) {
-                let slope = g.gradient(parts.distortion, &[handle.input]).ok().and_then(|s| s.first().copied());
+                let slope = g.gradient(distortion, &[handle.input]).ok().and_then(|s| s.first().copied());
                 let own = HashSet::from([handle.input]);
                 let bent = slope.and_then(|slope| {
                     let axes = g.axes_of(slope).to_vec();
@@ -254,7 +258,8 @@ impl Objective {
         let states: Vec<NodeId> = refinements.iter().map(|r| r.node).collect();
         let seeds: Vec<NodeId> =
             refinements.iter().map(|r| g.input(&format!("{} direction", r.name), &axis::sorted(&r.axes)).1).collect();
-        let pairs: Vec<(NodeId, NodeId)> = found.of.iter().copied().zip(seeds.iter().copied()).collect();
+        let smooth = spike::at_means(g, &found.of);
+        let pairs: Vec<(NodeId, NodeId)> = smooth.into_iter().zip(seeds.iter().copied()).collect();
         let Ok(images) = g.vjp(&pairs, &states) else { return g.constant(f64::NAN) };
         let mut at = values.clone();
         for (&state, &last) in states.iter().zip(last) {
@@ -296,6 +301,8 @@ impl Objective {
 #[derive(Clone)]
 pub(super) struct Moves {
     pub nodes: Vec<NodeId>,
+    /// By how much they go down, as far as the limit lets them.
+    by: Vec<NodeId>,
     pub next: Vec<NodeId>,
     /// The share of each state's elements that the limit holds.
     pub limited: Vec<NodeId>,
@@ -304,7 +311,7 @@ pub(super) struct Moves {
 
 impl Moves {
     fn new(g: &mut Graph, refinements: &[Refinement], found: &Directions, steps: &[(DescentStep, NodeId)]) -> Self {
-        let (mut next, mut limited) = (vec![], vec![]);
+        let (mut by, mut limited) = (vec![], vec![]);
         for ((r, &direction), &(_, step)) in refinements.iter().zip(&found.of).zip(steps) {
             let moved = g.mul(step, direction);
             let bound = match r.limit {
@@ -322,10 +329,20 @@ impl Moves {
                     moved
                 }
             };
-            let to = g.sub(r.node, bound);
-            next.push(g.broadcast(to, &axis::sorted(&r.axes)));
+            by.push(g.broadcast(bound, &axis::sorted(&r.axes)));
         }
-        Self { nodes: refinements.iter().map(|r| r.node).collect(), next, limited, fresh: found.fresh.clone() }
+        let nodes: Vec<NodeId> = refinements.iter().map(|r| r.node).collect();
+        let next = nodes.iter().zip(&by).map(|(&node, &by)| g.sub(node, by)).collect();
+        Self { nodes, by, next, limited, fresh: found.fresh.clone() }
+    }
+
+    /// Each row's moves scaled so that what it descends falls.
+    fn guarded(&mut self, g: &mut Graph, guard: &Guard) {
+        let share = guard.share(g, &self.nodes, &self.by);
+        for ((next, &node), &by) in self.next.iter_mut().zip(&self.nodes).zip(&self.by) {
+            let part = g.mul(share, by);
+            *next = g.sub(node, part);
+        }
     }
 
     /// An axis of so many steps.

@@ -8,6 +8,7 @@ use fe_graph::{Axis, Graph, NodeId, axis};
 
 use super::descended::{Descended, Draws};
 use super::handles::{Handle, Handled, slope_of};
+use super::spike;
 use crate::messages;
 use crate::objective::Underivable;
 
@@ -25,6 +26,7 @@ pub(super) struct Directions {
 pub(super) fn directions(
     g: &mut Graph,
     handled: &Handled,
+    row: Option<Axis>,
     parts: &Descended,
     draws: Option<Draws>,
 ) -> Result<Directions, Underivable> {
@@ -33,8 +35,11 @@ pub(super) fn directions(
     let no_slope = |e| messages::no_derivative("what is descended", &e, span);
     let mut values = handled.values();
     points(g, handled, parts, &mut values);
-    let distortion = g.gradient(parts.distortion, &inputs).map_err(no_slope)?;
-    let cost = g.gradient(parts.cost, &inputs).map_err(no_slope)?;
+    let total = g.add(parts.distortion, parts.cost);
+    let more = spike::effects(g, handled, row, total)?;
+    let (distortion, cost) = (spike::held(g, handled, parts.distortion), spike::held(g, handled, parts.cost));
+    let distortion = g.gradient(distortion, &inputs).map_err(no_slope)?;
+    let cost = g.gradient(cost, &inputs).map_err(no_slope)?;
     // What is random in a step: the slope of a cost that is quadratic, at a draw, is the effect of one more spike.
     let mut fresh = HashSet::new();
     let distortion = match draws {
@@ -45,8 +50,16 @@ pub(super) fn directions(
         }
         None => distortion,
     };
-    let slopes: Vec<NodeId> = distortion.into_iter().zip(cost).map(|(d, c)| g.add(d, c)).collect();
+    let mut slopes: Vec<NodeId> = distortion.into_iter().zip(cost).map(|(d, c)| g.add(d, c)).collect();
+    for (k, slope) in slopes.iter_mut().enumerate() {
+        if let Some(&effect) = more.get(&k) {
+            *slope = g.add(*slope, effect);
+        }
+    }
     let slopes = g.substitute(&slopes, &values);
+    if draws.is_some() {
+        fresh.extend(g.noise_of(&slopes));
+    }
     let mut of = vec![];
     for state in &handled.program.refinements {
         let own: Vec<(&Handle, NodeId)> =

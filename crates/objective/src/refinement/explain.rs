@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use fe_check::{DescentRule, Guide, Program, StepSize, Through};
+use fe_check::{DescentRule, Guide, Latent, Program, Refinement, StepSize, Through};
+use fe_distribution::Support;
 
+use super::descent::Descent;
 use crate::objective::{Objective, TermKind};
 
 /// The lines of `fe explain` on what is refined; none where nothing is.
@@ -35,19 +37,30 @@ pub(crate) fn explained(program: &Program, o: &Objective) -> Vec<String> {
         };
         let limit = r.limit.map_or("no limit".to_owned(), |l| format!("no element moves by more than {l} in a step"));
         lines.push(format!("  step η:   {step}; {limit}"));
-        let sampled = o.terms.iter().any(|t| t.kind != TermKind::Rate && t.estimator.is_sampled());
-        let messages = match (descent.spiking, sampled) {
-            (true, _) => format!(
-                "drawn, {} a step: the effect of one more spike, without bias where the decoder is affine",
-                r.samples.unwrap_or(1)
-            ),
-            (false, true) => "slopes at draws of their own, which stay through the steps".into(),
-            (false, false) => "the closed form of F, differentiated in the mean".into(),
-        };
-        lines.push(format!("  messages: {messages}"));
+        if r.guard {
+            lines.push("  guard:    each row halves its own step until its F falls, ten times at most".into());
+        }
+        lines.push(format!("  messages: {}", messages(o, descent, r, latent)));
         lines.push(format!("  gradient: {}", outer(r.through)));
     }
     lines
+}
+
+/// Where the messages to a state come from.
+fn messages(o: &Objective, descent: &Descent, r: &Refinement, latent: &Latent) -> String {
+    let sampled = o.terms.iter().any(|t| t.kind != TermKind::Rate && t.estimator.is_sampled());
+    let when = match descent.spiking {
+        true => format!("{} drawn anew in each step", r.samples.unwrap_or(1)),
+        false => "drawn once, for all steps".into(),
+    };
+    match (sampled, descent.spiking, latent.support) {
+        (true, _, Support::Count) => {
+            format!("the effect of one more spike, f(z + 1) − f(z), without bias; counts are {when}")
+        }
+        (true, _, _) => format!("slopes at draws of their own, without bias; {when}"),
+        (false, true, _) => format!("the effect of one more spike, without bias as the cost is quadratic; {when}"),
+        (false, false, _) => "the closed form of F, differentiated in the mean".into(),
+    }
 }
 
 fn law(rule: DescentRule, state: &str, latent: &str) -> String {

@@ -8,7 +8,9 @@ mod descended;
 mod descent;
 mod direction;
 mod explain;
+mod guard;
 mod handles;
+mod spike;
 mod watched;
 
 pub use descent::{Descent, DescentState, DescentStep, DescentTrace};
