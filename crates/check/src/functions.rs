@@ -62,7 +62,7 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
 ];
 
 /// The others, with how they are called.
-const OTHERS: [(&str, &str); 19] = [
+const OTHERS: [(&str, &str); 20] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -75,6 +75,7 @@ const OTHERS: [(&str, &str); 19] = [
     ("transpose", "transpose(x)"),
     ("eye", "eye(N)"),
     ("diag", "diag(x)"),
+    ("onehot", "onehot(x, K)"),
     ("cholesky", "cholesky(x)"),
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
@@ -158,6 +159,7 @@ impl<'a> Checker<'a> {
             "transpose" => self.transpose(function, inputs, span),
             "cholesky" => self.cholesky(function, inputs, span),
             "eye" | "diag" => self.diagonal(function, inputs, span),
+            "onehot" => self.onehot(function, inputs, span),
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),
             "dense" => self.dense(function, inputs, span),

@@ -309,6 +309,9 @@ pub enum Functional {
     Rate(Option<String>),
     /// Expected counts; of one latent when named.
     Energy(Option<String>),
+    /// The mutual information of two finite latents under the guide, given what is chosen. It is a gain: what it weighs is
+    /// taken off.
+    Information(String, String),
 }
 
 /// A bound from importance weights w = p(x, z)/q(z) of k draws: −(1/(1 − α)) E log (1/k) Σ w^{1−α}.

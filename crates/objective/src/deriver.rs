@@ -10,6 +10,7 @@ use crate::drawing::Scored;
 use crate::enumerated::Enumeration;
 use crate::expectation::Expectation;
 use crate::guide::types::Realised;
+use crate::weights::Weights;
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
 /// (arXiv 2602.03896; theory of the estimators in the docs).
@@ -33,6 +34,7 @@ pub(crate) struct Deriver<'a> {
     pub(crate) softened: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
+    pub(crate) weights: Weights,
 }
 
 /// Inputs of the whole objective, each with its node.
