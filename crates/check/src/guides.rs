@@ -455,10 +455,20 @@ impl<'a> Checker<'a> {
     fn reads_what_is_not_drawn(&mut self, args: &[&Value], k: usize) -> bool {
         let Some(latent) = self.found.latents.get(k).cloned() else { return false };
         let steps = self.loops.current.as_ref().map(|c| (c.axis, c.variable.clone()));
+        let longer = self.loops.current.as_ref().and_then(|c| self.loops.longer.iter().find(|l| l.0 == c.whole.id));
+        let longer = longer.map(|l| l.1);
         for value in args {
             for other in self.found.latents.iter().skip(k) {
                 let reach = match &steps {
                     Some((axis, _)) if other.axes.contains(axis) => self.graph.reach(value.node, other.node, *axis),
+                    // What is written ahead, `s[t+1]`, is there at its own position already.
+                    Some(_) if longer.is_some_and(|l| other.axes.contains(&l)) => {
+                        let along = longer.unwrap_or(Axis::SAMPLE);
+                        match self.graph.reach(value.node, other.node, along) {
+                            Reach::UpTo(by) => Reach::UpTo(by - 1),
+                            other => other,
+                        }
+                    }
                     _ if self.graph.depends_on(value.node, &HashSet::from([other.node])) => Reach::Anywhere,
                     _ => Reach::Nowhere,
                 };

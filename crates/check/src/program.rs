@@ -124,6 +124,11 @@ pub enum Init {
         /// Standard deviation.
         sd: f64,
     },
+    /// `smooth(sd)`: a slow wave along the first axis, of random frequency and phase and that root mean square.
+    Smooth {
+        /// Standard deviation.
+        sd: f64,
+    },
     /// `uniform(low, high)`
     Uniform {
         /// Lower end.
@@ -135,7 +140,7 @@ pub enum Init {
 
 impl Init {
     /// What a start can be drawn by, as a program calls it.
-    pub(crate) const DRAWS: [&str; 2] = ["normal", "uniform"];
+    pub(crate) const DRAWS: [&str; 3] = ["normal", "uniform", "smooth"];
 }
 
 /// One latent.

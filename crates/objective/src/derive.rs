@@ -127,6 +127,7 @@ impl<'a> Deriver<'a> {
             draws: draws.of,
             scored: draws.scored,
             softened: draws.softened,
+            arrivals: draws.arrivals,
             random,
             enumeration: Enumeration::default(),
             weights,

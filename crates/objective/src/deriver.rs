@@ -32,6 +32,8 @@ pub(crate) struct Deriver<'a> {
     pub(crate) scored: Vec<Scored>,
     /// Draws of counts that are relaxed by a softmax.
     pub(crate) softened: Vec<NodeId>,
+    /// Arrival times of counts that are drawn in a loop.
+    pub(crate) arrivals: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
     pub(crate) weights: Weights,

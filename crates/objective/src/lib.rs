@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod arrivals;
 mod codes;
 mod count_estimators;
 mod degree;

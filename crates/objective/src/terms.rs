@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
+use fe_graph::{Axis, Indicator, NodeId, Op, Origin, Reach, axis};
 use fe_syntax::Span;
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver};
@@ -419,6 +419,9 @@ impl Deriver<'_> {
         let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
         if reached.iter().any(|n| self.softened.contains(n)) {
             return Some(formula::softmax_bias(schedule));
+        }
+        if reached.iter().any(|n| self.arrivals.contains(n)) {
+            return Some(formula::relaxation_bias(Indicator::Cubic, schedule));
         }
         let relaxed = reached.iter().find_map(|&n| match (&self.g.node(n).op, self.g.node(n).inputs.as_slice()) {
             (Op::Arrivals { indicator, .. }, &[_, at]) if self.g.constant_value(at) != Some(0.0) => Some(*indicator),

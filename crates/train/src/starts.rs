@@ -89,7 +89,7 @@ fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
     parameters
         .map(|(p, (first, drawn))| {
             let reach = match &p.start {
-                Start::Declared(Init::Normal { .. } | Init::Uniform { .. }) => return drawn,
+                Start::Declared(Init::Normal { .. } | Init::Uniform { .. } | Init::Smooth { .. }) => return drawn,
                 Start::Declared(_) => 1.0,
                 Start::Constant(_) if p.is_location() => distance,
                 Start::Constant(_) => return first.clone(),

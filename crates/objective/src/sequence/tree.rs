@@ -34,6 +34,8 @@ struct Tree<'s, 'a> {
     elements: BTreeMap<Moment, Drawing>,
     axes: HashMap<(usize, Option<usize>), Axis>,
     probabilities: Vec<NodeId>,
+    /// The table that each chance element is drawn by: it adds up to 1 along it.
+    heads: HashMap<Axis, NodeId>,
     costs: Vec<NodeId>,
     largest: usize,
 }
@@ -42,7 +44,7 @@ struct Tree<'s, 'a> {
 pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivable> {
     let mut tree = Tree::new(g, sequence);
     let order = tree.order();
-    let mut choices = HashMap::new();
+    let (mut choices, mut heads) = (HashMap::new(), vec![]);
     for (moment, element) in &tree.elements {
         let Some(variable) = sequence.variables.get(element.variable) else { continue };
         let log_p = tree.of_element(g, &variable.log_p, element);
@@ -50,9 +52,13 @@ pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivabl
         let weight = weight_at(g, variable, element);
         let drawn = Drawn { along: element.axis, log_p, log_q, weight };
         match (&variable.operator, log_q) {
-            (Operator::Chance, _) => tree.probabilities.push(g.exp(log_p)),
+            (Operator::Chance, _) => {
+                let p = g.exp(log_p);
+                heads.push((element.axis, p));
+            }
             (Operator::Stated, Some(log_q)) => {
-                tree.probabilities.push(g.exp(log_q));
+                let q = g.exp(log_q);
+                heads.push((element.axis, q));
                 let zero = g.constant(0.0);
                 tree.costs.push(drawn.with_rate(g, log_q, zero));
             }
@@ -60,6 +66,8 @@ pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivabl
         }
         choices.insert(*moment, drawn);
     }
+    tree.probabilities.extend(heads.iter().map(|h| h.1));
+    tree.heads.extend(heads);
     for table in &sequence.costs {
         let all = tree.instances(g, table);
         tree.costs.extend(all);
@@ -118,7 +126,7 @@ impl<'s, 'a> Tree<'s, 'a> {
                 axes.insert((k, at), axis);
             }
         }
-        Self { sequence, elements: list, axes, probabilities: vec![], costs: vec![], largest: 0 }
+        Self { sequence, elements: list, axes, probabilities: vec![], heads: HashMap::new(), costs: vec![], largest: 0 }
     }
 
     fn operator(&self, element: &Drawing) -> Option<&Operator> {
@@ -219,6 +227,11 @@ impl<'s, 'a> Tree<'s, 'a> {
         Ok(())
     }
 
+    /// Whether some factors are the table alone that an element is drawn by, whose sum is 1.
+    fn is_head(&self, factors: &[NodeId], along: Axis) -> bool {
+        matches!(factors, &[one] if self.heads.get(&along) == Some(&one))
+    }
+
     /// Sums a chance element out: Σ P, and what is to come in its mean.
     fn average(&mut self, g: &mut Graph, variable: &Variable, along: Axis) -> Result<(), Underivable> {
         let has = |g: &Graph, n: &NodeId| g.has_axis(*n, along);
@@ -228,8 +241,7 @@ impl<'s, 'a> Tree<'s, 'a> {
         (self.probabilities, self.costs) = (rest, left);
         let one = g.constant(1.0);
         let p = own.iter().fold(one, |product, &n| g.mul(product, n));
-        // Of its own table alone the sum is 1.
-        let whole = (own.len() > 1).then(|| g.sum(p, &[along]));
+        let whole = (!self.is_head(&own, along)).then(|| g.sum(p, &[along]));
         if !paid.is_empty() {
             let to_come = total(g, &paid);
             let mean = g.contract(p, to_come, &[along]);
@@ -317,7 +329,7 @@ impl<'s, 'a> Tree<'s, 'a> {
             if let Some(variable) = variable {
                 self.fits(g, variable, &own)?;
             }
-            if own.len() > 1 {
+            if !self.is_head(&own, axis) {
                 let one = g.constant(1.0);
                 let p = own.iter().fold(one, |product, &n| g.mul(product, n));
                 rest.push(g.sum(p, &[axis]));

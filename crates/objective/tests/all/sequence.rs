@@ -218,3 +218,125 @@ fn random_decisions_against_dynamic_programming() {
         }
     }
 }
+
+/// A T-maze of four places, seen once: what is preferred by 0, 3 and −3, a cue that tells the side.
+fn t_maze(objective: &str) -> String {
+    format!(
+        "dim Q = 4\ndim C = 2\ndim O = 5\nlet even[Q] = 1 / Q\nlet side[C] = 1 / C\nlet wish[O] = [0, 3, -3, 0, 0]\n\
+         let preference[O] = wish - log(exp(0) + exp(3) + exp(-3))\n\
+         let seen[Q, C, O] = [[[1, 0, 0, 0, 0], [1, 0, 0, 0, 0]], [[0, 0.98, 0.02, 0, 0], [0, 0.02, 0.98, 0, 0]], \
+         [[0, 0.02, 0.98, 0, 0], [0, 0.98, 0.02, 0, 0]], [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]]\n\
+         latent c : index(C) ~ Categorical(side)\nguide c = prior\nlatent a : index(Q) ~ Categorical(even)\nguide a = exact()\n\
+         latent o : index(O) ~ Categorical(seen[a, c])\nguide o = prior\nloss cost = -preference[o]\nminimize {objective}\n"
+    )
+}
+
+#[test]
+fn information_is_worth_what_it_tells() {
+    let curious = fe_testing::model(&t_maze("distortion + 0.0625 * rate(a) - information(c, o)"));
+    close(curious.value(&curious.start()), 2.4226723208, 1e-9);
+    let p = probabilities(&curious, "a");
+    for (found, expected) in p.iter().zip([1.077e-5, 0.147056, 0.147056, 0.705877]) {
+        close(*found, expected, 1e-6);
+    }
+    let gain = &curious.objective.minimised.gains[0];
+    close(curious.number(&curious.start(), gain.sum), 2.0 * p[1] * 0.5951080669 + p[3] * 0.6931471806, 1e-9);
+    let plain = fe_testing::model(&t_maze("distortion + 0.0625 * rate(a)"));
+    probabilities(&plain, "a").iter().for_each(|p| close(*p, 0.25, 1e-12));
+    close(figures(&t_maze("distortion + 0.0625 * rate(a)")).1, 3.0509457635, 1e-9);
+}
+
+/// Two doors and a tiger over some steps.
+fn tiger(steps: usize, alpha: f64) -> String {
+    format!(
+        "dim T = {steps}\ndim S = 2\ndim A = 3\ndim O = 2\nlet half[S] = 1 / S\nlet third[A] = 1 / A\n\
+         let P[S, A, S'] = [[[1, 0], [0.5, 0.5], [0.5, 0.5]], [[0, 1], [0.5, 0.5], [0.5, 0.5]]]\n\
+         let hears[S, A, O] = [[[0.85, 0.15], [0.5, 0.5], [0.5, 0.5]], [[0.15, 0.85], [0.5, 0.5], [0.5, 0.5]]]\n\
+         let cost[S, A] = [[1, 100, -10], [1, -10, 100]]\nfor t in T {{\n\
+         latent s[t] : index(S) ~ Categorical(if t == 0 then half else P[s[t-1], a[t-1]])\n\
+         latent a[t] : index(A) ~ Categorical(third)\nlatent o[t] : index(O) ~ Categorical(hears[s[t], a[t]])\n\
+         loss paid = cost[s[t], a[t]]\n}}\nguide s, o = prior\nguide a = exact(o)\n\
+         minimize distortion + {alpha:?} * rate(a)\n"
+    )
+}
+
+/// What is to come when the tiger is believed to be left with probability b.
+fn believed(b: f64, left: usize, alpha: f64) -> f64 {
+    let Some(left) = left.checked_sub(1) else { return 0.0 };
+    let mut listen = 1.0;
+    for heard in [0.85, 0.15] {
+        let p = b * heard + (1.0 - b) * (1.0 - heard);
+        listen += p * believed(b * heard / p, left, alpha);
+    }
+    let anew = believed(0.5, left, alpha);
+    let values = [listen, 100.0 * b - 10.0 * (1.0 - b) + anew, 100.0 * (1.0 - b) - 10.0 * b + anew];
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let sum: f64 = values.iter().map(|v| ((least - v) / alpha).exp() / 3.0).sum();
+    least - alpha * sum.ln()
+}
+
+#[test]
+fn the_tiger_by_beliefs() {
+    for (steps, alpha) in [(1, 1.0), (2, 1.0), (3, 0.1), (4, 1.0), (4, 5.0)] {
+        close(figures(&tiger(steps, alpha)).0, believed(0.5, steps, alpha), 1e-9);
+    }
+    let model = fe_testing::model(&tiger(3, 1.0));
+    for name in ["s", "a", "o"] {
+        let p = probabilities(&model, name);
+        close(p.iter().sum::<f64>(), 3.0, 1e-12);
+    }
+}
+
+/// A stated policy, its value and its derivative; at the best one the value is that of the exact guide.
+#[test]
+fn a_stated_policy_is_evaluated() {
+    let mut numbers = Numbers(11);
+    for _ in 0..6 {
+        let problem = Problem::new(&mut numbers);
+        let declared = format!(
+            "param table[T, S, A] = 0\n{}",
+            problem.source("prior", "~ Categorical(softmax(table[t, s[t]], A))")
+        );
+        let model = fe_testing::model(&declared);
+        let mut point = model.start();
+        point.scatter(&model);
+        let (slopes, differences) = (model.gradient(&point), model.differences(&point, 1e-5));
+        for (slope, difference) in slopes.iter().zip(&differences) {
+            slope.values.iter().zip(&difference.values).for_each(|(a, b)| close(*a, *b, 1e-7));
+        }
+        assert!(model.value(&point) > problem.value(true));
+    }
+}
+
+/// A multiplier as the weight of a rate: at it the exact guide is the one of that weight.
+#[test]
+fn an_exact_guide_follows_the_multiplier() {
+    let mut numbers = Numbers(3);
+    let problem = Problem::new(&mut numbers);
+    let plain = problem.source("prior", "= exact");
+    let bounded = plain.replace(
+        &format!("minimize distortion + {:?} * rate", problem.alpha),
+        "minimize distortion subject to rate(a) <= 0.3 nats",
+    );
+    let model = fe_testing::model(&bounded);
+    let mut point = model.start();
+    point.put(model.objective.minimised.bounds[0].multiplier, problem.alpha);
+    close(model.value(&point), problem.value(true) - 0.3 * problem.alpha, 1e-10);
+}
+
+/// What is refused, with a word of what is said.
+#[test]
+fn what_cannot_be_summed_out_in_time_order() {
+    let said = |source: &str| -> String {
+        let parsed = fe_syntax::parse(source);
+        let checked = fe_check::check(&parsed.ast, &Default::default(), &Default::default(), "test");
+        match fe_objective::derive(&checked.program.expect(source), source) {
+            Err(fe_objective::Underivable::Refused { code, .. }) => code.to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        said(&lottery("prior").replace("cost", "cost").replace("loss", "minimize distortion + 0 * rate\nloss")),
+        "E0842"
+    );
+}
