@@ -204,9 +204,9 @@ impl<'a> Checker<'a> {
                         }
                     }
                 }
-                let (a, b) = match values.as_slice() {
-                    &[Some(sd)] => (0.0, sd),
-                    &[Some(a), Some(b)] => (a, b),
+                let (a, b) = match *values.as_slice() {
+                    [Some(sd)] => (0.0, sd),
+                    [Some(a), Some(b)] => (a, b),
                     _ => {
                         self.report(messages::init_arguments(function, e.span));
                         return None;

@@ -31,6 +31,8 @@ pub(crate) struct Enumeration {
     pub in_turn: bool,
     /// A node of value 0 whose derivative is that of what is minimised, where they were, and whether it is a sum over rows.
     pub slope: Option<(NodeId, bool)>,
+    /// By how much the last turn of the loop raises what is minimised, over all rows.
+    pub last_turn: Option<NodeId>,
     /// What `information` is of.
     pub gains: Vec<Gain>,
     /// Whether exact guides follow the multipliers of bounds.

@@ -105,7 +105,19 @@ impl Deriver<'_> {
         let observed = self.observed();
         let predictive = self.predictive();
         let beyond = self.beyond();
-        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond }
+        let last_turn = self.enumeration.last_turn;
+        ReportNodes {
+            meters,
+            posterior,
+            decoded,
+            shown,
+            log_weight,
+            pointwise,
+            observed,
+            predictive,
+            beyond,
+            last_turn,
+        }
     }
 
     fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {

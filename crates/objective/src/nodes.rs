@@ -116,7 +116,8 @@ impl Nodes for PoissonRate {
 
 impl Nodes for ReportNodes {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
-        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond } = self;
+        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond, last_turn } =
+            self;
         meters.each(visit);
         posterior.each(visit);
         // Only what is in the posterior table is known to be normal.
@@ -128,6 +129,7 @@ impl Nodes for ReportNodes {
         observed.each(visit);
         predictive.each(visit);
         beyond.each(visit);
+        last_turn.each(visit);
     }
 }
 

@@ -142,6 +142,8 @@ pub struct ReportNodes {
     pub predictive: Vec<Predicted>,
     /// Counts that are summed up to a largest value.
     pub beyond: Vec<Beyond>,
+    /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
+    pub last_turn: Option<NodeId>,
 }
 
 /// What a sum over counts leaves out.

@@ -267,6 +267,8 @@ impl<'a> Minimizer<'a> {
             checks.starts = Some(found);
             if let Some(lower) = lower {
                 self.curvature = Curvature::default();
+                // With as many iterations as the first had.
+                self.options.iterations = self.options.iterations.saturating_add(self.done as usize);
                 *minimum = self.minimize(&lower)?;
                 self.notes.push("another start ended lower than the first, and was kept".into());
             }

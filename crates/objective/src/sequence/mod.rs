@@ -133,6 +133,8 @@ impl Variable<'_> {
 struct Left {
     /// The objective over plates, a function of stand-ins.
     value: NodeId,
+    /// The same without the last turn of the loop.
+    shorter: Option<NodeId>,
     /// For each gain its stand-in and its value, minus the weighed information.
     gains: Vec<(NodeId, NodeId)>,
     /// How it was done.
@@ -174,11 +176,16 @@ impl<'a> Deriver<'a> {
         let span = sequence.variables.first().map(|v| v.latent.span).unwrap_or_default();
         let slopes = self.g.gradient(total, &wanted);
         let slopes = slopes.map_err(|e| messages::no_derivative("the sum in time order", &e, span))?;
-        // Values of gains read no stand-ins but weights.
         let resolved = self.g.substitute(&[[total].as_slice(), &slopes].concat(), &stand_ins);
         let Some((&total, slopes)) = resolved.split_first() else { return Ok(Enumeration::default()) };
         self.realised.notes.push(left.note);
-        Ok(self.found_in_turn(&sequence, &standing, &left.gains, (total, slopes)))
+        let mut found = self.found_in_turn(&sequence, &standing, &left.gains, (total, slopes));
+        if let Some(shorter) = left.shorter {
+            let shorter = self.g.sum_all_but(shorter, &[]);
+            let shorter = self.g.substitute(&[shorter], &stand_ins).first().copied().unwrap_or(shorter);
+            found.last_turn = Some(self.g.sub(total, shorter));
+        }
+        Ok(found)
     }
 
     /// What the derivatives of the objective say: expected costs, rates, probabilities and information.

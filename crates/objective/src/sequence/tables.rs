@@ -163,7 +163,7 @@ impl<'a> Deriver<'a> {
         if self.g.depends_on(node, &unknown) {
             return Err(messages::not_finite_alone(span));
         }
-        let size = self.numbers_at_once(&self.g.axes_of(node).to_vec());
+        let size = self.numbers_at_once(self.g.axes_of(node));
         if size > TABLE_LIMIT {
             let name = reads.first().and_then(|r| named.get(r.1)).map_or("", |one| one.latent.name.as_str());
             return Err(messages::too_many_values(name, span, size, TABLE_LIMIT));

@@ -94,7 +94,7 @@ pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivabl
          numbers",
         tree.largest
     );
-    Ok(Left { value: total(g, &tree.costs), gains, note })
+    Ok(Left { value: total(g, &tree.costs), shorter: None, gains, note })
 }
 
 /// The weight of a rate at an element.

@@ -170,6 +170,19 @@ impl Problem {
         over(&self.start, &v)
     }
 
+    /// What an action costs on the chances of each state, and the chances after it.
+    fn moved(&self, belief: &[f64], a: usize) -> (f64, Vec<f64>) {
+        let (mut paid, mut next) = (0.0, vec![0.0; self.states]);
+        for (s, share) in belief.iter().enumerate() {
+            let k = s * self.actions + a;
+            paid += share * self.cost[k];
+            for (slot, p) in next.iter_mut().zip(&self.moves[k * self.states..]) {
+                *slot += share * p;
+            }
+        }
+        (paid, next)
+    }
+
     /// The same where a choice sees nothing: the best of all sequences.
     fn open(&self) -> f64 {
         let count = self.actions.pow(self.steps as u32);
@@ -181,14 +194,8 @@ impl Problem {
                 let a = rest % self.actions;
                 rest /= self.actions;
                 share *= self.prior[a];
-                let mut next = vec![0.0; self.states];
-                for s in 0..self.states {
-                    let k = s * self.actions + a;
-                    paid += belief[s] * self.cost[k];
-                    for j in 0..self.states {
-                        next[j] += belief[s] * self.moves[k * self.states + j];
-                    }
-                }
+                let (cost, next) = self.moved(&belief, a);
+                paid += cost;
                 belief = next;
             }
             paid += belief.iter().zip(&self.end).map(|(b, e)| b * e).sum::<f64>();
@@ -240,7 +247,7 @@ fn information_is_worth_what_it_tells() {
         close(*found, expected, 1e-6);
     }
     let gain = &curious.objective.minimised.gains[0];
-    close(curious.number(&curious.start(), gain.sum), 2.0 * p[1] * 0.5951080669 + p[3] * 0.6931471806, 1e-9);
+    close(curious.number(&curious.start(), gain.sum), 2.0 * p[1] * 0.5951080669 + p[3] * 2f64.ln(), 1e-9);
     let plain = fe_testing::model(&t_maze("distortion + 0.0625 * rate(a)"));
     probabilities(&plain, "a").iter().for_each(|p| close(*p, 0.25, 1e-12));
     close(figures(&t_maze("distortion + 0.0625 * rate(a)")).1, 3.0509457635, 1e-9);
@@ -335,8 +342,61 @@ fn what_cannot_be_summed_out_in_time_order() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(
-        said(&lottery("prior").replace("cost", "cost").replace("loss", "minimize distortion + 0 * rate\nloss")),
-        "E0842"
-    );
+    assert_eq!(said(&lottery("prior").replace("loss", "minimize distortion + 0 * rate\nloss")), "E0842");
+}
+
+/// A problem whose state is seen through noise alone: observations of random chances of each state.
+fn hidden(problem: &Problem, seen: &[f64], kinds: usize) -> String {
+    let Problem { states, .. } = problem;
+    let source = problem.source("prior", "= exact(o)");
+    let (before, loop_body) = source.split_once("latent s[0]").unwrap();
+    let body = loop_body.replace("  latent a[t]", "  latent o[t] : index(O) ~ Categorical(H[s[t]])\n  latent a[t]");
+    let table = rows(seen, kinds);
+    assert_eq!(seen.len(), states * kinds);
+    format!(
+        "dim O = {kinds}\nlet H[S, O] = {table}\n{before}latent s[0]{}",
+        body.replace("guide s = prior", "guide s, o = prior")
+    )
+    .replace("minimize distortion + ", "minimize distortion + ")
+}
+
+/// What is to come after some history, from the unnormalised chances of each state with it; and the chance of the history.
+fn after(problem: &Problem, belief: &[f64], left: usize, seen: &[f64], kinds: usize) -> f64 {
+    let share: f64 = belief.iter().sum();
+    if share <= 0.0 {
+        return 0.0;
+    }
+    if left == 0 {
+        return belief.iter().zip(&problem.end).map(|(b, e)| b * e).sum::<f64>() / share;
+    }
+    let mut value = 0.0;
+    for o in 0..kinds {
+        let here: Vec<f64> = (0..problem.states).map(|s| belief[s] * seen[s * kinds + o]).collect();
+        let chance: f64 = here.iter().sum();
+        let each: Vec<f64> = (0..problem.actions)
+            .map(|a| {
+                let (paid, next) = problem.moved(&here, a);
+                paid / chance + after(problem, &next, left - 1, seen, kinds)
+            })
+            .collect();
+        value += chance / share * problem.soft(&problem.prior, &each);
+    }
+    value
+}
+
+#[test]
+fn random_hidden_states_against_a_recursion_over_histories() {
+    let mut numbers = Numbers(23);
+    let mut tried = 0;
+    while tried < 25 {
+        let problem = Problem::new(&mut numbers);
+        let kinds = 2 + numbers.below(2);
+        let seen = numbers.shares(problem.states, kinds);
+        if (problem.actions * kinds).pow(problem.steps as u32) * problem.states > 3000 {
+            continue;
+        }
+        tried += 1;
+        let expected = after(&problem, &problem.start, problem.steps, &seen, kinds);
+        close(figures(&hidden(&problem, &seen, kinds)).0, expected, 1e-10);
+    }
 }
