@@ -14,6 +14,7 @@ use crate::deterministic::{self, Terms};
 use crate::evaluate;
 use crate::figures::Figures;
 use crate::heldout;
+use crate::horizon;
 use crate::method::{Method, method};
 use crate::moments::Change;
 use crate::posterior::{self, Posterior};

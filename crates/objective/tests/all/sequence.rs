@@ -357,7 +357,6 @@ fn hidden(problem: &Problem, seen: &[f64], kinds: usize) -> String {
         "dim O = {kinds}\nlet H[S, O] = {table}\n{before}latent s[0]{}",
         body.replace("guide s = prior", "guide s, o = prior")
     )
-    .replace("minimize distortion + ", "minimize distortion + ")
 }
 
 /// What is to come after some history, from the unnormalised chances of each state with it; and the chance of the history.
