@@ -1,14 +1,16 @@
-//! Functions of whole arrays: transpose, eye, diag, slice, concat.
+//! Functions of whole arrays: transpose, eye, diag, onehot, slice, concat.
 
-use fe_graph::Axis;
+use fe_distribution::Support;
+use fe_graph::{Axis, Binary};
 use fe_syntax::Span;
-use fe_syntax::ast::Name;
+use fe_syntax::ast::{ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::functions::{Input, usage};
 use crate::messages;
 use crate::range::Range;
-use crate::value::{Level, Value};
+use crate::reads::bare;
+use crate::value::{Along, Level, Value};
 
 impl<'a> Checker<'a> {
     /// The order of declared axes turned round; names, not places, carry the meaning.
@@ -84,6 +86,44 @@ impl<'a> Checker<'a> {
         };
         let node = self.graph.cholesky(x.node, row, column);
         x.derived(node, Range::REAL, span)
+    }
+
+    /// `onehot(x, K)`: along K 1 at the place x, which is held within the axis, and 0 elsewhere.
+    pub fn onehot(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        // The second copy of an axis stands here too, as in `onehot(move, S')`.
+        let primed = match inputs.as_slice() {
+            [_, Input::Expr(e)] if matches!(bare(e).kind.as_ref(), ExprKind::Primed { .. }) => Some(*e),
+            _ => None,
+        };
+        let (x, axis, place) = match primed {
+            Some(e) => {
+                let axis = self.axis(bare(e));
+                let first = inputs.into_iter().take(1).collect();
+                let Some([x]) = self.exactly::<1>(function, first, span) else { return Value::poison(span) };
+                (x, axis, e.span)
+            }
+            None => {
+                let Some([x, along]) = self.exactly::<2>(function, inputs, span) else { return Value::poison(span) };
+                if along.axis.is_none() && !along.poison {
+                    return self.fail(messages::not_an_axis(along.span), span);
+                }
+                (x, along.axis, along.span)
+            }
+        };
+        let Some(axis) = axis.filter(|_| !x.poison) else { return Value::poison(span) };
+        if x.has(axis) {
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::axis_already(&name, span, x.span), span);
+        }
+        let came = place;
+        let (place, zero) = (self.graph.iota(axis), self.graph.constant(0.0));
+        let last = self.graph.constant(self.graph.extent_of(axis.id) as f64 - 1.0);
+        let within = self.graph.binary(Binary::Min, x.node, last);
+        let within = self.graph.binary(Binary::Max, within, zero);
+        let node = self.graph.equal(within, place);
+        let axes = [x.axes.as_slice(), &[(axis, came)]].concat();
+        let range = Range::of(Support::Bool);
+        Value { axes, along: Some(Along::Simplex(axis)), ..Value::scalar(node, range, x.level, span) }
     }
 
     /// `slice(x, N, 0, 100)`: elements from 0 up to 100, over the axis named by their number.

@@ -112,9 +112,10 @@ impl<'a> Checker<'a> {
             let over = |s: &Statement| matches!(&s.kind, StatementKind::For { axis, .. } if axis.name.value == name);
             ast.statements.iter().any(over)
         };
-        // Nor are elements of one vector.
+        // Nor are elements of one vector, or the values that a latent may have.
         let events = self.event_axes();
-        if firsts.iter().any(|f| looped(f.0) || events.contains(&f.0)) {
+        let values = self.axes_of_values();
+        if firsts.iter().any(|f| looped(f.0) || events.contains(&f.0) || values.contains(&f.0)) {
             return None;
         }
         let &(name, span) = firsts.first()?;
@@ -123,6 +124,24 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.scope.get(name).filter(|e| matches!(e.kind, Kind::Dim | Kind::DataAxis)).map(|_| name)
+    }
+
+    /// The axes of which a latent, or what follows from one in a loop, is an index: `latent s[t] : index(S)`.
+    fn axes_of_values(&self) -> Vec<&'a str> {
+        let mut names = vec![];
+        for (statement, around) in self.all_statements() {
+            let ty = match &statement.kind {
+                StatementKind::Latent { ty, .. } => ty.as_ref(),
+                StatementKind::Let(d) if around.is_some() => d.ty.as_ref(),
+                _ => None,
+            };
+            for argument in ty.filter(|t| t.name.value == "index").iter().flat_map(|t| &t.arguments) {
+                if let ExprKind::Name(name) = argument.kind.as_ref() {
+                    names.push(name.as_str());
+                }
+            }
+        }
+        names
     }
 
     /// The axes along which a distribution draws one vector.

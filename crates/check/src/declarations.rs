@@ -183,8 +183,12 @@ impl<'a> Checker<'a> {
                 None
             }
             ExprKind::Call { function, arguments } if Init::DRAWS.contains(&function.value.as_str()) => {
-                let names: [&str; 2] = if function.value == "normal" { ["mean", "sd"] } else { ["low", "high"] };
-                let mut values = [None, None];
+                let names: &[&str] = match function.value.as_str() {
+                    "normal" => &["mean", "sd"],
+                    "smooth" => &["sd"],
+                    _ => &["low", "high"],
+                };
+                let mut values = vec![None; names.len()];
                 for (k, argument) in arguments.iter().enumerate() {
                     let slot = match &argument.name {
                         Some(key) => names.iter().position(|n| *n == key.value),
@@ -200,11 +204,25 @@ impl<'a> Checker<'a> {
                         }
                     }
                 }
-                let [Some(a), Some(b)] = values else {
-                    self.report(messages::init_arguments(function, e.span));
-                    return None;
+                let (a, b) = match *values.as_slice() {
+                    [Some(sd)] => (0.0, sd),
+                    [Some(a), Some(b)] => (a, b),
+                    _ => {
+                        self.report(messages::init_arguments(function, e.span));
+                        return None;
+                    }
                 };
-                if function.value == "normal" {
+                if function.value == "smooth" {
+                    if b < 0.0 {
+                        self.report(messages::init_sd(e.span, b));
+                        return None;
+                    }
+                    if axes?.is_empty() {
+                        self.report(messages::smooth_number(function));
+                        return None;
+                    }
+                    Some(Init::Smooth { sd: b })
+                } else if function.value == "normal" {
                     if b < 0.0 {
                         self.report(messages::init_sd(e.span, b));
                         return None;
@@ -248,7 +266,7 @@ impl<'a> Checker<'a> {
             Init::Constant(v) => support.of_number(*v, n, axes.iter().map(|a| self.graph.extent_of(a.id)).product()),
             Init::Uniform { low, .. } if support == Support::Simplex && *low >= 0.0 => return true,
             Init::Uniform { .. } | Init::Normal { .. } if support == Support::Ordered => return true,
-            Init::Uniform { .. } | Init::Normal { .. } => {
+            Init::Uniform { .. } | Init::Normal { .. } | Init::Smooth { .. } => {
                 self.report(messages::drawn_start(span, support, ty));
                 return false;
             }
@@ -280,7 +298,7 @@ impl<'a> Checker<'a> {
                 if a_out { Some(*a) } else { b_out.then_some(*b) }
             }
             // A Normal draw may fall anywhere.
-            Init::Normal { .. } => {
+            Init::Normal { .. } | Init::Smooth { .. } => {
                 if support != Support::Real {
                     self.report(messages::init_normal_outside(d.value.span, support));
                     return false;

@@ -8,6 +8,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 use crate::checker::Checker;
 use crate::kind::Kind;
 use crate::messages;
+use crate::program::Init;
 use crate::range::{Ends, Range};
 use crate::reads::bare;
 use crate::scope::nearest;
@@ -62,7 +63,7 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
 ];
 
 /// The others, with how they are called.
-const OTHERS: [(&str, &str); 19] = [
+const OTHERS: [(&str, &str); 21] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -75,12 +76,14 @@ const OTHERS: [(&str, &str); 19] = [
     ("transpose", "transpose(x)"),
     ("eye", "eye(N)"),
     ("diag", "diag(x)"),
+    ("onehot", "onehot(x, K)"),
     ("cholesky", "cholesky(x)"),
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
     ("dense", "dense(64)"),
     ("normal", "normal(0, 0.05)"),
     ("uniform", "uniform(-1, 1)"),
+    ("smooth", "smooth(1)"),
     ("standardize", "standardize"),
 ];
 
@@ -158,6 +161,7 @@ impl<'a> Checker<'a> {
             "transpose" => self.transpose(function, inputs, span),
             "cholesky" => self.cholesky(function, inputs, span),
             "eye" | "diag" => self.diagonal(function, inputs, span),
+            "onehot" => self.onehot(function, inputs, span),
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),
             "dense" => self.dense(function, inputs, span),
@@ -197,7 +201,7 @@ impl<'a> Checker<'a> {
         if let Some(family) = fe_distribution::family(name) {
             return self.fail(messages::distribution_as_value(family.name(), function.span), span);
         }
-        if matches!(name, "normal" | "uniform") {
+        if Init::DRAWS.contains(&name) {
             return self.fail(messages::draw_as_value(name, function.span), span);
         }
         if matches!(name, "standardize" | "whiten") {

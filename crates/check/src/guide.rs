@@ -33,6 +33,17 @@ pub enum Guide {
     PointAt(NodeId),
     /// `= prior`: the model's own dynamics.
     Prior,
+    /// `= exact`, `= exact(o)`, `= exact()`: of a finite latent, the best of all functions of what it sees.
+    Exact(Sees),
+}
+
+/// What the exact guide of a finite latent may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// All that is declared before it, along a loop up to its own position: the state of its chain.
+    Everything,
+    /// These latents, by their nodes, as far as they are declared before it; and its own past.
+    Only(Vec<NodeId>),
 }
 
 impl Guide {
@@ -41,7 +52,7 @@ impl Guide {
         match self {
             Self::Joint { kind, .. } => Some(kind.word()),
             Self::Tridiagonal { .. } => Some("Tridiagonal"),
-            Self::Default | Self::Stated(_) | Self::Point | Self::PointAt(_) | Self::Prior => None,
+            Self::Default | Self::Stated(_) | Self::Point | Self::PointAt(_) | Self::Prior | Self::Exact(_) => None,
         }
     }
 }

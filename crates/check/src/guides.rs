@@ -9,7 +9,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, GuideBody, Name, Statement, State
 
 use crate::checker::{Checker, keyword};
 use crate::distributions::Drawn;
-use crate::guide::{Guide, JOINT, JointKind};
+use crate::guide::{Guide, JOINT, JointKind, Sees};
 use crate::kind::{Kind, Role};
 use crate::messages;
 use crate::nuts;
@@ -153,12 +153,22 @@ impl<'a> Checker<'a> {
                 "point" if !self.all_continuous(of, "point", word.span) => {}
                 "point" => set(self, &Guide::Point),
                 "prior" => set(self, &Guide::Prior),
+                "exact" if !self.all_finite(of, word.span) => {}
+                "exact" => set(self, &Guide::Exact(Sees::Everything)),
                 other => {
-                    let near = nearest(other, ["point", "prior"]);
+                    let near = nearest(other, ["point", "prior", "exact"]);
                     self.report(messages::guide_word(other, word.span, near));
                 }
             },
-            GuideBody::Call(e) => self.point_at(e, of, statement, targets),
+            GuideBody::Call(e) => match bare(e).kind.as_ref() {
+                ExprKind::Call { function, arguments } if function.value == "exact" => {
+                    let sees = self.seen(arguments, of);
+                    if let Some(sees) = sees.filter(|_| self.all_finite(of, function.span)) {
+                        set(self, &Guide::Exact(sees));
+                    }
+                }
+                _ => self.point_at(e, of, statement, targets),
+            },
             GuideBody::Distribution(e) => {
                 if let (Some((_, span)), Some(first)) = (nuts::called(e), targets.first()) {
                     self.report(messages::nuts_of_some(span, &first.name.value, first.name.span));
@@ -318,6 +328,34 @@ impl<'a> Checker<'a> {
         false
     }
 
+    /// Whether every value of some latents can be summed over, as an exact guide needs.
+    fn all_finite(&mut self, of: &[usize], span: Span) -> bool {
+        let finite = |l: &Latent| l.support.is_discrete() && l.support.bounds().1.is_finite();
+        let other = of.iter().filter_map(|&k| self.found.latents.get(k)).find(|l| !finite(l));
+        let Some((name, declared)) = other.map(|l| (l.name.clone(), l.span)) else { return true };
+        self.report(messages::exact_of_infinite(span, &name, declared));
+        false
+    }
+
+    /// `exact(o, m)`: latents that are declared before those that see them.
+    fn seen(&mut self, arguments: &[Argument], of: &[usize]) -> Option<Sees> {
+        let mut nodes = vec![];
+        for Argument { name: key, value } in arguments {
+            let name = match (bare(value).kind.as_ref(), key) {
+                (ExprKind::Name(name), None) => name.as_str(),
+                _ => "",
+            };
+            let latent = self.found.latents.iter().position(|l| l.name == name);
+            let Some(latent) = latent.filter(|k| !of.contains(k)).and_then(|k| self.found.latents.get(k)) else {
+                let near = nearest(name, self.scope.names(|k| k == Kind::Latent)).map(str::to_owned);
+                self.report(messages::exact_sees_what(value.span, near.as_deref()));
+                return None;
+            };
+            nodes.push(latent.node);
+        }
+        Some(Sees::Only(nodes))
+    }
+
     /// Whether latents are steps of one loop, as a tridiagonal guide needs.
     fn one_chain(&mut self, of: &[usize], span: Span) -> bool {
         let latents: Vec<(String, Span, Option<Axis>)> =
@@ -417,10 +455,20 @@ impl<'a> Checker<'a> {
     fn reads_what_is_not_drawn(&mut self, args: &[&Value], k: usize) -> bool {
         let Some(latent) = self.found.latents.get(k).cloned() else { return false };
         let steps = self.loops.current.as_ref().map(|c| (c.axis, c.variable.clone()));
+        let longer = self.loops.current.as_ref().and_then(|c| self.loops.longer.iter().find(|l| l.0 == c.whole.id));
+        let longer = longer.map(|l| l.1);
         for value in args {
             for other in self.found.latents.iter().skip(k) {
                 let reach = match &steps {
                     Some((axis, _)) if other.axes.contains(axis) => self.graph.reach(value.node, other.node, *axis),
+                    // What is written ahead, `s[t+1]`, is there at its own position already.
+                    Some(_) if longer.is_some_and(|l| other.axes.contains(&l)) => {
+                        let along = longer.unwrap_or(Axis::SAMPLE);
+                        match self.graph.reach(value.node, other.node, along) {
+                            Reach::UpTo(by) => Reach::UpTo(by - 1),
+                            other => other,
+                        }
+                    }
                     _ if self.graph.depends_on(value.node, &HashSet::from([other.node])) => Reach::Anywhere,
                     _ => Reach::Nowhere,
                 };
@@ -441,17 +489,16 @@ impl<'a> Checker<'a> {
         false
     }
 
-    /// A latent that follows another, and that a loss reads, has its guide stated: left alone it would bend the model's
-    /// own randomness toward success.
+    /// A latent that follows another, or its own past, and that a loss reads, has its guide stated: left alone it would
+    /// bend the model's own randomness toward success.
     pub fn losses_need_guides(&mut self) {
-        let nodes: Vec<NodeId> = self.found.latents.iter().map(|l| l.node).collect();
+        let random: HashSet<NodeId> = self.found.latents.iter().map(|l| l.node).collect();
         let mut found = vec![];
-        for (k, latent) in self.found.latents.iter().enumerate() {
+        for latent in &self.found.latents {
             if !matches!(latent.guide, Guide::Default) || latent.guide_span.is_some() {
                 continue;
             }
-            let others: HashSet<NodeId> = nodes.iter().enumerate().filter(|(j, _)| *j != k).map(|(_, &n)| n).collect();
-            let follows = latent.prior.args.iter().any(|&a| self.graph.depends_on(a, &others));
+            let follows = latent.prior.args.iter().any(|&a| self.graph.depends_on(a, &random));
             let own = HashSet::from([latent.node]);
             let loss = self.found.losses.iter().find(|l| self.graph.depends_on(l.node, &own));
             if let (true, Some(loss)) = (follows, loss) {

@@ -16,6 +16,7 @@ mod declarations;
 mod distributions;
 mod estimators;
 mod expression;
+mod followers;
 mod forward;
 mod functions;
 mod guide;
@@ -56,7 +57,7 @@ use fe_syntax::ast::Ast;
 
 pub use checker::Checked;
 pub use codes::CODES;
-pub use guide::{Guide, JointKind};
+pub use guide::{Guide, JointKind, Sees};
 pub use program::*;
 pub use refinement::{DescentRule, Refinement, StepSize, Through};
 pub use source::*;
@@ -80,5 +81,6 @@ pub fn sources(ast: &Ast, overrides: &Overrides) -> (Vec<SourceCall>, Vec<Diagno
 /// Understands a program. `headers` holds what is known of each datum's file, by the datum's name; where one is
 /// missing, why was said elsewhere, and there is no program. `default_name` names a model that does not name itself.
 pub fn check(ast: &Ast, headers: &HashMap<String, Header>, overrides: &Overrides, default_name: &str) -> Checked {
-    Checker::new(ast, Some(headers), overrides).program(default_name)
+    let with_followers = followers::as_latents(ast);
+    Checker::new(with_followers.as_ref().unwrap_or(ast), Some(headers), overrides).program(default_name)
 }

@@ -11,7 +11,7 @@ use crate::guide::Guide;
 use crate::importance::{IMPORTANCE, importance_call};
 use crate::kind::Kind;
 use crate::messages;
-use crate::program::{Bound, Functional, ObjectiveSpec, Schedule};
+use crate::program::{Bound, Functional, Latent, ObjectiveSpec, Schedule};
 use crate::reads::bare;
 use crate::scope::nearest;
 use crate::text::{unit_name, written};
@@ -35,7 +35,10 @@ impl Term {
     }
 }
 
-const FUNCTIONALS: [&str; 4] = ["distortion", "rate", "energy", "free_energy"];
+const FUNCTIONALS: [&str; 5] = ["distortion", "rate", "energy", "free_energy", INFORMATION];
+
+/// The functional of two latents, which alone is taken off.
+const INFORMATION: &str = "information";
 
 impl<'a> Checker<'a> {
     /// What is minimised: `distortion + rate` where nothing is said.
@@ -95,6 +98,12 @@ impl<'a> Checker<'a> {
                     at = bare(left);
                 }
                 ExprKind::Binary { operator, left, right } if operator.value == BinaryOperator::Subtract => {
+                    if let Some(found) = self.gain(right) {
+                        good &= found.is_some();
+                        terms.extend(found.map(|t| vec![t]));
+                        at = bare(left);
+                        continue;
+                    }
                     if self.summand(right).is_some() {
                         self.report(messages::subtracted_functional(operator.span, &written(right)));
                     }
@@ -112,6 +121,43 @@ impl<'a> Checker<'a> {
         }
         terms.reverse();
         good.then(|| terms.into_iter().flatten().collect())
+    }
+
+    /// `information(c, o)`, or a number times it: what may be taken off. The inner `None`: something is wrong, and was said.
+    #[allow(clippy::option_option)]
+    fn gain(&mut self, e: &Expr) -> Option<Option<Term>> {
+        let e = bare(e);
+        match e.kind.as_ref() {
+            ExprKind::Binary { operator, left, right } if operator.value == BinaryOperator::Multiply => {
+                let (weight, of) = if mentions(right) { (left, right) } else { (right, left) };
+                let term = self.gain(of)?;
+                let weight = self.weight(weight);
+                Some(term.zip(weight).map(|(term, weight)| Term { weight, weighted: true, ..term }))
+            }
+            ExprKind::Call { function, arguments } if function.value == INFORMATION => {
+                let names: Option<Vec<String>> = arguments
+                    .iter()
+                    .map(|a| match bare(&a.value).kind.as_ref() {
+                        ExprKind::Name(name) if self.functional_argument(INFORMATION, name, a.value.span) => {
+                            Some(name.clone())
+                        }
+                        ExprKind::Name(_) => None,
+                        _ => {
+                            self.report(messages::information_of_what(a.value.span));
+                            None
+                        }
+                    })
+                    .collect();
+                let Some(names) = names else { return Some(None) };
+                let [one, other] = names.as_slice() else {
+                    self.report(messages::information_of_what(e.span));
+                    return Some(None);
+                };
+                let functional = Functional::Information(one.clone(), other.clone());
+                Some(Some(Term { weight: Schedule::Constant(1.0), weighted: false, functional, span: e.span }))
+            }
+            _ => None,
+        }
     }
 
     /// A functional, or a number times one.
@@ -157,6 +203,10 @@ impl<'a> Checker<'a> {
                 self.functional(&function, None, e.span)
             }
             ExprKind::Call { function, arguments } => match arguments.as_slice() {
+                _ if function.value == INFORMATION => {
+                    self.report(messages::information_added(e.span));
+                    None
+                }
                 [one] if one.name.is_none() => self.functional(function, Some(&one.value), e.span),
                 _ if FUNCTIONALS.contains(&function.value.as_str()) => {
                     self.report(messages::functional_arity(&function.value, e.span));
@@ -235,6 +285,10 @@ impl<'a> Checker<'a> {
     fn functional(&mut self, function: &Name, of: Option<&Expr>, span: Span) -> Option<Vec<Term>> {
         let word = function.value.as_str();
         let term = |functional| Term { weight: Schedule::Constant(1.0), weighted: false, functional, span };
+        if word == INFORMATION {
+            self.report(messages::information_of_what(span));
+            return None;
+        }
         if IMPORTANCE.contains(&word) {
             self.report(messages::importance_in_a_sum(word, function.span));
             return None;
@@ -314,6 +368,11 @@ impl<'a> Checker<'a> {
         match entry {
             Some(e) if e.kind == Kind::Latent => {
                 let latent = self.found.latents.iter().find(|l| l.name == name);
+                let finite = |l: &Latent| l.support.is_discrete() && l.support != Support::Count;
+                if word == INFORMATION && latent.is_some_and(|l| !finite(l)) {
+                    self.report(messages::information_of_infinite(name, place, e.span));
+                    return false;
+                }
                 if word == "energy" && latent.is_some_and(|l| l.support != Support::Count) {
                     self.report(messages::energy_of_real(name, place, e.span));
                     return false;

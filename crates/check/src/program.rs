@@ -124,6 +124,11 @@ pub enum Init {
         /// Standard deviation.
         sd: f64,
     },
+    /// `smooth(sd)`: a slow wave along the first axis, of random frequency and phase and that root mean square.
+    Smooth {
+        /// Standard deviation.
+        sd: f64,
+    },
     /// `uniform(low, high)`
     Uniform {
         /// Lower end.
@@ -135,7 +140,7 @@ pub enum Init {
 
 impl Init {
     /// What a start can be drawn by, as a program calls it.
-    pub(crate) const DRAWS: [&str; 2] = ["normal", "uniform"];
+    pub(crate) const DRAWS: [&str; 3] = ["normal", "uniform", "smooth"];
 }
 
 /// One latent.
@@ -309,6 +314,9 @@ pub enum Functional {
     Rate(Option<String>),
     /// Expected counts; of one latent when named.
     Energy(Option<String>),
+    /// The mutual information of two finite latents under the guide, given what is chosen. It is a gain: what it weighs is
+    /// taken off.
+    Information(String, String),
 }
 
 /// A bound from importance weights w = p(x, z)/q(z) of k draws: −(1/(1 − α)) E log (1/k) Σ w^{1−α}.

@@ -135,6 +135,37 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The message to a count is the effect of one more spike: known in closed form, or from a draw where the cost is \
          quadratic in it. A draw by itself has no slope in the rate, and that of a relaxed one vanishes where figures are taken.",
     ),
+    (
+        "E0840",
+        "finite latents that cannot be summed out in time order",
+        "An exact guide is found from the last step back: what is to come is a table over the values that the next step reads. So \
+         terms read latents at one position, at that and the one before, or at a fixed one, and what stands in them besides \
+         is data or a param.",
+    ),
+    (
+        "E0841",
+        "a prior of what a choice does not see",
+        "An exact guide differs from its prior by what is to come alone. Where the prior hangs on a latent, so does the guide, \
+         and has to see it.",
+    ),
+    (
+        "E0842",
+        "an exact guide whose rate weighs nothing",
+        "The best guide is p exp(−V/α) with α the weight of its rate. Without a weight it is the least of V, which has no rate to \
+         report and no derivative; a small weight comes as close to it as is wanted.",
+    ),
+    (
+        "E0843",
+        "information that is not known",
+        "`information(c, o)` is the mutual information of two finite latents given what is chosen, summed over their values. A \
+         choice that sees chance is part of what is observed, and is curious without a reward.",
+    ),
+    (
+        "E0844",
+        "several bounds beside exact guides",
+        "The multiplier of a bound on a rate is the weight that the exact guide is taken at: it is found by a search, as what is \
+         bounded falls when it is raised. Of two at once neither falls by itself.",
+    ),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use fe_check::{Nuts, Program};
 use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Op, Site};
+use fe_syntax::Span;
 
 use crate::deriver::{Deriver, Inputs};
 use crate::drawing;
@@ -19,16 +20,22 @@ use crate::messages;
 use crate::objective::{Guides, Minimised, Objective, Prepared, Sampled, Spikes, Term, Underivable};
 use crate::prepare;
 use crate::refinement;
+use crate::weights::Weights;
 
 /// Derives the free energy.
 ///
 /// # Errors
 /// Where a term has no estimator yet, with its place.
 pub fn derive(program: &Program, source: &str) -> Result<Objective, Underivable> {
-    let [first @ .., last] = Attempt::ALL;
-    let tried = first.into_iter().find_map(|attempt| derive_with(program, source, attempt).ok());
+    let mut failed = None;
+    for attempt in Attempt::all(program) {
+        match derive_with(program, source, attempt) {
+            Ok(objective) => return Ok(objective),
+            Err(error) => failed = Some(error),
+        }
+    }
     // What is wrong with the last is wrong with the program.
-    tried.map_or_else(|| derive_with(program, source, last), Ok)
+    Err(failed.unwrap_or_else(|| messages::fault("nothing was tried", Span::default())))
 }
 
 fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Objective, Underivable> {
@@ -108,6 +115,7 @@ impl<'a> Deriver<'a> {
         let row = program.row.map(|r| Axis::plain(r.axis));
         let expectation = Expectation::new(laws, row, whole);
         let given = Expectation::new(realised.conditional_laws(&mut g, &draws.of), row, whole);
+        let weights = Weights::new(&mut g, program);
         let mut d = Self {
             g,
             program,
@@ -119,8 +127,10 @@ impl<'a> Deriver<'a> {
             draws: draws.of,
             scored: draws.scored,
             softened: draws.softened,
+            arrivals: draws.arrivals,
             random,
             enumeration: Enumeration::default(),
+            weights,
         };
         d.enumeration = d.enumerate()?;
         d.random.extend(d.enumerated_nodes());

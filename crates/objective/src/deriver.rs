@@ -10,6 +10,7 @@ use crate::drawing::Scored;
 use crate::enumerated::Enumeration;
 use crate::expectation::Expectation;
 use crate::guide::types::Realised;
+use crate::weights::Weights;
 
 /// The temperature of relaxed counts when nothing is said: for the cubic indicator no annealing is needed
 /// (arXiv 2602.03896; theory of the estimators in the docs).
@@ -31,8 +32,11 @@ pub(crate) struct Deriver<'a> {
     pub(crate) scored: Vec<Scored>,
     /// Draws of counts that are relaxed by a softmax.
     pub(crate) softened: Vec<NodeId>,
+    /// Arrival times of counts that are drawn in a loop.
+    pub(crate) arrivals: Vec<NodeId>,
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
+    pub(crate) weights: Weights,
 }
 
 /// Inputs of the whole objective, each with its node.

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::{GradientEstimator, Latent, Program};
-use fe_distribution::{Distribution, Sampling};
+use fe_distribution::{Distribution, Sampling, Support};
 use fe_graph::{Axis, Graph, NodeId, NoiseKind, Site, axis};
 
+use crate::arrivals;
 use crate::guide::autoregressive;
 use crate::guide::types::{Posterior, Realised};
 use crate::objective::Underivable;
@@ -31,6 +32,8 @@ pub(crate) struct Draws {
     pub scored: Vec<Scored>,
     /// Draws of counts that are relaxed by a softmax.
     pub softened: Vec<NodeId>,
+    /// Arrival times of counts that are drawn in a loop.
+    pub arrivals: Vec<NodeId>,
 }
 
 /// A draw of every random node, in terms of noise. With `among` each sample holds that many draws, along this axis, from
@@ -190,6 +193,11 @@ impl Drawing<'_> {
                 let soft = gumbel_softmax(self.g, &q, &latent.name, &axes, &how);
                 self.draws.softened.extend(soft);
                 soft
+            }
+            _ if in_loop && latent.support == Support::Count => {
+                let found = arrivals::count(self.g, &q, (site, &axes), self.temperature);
+                self.draws.arrivals.extend(found.map(|f| f.1));
+                found.map(|f| f.0)
             }
             _ => q.sample(self.g, site, &axes, &how),
         };

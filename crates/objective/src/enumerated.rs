@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use fe_graph::{Axis, NodeId};
 
+use crate::objective::Gain;
+
 /// The term a factor comes from, by its number in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
@@ -25,6 +27,16 @@ pub(crate) struct Enumeration {
     pub expected: HashMap<Source, NodeId>,
     /// The enumerated latents, by number.
     pub latents: HashMap<usize, Summed>,
+    /// Whether they were summed out in time order.
+    pub in_turn: bool,
+    /// A node of value 0 whose derivative is that of what is minimised, where they were, and whether it is a sum over rows.
+    pub slope: Option<(NodeId, bool)>,
+    /// By how much the last turn of the loop raises what is minimised, over all rows.
+    pub last_turn: Option<NodeId>,
+    /// What `information` is of.
+    pub gains: Vec<Gain>,
+    /// Whether exact guides follow the multipliers of bounds.
+    pub follows_prices: bool,
 }
 
 /// One latent summed out.

@@ -68,11 +68,15 @@ impl Objective {
             let counted = self.minimised.spec.iter().filter(|(_, f)| match f {
                 Functional::Rate(name) => rate && names(name, of),
                 Functional::Distortion(name) => !rate && names(name, of),
-                Functional::Energy(_) => false,
+                Functional::Energy(_) | Functional::Information(..) => false,
             });
             counted.map(|(w, _)| w.last()).sum()
         };
-        let priced = self.minimised.spec.iter().any(|(w, f)| matches!(f, Functional::Energy(_)) && w.last() != 0.0);
+        let priced = self
+            .minimised
+            .spec
+            .iter()
+            .any(|(w, f)| matches!(f, Functional::Energy(_) | Functional::Information(..)) && w.last() != 0.0);
         !priced
             && self.minimised.bounds.is_empty()
             && self.terms.iter().all(|t| weight(t.kind == TermKind::Rate, &t.name) == 1.0)

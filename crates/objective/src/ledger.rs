@@ -105,7 +105,19 @@ impl Deriver<'_> {
         let observed = self.observed();
         let predictive = self.predictive();
         let beyond = self.beyond();
-        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond }
+        let last_turn = self.enumeration.last_turn;
+        ReportNodes {
+            meters,
+            posterior,
+            decoded,
+            shown,
+            log_weight,
+            pointwise,
+            observed,
+            predictive,
+            beyond,
+            last_turn,
+        }
     }
 
     fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
@@ -312,7 +324,7 @@ impl Deriver<'_> {
         let row = Axis::plain(self.program.row?.axis);
         let latents = self.program.latents.iter().enumerate();
         let own = latents.filter(|(k, l)| !self.is_enumerated(*k) && l.axes.contains(&row)).count();
-        if own > 0 || self.program.observes.is_empty() || !self.program.losses.is_empty() {
+        if own > 0 || self.enumeration.in_turn || self.program.observes.is_empty() || !self.program.losses.is_empty() {
             return None;
         }
         let mut total = self.g.constant(0.0);

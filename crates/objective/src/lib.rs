@@ -1,5 +1,6 @@
 //! Program to free energy: terms, estimators with reasons, one graph.
 
+mod arrivals;
 mod codes;
 mod count_estimators;
 mod degree;
@@ -35,10 +36,12 @@ mod refinement;
 mod relaxation;
 pub mod relaxed;
 mod score;
+mod sequence;
 mod stencil;
 mod terms;
 mod values;
 mod variance;
+mod weights;
 
 pub use codes::CODES;
 pub use derive::derive;
@@ -46,12 +49,13 @@ pub use deriver::DEFAULT_TEMPERATURE;
 pub use elimination::Structure;
 pub use estimator::{DrawGradient, Estimator, Remainder};
 pub use explain::explain;
-pub use guide::kind::{ChainReason, GuideKind};
+pub use guide::kind::{ChainReason, GuideKind, Sight, Turn};
 pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Beyond, Block, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind, Underivable,
+    Beyond, Block, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Parameter, Predicted, Prepared, Pricing, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind,
+    Underivable,
 };
 pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};

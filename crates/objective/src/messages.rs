@@ -1,4 +1,4 @@
-//! E0802 to E0835: what is in the way of a derivation. A function a message.
+//! E0802 to E0844: what is in the way of a derivation. A function a message.
 
 use fe_distribution::Family;
 use fe_graph::DerivativeError;
@@ -182,4 +182,86 @@ pub fn nuts_without_density(span: Span) -> Underivable {
     let message = "the density of a latent under its guide is not known, or it has no draws that are a smooth function of \
                    normal noise, and NUTS moves in that noise";
     error("E0835", message, span, "leave out the guide that is stated: the one by default can be held to NUTS")
+}
+
+const IN_TIME_ORDER: &str = "latents of a loop are summed out in time order where each term reads them at one position, at that and the one before, or at \
+     a fixed position, and where what is read is finite";
+
+pub fn mixes_positions(latent: &str, term: Span) -> Underivable {
+    let message =
+        format!("this term reads several positions or elements of `{latent}`, which is summed out in time order");
+    error("E0840", message, term, IN_TIME_ORDER)
+}
+
+pub fn too_far_back(latent: &str, term: Span) -> Underivable {
+    let message = format!("this term reads `{latent}` two steps back, and the state that is carried on is of one");
+    error(
+        "E0840",
+        message,
+        term,
+        "make one index over pairs of values, or carry the older value on in a `let … : index(S)`",
+    )
+}
+
+pub fn other_positions(latent: &str, term: Span) -> Underivable {
+    let message = format!("this term reads `{latent}` at a position of its own, and another latent along the loop");
+    error("E0840", message, term, IN_TIME_ORDER)
+}
+
+pub fn not_finite_alone(term: Span) -> Underivable {
+    let message = "this term reads a latent that is not finite beside those that are summed out in time order";
+    error("E0840", message, term, IN_TIME_ORDER)
+}
+
+pub fn drawn_from_later(latent: &str, later: &str, span: Span) -> Underivable {
+    let message = format!("`{latent}` is drawn from `{later}`, which comes after it at the same position");
+    error("E0840", message, span, format!("declare `{later}` before `{latent}`, or read it one step back"))
+}
+
+pub fn prior_of_unseen(choice: &str, unseen: &str, span: Span) -> Underivable {
+    let message = format!("the prior of `{choice}` reads `{unseen}`, which its guide is said not to see");
+    error("E0841", message, span, format!("let it see that, `exact({unseen})`, or leave it out of the prior"))
+}
+
+pub fn exact_without_rate(choice: &str, span: Span) -> Underivable {
+    let message = format!("the rate of `{choice}` weighs nothing, and its exact guide would be certain of one choice");
+    error("E0842", message, span, format!("give it a small weight, `0.001 * rate({choice})`: α goes to 0 with it"))
+}
+
+pub fn information_not_summed(one: &str, other: &str, span: Span) -> Underivable {
+    let message =
+        format!("the information of `{one}` and `{other}` is known where finite latents are summed out in time order");
+    error(
+        "E0843",
+        message,
+        span,
+        "state their guides: `guide c = prior` of what chance decides, `guide a = exact()` of a choice",
+    )
+}
+
+pub fn information_of_other_steps(one: &str, other: &str, span: Span) -> Underivable {
+    let message = format!("`{one}` and `{other}` are not two latents of the same positions");
+    error("E0843", message, span, "information is of two latents outside of loops, or of two of one loop, step by step")
+}
+
+pub fn information_seen(choice: &str, seen: &str, span: Span) -> Underivable {
+    let message = format!("`{choice}` sees `{seen}`, and what is chosen would say something of it too");
+    error(
+        "E0843",
+        message,
+        span,
+        format!(
+            "let it see nothing of chance, `guide {choice} = exact()`; a choice that sees needs no reward for looking"
+        ),
+    )
+}
+
+pub fn bounds_beside_exact(second: Span) -> Underivable {
+    let message = "one bound is met beside exact guides, which follow its multiplier";
+    error(
+        "E0844",
+        message,
+        second,
+        "put a weight in the place of the second: `distortion + 0.5 * rate(b) subject to rate(a) <= 3 bits`",
+    )
 }

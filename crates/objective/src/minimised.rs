@@ -5,7 +5,7 @@ use fe_graph::{Axis, Binary, InputId, NodeId};
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver, Inputs};
 use crate::estimate::Drawn;
-use crate::objective::{Bound, ImportanceBound, Minimised, Spikes, Term, TermKind, Underivable};
+use crate::objective::{Bound, ImportanceBound, Minimised, Pricing, Spikes, Term, TermKind, Underivable};
 use crate::score::Part;
 
 /// What functionals are made of, and what of each is drawn.
@@ -60,6 +60,8 @@ impl Deriver<'_> {
             per_row: inputs.per_row.0,
             value,
             gradient: vec![],
+            gains: self.enumeration.gains.clone(),
+            pricing: if self.enumeration.follows_prices { Pricing::Dual } else { Pricing::Augmented },
             deterministic: false,
             scored,
         })
@@ -71,24 +73,20 @@ impl Deriver<'_> {
         scopes: &Scopes,
         per_row: NodeId,
     ) -> (NodeId, Vec<(InputId, Schedule)>, Vec<Bound>) {
-        let mut controls = vec![];
+        let weights = self.weights.clone();
         let mut scored = vec![];
         let mut value = self.g.constant(0.0);
-        for (number, (weight, functional)) in self.program.objective.terms.iter().enumerate() {
-            let weight = match weight {
-                Schedule::Constant(w) => self.g.constant(*w),
-                schedule => {
-                    let (input, node) = self.g.input(&format!("weight {}", number + 1), &[]);
-                    controls.push((input, *schedule));
-                    node
-                }
-            };
+        for (&weight, (_, functional)) in weights.terms.iter().zip(&self.program.objective.terms) {
             value = self.weighed(functional, weight, scopes, per_row, &mut scored, value);
         }
+        // What follows from exact guides in time order is weighed already: its slope is theirs.
+        if let Some((slope, local)) = self.enumeration.slope {
+            let slope = self.per_row(slope, local, per_row);
+            value = self.g.add(value, slope);
+        }
         let mut bounds = vec![];
-        for stated in &self.program.objective.bounds {
-            let (multiplier, m) = self.g.input(&format!("multiplier of {}", stated.text), &[]);
-            let (penalty, p) = self.g.input(&format!("penalty of {}", stated.text), &[]);
+        for (stated, price) in self.program.objective.bounds.iter().zip(&weights.prices) {
+            let ((multiplier, m), (penalty, p)) = (price.multiplier, price.penalty);
             let mut bounded = self.g.constant(0.0);
             let mut own = vec![];
             for (weight, functional) in &stated.terms {
@@ -104,7 +102,7 @@ impl Deriver<'_> {
             bounds.push(Bound { stated: stated.clone(), value: bounded, multiplier, penalty });
         }
         let scores = self.scores(&scored);
-        (self.g.add(value, scores), controls, bounds)
+        (self.g.add(value, scores), weights.controls, bounds)
     }
 
     /// The augmented Lagrangian of an inequality, (max(0, μ + ρ g)² − μ²)/2ρ, and μ g where ρ is 0; and its slope in g
@@ -138,6 +136,11 @@ impl Deriver<'_> {
     ) -> NodeId {
         let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
         let parts: Vec<(NodeId, bool, &[NodeId])> = match of {
+            Functional::Information(one, other) => {
+                let own = self.enumeration.gains.iter().filter(|g| g.of == [one.clone(), other.clone()]);
+                let own: Vec<(NodeId, bool)> = own.map(|g| (g.sum, g.local)).collect();
+                own.into_iter().map(|(sum, local)| (self.g.neg(sum), local, [].as_slice())).collect()
+            }
             Functional::Energy(name) => {
                 let own = scopes.spikes.iter().filter(|e| named(name, &e.of.name));
                 own.map(|e| (e.of.sum, e.of.local, e.elements.as_slice())).collect()

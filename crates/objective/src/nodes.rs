@@ -4,8 +4,8 @@ use fe_distribution::PoissonRate;
 use fe_graph::NodeId;
 
 use crate::objective::{
-    Beyond, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective, Predicted,
-    ReportNodes, Reported, Shown, Spikes, Term,
+    Beyond, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Predicted, ReportNodes, Reported, Shown, Spikes, Term,
 };
 
 use crate::refinement::{Descent, DescentTrace};
@@ -23,7 +23,7 @@ impl Objective {
     /// are met.
     pub(crate) fn each_node(&mut self, mut visit: impl FnMut(&mut NodeId)) {
         let visit = &mut visit;
-        let Minimised { value, gradient, bounds, importance, .. } = &mut self.minimised;
+        let Minimised { value, gradient, bounds, importance, gains, .. } = &mut self.minimised;
         let Guides { latents, joints, chains, .. } = &mut self.guides;
         value.each(visit);
         gradient.each(visit);
@@ -31,6 +31,7 @@ impl Objective {
         self.spikes.each(visit);
         bounds.each(visit);
         importance.each(visit);
+        gains.each(visit);
         latents.each(visit);
         self.report.each(visit);
         joints.each(visit);
@@ -76,6 +77,12 @@ impl Nodes for Spikes {
     }
 }
 
+impl Nodes for Gain {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.sum.each(visit);
+    }
+}
+
 impl Nodes for Bound {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.value.each(visit);
@@ -109,7 +116,8 @@ impl Nodes for PoissonRate {
 
 impl Nodes for ReportNodes {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
-        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond } = self;
+        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond, last_turn } =
+            self;
         meters.each(visit);
         posterior.each(visit);
         // Only what is in the posterior table is known to be normal.
@@ -121,6 +129,7 @@ impl Nodes for ReportNodes {
         observed.each(visit);
         predictive.each(visit);
         beyond.each(visit);
+        last_turn.each(visit);
     }
 }
 

@@ -73,10 +73,34 @@ pub struct Minimised {
     pub value: NodeId,
     /// Its gradient, one node for each parameter.
     pub gradient: Vec<NodeId>,
+    /// What `information` is of, with its values.
+    pub gains: Vec<Gain>,
+    /// How bounds are met.
+    pub pricing: Pricing,
     /// Whether the objective has no noise in it.
     pub deterministic: bool,
     /// Whether part of the gradient is the score function's: then it is not the slope of the value along fixed noise.
     pub scored: bool,
+}
+
+/// The mutual information of two finite latents under the guide, given what is chosen.
+#[derive(Clone, Debug)]
+pub struct Gain {
+    /// The names of the two.
+    pub of: [String; 2],
+    /// Nats, summed over rows.
+    pub sum: NodeId,
+    /// Whether it is a sum over rows.
+    pub local: bool,
+}
+
+/// How the bounds of an objective are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pricing {
+    /// By an augmented Lagrangian: multipliers and penalties.
+    Augmented,
+    /// By multipliers alone, without penalties, since exact guides follow them: what is bounded falls with its multiplier.
+    Dual,
 }
 
 /// The guides of all latents.
@@ -118,6 +142,8 @@ pub struct ReportNodes {
     pub predictive: Vec<Predicted>,
     /// Counts that are summed up to a largest value.
     pub beyond: Vec<Beyond>,
+    /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
+    pub last_turn: Option<NodeId>,
 }
 
 /// What a sum over counts leaves out.

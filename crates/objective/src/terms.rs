@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fe_check::{Latent, Schedule};
 use fe_distribution::Distribution;
-use fe_graph::{Axis, NodeId, Op, Origin, Reach, axis};
+use fe_graph::{Axis, Indicator, NodeId, Op, Origin, Reach, axis};
 use fe_syntax::Span;
 
 use crate::deriver::{DEFAULT_TEMPERATURE, Deriver};
@@ -12,10 +12,20 @@ use crate::enumerated::Source;
 use crate::estimate::{Drawn, Estimate};
 use crate::estimator::{Estimator, Remainder};
 use crate::formula;
+use crate::guide::kind::Turn;
 use crate::guide::types::{Carrier, JointPart, Posterior};
 use crate::influence::is_periodic;
 use crate::messages;
 use crate::objective::{Spikes, Term, TermKind, Underivable};
+
+/// Why the rate of a latent that is summed out in time order is exact.
+fn why_in_turn(turn: Turn) -> &'static str {
+    match turn {
+        Turn::Chance => "the guide is the prior, whose values are summed over",
+        Turn::Best(_) => "every value is summed over, last step first: the guide is the best there is",
+        Turn::Stated { .. } => "every value is summed over under the stated guide",
+    }
+}
 
 /// What is known of a term before its expectation is.
 struct Heading<'t> {
@@ -86,6 +96,10 @@ impl Deriver<'_> {
         if width.is_some() {
             let estimate = e.at_points();
             return Ok(Written { estimate, formula: format!("E KL(p({0} | all else) ‖ p({0}))", latent.name) });
+        }
+        if let Some(turn) = self.realised.in_turn.get(&k) {
+            let (name, estimate) = (&latent.name, e.enumerated(why_in_turn(*turn)));
+            return Ok(Written { estimate, formula: format!("KL(q({name} | what it sees) ‖ p({name}))") });
         }
         let why = "every value is summed over: the guide is the exact conditional";
         let estimate = if e.is_sampled() {
@@ -405,6 +419,9 @@ impl Deriver<'_> {
         let schedule = self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE));
         if reached.iter().any(|n| self.softened.contains(n)) {
             return Some(formula::softmax_bias(schedule));
+        }
+        if reached.iter().any(|n| self.arrivals.contains(n)) {
+            return Some(formula::relaxation_bias(Indicator::Cubic, schedule));
         }
         let relaxed = reached.iter().find_map(|&n| match (&self.g.node(n).op, self.g.node(n).inputs.as_slice()) {
             (Op::Arrivals { indicator, .. }, &[_, at]) if self.g.constant_value(at) != Some(0.0) => Some(*indicator),

@@ -3,7 +3,7 @@
 
 use fe_check::Init;
 use fe_distribution::Support;
-use fe_graph::noise::{Element, Stream};
+use fe_graph::noise::{Element, NoiseKey, Stream};
 use fe_graph::{Axis, Graph, Tensor};
 
 use crate::problem::{from_sorted, to_sorted};
@@ -61,8 +61,30 @@ impl Bijector<'_> {
             Init::Constant(v) => self.support.of_number(*v, last, size),
             Init::Values(v) => v.clone(),
             Init::Normal { mean, sd } => draw(&|s| mean + sd * s.normal()),
+            Init::Smooth { sd } => {
+                let length = self.axes.first().map_or(1, |a| g.extent_of(a.id)).max(1);
+                self.support.of_draws(smooth(key, length, size / length, *sd), last)
+            }
             Init::Uniform { low, high } => draw(&|s| low + (high - low) * s.uniform()),
         };
         self.unconstrain(g, &values)
     }
+}
+
+/// The most turns of a smooth start over its whole length, and the fewest.
+const TURNS: (f64, f64) = (0.5, 4.5);
+
+/// Curves side by side, each a slow wave of random frequency and phase, √2 sd sin(2π f (t + ½)/T + φ), whose mean square is
+/// sd²: a search of plans among such finds what pays by resonance, which white noise does not.
+fn smooth(key: NoiseKey, length: usize, curves: usize, sd: f64) -> Vec<f64> {
+    let turn = 2.0 * std::f64::consts::PI;
+    let wave = |curve: usize| {
+        let mut stream = Stream::new(key, Element { row: 0, rest: u32::try_from(curve).unwrap_or(u32::MAX) });
+        (TURNS.0 + (TURNS.1 - TURNS.0) * stream.uniform(), turn * stream.uniform())
+    };
+    let element = |t: usize, curve: usize| -> f64 {
+        let (frequency, phase) = wave(curve);
+        sd * 2.0f64.sqrt() * (turn * frequency * (t as f64 + 0.5) / length as f64 + phase).sin()
+    };
+    (0..length).flat_map(|t| (0..curves).map(move |c| (t, c))).map(|(t, c)| element(t, c)).collect()
 }

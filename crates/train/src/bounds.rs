@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::{InputId, Tensor};
-use fe_objective::Objective;
+use fe_objective::{Objective, Pricing};
 
 /// The first multiplier of a bound in nats: one of its nats is worth a nat of the objective.
 const FIRST: f64 = 1.0;
@@ -76,13 +76,54 @@ struct Price {
     multiplier: f64,
     penalty: f64,
     miss: f64,
+    /// The search for the multiplier, where exact guides follow it and a penalty would only move them.
+    bracket: Option<Bracket>,
+}
+
+/// Logarithms of multipliers between which a bound is met, each with its excess: what is bounded falls with its multiplier.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Bracket {
+    /// The excess here is above 0.
+    low: Option<(f64, f64)>,
+    /// Here it is below.
+    high: Option<(f64, f64)>,
+}
+
+impl Bracket {
+    /// The next logarithm to try: four times as much, or as little, until the bound lies between two, then where a straight
+    /// line through these meets it. An end that stays counts half as much each time (the Illinois rule).
+    fn next(&mut self, at: f64, excess: f64) -> f64 {
+        const STEP: f64 = 1.3862943611198906;
+        if excess > 0.0 {
+            let stays = self.low.is_some();
+            self.low = Some((at, excess));
+            self.high = self.high.map(|(x, e)| (x, if stays { 0.5 * e } else { e }));
+        } else {
+            let stays = self.high.is_some();
+            self.high = Some((at, excess));
+            self.low = self.low.map(|(x, e)| (x, if stays { 0.5 * e } else { e }));
+        }
+        match (self.low, self.high) {
+            (Some((a, above)), Some((b, below))) if above - below > 0.0 => {
+                let share = (above / (above - below)).clamp(0.02, 0.98);
+                a + share * (b - a)
+            }
+            (Some((a, _)), _) => a + STEP,
+            (None, Some((b, _))) => b - STEP,
+            (None, None) => at,
+        }
+    }
 }
 
 impl Multipliers {
     pub fn new(o: &Objective) -> Self {
         let price = |b: &fe_objective::Bound| {
             let limit = b.stated.limit;
-            Price { limit, multiplier: first(b), penalty: first(b) / scale(limit), miss: f64::INFINITY }
+            let (bracket, penalty) = match o.minimised.pricing {
+                Pricing::Augmented => (None, first(b) / scale(limit)),
+                Pricing::Dual => (Some(Bracket::default()), 0.0),
+            };
+            Price { limit, multiplier: first(b), penalty, miss: f64::INFINITY, bracket }
         };
         Self { prices: o.minimised.bounds.iter().map(price).collect(), rounds: 0 }
     }
@@ -102,6 +143,15 @@ impl Multipliers {
         let mut again = false;
         for (price, value) in self.prices.iter_mut().zip(reached) {
             let excess = value - price.limit;
+            if let Some(bracket) = &mut price.bracket {
+                let idle = excess < 0.0 && price.multiplier <= (-FARTHEST).exp();
+                let steep = price.multiplier >= FARTHEST.exp();
+                if excess.abs() > CLOSE * scale(price.limit) && !idle && !steep {
+                    price.multiplier = bracket.next(price.multiplier.ln(), excess).exp();
+                    again = true;
+                }
+                continue;
+            }
             // A bound that is not needed has a multiplier of 0 and room to spare.
             let miss = excess.max(-price.multiplier / price.penalty).abs();
             price.multiplier = (price.multiplier + price.penalty * excess).max(0.0);
@@ -209,7 +259,7 @@ mod tests {
     /// min (x − 3)² subject to x ≤ 1, each round solved exactly: the multiplier is 4.
     #[test]
     fn the_multiplier_of_a_parabola() {
-        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY };
+        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY, bracket: None };
         let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
         let mut x = f64::NAN;
         for _ in 0..100 {
@@ -224,10 +274,30 @@ mod tests {
         assert!((multipliers.prices[0].multiplier - 4.0).abs() < 1e-4);
     }
 
+    /// 3/(1 + μ) ≤ 1 by multipliers alone: μ is 2.
+    #[test]
+    fn a_multiplier_that_is_searched() {
+        let price = Price {
+            limit: 1.0,
+            multiplier: FIRST,
+            penalty: 0.0,
+            miss: f64::INFINITY,
+            bracket: Some(Bracket::default()),
+        };
+        let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
+        let value = |m: &Multipliers| 3.0 / (1.0 + m.prices[0].multiplier);
+        let mut at = value(&multipliers);
+        while multipliers.update(&[at]) {
+            at = value(&multipliers);
+        }
+        assert!((multipliers.prices[0].multiplier - 2.0).abs() < 1e-5);
+        assert!(multipliers.rounds < 20);
+    }
+
     /// A bound with room to spare has a multiplier of 0.
     #[test]
     fn an_idle_bound() {
-        let price = Price { limit: 5.0, multiplier: FIRST, penalty: 0.2, miss: f64::INFINITY };
+        let price = Price { limit: 5.0, multiplier: FIRST, penalty: 0.2, miss: f64::INFINITY, bracket: None };
         let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
         while multipliers.update(&[3.0]) {}
         assert_eq!(multipliers.prices[0].multiplier, 0.0);
@@ -237,7 +307,7 @@ mod tests {
     /// A bound that cannot be met ends, with a steep penalty.
     #[test]
     fn an_impossible_bound() {
-        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY };
+        let price = Price { limit: 1.0, multiplier: FIRST, penalty: 1.0, miss: f64::INFINITY, bracket: None };
         let mut multipliers = Multipliers { prices: vec![price], rounds: 0 };
         while multipliers.update(&[2.0]) {}
         assert!(multipliers.rounds <= ROUNDS);

@@ -246,7 +246,8 @@ impl<'a> Minimizer<'a> {
     /// Checks of a minimum that was found from `first`; a lower one that another start finds takes its place.
     fn check(&mut self, first: &Values, minimum: &mut Minimum) -> Result<Checks, ExecutionError> {
         let mut checks = Checks::default();
-        if !verdict(&minimum.outcome, self.options.tolerance).0 {
+        // Starts that the program asks for are made whatever became of the first: plans are searched so.
+        if !verdict(&minimum.outcome, self.options.tolerance).0 && self.terms.starts.is_none() {
             return Ok(checks);
         }
         let (problem, count) = (self.problem, self.draws);
@@ -266,6 +267,8 @@ impl<'a> Minimizer<'a> {
             checks.starts = Some(found);
             if let Some(lower) = lower {
                 self.curvature = Curvature::default();
+                // With as many iterations as the first had.
+                self.options.iterations = self.options.iterations.saturating_add(self.done as usize);
                 *minimum = self.minimize(&lower)?;
                 self.notes.push("another start ended lower than the first, and was kept".into());
             }

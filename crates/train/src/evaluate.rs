@@ -26,7 +26,7 @@ fn sample_count(rows: usize) -> usize {
 const EVEN: usize = 1024;
 const EVEN_WIDTH: usize = 1 << 17;
 
-/// The sums that figures are made of, in this order: terms, spikes, the two parts of an objective that weighs draws,
+/// The sums that figures are made of, in this order: terms, spikes, information, the two parts of an objective that weighs draws,
 /// and the five parts of each rate that is split.
 struct Summed {
     nodes: Vec<NodeId>,
@@ -38,6 +38,7 @@ impl Summed {
     fn new(o: &Objective) -> Self {
         let mut all: Vec<(NodeId, bool)> = o.terms.iter().map(|t| (t.sum, t.local)).collect();
         all.extend(o.spikes.iter().map(|e| (e.sum, e.local)));
+        all.extend(o.minimised.gains.iter().map(|g| (g.sum, g.local)));
         all.extend(o.minimised.importance.iter().flat_map(|b| [(b.sum, b.local), (b.rest, false)]));
         for latent in &o.guides.latents {
             all.extend(latent.split.iter().flat_map(PoissonRate::parts).map(|node| (node, latent.local)));
@@ -156,6 +157,8 @@ impl<'a> Totals<'a> {
         f.se = o.terms.iter().any(|t| t.estimator.is_sampled()).then(|| mean_and_error(&whole).1);
         f.spikes_by_latent = (0..o.spikes.len()).map(|k| self.per_row(o.terms.len() + k).0).collect();
         f.spikes = (!f.spikes_by_latent.is_empty()).then(|| f.spikes_by_latent.iter().sum());
+        let before = o.terms.len() + o.spikes.len();
+        f.gains = (0..o.minimised.gains.len()).map(|k| self.per_row(before + k).0).collect();
         f
     }
 
@@ -164,7 +167,7 @@ impl<'a> Totals<'a> {
         let o = self.problem.objective;
         let of = |f: &Figures, w: f64, functional: &Functional| w * value_of(o, functional, f);
         f.objective = match o.minimised.importance {
-            Some(_) => (0..2).map(|k| self.per_row(o.terms.len() + o.spikes.len() + k).0).sum(),
+            Some(_) => (0..2).map(|k| self.per_row(o.terms.len() + o.spikes.len() + f.gains.len() + k).0).sum(),
             None => o.minimised.spec.iter().map(|(w, functional)| of(f, w.last(), functional)).sum(),
         };
         let bound = |b: &Bound| b.stated.terms.iter().map(|(w, functional)| of(f, *w, functional)).sum();
@@ -175,7 +178,7 @@ impl<'a> Totals<'a> {
     fn splits(&self, f: &mut Figures) {
         let o = self.problem.objective;
         let weighed = if o.minimised.importance.is_some() { 2 } else { 0 };
-        let mut parts = (o.terms.len() + o.spikes.len() + weighed..).map(|k| self.per_row(k).0);
+        let mut parts = (o.terms.len() + o.spikes.len() + f.gains.len() + weighed..).map(|k| self.per_row(k).0);
         let mut next = || parts.next().unwrap_or(f64::NAN);
         for (_, figure) in o.guides.latents.iter().zip(&mut f.latents).filter(|(l, _)| l.split.is_some()) {
             let [log_ratio, spikes, prior, suppressed, excited] = std::array::from_fn(|_| next());
@@ -258,6 +261,10 @@ pub fn quick_free_energy(
 fn value_of(o: &Objective, functional: &Functional, f: &Figures) -> f64 {
     let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
     match functional {
+        Functional::Information(one, other) => {
+            let own = o.minimised.gains.iter().zip(&f.gains).filter(|(g, _)| g.of == [one.clone(), other.clone()]);
+            own.map(|(_, v)| -v).sum()
+        }
         Functional::Energy(name) => {
             let own = o.spikes.iter().zip(&f.spikes_by_latent).filter(|(e, _)| named(name, &e.name));
             own.map(|(_, v)| v).sum()

@@ -104,6 +104,8 @@ pub struct Figures {
     pub prior_spikes: Option<f64>,
     /// Expected spikes of each count, in the objective's order of `spikes`.
     pub spikes_by_latent: Vec<f64>,
+    /// What `information` came to, in the objective's order of gains.
+    pub gains: Vec<f64>,
     /// The objective that was minimised, at its final weights.
     pub objective: f64,
     /// The values that are bounded, in the objective's order of bounds.

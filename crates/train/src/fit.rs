@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fe_check::TrainSpec;
 use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
-use fe_objective::Objective;
+use fe_objective::{Objective, Pricing};
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
@@ -14,6 +14,7 @@ use crate::deterministic::{self, Terms};
 use crate::evaluate;
 use crate::figures::Figures;
 use crate::heldout;
+use crate::horizon;
 use crate::method::{Method, method};
 use crate::moments::Change;
 use crate::posterior::{self, Posterior};
@@ -267,6 +268,7 @@ pub fn minimise(
     let deterministic = matches!(method, Method::Lbfgs { draws: 0, .. });
     let bounds = bounds::bounded(problem.objective, &figures.bounds, &extra.extra, bounds::tolerance(deterministic));
     notes.extend(bounds::unmet(problem.objective, &bounds));
+    notes.extend(horizon::last_turn(problem, &fitted.values, &extra)?);
     let mut heldout = None;
     if !problem.heldout.is_empty() {
         let mut values = fitted.values.clone();
@@ -287,9 +289,10 @@ pub fn minimise(
         .extra
         .iter()
         .filter(|(input, _)| {
-            // A descent goes on at the prices of its bounds, and needs them.
+            // A descent goes on at the prices of its bounds, exact guides follow them, and both need them.
             let bounds = &problem.objective.minimised.bounds;
-            let priced = bounds.iter().any(|b| b.multiplier == **input) && problem.objective.descent.is_some();
+            let needed = problem.objective.descent.is_some() || problem.objective.minimised.pricing == Pricing::Dual;
+            let priced = bounds.iter().any(|b| b.multiplier == **input) && needed;
             priced || !bounds.iter().any(|b| [b.multiplier, b.penalty].contains(input))
         })
         .filter_map(|(input, t)| {

@@ -15,6 +15,7 @@ mod evaluate;
 mod figures;
 mod fit;
 mod heldout;
+mod horizon;
 mod laplace;
 mod lattice;
 pub mod lbfgs;

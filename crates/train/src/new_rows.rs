@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_graph::{InputId, Tensor};
-use fe_objective::Objective;
+use fe_objective::{Objective, Pricing};
 
 use crate::descent::{self, Refined};
 use crate::evaluate;
@@ -115,9 +115,10 @@ pub fn preconditioners<E>(
 ) -> Result<HashMap<InputId, Arc<Tensor>>, E> {
     let joints = objective.guides.joints.iter().flat_map(|j| [j.start, j.preconditioner]);
     let chains = objective.guides.chains.iter().flat_map(|c| [c.start, c.transition, c.scale, c.whitening]);
-    // A descent goes on by the steps and at the prices that it ended with.
+    // A descent goes on by the steps and at the prices that it ended with; exact guides are those at these prices.
     let steps = objective.descent.iter().flat_map(descent::chosen);
-    let priced = objective.descent.iter().flat_map(|_| objective.minimised.bounds.iter().map(|b| b.multiplier));
+    let follows = objective.descent.is_some() || objective.minimised.pricing == Pricing::Dual;
+    let priced = objective.minimised.bounds.iter().filter(|_| follows).map(|b| b.multiplier);
     let all = joints.chain(chains).chain(steps).chain(priced);
     let inputs = all.filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
     inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()

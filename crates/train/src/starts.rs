@@ -89,7 +89,7 @@ fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
     parameters
         .map(|(p, (first, drawn))| {
             let reach = match &p.start {
-                Start::Declared(Init::Normal { .. } | Init::Uniform { .. }) => return drawn,
+                Start::Declared(Init::Normal { .. } | Init::Uniform { .. } | Init::Smooth { .. }) => return drawn,
                 Start::Declared(_) => 1.0,
                 Start::Constant(_) if p.is_location() => distance,
                 Start::Constant(_) => return first.clone(),
@@ -124,6 +124,7 @@ pub(crate) fn compare(
     let options = Options { tolerance: TOLERANCE, iterations: ITERATIONS, ..Options::default() };
     let mut ends = vec![(objective.value(found, setting)? * rows, found.clone())];
     let mut unfinished = 0;
+    let mut on_its_way: Option<(f64, Values)> = None;
     for k in 1..count {
         let mut start = elsewhere(problem, first, k);
         for _ in 0..HALVINGS {
@@ -145,8 +146,12 @@ pub(crate) fn compare(
         if verdict(&outcome, TOLERANCE).0 {
             ends.push((outcome.value * rows, values));
         } else {
-            // One that is on its way has nothing to tell.
+            // One that is on its way says nothing of agreement, but may be lower already.
             unfinished += 1;
+            let value = outcome.value * rows;
+            if on_its_way.as_ref().is_none_or(|(least, _)| value < *least) {
+                on_its_way = Some((value, values));
+            }
         }
     }
     let best = ends.iter().enumerate().min_by(|a, b| a.1.0.total_cmp(&b.1.0)).map_or(0, |(k, _)| k);
@@ -168,6 +173,10 @@ pub(crate) fn compare(
         if let (Some(m), Some(place)) = (&mut moments, &place) {
             result.apart |= change(place, &[m.at(values, &setting.extra)?]).means > APART;
         }
+    }
+    if let Some((value, values)) = on_its_way.filter(|(value, _)| *value < lowest - AGREEMENT) {
+        result.higher = Some(result.higher.unwrap_or(0.0).max(lowest - value));
+        return Ok(Some((result, Some(values))));
     }
     let first_value = ends.first().map_or(lowest, |e| e.0);
     Ok(Some((result, (first_value - lowest > AGREEMENT).then_some(at_best))))

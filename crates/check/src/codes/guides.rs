@@ -47,9 +47,9 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0410",
         "a latent bent by a loss, without a stated guide",
-        "A latent that follows another and that a loss reads could be chance, or could be chosen. Inferred with the \
-         loss as evidence, it bends toward what is cheap, as if chance were kind. The compiler does not guess: `guide \
-         x = prior` keeps it chance; any other guide infers it.",
+        "A latent that follows another, or its own past, and that a loss reads could be chance, or could be chosen. \
+         Inferred with the loss as evidence, it bends toward what is cheap, as if chance were kind. The compiler does \
+         not guess: `guide x = prior` keeps it chance; any other guide, `guide x = exact` too, infers or chooses it.",
     ),
     ("E0411", "an unknown estimator", "Behind `by` stands an estimator, and none has this name."),
     (
@@ -75,6 +75,18 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a Laplace guide beside params",
         "A Laplace guide is a Gaussian at the posterior's mode. While params are fitted the mode moves with them, and \
          the objective would not be a bound. Make the params latents, or use `FullRank()`.",
+    ),
+    (
+        "E0417",
+        "an exact guide of infinitely many values",
+        "An exact guide is found by summing over all values of its latent, which must be finite in number: an index, a \
+         `bool`, or a `Binomial` count.",
+    ),
+    (
+        "E0418",
+        "an exact guide that sees what is no latent",
+        "`exact(o, m)` names what a choice may depend on: latents that are drawn before it, such as what was observed. Data \
+         and params are known to every guide, and its own past is remembered.",
     ),
     (
         "E0420",

@@ -98,7 +98,7 @@ pub fn guide_word(word: &str, span: Span, near: Option<&str>) -> Diagnostic {
     did_you_mean(
         found,
         near,
-        "write `= point`, `= prior`, `~ FullRank()`, `~ MeanField()`, `~ LowRank(8)`, `~ Flow()`, `~ Tridiagonal()`, or a \
+        "write `= point`, `= prior`, `= exact`, `~ FullRank()`, `~ MeanField()`, `~ LowRank(8)`, `~ Flow()`, `~ Tridiagonal()`, or a \
          distribution such as `~ Normal(m, s)`",
     )
 }
@@ -156,7 +156,9 @@ pub fn star_family(family: &str, span: Span, star: Span) -> Diagnostic {
 pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diagnostic {
     error(
         "E0410",
-        format!("`{name}` follows another latent and is read by the loss `{loss}`: its guide must be stated"),
+        format!(
+            "`{name}` follows a latent, or its own past, and is read by the loss `{loss}`: its guide must be stated"
+        ),
         span,
         "no guide",
     )
@@ -165,6 +167,21 @@ pub fn loss_needs_guide(name: &str, span: Span, loss: &str, place: Span) -> Diag
         "write `guide {name} = prior` if chance decides `{name}`: the loss then cannot bend it; or \
          `guide {name} ~ …` if `{name}` is to be inferred, or chosen, with the loss as evidence"
     ))
+}
+
+pub fn exact_of_infinite(span: Span, name: &str, declared: Span) -> Diagnostic {
+    error("E0417", format!("the exact guide of `{name}` would have no end of values"), span, "not summed over")
+        .and(declared, "has infinitely many values")
+        .help("`exact` sums over all values of a `Categorical`, a `Bernoulli` or a `Binomial`; state another guide")
+}
+
+pub fn exact_sees_what(span: Span, near: Option<&str>) -> Diagnostic {
+    let found = error("E0418", "an exact guide sees other latents", span, "not another latent");
+    did_you_mean(
+        found,
+        near,
+        "name latents that are observed before: `exact(o)`; or none, `exact()`; `exact` sees all that is declared before",
+    )
 }
 
 pub fn unknown_estimator(name: &str, span: Span, near: Option<&str>) -> Diagnostic {

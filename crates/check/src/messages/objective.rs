@@ -46,6 +46,22 @@ pub fn functional_arity(name: &str, span: Span) -> Diagnostic {
         .help(format!("write `{name}`, or `{name}(z)`"))
 }
 
+pub fn information_of_what(span: Span) -> Diagnostic {
+    error("E0501", "`information` is taken of two latents", span, "not two latents")
+        .help("write `- information(c, o)`: what o says of c, given what is chosen")
+}
+
+pub fn information_added(span: Span) -> Diagnostic {
+    error("E0507", "information is a gain, and is taken off what is minimised", span, "added, or bounded")
+        .help("write `minimize distortion + rate(a) - information(c, o)`")
+}
+
+pub fn information_of_infinite(name: &str, span: Span, declared: Span) -> Diagnostic {
+    error("E0502", format!("`{name}` is not finite, and information is summed over values"), span, "not finite")
+        .and(declared, "its values have no end")
+        .help("name two latents that are `Categorical`, `Bernoulli` or `Binomial`")
+}
+
 pub fn functional_of_what(name: &str, span: Span) -> Diagnostic {
     error("E0501", format!("`{name}` is taken of a name"), span, "not a name").help(format!("write `{name}(z)`"))
 }

@@ -36,7 +36,7 @@ pub fn unknown_family(name: &str, span: Span, near: Option<&str>, all: &[&str]) 
 
 pub fn family_case(name: &str, span: Span, family: &str) -> Diagnostic {
     let found = error("E0301", format!("a distribution is written with a capital: `{family}`"), span, "lower case");
-    if matches!(name, "normal" | "uniform") {
+    if crate::program::Init::DRAWS.contains(&name) {
         return found.help(format!("write `{family}(…)`; lower case, `{name}(…)` draws where a `param` starts"));
     }
     found.help(format!("write `{family}(…)`"))
@@ -265,8 +265,17 @@ pub fn unknown_normaliser(name: &str, place: Span, ty: Support, family: &str, pr
 }
 
 pub fn init_arguments(function: &Name, span: Span) -> Diagnostic {
-    let usage = if function.value == "normal" { "normal(mean, sd)" } else { "uniform(low, high)" };
-    error("E0319", format!("`{}` takes two numbers", function.value), span, "not so").help(format!("write `{usage}`"))
+    let (usage, count) = match function.value.as_str() {
+        "normal" => ("normal(mean, sd)", "two numbers"),
+        "smooth" => ("smooth(sd)", "one number"),
+        _ => ("uniform(low, high)", "two numbers"),
+    };
+    error("E0319", format!("`{}` takes {count}", function.value), span, "not so").help(format!("write `{usage}`"))
+}
+
+pub fn smooth_number(function: &Name) -> Diagnostic {
+    error("E0319", "a smooth start is a curve along an axis, and this is one number", function.span, "of no axis")
+        .help("write `normal(0, sd)`, or give it an axis: `param a[T] = smooth(1)`")
 }
 
 pub fn init_sd(span: Span, sd: f64) -> Diagnostic {

@@ -13,6 +13,7 @@ mod bounds;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod control;
 mod descents;
 mod errors;
 mod estimators;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let mut trials = trials::Trials::default();
     // Those that take longest begin first, so that the end is not spent waiting for one.
     gallery::trials(&mut trials);
+    control::trials(&mut trials);
     descents::trials(&mut trials);
     figures::trials(&mut trials);
     studies::trials(&mut trials);

@@ -24,6 +24,7 @@ use crate::enumerated::{Enumeration, Source, Summed};
 use crate::guide::types::Posterior;
 use crate::messages;
 use crate::objective::Underivable;
+pub(crate) use picks::moved_down;
 use together::Together;
 
 /// The most numbers in one table of joint values.
@@ -92,6 +93,9 @@ impl<'a> Deriver<'a> {
             return Ok(Enumeration::default());
         }
         self.guides_leave_alone(&nodes)?;
+        if !self.realised.in_turn.is_empty() {
+            return self.in_turn(&nodes);
+        }
         let (mut finite, factors) = self.read_by_terms(&nodes)?;
         // Those of most axes first, and of these the last declared: each is then summed out given those it depends on.
         // Chains come after what hangs on their single steps.
@@ -410,7 +414,7 @@ impl<'a> Deriver<'a> {
     }
 
     /// A value drawn by its probabilities.
-    fn pick_by(&mut self, probabilities: NodeId, values: Axis, own: &[Axis], site: Site) -> NodeId {
+    pub(crate) fn pick_by(&mut self, probabilities: NodeId, values: Axis, own: &[Axis], site: Site) -> NodeId {
         let p = self.g.substitute(&[probabilities], &self.draws).first().copied().unwrap_or(probabilities);
         let uniform = self.g.noise(NoiseKind::Uniform, site, &axis::union(&[Axis::SAMPLE], own));
         fe_distribution::pick(&mut self.g, p, values, uniform)

@@ -9,7 +9,7 @@ use fe_graph::{Axis, Graph, NodeId, Op, axis};
 const ROUNDS: usize = 8;
 
 /// An expression with picks by a fixed index moved down to some nodes.
-pub(super) fn moved_down(g: &mut Graph, mut root: NodeId, to: &HashSet<NodeId>) -> NodeId {
+pub(crate) fn moved_down(g: &mut Graph, mut root: NodeId, to: &HashSet<NodeId>) -> NodeId {
     for _ in 0..ROUNDS {
         let mut moved = HashMap::new();
         for id in g.reachable(&[root]) {

@@ -60,6 +60,11 @@ pub enum GuideKind {
     Point,
     /// The exact conditional of a finite latent.
     Enumeration,
+    /// A finite latent that is summed out in time order.
+    InTurn {
+        /// How.
+        turn: Turn,
+    },
     /// The exact conditional given others, which is Gaussian.
     Eliminated {
         /// How its elements hang together.
@@ -69,10 +74,49 @@ pub enum GuideKind {
     Prior,
 }
 
+/// How a finite latent is summed out in time order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// By its own chance.
+    Chance,
+    /// By the best of all functions of what it sees.
+    Best(Sight),
+    /// By a guide that the program states.
+    Stated {
+        /// Its family.
+        family: &'static str,
+    },
+}
+
+/// What a choice sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// All that is declared before it.
+    All,
+    /// Some latents that are named, and its own past.
+    Some,
+    /// Its own past alone.
+    Nothing,
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Chance => f.write_str("prior, summed over in time order"),
+            Self::Best(Sight::All) => f.write_str("the best of all functions of what comes before it, in time order"),
+            Self::Best(Sight::Some) => {
+                f.write_str("the best of all functions of what it is said to see and of its past, in time order")
+            }
+            Self::Best(Sight::Nothing) => f.write_str("the best of all sequences, seeing nothing but its past"),
+            Self::Stated { family } => write!(f, "{family}, as stated, summed over in time order"),
+        }
+    }
+}
+
 impl GuideKind {
     /// Whether it is the posterior given all other latents, and no approximation.
     pub fn is_exact(self) -> bool {
-        matches!(self, Self::Enumeration | Self::Eliminated { .. })
+        matches!(self, Self::Enumeration | Self::Eliminated { .. } | Self::InTurn { .. })
     }
 
     /// Whether it is summed over values or points.
@@ -103,6 +147,7 @@ impl fmt::Display for GuideKind {
             }
             Self::Point => f.write_str("point"),
             Self::Enumeration => f.write_str("the exact conditional, by enumeration"),
+            Self::InTurn { turn } => turn.fmt(f),
             Self::Eliminated { structure } => {
                 let of = structure_text(structure);
                 write!(f, "the exact conditional, by elimination: {of}")

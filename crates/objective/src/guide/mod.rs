@@ -27,6 +27,7 @@ use crate::guide::kind::GuideKind;
 use crate::guide::plan::Plan;
 use crate::guide::types::{Carrier, Posterior, Realised};
 use crate::objective::{Parameter, Start, Underivable};
+use crate::sequence::{self, Called};
 
 /// What the derivation tries of latents that are read one by one: whether they are shows when they are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,16 +36,23 @@ pub(crate) struct Attempt {
     pub points: bool,
     /// To sum counts up to a largest value.
     pub counts: bool,
+    /// To sum finite latents out in time order, whatever their guides.
+    pub in_turn: bool,
 }
 
 impl Attempt {
-    /// From the most exact to the one that every program takes.
-    pub const ALL: [Self; 4] = [
-        Self { points: true, counts: true },
-        Self { points: false, counts: true },
-        Self { points: true, counts: false },
-        Self { points: false, counts: false },
-    ];
+    /// What is tried, from the most exact to the one whose failure is the program's.
+    pub fn all(program: &Program) -> Vec<Self> {
+        let one = |points, counts| Self { points, counts, in_turn: false };
+        let in_turn = Self { in_turn: true, ..one(false, false) };
+        let plain = [one(true, true), one(false, true), one(true, false), one(false, false)];
+        match sequence::called(program) {
+            Called::Never => plain.to_vec(),
+            Called::Tried => std::iter::once(in_turn).chain(plain).collect(),
+            Called::Must { conditional: true } => plain.into_iter().chain([in_turn]).collect(),
+            Called::Must { conditional: false } => vec![in_turn],
+        }
+    }
 }
 
 /// Chooses and builds the guide of every latent; `statistics` take the place of nodes of the program.
@@ -57,6 +65,9 @@ pub(crate) fn realise(
     let mut b = Builder { g, program, done: Realised::default(), built: HashMap::new() };
     // What is integrated out first, then chains: what is part of one is no longer free for the others.
     let eliminated = elimination::plan(b.g, program, attempt.points);
+    if attempt.in_turn {
+        b.done.in_turn = sequence::turns(program);
+    }
     if attempt.counts {
         b.done.counts = counted::counted(b.g, program);
     }
@@ -75,11 +86,14 @@ pub(crate) fn realise(
             Some(joint) => joint,
             // Until all that they depend on is in place.
             None if eliminated.holds(k) => Posterior::Point,
-            None if b.done.counts.contains_key(&k) => Posterior::Enumerated,
+            None if b.done.counts.contains_key(&k) || b.done.in_turn.contains_key(&k) => Posterior::Enumerated,
             None => own::build(&mut b, latent, mean_field)?,
         };
         b.g.set_origin(before);
-        let kind = b.kind(&posterior, latent, mean_field);
+        let kind = match b.done.in_turn.get(&k) {
+            Some(&turn) => GuideKind::InTurn { turn },
+            None => b.kind(&posterior, latent, mean_field),
+        };
         b.done.kinds.push(kind);
         b.done.posteriors.push(posterior);
     }

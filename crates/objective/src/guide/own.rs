@@ -28,6 +28,7 @@ pub(crate) fn build(b: &mut Builder, latent: &Latent, mean_field: bool) -> Resul
             point(b, latent).ok_or_else(|| messages::fault(off_scale(latent), span))?;
             Posterior::Point
         }
+        Guide::Exact(_) => Posterior::Enumerated,
         Guide::Default if latent.support.is_discrete() && latent.support != Support::Count => Posterior::Enumerated,
         Guide::Default | Guide::Joint { .. } | Guide::Tridiagonal { .. } => {
             let family = own_family(b, latent, mean_field);

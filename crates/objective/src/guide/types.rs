@@ -8,7 +8,7 @@ use fe_distribution::Distribution;
 use fe_graph::{Axis, Graph, InputId, NodeId, Site, Tensor};
 
 use crate::elimination::{Eliminated, Points};
-use crate::guide::kind::{ChainReason, GuideKind};
+use crate::guide::kind::{ChainReason, GuideKind, Turn};
 use crate::markov::{self, Recursion};
 use crate::objective::{Block, Parameter};
 
@@ -169,6 +169,8 @@ pub(crate) struct Realised {
     pub points: HashMap<usize, Points>,
     /// The largest values of counts without an end that are summed out, by number.
     pub counts: HashMap<usize, usize>,
+    /// Finite latents that are summed out in time order, by number.
+    pub in_turn: HashMap<usize, Turn>,
     /// Latents that are integrated out.
     pub eliminated: Vec<Eliminated>,
     /// What takes the place of a latent's input where it is not random by itself.

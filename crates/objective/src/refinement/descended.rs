@@ -82,6 +82,8 @@ pub(super) fn descended(o: &mut Objective, draws: Draws) -> Descended {
     for (weight, functional) in weighed {
         let named = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|n| n == name);
         let parts: Vec<(NodeId, Option<String>)> = match &functional {
+            // Finite latents are summed out, and no descent reads them.
+            Functional::Information(..) => vec![],
             Functional::Energy(name) => {
                 o.spikes.iter().filter(|e| named(name, &e.name)).map(|e| (e.sum, None)).collect()
             }

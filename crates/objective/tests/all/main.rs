@@ -4,4 +4,5 @@
 mod elimination;
 mod refinement;
 mod relaxed;
+mod sequence;
 mod values;

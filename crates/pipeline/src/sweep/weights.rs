@@ -56,6 +56,7 @@ fn name(f: &Functional) -> String {
         Functional::Distortion(of) => ("distortion", of),
         Functional::Rate(of) => ("rate", of),
         Functional::Energy(of) => ("energy", of),
+        Functional::Information(one, other) => return format!("information({one}, {other})"),
     };
     of.as_ref().map_or_else(|| what.to_owned(), |n| format!("{what}({n})"))
 }
@@ -94,5 +95,7 @@ fn value(f: &Functional, d: &Document) -> Option<f64> {
         Functional::Rate(Some(n)) => term(n, true),
         Functional::Energy(None) => d.account.energy,
         Functional::Energy(Some(n)) => d.latents.get(n)?.energy,
+        // What it was is not reported apart from the objective.
+        Functional::Information(..) => None,
     }
 }
