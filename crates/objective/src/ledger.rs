@@ -105,7 +105,8 @@ impl Deriver<'_> {
         let observed = self.observed();
         let predictive = self.predictive();
         let beyond = self.beyond();
-        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond }
+        let readouts = vec![];
+        ReportNodes { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond, readouts }
     }
 
     fn reported(&mut self, named: &[fe_check::Named]) -> Vec<Reported> {
@@ -176,7 +177,7 @@ impl Deriver<'_> {
     }
 
     /// Mean and variance of a value given draws of all that is not integrated out.
-    fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         if self.realised.eliminated.is_empty() {
             return None;
         }
@@ -187,7 +188,7 @@ impl Deriver<'_> {
     }
 
     /// The same of a latent that is integrated at points, or summed over its counts.
-    fn moments_summed(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn moments_summed(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         let value = match self.realised.points.get(&k).copied() {
             Some(points) => points.value,
             None => self.g.iota(summed.values),
@@ -201,7 +202,7 @@ impl Deriver<'_> {
     }
 
     /// Mean and standard deviation of a value that is affine in Gaussian chains.
-    fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         let node = self.after(node);
         let (mean, variance) = self.expectation.normal_by_chains(&mut self.g, node)?;
         let sd = self.g.sqrt(variance);

@@ -31,6 +31,7 @@ mod objective;
 mod prepare;
 mod pulled_back;
 mod quadrature;
+mod readouts;
 mod refinement;
 mod relaxation;
 pub mod relaxed;
@@ -41,7 +42,7 @@ mod values;
 mod variance;
 
 pub use codes::CODES;
-pub use derive::derive;
+pub use derive::{WithStatistics, derive};
 pub use deriver::DEFAULT_TEMPERATURE;
 pub use elimination::Structure;
 pub use estimator::{DrawGradient, Estimator, Remainder};
@@ -51,7 +52,8 @@ pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
     Beyond, Block, Bound, Chain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Parameter, Predicted, Prepared, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind, Underivable,
+    Parameter, Predicted, Prepared, Readout, ReadoutOf, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term,
+    TermKind, Underivable,
 };
 pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};
