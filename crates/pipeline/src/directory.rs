@@ -128,6 +128,19 @@ impl Run<'_> {
     }
 }
 
+/// Reads the files of a finished run.
+///
+/// # Errors
+/// When one is missing.
+pub fn read(folder: &Path) -> Result<Vec<File>, Error> {
+    let read = |name: &'static str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map_err(|e| Error::Io(format!("{} cannot be read: {e}", path.display())))?;
+        Ok((name, bytes))
+    };
+    [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, PAGE, FIT].into_iter().map(read).collect()
+}
+
 /// Writes files of a run, in order.
 ///
 /// # Errors

@@ -49,6 +49,8 @@ pub struct Predictions {
     /// Arrays over the axes of what is observed, one behind the other: `y_mean`, `y_sd`, `y_q5`, `y_q50`, `y_q95`;
     /// `y_probability` of categories; `y_draws` where they are asked for.
     pub arrays: Vec<Array>,
+    /// What the first axis runs over, and the number of its first element: rows from 0, or steps from the first that is new.
+    pub first: (String, usize),
     /// What the reader should know.
     pub notes: Vec<String>,
 }
@@ -95,9 +97,10 @@ pub fn predict(run: &Finished, new: &ReadOptions, options: &PredictOptions) -> R
         return Err(Error::Request(format!("{}: no likelihood of this program has draws", run.folder.display())));
     }
     notes.push(format!("by {} draws", options.count));
-    let from = options.ahead.map(|steps| (asked.chain, steps));
-    let arrays = found.iter().flat_map(|p| told(p, options, from.as_ref().map(|(c, n)| (c.as_str(), *n)))).collect();
-    Ok(Predictions { arrays, notes })
+    let last = options.ahead.map(|steps| (asked.chain.as_str(), steps));
+    let arrays = found.iter().flat_map(|p| told(p, options, last)).collect();
+    let first = if options.ahead.is_some() { (asked.chain, asked.steps) } else { ("row".to_owned(), 0) };
+    Ok(Predictions { arrays, first, notes })
 }
 
 /// A program that is asked about rows, groups or steps that its fit has not seen.
@@ -115,6 +118,8 @@ struct Asked {
     longer: Vec<AxisId>,
     /// The axis of the steps, where they are continued.
     chain: String,
+    /// How many steps the fit had.
+    steps: usize,
     notes: Vec<String>,
 }
 
@@ -136,7 +141,8 @@ impl Asked {
         }
         let (longer, notes, chain) = (vec![], vec![], String::new());
         let remembered = run.remembered();
-        Ok(Self { program, sources, headers, cache, statistics, remembered, given, read, longer, chain, notes })
+        let steps = 0;
+        Ok(Self { program, sources, headers, cache, statistics, remembered, given, read, longer, chain, steps, notes })
     }
 
     fn reads(&self, data: &Data) -> bool {
@@ -238,7 +244,8 @@ impl Asked {
             return Err(Error::Option(OptionName::Ahead, "takes a number of steps from 1".into()));
         }
         self.chain = self.program.graph.axis_name(axis);
-        let length = self.program.graph.extent_of(axis.id) + steps;
+        self.steps = self.program.graph.extent_of(axis.id);
+        let length = self.steps + steps;
         for data in self.program.data.iter().filter(|d| self.reads(d) && d.axes.contains(&axis)) {
             if !self.given.contains(&data.name) {
                 return Err(Error::Option(
@@ -482,14 +489,14 @@ impl Predictions {
         let axis = self.arrays.first().and_then(|a| a.axes.first());
         let held: Vec<&Array> = self.arrays.iter().filter(|a| a.axes.first() == axis).collect();
         let lines = held.first().and_then(|a| a.shape.first()).copied().unwrap_or(1);
-        let mut head = vec!["row".to_owned()];
+        let mut head = vec![self.first.0.clone()];
         for array in &held {
             let rest: Vec<usize> = array.shape.iter().skip(1).copied().collect();
             head.extend((0..rest.iter().product()).map(|k| format!("{}{}", array.name, place(&rest, k, ";"))));
         }
         let mut text = head.join(",") + "\n";
         for line in 0..lines {
-            text.push_str(&line.to_string());
+            text.push_str(&(self.first.1 + line).to_string());
             for array in &held {
                 let width = array.values.len() / lines.max(1);
                 for v in array.values.iter().skip(line * width).take(width) {

@@ -190,6 +190,7 @@ fn a_chain_goes_on_past_its_end() {
     let text = done(folder.path(), &["predict", "fit", "--ahead", "12"]);
     let (mean, sd) = (column(&text, "y_mean"), column(&text, "y_sd"));
     assert_eq!(mean.len(), 12);
+    assert!(text.starts_with("T,y_mean") && text.contains("\n30,"), "{text}");
     // Far ahead it is the chain at rest: variance 1 / (1 − 1/4), and that of what is observed.
     assert!(mean[11].abs() < 0.08 && (sd[11] - (4.0f64 / 3.0 + 0.09).sqrt()).abs() < 0.06, "{mean:?} ± {sd:?}");
     assert!(sd[0] < sd[11]);
