@@ -71,6 +71,7 @@ impl<'a> Checker<'a> {
             node: value.node,
             support,
             optional,
+            index: ty.and_then(|t| t.index),
             span: name.span,
         });
         let range = if ty.is_some() { Range::of(support) } else { value.range };

@@ -85,6 +85,8 @@ pub struct Data {
     pub support: Support,
     /// Whether values may be missing: NaN then.
     pub optional: bool,
+    /// The axis that its values count along, of an index.
+    pub index: Option<AxisId>,
     /// The declaration's name.
     pub span: Span,
 }

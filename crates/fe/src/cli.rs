@@ -25,7 +25,7 @@ pub enum Command {
     /// Many fits over values of a `const` or `dim`: a table, a certificate, pictures.
     #[command(after_help = SWEEP_HELP)]
     Sweep(SweepArgs),
-    /// Two programs on the same data and seeds, side by side, with the errors of their differences.
+    /// Two programs on the same data and seeds, or finished runs, side by side, with the errors of their differences.
     Compare(CompareArgs),
     /// Everything short of fitting: names, axes, supports, guides, data headers.
     Check(CheckArgs),
@@ -34,6 +34,11 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Draws from a program's priors, or new data from a finished run.
     Sample(SampleArgs),
+    /// What a finished run's guide says of each row: codes, factor scores, responsibilities, smoothed states.
+    #[command(after_help = CODES_HELP)]
+    Codes(CodesArgs),
+    /// What a finished run predicts at new rows: mean, standard deviation and interval of what it observed.
+    Predict(PredictArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
     /// A finished run held to long chains of NUTS: each number of its table, and a verdict.
@@ -61,6 +66,10 @@ positive; a unit stands behind them all:
 
 The sweep's directory holds report.html, sweep.json, sweep.csv, pictures, model.fe, and a run directory
 for each point.";
+
+const CODES_HELP: &str = "\
+For each latent NAME_mean and NAME_sd, over its axes; of one with finitely many values NAME_probability, these last. Of a `let`
+too, its mean and standard deviation under the guide.";
 
 const VERIFY_HELP: &str = "\
 Four chains move in what elimination and enumeration leave of the posterior, conditioned by the fitted guide, until every
@@ -115,9 +124,12 @@ pub struct RunArgs {
     pub program: ProgramArgs,
     #[command(flatten)]
     pub fit: FitArgs,
-    /// The run directory [default: runs/NAME].
+    /// The run directory [default: runs/NAME, or NAME-2, -3, … where that holds a run].
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Replace the run that is there.
+    #[arg(long)]
+    pub force: bool,
     /// Print fit.json on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
@@ -165,12 +177,10 @@ pub struct SweepArgs {
 /// `fe compare`
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
-    /// The first program; `-` reads standard input.
-    #[arg(value_name = "A.fe")]
-    pub a: String,
-    /// The second, whose figures are compared with the first's.
-    #[arg(value_name = "B.fe")]
-    pub b: String,
+    /// Two programs, which are fitted (`-` reads standard input); or two or more directories of finished runs, which are
+    /// compared by leave-one-out.
+    #[arg(value_name = "A.fe B.fe | RUN RUN …", num_args = 2.., required = true)]
+    pub of: Vec<String>,
     /// Replace the file of the reader in a data declaration, of the programs that have it.
     #[arg(long = "data", value_name = "NAME=FILE")]
     pub data: Vec<String>,
@@ -262,6 +272,50 @@ pub struct EvalArgs {
     /// Print the figures as JSON on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fe codes`
+#[derive(Args, Clone, Debug)]
+pub struct CodesArgs {
+    /// A run directory.
+    pub run: PathBuf,
+    /// New rows: the file for the reader in a data declaration [default: the rows of the fit].
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// A latent, or a `let` that follows from latents [default: every latent that has the row axis, or runs along a chain].
+    #[arg(long = "latent", value_name = "NAME")]
+    pub latents: Vec<String>,
+    /// The file: .npz, .nc or .csv [default: RUN/codes.npz].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// `fe predict`
+#[derive(Args, Clone, Debug)]
+pub struct PredictArgs {
+    /// A run directory.
+    pub run: PathBuf,
+    /// What is known of new rows: the file for the reader in a data declaration.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// The probability that an interval holds: quantiles at its ends.
+    #[arg(long, default_value_t = 0.9)]
+    pub interval: f64,
+    /// Steps beyond the end of the program's chain, in place of new rows.
+    #[arg(long, value_name = "STEPS")]
+    pub ahead: Option<usize>,
+    /// How many draws.
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(usize))]
+    pub count: usize,
+    /// Write the draws too; of a .npz or .nc file.
+    #[arg(long)]
+    pub draws: bool,
+    /// Seed of the draws [default: the run's].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The file: .csv, .npz or .nc [default: standard output, as csv].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 /// `fe verify`
@@ -371,9 +425,14 @@ impl Command {
             Self::Sweep(args) => args.fit.threads,
             Self::Compare(args) => args.fit.threads,
             Self::Verify(args) => args.threads,
-            Self::Check(_) | Self::Explain(_) | Self::Sample(_) | Self::Eval(_) | Self::Report(_) | Self::Fmt(_) => {
-                None
-            }
+            Self::Check(_)
+            | Self::Explain(_)
+            | Self::Sample(_)
+            | Self::Codes(_)
+            | Self::Predict(_)
+            | Self::Eval(_)
+            | Self::Report(_)
+            | Self::Fmt(_) => None,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! `fe compare`: two programs fitted to the same data with the same seeds, side by side.
+//! `fe compare`: two programs fitted to the same data with the same seeds, or finished runs, side by side.
+
+use std::path::Path;
 
 use fe_pipeline::compare::{self, Blamed, Side};
-use fe_pipeline::directory;
-use fe_report::{Comparison, comparison_terminal};
+use fe_pipeline::{Error, Finished, directory};
+use fe_report::{Comparison, comparison_terminal, elpd_table, elpd_terminal};
 
 use crate::cli::{self, CompareArgs};
 use crate::failure::Failure;
@@ -11,10 +13,50 @@ use crate::{input, output, render};
 
 /// Runs the command.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
-    if [&args.a, &args.b].into_iter().all(|model| model == "-") {
+    if let Some(program) = args.of.iter().find(|of| !Path::new(of).is_dir()) {
+        return match args.of.as_slice() {
+            [a, b] if !Path::new(a).is_dir() && !Path::new(b).is_dir() => programs(a, b, args),
+            [_, _] => Err(Failure::usage(format!(
+                "`{program}` is no finished run, and the other one is: fit it with `fe run`"
+            ))),
+            _ => Err(Failure::usage(format!(
+                "more than two are compared as finished runs: fit `{program}` with `fe run`"
+            ))),
+        };
+    }
+    runs(args)
+}
+
+/// Finished runs, by leave-one-out.
+fn runs(args: &CompareArgs) -> Result<(), Failure> {
+    if !args.data.is_empty() || !args.set.is_empty() {
+        return Err(Failure::usage("--data and --set are for programs: these runs are finished"));
+    }
+    let named = |name: &String| Ok((name.clone(), Finished::read(Path::new(name))?.document()?));
+    let documents = args.of.iter().map(named).collect::<Result<Vec<_>, Error>>()?;
+    let table = elpd_table(&documents).map_err(|e| Error::Request(e.to_string()))?;
+    if let Some(folder) = &args.out {
+        directory::create(folder)?;
+        directory::put(&folder.join("compare.json"), fe_report::json(&table).as_bytes())?;
+    }
+    if args.json {
+        output::out(&fe_report::json(&table))?;
+    } else if !args.quiet {
+        output::out(&elpd_terminal(&table, output::width(), render::colour_on_stdout()))?;
+    }
+    let unconverged = table.fits.iter().filter(|f| !f.converged).count();
+    if args.strict && unconverged > 0 {
+        return Err(Failure::Unconverged(format!("{unconverged} of {} fits have not converged", table.fits.len())));
+    }
+    Ok(())
+}
+
+/// Two programs, fitted.
+fn programs(a: &str, b: &str, args: &CompareArgs) -> Result<(), Failure> {
+    if [a, b].into_iter().all(|model| model == "-") {
         return Err(Failure::usage("standard input can be read once: one of the programs must be a file"));
     }
-    let texts = [input::text(&args.a)?, input::text(&args.b)?];
+    let texts = [input::text(a)?, input::text(b)?];
     let [a, b] = compare::given(texts, &cli::reading(&args.data, &args.set)?)?;
     if let Some(folder) = &args.out {
         directory::create(folder)?;

@@ -1,6 +1,7 @@
 //! The `fe` command: check, explain, fit and report probabilistic programs.
 
 mod cli;
+mod codes;
 mod commands;
 mod compare;
 mod eval;
@@ -8,6 +9,7 @@ mod failure;
 mod input;
 mod messages;
 mod output;
+mod predict;
 mod progress;
 mod render;
 mod report;
@@ -51,6 +53,8 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             Some(code) => messages::explain(&code),
             None => commands::explain(args),
         },
+        Command::Codes(args) => codes::codes(args),
+        Command::Predict(args) => predict::predict(args),
         Command::Sample(args) => sample::sample(args),
         Command::Eval(args) => eval::eval(args),
         Command::Verify(args) => verify::verify(args),

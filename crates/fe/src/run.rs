@@ -9,6 +9,22 @@ use crate::failure::{Failure, at};
 use crate::progress::Progress;
 use crate::{input, output, render};
 
+/// Where the run is written: a folder that is named, and else one of the program's name that holds no run, unless that is to be
+/// replaced.
+fn folder(args: &RunArgs, name: &str) -> PathBuf {
+    let own = || PathBuf::from("runs").join(name);
+    match (&args.out, args.force) {
+        (Some(out), force) => {
+            if directory::holds_run(out) && !force && !args.quiet {
+                output::err(&format!("note: the run in {} is replaced\n", out.display()));
+            }
+            out.clone()
+        }
+        (None, true) => own(),
+        (None, false) => directory::unused(&own()),
+    }
+}
+
 /// Runs a program.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let text = input::text(&args.program.model)?;
@@ -17,7 +33,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     if !args.quiet {
         output::diagnostics(&text, &prepared.warnings);
     }
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&prepared.program.name));
+    let folder = folder(args, &prepared.program.name);
     directory::create(&folder)?;
     let result = prepared.fit(None, &mut Progress::new(args.quiet));
     let fitted = result.map_err(at(&text))?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::{Nuts, Program};
 use fe_distribution::Support;
-use fe_graph::{Axis, Graph, NodeId, Op, Site};
+use fe_graph::{Axis, Graph, InputId, NodeId, Op, Site};
 use fe_syntax::Span;
 
 use crate::deriver::{Deriver, Inputs};
@@ -17,7 +17,7 @@ use crate::guide;
 use crate::guide::Attempt;
 use crate::guide::types::{JointPart, Posterior};
 use crate::messages;
-use crate::objective::{Guides, Minimised, Objective, Prepared, Sampled, Spikes, Term, Underivable};
+use crate::objective::{Guides, Minimised, Objective, Prepared, ReportNodes, Sampled, Spikes, Term, Underivable};
 use crate::prepare;
 use crate::refinement;
 use crate::weights::Weights;
@@ -74,6 +74,27 @@ fn taken_by_chains(nuts: Nuts) -> String {
         "the posterior is taken by NUTS: {chains} chains of {draws} draws after {warmup} of adaptation, in the noise of the guides \
          above, which are fitted first; F, D and R are those of the guides"
     )
+}
+
+/// A program's graph with the statistics that it takes of its training rows as inputs, for rows that are none of these.
+pub struct WithStatistics {
+    /// The program's graph, with the inputs.
+    pub graph: Graph,
+    /// The input that stands for each statistic.
+    pub replaced: HashMap<NodeId, NodeId>,
+    /// The inputs, with the names under which an objective's problem has them.
+    pub inputs: Vec<(String, InputId)>,
+}
+
+impl WithStatistics {
+    /// Those of a program, in the order in which [`derive`] finds them.
+    pub fn of(program: &Program) -> Self {
+        let mut graph = program.graph.clone();
+        let (replaced, prepared) = prepare::statistics(&mut graph, program, &roots_of(program));
+        let name = |input: InputId| graph.input_info(input).map(|i| i.name.clone()).unwrap_or_default();
+        let inputs = prepared.iter().map(|p| (name(p.input), p.input)).collect();
+        Self { graph, replaced, inputs }
+    }
 }
 
 /// Every expression a program states.
@@ -177,6 +198,8 @@ impl<'a> Deriver<'a> {
         let report = self.report_nodes();
         let joints = self.joints()?;
         let chains = self.chains()?;
+        let readouts = self.readouts();
+        let report = ReportNodes { readouts, ..report };
         let up_to_constant = program.latents.iter().any(|l| l.prior.family.is_improper());
         let mut notes = std::mem::take(&mut self.realised.notes);
         if up_to_constant {

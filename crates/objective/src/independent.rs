@@ -9,6 +9,11 @@ use crate::objective::{Objective, Parameter, Start};
 const LOCATIONS: [&str; 4] = ["mean", "location", "point", "log_rate"];
 
 impl Parameter {
+    /// Whether the program declares it, as `param`: the sites of layers, guides and descents have a dot, which no name has.
+    pub fn is_declared(&self) -> bool {
+        matches!(self.start, Start::Declared(_)) && !self.name.contains('.')
+    }
+
     /// Whether it says where a guide is, on the unconstrained scale in units of its starting width.
     pub fn is_location(&self) -> bool {
         matches!(self.start, Start::Constant(_))

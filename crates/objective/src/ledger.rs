@@ -106,6 +106,7 @@ impl Deriver<'_> {
         let predictive = self.predictive();
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
+        let readouts = vec![];
         ReportNodes {
             meters,
             posterior,
@@ -117,6 +118,7 @@ impl Deriver<'_> {
             predictive,
             beyond,
             last_turn,
+            readouts,
         }
     }
 
@@ -188,7 +190,7 @@ impl Deriver<'_> {
     }
 
     /// Mean and variance of a value given draws of all that is not integrated out.
-    fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         if self.realised.eliminated.is_empty() {
             return None;
         }
@@ -199,7 +201,7 @@ impl Deriver<'_> {
     }
 
     /// The same of a latent that is integrated at points, or summed over its counts.
-    fn moments_summed(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn moments_summed(&mut self, k: usize, summed: Summed, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         let value = match self.realised.points.get(&k).copied() {
             Some(points) => points.value,
             None => self.g.iota(summed.values),
@@ -213,7 +215,7 @@ impl Deriver<'_> {
     }
 
     /// Mean and standard deviation of a value that is affine in Gaussian chains.
-    fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
         let node = self.after(node);
         let (mean, variance) = self.expectation.normal_by_chains(&mut self.g, node)?;
         let sd = self.g.sqrt(variance);

@@ -32,6 +32,7 @@ mod objective;
 mod prepare;
 mod pulled_back;
 mod quadrature;
+mod readouts;
 mod refinement;
 mod relaxation;
 pub mod relaxed;
@@ -44,7 +45,7 @@ mod variance;
 mod weights;
 
 pub use codes::CODES;
-pub use derive::derive;
+pub use derive::{WithStatistics, derive};
 pub use deriver::DEFAULT_TEMPERATURE;
 pub use elimination::Structure;
 pub use estimator::{DrawGradient, Estimator, Remainder};
@@ -54,8 +55,8 @@ pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
     Beyond, Block, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Parameter, Predicted, Prepared, Pricing, ReportNodes, Reported, Sampled, Shown, Spikes, Start, Term, TermKind,
-    Underivable,
+    Parameter, Predicted, Prepared, Pricing, Readout, ReadoutOf, ReportNodes, Reported, Sampled, Shown, Spikes, Start,
+    Term, TermKind, Underivable,
 };
 pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};

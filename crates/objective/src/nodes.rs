@@ -5,7 +5,7 @@ use fe_graph::NodeId;
 
 use crate::objective::{
     Beyond, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Predicted, ReportNodes, Reported, Shown, Spikes, Term,
+    Predicted, Readout, ReadoutOf, ReportNodes, Reported, Shown, Spikes, Term,
 };
 
 use crate::refinement::{Descent, DescentTrace};
@@ -37,6 +37,8 @@ impl Objective {
         joints.each(visit);
         chains.each(visit);
         self.descent.each(visit);
+        // Last, as what is read of them after a fit decides nothing of its numbers.
+        self.report.readouts.each(visit);
     }
 }
 
@@ -116,8 +118,19 @@ impl Nodes for PoissonRate {
 
 impl Nodes for ReportNodes {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
-        let Self { meters, posterior, decoded, shown, log_weight, pointwise, observed, predictive, beyond, last_turn } =
-            self;
+        let Self {
+            meters,
+            posterior,
+            decoded,
+            shown,
+            log_weight,
+            pointwise,
+            observed,
+            predictive,
+            beyond,
+            last_turn,
+            ..
+        } = self;
         meters.each(visit);
         posterior.each(visit);
         // Only what is in the posterior table is known to be normal.
@@ -155,6 +168,21 @@ impl Nodes for Predicted {
 impl Nodes for Beyond {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.probability.each(visit);
+    }
+}
+
+impl Nodes for Readout {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        match &mut self.of {
+            ReadoutOf::Value { draw, given } => {
+                draw.each(visit);
+                given.each(visit);
+            }
+            ReadoutOf::Finite { probabilities, draw, .. } => {
+                probabilities.each(visit);
+                draw.each(visit);
+            }
+        }
     }
 }
 

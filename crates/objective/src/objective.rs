@@ -144,6 +144,40 @@ pub struct ReportNodes {
     pub beyond: Vec<Beyond>,
     /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
     pub last_turn: Option<NodeId>,
+    /// What the guide says of each latent and each `let`, for any rows.
+    pub readouts: Vec<Readout>,
+}
+
+/// What a guide says of a latent, or of a `let`.
+#[derive(Clone, Debug)]
+pub struct Readout {
+    /// Its name.
+    pub name: String,
+    /// Its axes as declared.
+    pub axes: Vec<Axis>,
+    /// What is known.
+    pub of: ReadoutOf,
+}
+
+/// The form in which a guide says it. Nodes have the sample axis where they depend on draws.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadoutOf {
+    /// A value.
+    Value {
+        /// A draw of it.
+        draw: NodeId,
+        /// Its mean and variance given draws of all else, where they are known.
+        given: Option<(NodeId, NodeId)>,
+    },
+    /// One of finitely many values, which are summed over.
+    Finite {
+        /// The probability of each, over the axes and that of the values.
+        probabilities: NodeId,
+        /// The axis of the values.
+        values: Axis,
+        /// A draw of it together with all else, where there is one.
+        draw: Option<NodeId>,
+    },
 }
 
 /// What a sum over counts leaves out.

@@ -32,6 +32,18 @@ pub struct Arrays {
     pub statistics: Vec<(String, Vec<Statistic>)>,
 }
 
+impl Arrays {
+    /// The levels of text that axes run over, by the axis' name.
+    pub fn labels(&self, program: &Program) -> fe_report::Labels {
+        let of = |(name, levels): &(String, Vec<String>)| {
+            let axis = program.data.iter().find(|d| d.name == *name)?.index?;
+            let fits = program.graph.extent_of(axis) == levels.len();
+            fits.then(|| (program.graph.axis_name(fe_graph::Axis::plain(axis)), levels.clone()))
+        };
+        self.levels.iter().filter_map(of).collect()
+    }
+}
+
 /// What a finished fit knows of its data that new ones are to be seen with, by name.
 #[derive(Default)]
 pub struct Remembered {

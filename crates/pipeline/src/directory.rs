@@ -1,7 +1,7 @@
 //! A run directory: each file is written aside and renamed.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fe_data::Statistic;
 use fe_report::{Array, Document, Group, inference_data, json, trace_csv, write_atomically};
@@ -34,6 +34,12 @@ pub(crate) const VERIFICATION: &str = "verify.json";
 /// Draws of these chains.
 pub(crate) const CHAINS: &str = "verify.nc";
 
+/// Draws and data, as ArviZ has them.
+pub(crate) const DRAWS: &str = "posterior.nc";
+
+/// A file of a run: its name, and what is in it.
+pub type File = (&'static str, Vec<u8>);
+
 /// What is written.
 pub struct Run<'a> {
     /// The program as run.
@@ -46,6 +52,19 @@ pub struct Run<'a> {
     pub document: &'a Document,
     /// What `standardize` subtracted and divided by, by name of the data.
     pub statistics: &'a [(String, Vec<Statistic>)],
+}
+
+/// Whether a folder holds a run.
+pub fn holds_run(folder: &Path) -> bool {
+    [record::FILE, FIT].iter().any(|name| folder.join(name).exists())
+}
+
+/// The folder itself where it holds no run, else the first of `NAME-2`, `NAME-3`, … that holds none.
+pub fn unused(folder: &Path) -> PathBuf {
+    let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let further = (2u64..).map(|k| folder.with_file_name(format!("{name}-{k}")));
+    let mut all = std::iter::once(folder.to_owned()).chain(further);
+    all.find(|f| !holds_run(f)).unwrap_or_else(|| folder.to_owned())
 }
 
 /// Makes the folder, before anything is fitted for it.
@@ -84,24 +103,54 @@ impl Run<'_> {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        let put = |name: &str, bytes: &[u8]| put(&folder.join(name), bytes);
         for old in [VERIFICATION, CHAINS] {
             remove(&folder.join(old))?;
         }
-        put(PROGRAM, self.source.as_bytes())?;
-        put(record::FILE, self.record.text()?.as_bytes())?;
+        write(folder, &self.files()?)
+    }
+
+    /// Everything that is written, in order: each file's name, and what is in it.
+    ///
+    /// # Errors
+    /// When a file cannot be made.
+    pub fn files(&self) -> Result<Vec<File>, Error> {
         let trace = self.fitted.trace();
-        put(TRACE, trace_csv(&trace).as_bytes())?;
-        put(PARAMETERS, &parameters(self)?)?;
-        let nc = inference_data(&groups(self)).map_err(|e| unwritten(&folder.join("posterior.nc"), &e))?;
-        put("posterior.nc", &nc)?;
-        put(PAGE, page::of_fit(self, &trace).html().as_bytes())?;
-        put(FIT, json(self.document).as_bytes())
+        let draws = inference_data(&groups(self)).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
+        Ok(vec![
+            (PROGRAM, self.source.as_bytes().to_vec()),
+            (record::FILE, self.record.text()?.into_bytes()),
+            (TRACE, trace_csv(&trace).into_bytes()),
+            (PARAMETERS, parameters(self)?),
+            (DRAWS, draws),
+            (PAGE, page::of_fit(self, &trace).html().into_bytes()),
+            (FIT, json(self.document).into_bytes()),
+        ])
     }
 }
 
+/// Reads the files of a finished run.
+///
+/// # Errors
+/// When one is missing.
+pub fn read(folder: &Path) -> Result<Vec<File>, Error> {
+    let read = |name: &'static str| {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map_err(|e| Error::Io(format!("{} cannot be read: {e}", path.display())))?;
+        Ok((name, bytes))
+    };
+    [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, PAGE, FIT].into_iter().map(read).collect()
+}
+
+/// Writes files of a run, in order.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
+    files.iter().try_for_each(|(name, bytes)| put(&folder.join(name), bytes))
+}
+
 /// Draws and data as ArviZ has them.
-fn groups(run: &Run) -> Vec<Group> {
+pub fn groups(run: &Run) -> Vec<Group> {
     let draws = &run.fitted.fit.draws;
     let array = |d: &fe_train::Drawn| Array {
         name: d.name.clone(),
@@ -123,7 +172,8 @@ fn groups(run: &Run) -> Vec<Group> {
     let mut groups = run.fitted.fit.chains.as_ref().map(verify::groups).unwrap_or_default();
     if !draws.posterior.is_empty() && groups.is_empty() {
         let arrays = draws.posterior.iter().map(array).collect();
-        groups.push(Group { name: "posterior".into(), draws: draws.count, arrays, attributes: about, chains: 1 });
+        let (name, draws) = ("posterior".into(), draws.count);
+        groups.push(Group { name, draws, arrays, attributes: about, chains: 1, ..Group::default() });
     }
     if let Some(weights) = &draws.log_weights {
         let weights = Array { name: "log_weight".into(), values: weights.clone(), ..Array::default() };
@@ -135,17 +185,35 @@ fn groups(run: &Run) -> Vec<Group> {
             arrays: vec![weights],
             attributes,
             chains: 1,
+            ..Group::default()
         });
+    }
+    let estimates = &run.fitted.fit.estimates;
+    let named = |e: &fe_train::Estimate, values: &[f64]| Array {
+        name: e.name.clone(),
+        axes: e.axes.clone(),
+        shape: e.shape.clone(),
+        values: values.to_vec(),
+    };
+    let values = estimates.iter().map(|e| named(e, &e.values)).collect::<Vec<_>>();
+    let errors = estimates.iter().filter_map(|e| Some(named(e, e.errors.as_ref()?))).collect::<Vec<_>>();
+    for (name, arrays) in [("point_estimates", values), ("standard_errors", errors)] {
+        if !arrays.is_empty() {
+            groups.push(Group { name: name.into(), arrays, ..Group::default() });
+        }
     }
     if !draws.observed.is_empty() {
         let arrays = draws.observed.iter().map(array).collect();
         groups.push(Group { name: "observed_data".into(), arrays, ..Group::default() });
     }
+    for group in &mut groups {
+        group.labels.clone_from(&run.document.labels);
+    }
     groups
 }
 
 /// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.
-fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
+pub(crate) fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
     let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
     let bytes = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     for (parameter, value) in run.fitted.problem.objective.parameters.iter().zip(&run.fitted.fit.values) {

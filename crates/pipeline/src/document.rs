@@ -6,7 +6,7 @@ use fe_check::Program;
 use fe_objective::{Objective, TermKind};
 use fe_report as report;
 use fe_train::referee::ByChains;
-use fe_train::{Fit, Posterior, Response, Summary};
+use fe_train::{Estimate, Fit, Posterior, Response, StandardErrors, Summary};
 
 use crate::error::Error;
 
@@ -22,6 +22,8 @@ pub struct Setting {
     pub notes: Vec<String>,
     /// Draws held fixed in the fit; 0 without.
     pub draws: usize,
+    /// The levels of text that axes run over.
+    pub labels: report::Labels,
 }
 
 /// The document of a fit.
@@ -92,10 +94,21 @@ pub fn document(
             .zip(&fit.bounds)
             .map(|(b, reached)| constraint(b, reached))
             .collect(),
-        posterior: fit.posterior.guide.iter().map(summary).collect(),
-        posterior_resampled: fit.posterior.resampled.as_ref().map(|r| r.iter().map(summary).collect()),
+        params: fit.estimates.iter().filter(|e| listed(e)).map(estimate).collect(),
+        params_in_file: in_file(objective, fit),
+        params_without_errors: match &fit.checks.errors {
+            Some(StandardErrors::NotComputed(why)) => Some(why.clone()),
+            Some(StandardErrors::Known(_)) | None => None,
+        },
+        posterior: fit.posterior.guide.iter().map(|s| summary(objective, s)).collect(),
+        posterior_resampled: fit
+            .posterior
+            .resampled
+            .as_ref()
+            .map(|r| r.iter().map(|s| summary(objective, s)).collect()),
         log_evidence: fit.posterior.log_evidence.map(|(value, se)| report::LogEvidence { value, se }),
         refinement: fit.refined.as_ref().map(refinement),
+        labels: setting.labels,
         loo: fit.draws.loo().map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
     };
@@ -335,11 +348,38 @@ fn latent(l: &fe_train::LatentFigure) -> report::Latent {
     }
 }
 
-fn summary(s: &Summary) -> (String, report::Summary) {
+fn listed(e: &Estimate) -> bool {
+    e.values.len() <= report::Estimate::MOST
+}
+
+fn estimate(e: &Estimate) -> (String, report::Estimate) {
+    let nested = |v: &Vec<f64>| report::Nested::new(e.shape.clone(), v.clone()).unwrap_or_default();
+    (
+        e.name.clone(),
+        report::Estimate { axes: e.axes.clone(), value: nested(&e.values), se: e.errors.as_ref().map(nested) },
+    )
+}
+
+/// What of the program is fitted and not listed: large parameters, and weights of layers.
+fn in_file(objective: &Objective, fit: &Fit) -> Vec<report::InFile> {
+    let large = fit.estimates.iter().filter(|e| !listed(e)).map(|e| e.name.as_str()).collect::<Vec<_>>();
+    let of_program = |p: &&fe_objective::Parameter| match p.is_declared() {
+        true => large.contains(&p.name.as_str()),
+        false => matches!(p.start, fe_objective::Start::Declared(_)),
+    };
+    let shape = |p: &fe_objective::Parameter| p.axes.iter().map(|a| objective.graph.extent_of(a.id) as u64).collect();
+    let parameters = objective.parameters.iter().filter(of_program);
+    parameters.map(|p| report::InFile { name: p.name.clone(), shape: shape(p) }).collect()
+}
+
+fn summary(objective: &Objective, s: &Summary) -> (String, report::Summary) {
+    let reported = objective.report.posterior.iter().find(|r| r.name == s.name);
+    let axes = reported.map_or_else(Vec::new, |r| r.axes.iter().map(|&a| objective.graph.axis_name(a)).collect());
     let nested = |v: &[f64]| {
         report::Nested::new(s.shape.clone(), v.to_vec()).unwrap_or_else(|_| report::Nested::scalar(f64::NAN))
     };
     let summary = report::Summary {
+        axes,
         mean: nested(&s.mean),
         sd: nested(&s.sd),
         q05: nested(&s.q05),

@@ -62,6 +62,10 @@ pub enum OptionName {
     Seeds,
     /// How many threads work.
     Threads,
+    /// The probability that an interval holds.
+    Interval,
+    /// Steps beyond the end of chains.
+    Ahead,
 }
 
 impl std::fmt::Display for OptionName {
@@ -72,6 +76,8 @@ impl std::fmt::Display for OptionName {
             Self::Over => "over",
             Self::Seeds => "seeds",
             Self::Threads => "threads",
+            Self::Interval => "interval",
+            Self::Ahead => "ahead",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fe_check::Program;
-use fe_data::Statistic;
+use fe_data::{InMemory, Statistic};
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Parameter};
 use fe_report::{Document, TraceRow, VERIFICATION_SCHEMA, Verification, read_trace};
@@ -16,7 +16,7 @@ use crate::directory::{self, statistic_names};
 use crate::error::Error;
 use crate::executor;
 use crate::load::{self, Loaded};
-use crate::options::{Assignment, ExecutorKind, Precision};
+use crate::options::{Assignment, ExecutorKind, Precision, ReadOptions};
 use crate::prepare::{Prepared, derive};
 use crate::record::RunRecord;
 use crate::text::Text;
@@ -30,7 +30,9 @@ pub struct Finished {
     /// Where it is.
     pub folder: PathBuf,
     /// `params.safetensors`
-    parameters: Vec<u8>,
+    pub(crate) parameters: Vec<u8>,
+    /// Arrays of the caller's that the fit was made with.
+    pub(crate) arrays: HashMap<String, Arc<InMemory>>,
 }
 
 /// Where a fit ended: all that evaluates it, draws from it and shows it, beside the problem that it solves.
@@ -57,7 +59,27 @@ impl Finished {
             .map_err(|_| Error::Io(format!("{} is damaged", folder.join(directory::PROGRAM).display())))?;
         let record = RunRecord::read(folder)?;
         let text = Text::of_file(&record.identity.program, source);
-        Ok(Self { text, record, folder: folder.to_owned(), parameters: bytes(directory::PARAMETERS)? })
+        Ok(Self {
+            text,
+            record,
+            folder: folder.to_owned(),
+            parameters: bytes(directory::PARAMETERS)?,
+            arrays: HashMap::new(),
+        })
+    }
+
+    /// A run that was just made, with the arrays of the caller's that it read; nothing of it need be written.
+    ///
+    /// # Errors
+    /// When its parameters cannot be saved.
+    pub fn of(
+        run: &directory::Run,
+        text: &Text,
+        arrays: HashMap<String, Arc<InMemory>>,
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        let (record, parameters) = (run.record.clone(), directory::parameters(run)?);
+        Ok(Self { text: text.clone(), record, folder: folder.to_owned(), parameters, arrays })
     }
 
     /// The program as it was understood: with the data it had, whose files are not looked at, and fitted as long as it was.
@@ -68,14 +90,27 @@ impl Finished {
         self.load_with(&[])
     }
 
+    /// How the program was read, with other files or arrays for some of its data, and other values of `const`s.
+    pub(crate) fn reading_with(&self, new: &ReadOptions) -> ReadOptions {
+        let given = |name: &String| new.arrays.contains_key(name) || new.data.iter().any(|d| d.name == *name);
+        let mut reading = self.record.identity.options.reading();
+        reading.data.retain(|old| !given(&old.name));
+        reading.arrays = self.arrays.clone();
+        reading.arrays.retain(|old, _| !given(old));
+        reading.data.extend(new.data.iter().cloned());
+        reading.arrays.extend(new.arrays.iter().map(|(name, array)| (name.clone(), array.clone())));
+        reading.set.extend(new.set.iter().cloned());
+        reading.cache.clone_from(&new.cache);
+        reading
+    }
+
     /// As [`Finished::load`], with other values of `const`s and `dim`s.
     ///
     /// # Errors
     /// As there.
     pub fn load_with(&self, set: &[Assignment]) -> Result<Loaded, Error> {
         let headers = self.record.headers(&self.folder)?;
-        let mut reading = self.record.identity.options.reading();
-        reading.set.extend(set.iter().cloned());
+        let reading = self.reading_with(&ReadOptions { set: set.to_vec(), ..ReadOptions::default() });
         let mut loaded = load::load_with(&self.text, &reading, &headers)?;
         self.record.identity.options.apply(&mut loaded.program.train);
         Ok(loaded)

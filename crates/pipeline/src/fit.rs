@@ -75,6 +75,7 @@ impl Prepared {
             threads: rayon::current_num_threads(),
             notes: fitted.notes.clone(),
             draws: fitted.fit.fixed_draws,
+            labels: self.arrays.labels(fitted.program),
         };
         document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting)
     }

@@ -112,6 +112,20 @@ pub fn load_with(
     }
 }
 
+/// The data that a program reads, each with what its reader names: columns, an array, a field. Nothing is opened.
+pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Vec<String>)> {
+    let set = options.set.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
+    let parsed = fe_syntax::parse(&text.source);
+    let (calls, _) = fe_check::sources(&parsed.ast, &Overrides { set });
+    let names = |reader: Reader| match reader {
+        Reader::Csv { columns, .. } => columns,
+        Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => name.into_iter().collect(),
+        _ => vec![],
+    };
+    let read = calls.into_iter().filter(|c| !matches!(c.reader, Reader::Numbers { .. } | Reader::NormalDraws { .. }));
+    read.map(|c| (c.data, names(c.reader))).collect()
+}
+
 /// A data error at the reader that met it.
 pub fn data_diagnostic(e: &DataError, call: &SourceCall) -> Diagnostic {
     let place = match (&e.file, &e.place) {

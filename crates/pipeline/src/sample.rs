@@ -31,7 +31,7 @@ impl Sample {
             draws: count,
             chains: 1,
             arrays: list.into_iter().map(array).collect(),
-            attributes: vec![],
+            ..Group::default()
         };
         Self { count, groups: lists.map(group).collect(), default }
     }
@@ -54,7 +54,7 @@ impl Sample {
     }
 }
 
-fn undrawn(e: fe_train::PredictiveError) -> Error {
+pub(crate) fn undrawn(e: fe_train::PredictiveError) -> Error {
     match e {
         fe_train::PredictiveError::Execution(e) => Error::Internal(e.to_string()),
         other => Error::Request(other.to_string()),

@@ -134,8 +134,14 @@ pub(crate) fn groups(found: &ByChains) -> Vec<Group> {
         statistic("step_size", &|s| s.step_size),
         statistic("diverging", &|s| f64::from(u8::from(s.diverging))),
     ];
-    let group =
-        |name: &str, arrays: Vec<Array>, attributes| Group { name: name.into(), draws, chains, arrays, attributes };
+    let group = |name: &str, arrays: Vec<Array>, attributes| Group {
+        name: name.into(),
+        draws,
+        chains,
+        arrays,
+        attributes,
+        ..Group::default()
+    };
     vec![
         group("posterior", found.draws.iter().map(array).collect(), about),
         group("sample_stats", statistics, vec![("tuning".to_owned(), found.lengths.warmup.to_string())]),

@@ -20,11 +20,24 @@ pub enum ArraysError {
 /// # Errors
 /// An archive that cannot be made.
 pub fn npz(arrays: &[Array], draws: usize) -> Result<Vec<u8>, ArraysError> {
+    archive(arrays, &[draws])
+}
+
+/// Arrays without draws, in the same way.
+///
+/// # Errors
+/// As there.
+pub fn npz_arrays(arrays: &[Array]) -> Result<Vec<u8>, ArraysError> {
+    archive(arrays, &[])
+}
+
+/// An archive of arrays whose first axes have these extents.
+fn archive(arrays: &[Array], first: &[usize]) -> Result<Vec<u8>, ArraysError> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     for array in arrays {
         archive.start_file(format!("{}.npy", array.name), options)?;
-        let shape: Vec<String> = std::iter::once(&draws).chain(&array.shape).map(|n| format!("{n},")).collect();
+        let shape: Vec<String> = first.iter().chain(&array.shape).map(|n| format!("{n},")).collect();
         let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", shape.join(" "));
         // The header ends in a line feed at a multiple of 64 bytes, its length stated in two of the ten before it.
         while (10 + header.len() + 1) % 64 != 0 {
@@ -41,22 +54,24 @@ pub fn npz(arrays: &[Array], draws: usize) -> Result<Vec<u8>, ArraysError> {
     Ok(archive.finish()?.into_inner())
 }
 
+/// The place of an element as it is written behind a name, its indices parted by `by`: `[1;0]`; empty without axes.
+pub fn place(shape: &[usize], element: usize, by: &str) -> String {
+    let mut rest = element;
+    let mut index: Vec<String> = vec![];
+    for &extent in shape.iter().rev() {
+        index.push((rest % extent.max(1)).to_string());
+        rest /= extent.max(1);
+    }
+    index.reverse();
+    if index.is_empty() { String::new() } else { format!("[{}]", index.join(by)) }
+}
+
 /// One line for each draw, one column for each element: `mu`, `y[0]`, `y[1]`, …
 pub fn csv(arrays: &[Array], draws: usize) -> String {
     let mut names = vec!["draw".to_owned()];
     for array in arrays {
         let size: usize = array.shape.iter().product();
-        for k in 0..size {
-            let mut rest = k;
-            let mut index: Vec<String> = vec![];
-            for &extent in array.shape.iter().rev() {
-                index.push((rest % extent.max(1)).to_string());
-                rest /= extent.max(1);
-            }
-            index.reverse();
-            let index = if index.is_empty() { String::new() } else { format!("[{}]", index.join(";")) };
-            names.push(format!("{}{index}", array.name));
-        }
+        names.extend((0..size).map(|k| format!("{}{}", array.name, place(&array.shape, k, ";"))));
     }
     let mut text = names.join(",") + "\n";
     for draw in 0..draws {

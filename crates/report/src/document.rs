@@ -70,6 +70,15 @@ pub struct Document {
     pub meters: IndexMap<String, Meter>,
     /// The bounds of the objective.
     pub constraints: Vec<Constraint>,
+    /// The program's own parameters as fitted, up to [`Estimate::MOST`] elements of each.
+    #[serde(default)]
+    pub params: IndexMap<String, Estimate>,
+    /// Fitted arrays that `params.safetensors` alone holds: larger parameters, and weights of layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params_in_file: Vec<InFile>,
+    /// Why the parameters have no standard errors, where they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params_without_errors: Option<String>,
     /// Draws of the guide, summarised, for each global.
     pub posterior: IndexMap<String, Summary>,
     /// The same draws resampled by Pareto-smoothed importance weights; none where k̂ > 0.7.
@@ -80,12 +89,18 @@ pub struct Document {
     /// What became of the descent that refines guides, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refinement: Option<Refinement>,
+    /// The levels of text that axes run over, by axis.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: Labels,
     /// Leave-one-out cross-validation, for models whose rows depend on shared latents alone.
     #[serde(default)]
     pub loo: Option<LeaveOneOut>,
     /// Whether the fit can be relied on.
     pub verdict: Verdict,
 }
+
+/// Levels of text, by the axis that runs over them.
+pub type Labels = IndexMap<String, Vec<String>>;
 
 /// log p(data), as reweighted draws have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -283,9 +298,40 @@ pub struct Constraint {
     pub met: bool,
 }
 
+/// A parameter as fitted, element by element, on the program's scale.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Its axes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub axes: Vec<String>,
+    /// Its value.
+    pub value: Nested,
+    /// Its standard error, by the curvature of the free energy of all rows at its minimum; `null` at elements that nothing
+    /// depends on, and none where it was not computed.
+    #[serde(default)]
+    pub se: Option<Nested>,
+}
+
+impl Estimate {
+    /// A parameter of more elements is not listed.
+    pub const MOST: usize = 10_000;
+}
+
+/// A fitted array that is only in `params.safetensors`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFile {
+    /// Its name there.
+    pub name: String,
+    /// The extents of its axes.
+    pub shape: Vec<u64>,
+}
+
 /// Summaries of a posterior, element by element.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Its axes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub axes: Vec<String>,
     /// Mean.
     pub mean: Nested,
     /// Standard deviation.

@@ -2,6 +2,8 @@
 
 use netcdf_writer::{DimensionId, NcAttrValue, NcFileBuilder, NcWriteFormat, NcWriteOptions};
 
+use crate::document::Labels;
+
 /// An array with named axes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Array {
@@ -26,6 +28,8 @@ pub struct Group {
     pub chains: usize,
     /// Its content.
     pub arrays: Vec<Array>,
+    /// The levels of text that axes run over, which are their coordinates.
+    pub labels: Labels,
     /// Its attributes.
     pub attributes: Vec<(String, String)>,
 }
@@ -45,7 +49,7 @@ pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
         let mut dimensions: Vec<(String, usize, DimensionId)> = vec![];
         if group.draws > 0 {
             for (name, size) in [("chain", group.chains.max(1)), ("draw", group.draws)] {
-                dimension(&mut file, &group.name, name, size, &mut dimensions)?;
+                dimension(&mut file, group, (name, None), size, &mut dimensions)?;
             }
         }
         for array in &group.arrays {
@@ -58,7 +62,7 @@ pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
                 while matches!(name.as_str(), "chain" | "draw") || taken(&name, &dimensions) {
                     name.push('_');
                 }
-                along.push(dimension(&mut file, &group.name, &name, size, &mut dimensions)?);
+                along.push(dimension(&mut file, group, (&name, Some(axis)), size, &mut dimensions)?);
             }
             let name = plain(&array.name);
             let variable = file.add_variable_path::<f64>(format!("{}/{name}", group.name), &along)?;
@@ -71,23 +75,28 @@ pub fn inference_data(groups: &[Group]) -> Result<Vec<u8>, NetcdfError> {
     Ok(file.to_vec(NcWriteOptions { format: NcWriteFormat::Nc4 })?.1)
 }
 
-/// A dimension of a group with its coordinate, 0, 1, 2, …
+/// A dimension of a group with its coordinate: the levels of its axis, or 0, 1, 2, …
 fn dimension(
     file: &mut NcFileBuilder,
-    group: &str,
-    name: &str,
+    group: &Group,
+    (name, axis): (&str, Option<&String>),
     size: usize,
     known: &mut Vec<(String, usize, DimensionId)>,
 ) -> Result<DimensionId, NetcdfError> {
     if let Some(found) = known.iter().find(|d| d.0 == name) {
         return Ok(found.2);
     }
-    let path = format!("{group}/{name}");
+    let path = format!("{}/{name}", group.name);
     let id = file.add_dimension_path(&path, size as u64)?;
+    known.push((name.to_owned(), size, id));
+    if let Some(levels) = axis.and_then(|axis| group.labels.get(axis)).filter(|levels| levels.len() == size) {
+        let coordinate = file.add_string_variable_path(&path, &[id])?;
+        file.write_string_variable(coordinate, levels)?;
+        return Ok(id);
+    }
     let coordinate = file.add_variable_path::<i64>(&path, &[id])?;
     let places: Vec<i64> = (0..i64::try_from(size).unwrap_or(i64::MAX)).collect();
     file.write_variable(coordinate, &places)?;
-    known.push((name.to_owned(), size, id));
     Ok(id)
 }
 

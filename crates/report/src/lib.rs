@@ -11,6 +11,7 @@ mod balance;
 mod chart;
 mod comparison;
 mod document;
+mod elpd;
 mod evaluation;
 mod figures;
 mod file;
@@ -28,16 +29,17 @@ mod verdict;
 mod verification;
 
 pub use account::{Account, Figure};
-pub use arrays::{ArraysError, csv, npz};
+pub use arrays::{ArraysError, csv, npz, npz_arrays, place};
 pub use balance::{Imbalance, balance};
 pub use chart::{Axis, Chart, Histogram, Series};
 pub use comparison::{
     Compared, Comparison, Errors, PairOfFits, PartErrors, Side, SideFit, compared, comparison_terminal, standard_error,
 };
 pub use document::{
-    Constraint, Document, HeldOut, Latent, LeaveOneOut, LogEvidence, Meter, Price, RateSplit, SCHEMA, Summary, Term,
-    TermKind, Units,
+    Constraint, Document, Estimate, HeldOut, InFile, Labels, Latent, LeaveOneOut, LogEvidence, Meter, Price, RateSplit,
+    SCHEMA, Summary, Term, TermKind, Units,
 };
+pub use elpd::{Elpd, ElpdTable, Incomparable, elpd_table, elpd_terminal};
 pub use evaluation::{ByRow, Evaluation, Own, evaluation_terminal};
 pub use file::write_atomically;
 pub use inference_data::{Array, Group, NetcdfError, inference_data};

@@ -53,17 +53,25 @@ impl Nested {
         &self.values
     }
 
+    /// The element's place with the levels of text in the place of their numbers, where an axis has some: `[gentoo, 1]`.
+    pub(crate) fn named_place(&self, element: usize, axes: &[String], labels: &crate::document::Labels) -> String {
+        if !axes.iter().any(|axis| labels.contains_key(axis)) {
+            return self.place(element);
+        }
+        let (mut rest, mut names) = (element, vec![]);
+        for (k, &size) in self.shape.iter().enumerate().rev() {
+            let index = rest % size.max(1);
+            rest /= size.max(1);
+            let label = axes.get(k).and_then(|axis| labels.get(axis)?.get(index));
+            names.push(label.cloned().unwrap_or_else(|| index.to_string()));
+        }
+        names.reverse();
+        format!("[{}]", names.join(", "))
+    }
+
     /// The element's place as it is written in a program: `[3][1]` is `[3, 1]`; empty for a single number.
     pub(crate) fn place(&self, element: usize) -> String {
-        let mut rest = element;
-        let mut indices = Vec::with_capacity(self.shape.len());
-        for &size in self.shape.iter().rev() {
-            let size = size.max(1);
-            indices.push((rest % size).to_string());
-            rest /= size;
-        }
-        indices.reverse();
-        if indices.is_empty() { String::new() } else { format!("[{}]", indices.join(", ")) }
+        crate::arrays::place(&self.shape, element, ", ")
     }
 }
 

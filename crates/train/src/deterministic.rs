@@ -8,6 +8,7 @@ use fe_graph::ExecutionError;
 
 use crate::bounds::Multipliers;
 use crate::descent::Steps;
+use crate::estimates;
 use crate::fit::{Checks, FitError, Fitted, Monitor};
 use crate::lbfgs::{self, Curvature, Outcome, Reason};
 use crate::moments::{Moments, change};
@@ -285,6 +286,7 @@ impl<'a> Minimizer<'a> {
             going,
         )?;
         checks.response = response::response(&mut self.objective, problem, values, &self.setting, size)?;
+        checks.errors = estimates::standard_errors(&mut self.objective, problem, values, &self.setting, size)?;
         Ok(checks)
     }
 

@@ -11,6 +11,7 @@ use crate::batches;
 use crate::bounds::{self, Bounded};
 use crate::descent::{self, Refined};
 use crate::deterministic::{self, Terms};
+use crate::estimates::{self, Estimate, StandardErrors};
 use crate::evaluate;
 use crate::figures::Figures;
 use crate::heldout;
@@ -68,6 +69,8 @@ pub struct Fit {
     pub values: Values,
     /// The preconditioners of Gaussian guides and chains, by name: their Laplace start, which stays fixed.
     pub preconditioners: Vec<(String, Tensor)>,
+    /// The program's own parameters.
+    pub estimates: Vec<Estimate>,
     /// Steps or iterations done.
     pub steps: u64,
     /// Seconds of fitting.
@@ -115,6 +118,8 @@ pub struct Checks {
     pub draws: Option<Change>,
     /// By how much a mean-field guide understates standard deviations.
     pub response: Option<Response>,
+    /// Standard errors of the program's parameters, where it has any.
+    pub errors: Option<StandardErrors>,
     /// Latents in the table whose guide was held to nothing: no weights, and no linear response.
     pub unchecked: Vec<String>,
     /// Counts whose sums end where the posterior does not.
@@ -256,10 +261,12 @@ pub fn minimise(
     checks.cut_off = tails::cut_off(problem, &fitted)?;
     notes.extend(fitted.notes);
     let extra = fitted.extra;
+    let why = if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };
     if checks.response.is_none() && !problem.objective.independent().is_empty() {
-        let why =
-            if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };
         checks.response = Some(Response::NotComputed(why.into()));
+    }
+    if checks.errors.is_none() && problem.objective.parameters.iter().any(|p| p.is_declared()) {
+        checks.errors = Some(StandardErrors::NotComputed(why.into()));
     }
     let figures = evaluate::figures(problem, &fitted.values, &problem.train, &extra)?;
     if !figures.free_energy.is_finite() {
@@ -302,6 +309,7 @@ pub fn minimise(
     preconditioners.sort_by(|a, b| a.0.cmp(&b.0));
     let fit = Fit {
         preconditioners,
+        estimates: estimates::estimates(problem, &fitted.values, checks.errors.as_ref()),
         values: fitted.values,
         steps: fitted.steps,
         seconds,

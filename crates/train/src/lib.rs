@@ -6,11 +6,13 @@ mod bijector;
 mod bounds;
 mod chains;
 pub mod convergence;
+mod curvature;
 mod descent;
 mod deterministic;
 mod drawing;
 pub mod draws;
 mod engine;
+mod estimates;
 mod evaluate;
 mod figures;
 mod fit;
@@ -38,6 +40,7 @@ mod proposal;
 pub mod psis;
 mod qmc;
 mod reading;
+mod readouts;
 mod redraws;
 pub mod referee;
 mod response;
@@ -54,6 +57,7 @@ mod trace;
 
 pub use bounds::Bounded;
 pub use descent::{Refined, RefinedAt};
+pub use estimates::{Estimate, StandardErrors};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
 pub use fit::{Checks, Fit, FitError, Monitor, Unread, fit, minimise, split};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
@@ -61,9 +65,13 @@ pub use moments::Change;
 pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};
 pub use plan::plan;
 pub use posterior::{Departure, Heavy, Posterior, Summary};
-pub use predictive::{PredictiveError, Prior, posterior_predictive, prior_predictive};
-pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted};
+pub use predictive::{
+    KnownDraws, Predicting, Predictive, PredictiveError, Prior, known_draws, posterior_predictive, predict,
+    prior_predictive,
+};
+pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted, unconstrained};
 pub use proposal::Modes;
+pub use readouts::{Known, RowCode, RowCodes, codes};
 pub use response::{Response, Understated};
 pub use sampled::{Drawn, Draws, Loo};
 pub use starts::Starts;

@@ -4,15 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fe_check::{Latent, Program};
-use fe_distribution::Distribution;
+use fe_distribution::{Distribution, Statistic};
 use fe_graph::noise::{Element, Stream};
 use fe_graph::{Axis, AxisId, ExecutionError, Executor, Feed, Graph, InputId, NodeId, Op, Tensor};
+use fe_objective::{Readout, ReadoutOf, WithStatistics};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::bijector::Bijector;
 use crate::drawing::{draw, stride};
-use crate::problem::{Problem, Setting, Values};
+use crate::problem::{Problem, Setting, Values, from_sorted};
+use crate::reading::Reading;
 use crate::sampled::Drawn;
 use crate::streams::{Outside, Purpose};
 
@@ -99,6 +101,35 @@ pub fn posterior_predictive(
     Ok(list)
 }
 
+/// Draws of latents from the fitted guide, all of one draw together. A latent without draws is left out.
+///
+/// # Errors
+/// When a run fails.
+pub fn known_draws(
+    problem: &Problem,
+    values: &Values,
+    extra: &HashMap<InputId, Arc<Tensor>>,
+    wanted: &[&Readout],
+    count: usize,
+) -> Result<Vec<KnownDraws>, PredictiveError> {
+    let draw = |r: &Readout| match r.of {
+        ReadoutOf::Value { draw, .. } => Some(draw),
+        ReadoutOf::Finite { draw, .. } => draw,
+    };
+    let drawn: Vec<(&Readout, NodeId)> = wanted.iter().filter_map(|r| Some((*r, draw(r)?))).collect();
+    let outputs: Vec<NodeId> = drawn.iter().map(|d| d.1).collect();
+    let mut compiled = problem.compile(&outputs)?;
+    let reading = Reading { purpose: Purpose::Predictive, count, matched: None };
+    let found = reading.collect(problem, values, extra, &mut *compiled, &outputs)?;
+    let g = &problem.objective.graph;
+    let known = |((readout, _), values): (&(&Readout, NodeId), Vec<f64>)| {
+        let extents = fe_graph::axis::sorted(&readout.axes).into_iter().map(|a| g.extent_of(a.id));
+        let shape = std::iter::once(count).chain(extents).collect();
+        KnownDraws { latent: readout.name.clone(), draws: Tensor { shape, values } }
+    };
+    Ok(drawn.iter().zip(found).map(known).collect())
+}
+
 /// The draws of a prior predictive run.
 #[derive(Debug, Default)]
 pub struct Prior {
@@ -106,6 +137,66 @@ pub struct Prior {
     pub latents: Vec<Drawn>,
     /// And of the data given them.
     pub predictive: Vec<Drawn>,
+}
+
+/// Draws of a fitted guide that a prediction stands on.
+#[derive(Clone, Debug)]
+pub struct KnownDraws {
+    /// The latent.
+    pub latent: String,
+    /// Over (draw, its sorted axes), with the extents that the fit had.
+    pub draws: Tensor,
+}
+
+/// What a prediction is made from: a program on rows, groups or steps that its fit has not seen.
+pub struct Predicting<'a> {
+    /// The program, with the extents of what is predicted.
+    pub program: &'a Program,
+    /// Its graph with these extents, and statistics of the fit's rows as inputs.
+    pub statistics: WithStatistics,
+    /// Data, statistics and the program's parameters on the unconstrained scale.
+    pub inputs: HashMap<InputId, Arc<Tensor>>,
+    /// Draws of what the fit knows. Other latents, and elements beyond these, are drawn from their priors.
+    pub known: Vec<KnownDraws>,
+    /// How many draws there are.
+    pub count: usize,
+    /// The seed of what is drawn further.
+    pub seed: u64,
+}
+
+/// What is predicted of one observed variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictive {
+    /// Draws.
+    pub drawn: Drawn,
+    /// The mean and standard deviation of each element, with those of the likelihood taken exactly given each draw of the
+    /// latents, where they are known.
+    pub moments: Option<(Vec<f64>, Vec<f64>)>,
+    /// Whether values are names of categories, of which there are so many.
+    pub categories: Option<usize>,
+}
+
+/// Latents from their priors, and data given them.
+///
+/// # Errors
+/// Where a distribution cannot be drawn from.
+pub fn predict(of: Predicting, executor: &dyn Executor) -> Result<Vec<Predictive>, PredictiveError> {
+    let Predicting { program, statistics, inputs, known, count, seed } = of;
+    let WithStatistics { graph, replaced, .. } = statistics;
+    let mut s = Simulation::new(program, (graph, replaced), executor, inputs, (seed, count));
+    s.known = known.into_iter().map(|k| (k.latent, k.draws)).collect();
+    s.latents()?;
+    let mut list = vec![];
+    for observe in program.observes.iter().filter(|o| !o.distribution.family.is_written_out()) {
+        let mut rng = generator(seed, Outside::NewRows(&observe.name));
+        let tensor = s.drawn(&observe.name, &observe.distribution, &observe.axes, &mut rng)?;
+        let nominal = observe.distribution.family.is_nominal();
+        let categories = tensor.values.iter().copied().fold(0.0, f64::max) as usize + 1;
+        let moments = if nominal { None } else { s.moments(&observe.distribution, &observe.axes)? };
+        let drawn = named(&s.g, &observe.name, &observe.axes, count, tensor);
+        list.push(Predictive { drawn, moments, categories: nominal.then_some(categories) });
+    }
+    Ok(list)
 }
 
 /// A program's own graph with every latent as an input that has draws.
@@ -117,6 +208,8 @@ struct Simulation<'a> {
     /// The input that stands for each latent.
     inputs: Vec<(InputId, NodeId)>,
     replaced: HashMap<NodeId, NodeId>,
+    /// Draws that are not from priors, by latent.
+    known: HashMap<String, Tensor>,
     count: usize,
     seed: u64,
 }
@@ -133,23 +226,8 @@ pub fn prior_predictive(
     seed: u64,
     count: usize,
 ) -> Result<Prior, PredictiveError> {
-    let mut g = program.graph.clone();
-    let mut feed = Feed { inputs: data.clone(), seed, step: Purpose::Predictive.step(0), ..Feed::default() };
-    feed.extents.insert(AxisId::SAMPLE, count);
-    for param in program.params.iter().filter(|p| !data.contains_key(&p.input)) {
-        let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
-        let bijector = Bijector { support: param.support, axes: &param.axes, free: &param.free };
-        let values = bijector.start(&g, &param.init, &param.name, seed, 0);
-        feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
-    }
-    let (mut inputs, mut replaced) = (vec![], HashMap::new());
-    for latent in &program.latents {
-        let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
-        let (input, node) = g.input(&latent.name, &axes);
-        inputs.push((input, node));
-        replaced.insert(latent.node, node);
-    }
-    let mut s = Simulation { program, g, executor, feed, inputs, replaced, count, seed };
+    let graph = (program.graph.clone(), HashMap::new());
+    let mut s = Simulation::new(program, graph, executor, data.clone(), (seed, count));
     s.latents()?;
     let mut prior = Prior::default();
     for (latent, (input, _)) in program.latents.iter().zip(&s.inputs) {
@@ -165,7 +243,96 @@ pub fn prior_predictive(
     Ok(prior)
 }
 
-impl Simulation<'_> {
+impl<'a> Simulation<'a> {
+    /// A program with its data; parameters that are not among the inputs are at their start.
+    fn new(
+        program: &'a Program,
+        (mut g, mut replaced): (Graph, HashMap<NodeId, NodeId>),
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
+        (seed, count): (u64, usize),
+    ) -> Self {
+        let mut feed = Feed { inputs: data, seed, step: Purpose::Predictive.step(0), ..Feed::default() };
+        feed.extents.insert(AxisId::SAMPLE, count);
+        for param in &program.params {
+            if feed.inputs.contains_key(&param.input) {
+                continue;
+            }
+            let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
+            let bijector = Bijector { support: param.support, axes: &param.axes, free: &param.free };
+            let values = bijector.start(&g, &param.init, &param.name, seed, 0);
+            feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
+        }
+        let mut inputs = vec![];
+        for latent in &program.latents {
+            let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
+            let (input, node) = g.input(&latent.name, &axes);
+            inputs.push((input, node));
+            replaced.insert(latent.node, node);
+        }
+        Self { program, g, executor, feed, inputs, replaced, known: HashMap::new(), count, seed }
+    }
+
+    /// Mean and standard deviation of each element as declared, by the law of total variance over the draws of the latents.
+    /// `None` where a family does not have its own.
+    fn moments(
+        &mut self,
+        d: &Distribution,
+        declared: &[Axis],
+    ) -> Result<Option<(Vec<f64>, Vec<f64>)>, PredictiveError> {
+        let d = Distribution { args: self.g.substitute(&d.args, &self.replaced), ..d.clone() };
+        let mean = d.expectation(&mut self.g, Statistic::Value);
+        let Some((mean, variance)) = mean.zip(d.variance(&mut self.g, Statistic::Value)) else { return Ok(None) };
+        let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(declared));
+        let nodes = [mean, variance].map(|n| self.g.broadcast(n, &axes));
+        let found = self.executor.compile(&self.g, &nodes)?.run(&self.feed)?;
+        let [means, variances] = found.as_slice() else { return Ok(None) };
+        let size = means.values.len() / self.count.max(1);
+        let count = self.count.max(1) as f64;
+        let mut sums = vec![(0.0, 0.0); size];
+        for row in means.values.chunks(size.max(1)) {
+            sums.iter_mut().zip(row).for_each(|(s, v)| s.0 += v / count);
+        }
+        for (row, own) in means.values.chunks(size.max(1)).zip(variances.values.chunks(size.max(1))) {
+            for ((s, v), own) in sums.iter_mut().zip(row).zip(own) {
+                s.1 += ((v - s.0).powi(2) + own) / count;
+            }
+        }
+        let (mean, sd): (Vec<f64>, Vec<f64>) = sums.into_iter().map(|(m, v)| (m, v.max(0.0).sqrt())).unzip();
+        let of = |values| from_sorted(&self.g, declared, values).values;
+        Ok(Some((of(mean), of(sd))))
+    }
+
+    /// Puts the draws that are known in the place of others, element by element. Whether they are all there are.
+    fn overlay(&self, k: usize, tensor: &mut Tensor) -> bool {
+        let latent = self.program.latents.get(k);
+        let Some(known) = latent.and_then(|l| self.known.get(&l.name)) else { return false };
+        if known.shape == tensor.shape {
+            tensor.values.clone_from(&known.values);
+            return true;
+        }
+        for (flat, v) in known.values.iter().enumerate() {
+            let (mut rest, mut at, mut stride) = (flat, 0, 1);
+            for (own, all) in known.shape.iter().rev().zip(tensor.shape.iter().rev()) {
+                at += rest % own.max(&1) * stride;
+                rest /= own.max(&1);
+                stride *= all;
+            }
+            if let Some(slot) = tensor.values.get_mut(at) {
+                *slot = *v;
+            }
+        }
+        false
+    }
+
+    /// Whether every element of a latent is known.
+    fn is_known(&self, k: usize) -> bool {
+        let Some(latent) = self.program.latents.get(k) else { return false };
+        let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
+        let shape: Vec<usize> = axes.iter().map(|&a| self.extent(a)).collect();
+        self.known.get(&latent.name).is_some_and(|t| t.shape == shape)
+    }
+
     fn extent(&self, a: Axis) -> usize {
         if a == Axis::SAMPLE { self.count } else { self.g.extent_of(a.id) }
     }
@@ -193,7 +360,16 @@ impl Simulation<'_> {
     /// Every latent after those its prior reads; those of a chain, which read their past, a step at a time.
     fn latents(&mut self) -> Result<(), PredictiveError> {
         let program = self.program;
-        let mut waiting: Vec<usize> = (0..program.latents.len()).collect();
+        let mut waiting = vec![];
+        for k in 0..program.latents.len() {
+            match self.is_known(k) {
+                true => {
+                    let tensor = program.latents.get(k).and_then(|l| self.known.get(&l.name)).cloned();
+                    self.put(k, tensor.unwrap_or_default());
+                }
+                false => waiting.push(k),
+            }
+        }
         while !waiting.is_empty() {
             let open: HashSet<NodeId> =
                 waiting.iter().filter_map(|&k| program.latents.get(k)).map(|l| l.node).collect();
@@ -207,7 +383,8 @@ impl Simulation<'_> {
                 let k = waiting.remove(at);
                 let Some(latent) = program.latents.get(k) else { continue };
                 let mut rng = generator(self.seed, Outside::Prior(&latent.name));
-                let tensor = self.drawn(&latent.name, &latent.prior, &latent.axes, &mut rng)?;
+                let mut tensor = self.drawn(&latent.name, &latent.prior, &latent.axes, &mut rng)?;
+                self.overlay(k, &mut tensor);
                 self.put(k, tensor);
                 continue;
             }
@@ -251,9 +428,19 @@ impl Simulation<'_> {
             let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
             let shape: Vec<usize> = axes.iter().map(|&a| self.extent(a)).collect();
             let values = vec![0.0; shape.iter().product()];
-            self.put(k, Tensor { shape, values });
+            let mut tensor = Tensor { shape, values };
+            self.overlay(k, &mut tensor);
+            self.put(k, tensor);
         }
-        for step in 0..length {
+        // Steps that are all known need not be drawn.
+        let along = |k: usize, latent: &Latent| {
+            let place = fe_graph::axis::sorted(&latent.axes).iter().position(|a| *a == axis);
+            let known = self.known.get(&latent.name)?.shape.get(place? + 1).copied()?;
+            let whole = self.others_are_whole(k, axis);
+            whole.then_some(known)
+        };
+        let first = latents.iter().map(|&(k, l)| along(k, l).unwrap_or(0)).min().unwrap_or(0);
+        for step in first..length {
             for &(k, latent) in &latents {
                 let mut rng = generator(self.seed, Outside::PriorStep(&latent.name, step));
                 let fresh = self.drawn(&latent.name, &latent.prior, &latent.axes, &mut rng)?;
@@ -267,9 +454,18 @@ impl Simulation<'_> {
                         *slot = v;
                     }
                 }
+                self.overlay(k, &mut tensor);
                 self.put(k, tensor);
             }
         }
         Ok(())
+    }
+
+    /// Whether the draws that are known of a latent hold all of its axes but this one.
+    fn others_are_whole(&self, k: usize, but: Axis) -> bool {
+        let Some(latent) = self.program.latents.get(k) else { return false };
+        let Some(known) = self.known.get(&latent.name) else { return false };
+        let axes = fe_graph::axis::sorted(&latent.axes);
+        axes.iter().zip(known.shape.iter().skip(1)).all(|(&a, &n)| a == but || n == self.extent(a))
     }
 }

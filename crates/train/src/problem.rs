@@ -304,6 +304,14 @@ impl<'a> Problem<'a> {
     }
 }
 
+/// A program's parameter on the unconstrained scale, over its input's sorted axes, from values on the program's scale as
+/// declared.
+pub fn unconstrained(g: &Graph, param: &fe_check::Param, saved: &[f64]) -> Tensor {
+    let of = Bijector { support: param.support, axes: &param.axes, free: &param.free };
+    let shape = fe_graph::axis::sorted(&param.free).iter().map(|a| g.extent_of(a.id)).collect();
+    Tensor { shape, values: of.unconstrain(g, saved) }
+}
+
 fn bijector(parameter: &Parameter) -> Bijector<'_> {
     Bijector { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
 }

@@ -7,15 +7,9 @@
 use fe_graph::ExecutionError;
 use fe_objective::{Independent, Objective, Start};
 
-use crate::linear_algebra::{cholesky, invert_lower};
+use crate::curvature::{Covariance, LARGEST, MOST_WORK, Step, hessian};
 use crate::problem::{Problem, Setting, Values};
 use crate::saa::SaaObjective;
-
-/// The most parameters of a guide whose Hessian is taken.
-const LARGEST: usize = 1024;
-
-/// The most numbers that all the gradients for a Hessian may compute.
-const MOST_WORK: usize = 4_000_000_000;
 
 /// Step of the central differences, in the unit of the guide's starting width.
 const STEP: f64 = 1e-4;
@@ -73,32 +67,18 @@ pub(crate) fn response(
     if n > LARGEST || evaluation.saturating_mul(2 * n) > MOST_WORK {
         return not(&format!("the guide has {n} parameters, and the Hessian would take too long"));
     }
-    let rows = problem.training_rows() as f64;
-    let base = crate::saa::flatten(found);
-    let mut hessian = vec![0.0; n * n];
-    for (row, &at) in hessian.chunks_mut(n.max(1)).zip(&places) {
-        let mut side = |step: f64| -> Result<Vec<f64>, ExecutionError> {
-            let mut x = base.clone();
-            if let Some(v) = x.get_mut(at) {
-                *v += step;
-            }
-            Ok(objective.at(&crate::saa::unflatten(&x, found), setting)?.1)
-        };
-        let (above, below) = (side(STEP)?, side(-STEP)?);
-        for (slot, &k) in row.iter_mut().zip(&places) {
-            let difference = above.get(k).zip(below.get(k)).map_or(f64::NAN, |(a, b)| a - b);
-            *slot = rows * difference / (2.0 * STEP);
-        }
-    }
-    let Some(variances) = inverse_diagonal(&hessian, n) else {
+    let steps: Vec<Step> = places.iter().map(|&place| Step { place, size: STEP }).collect();
+    let hessian = hessian(objective, problem, (found, setting), &steps)?;
+    let Some(covariance) = Covariance::of(&hessian, n) else {
         return not("the free energy does not curve upward in every direction of the guide's parameters");
     };
     let mut worst: Option<Understated> = None;
     for i in &independent {
         let (Some(&first), Some(scales)) = (starts.get(i.location), found.get(i.log_scale)) else { continue };
         for k in 0..i.length {
-            let (variance, scale) = (variances.get(first + i.start + k), scales.get(i.start + k));
-            let Some((variance, log_scale)) = variance.zip(scale) else { continue };
+            // One that nothing depends on has no spread to be understated.
+            let variance = covariance.variance(std::iter::once((first + i.start + k, 1.0))).unwrap_or(0.0);
+            let Some(log_scale) = scales.get(i.start + k) else { continue };
             let factor = variance.sqrt() / log_scale.exp();
             if worst.as_ref().is_none_or(|w| factor > w.factor) {
                 worst = Some(Understated { name: i.name.clone(), index: index(o, i, k), factor });
@@ -106,26 +86,6 @@ pub(crate) fn response(
         }
     }
     Ok(worst.map(Response::Worst))
-}
-
-/// The diagonal of the inverse of a positive definite matrix that is symmetric but for rounding: of A = LLᵀ, the
-/// squared columns of L⁻¹. Parameters that nothing depends on, whose rows are 0, as above the diagonal of a factor, are
-/// left out.
-fn inverse_diagonal(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let at = |i: usize, j: usize| a.get(i * n + j).copied().unwrap_or(f64::NAN);
-    let live: Vec<usize> = (0..n).filter(|&i| (0..n).any(|j| at(i, j) != 0.0)).collect();
-    let pairs = live.iter().flat_map(|&i| live.iter().map(move |&j| (i, j)));
-    let symmetric: Vec<f64> = pairs.map(|(i, j)| 0.5 * (at(i, j) + at(j, i))).collect();
-    let inverse = invert_lower(&cholesky(&symmetric, live.len())?, live.len())?;
-    let mut diagonal = vec![0.0; n];
-    for row in inverse.chunks(live.len().max(1)) {
-        for (&i, v) in live.iter().zip(row) {
-            if let Some(d) = diagonal.get_mut(i) {
-                *d += v * v;
-            }
-        }
-    }
-    Some(diagonal)
 }
 
 /// The place of a scalar in its latent, along the axes as declared.

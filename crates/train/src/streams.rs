@@ -35,6 +35,8 @@ pub enum Purpose {
     Chains,
     /// The curvature by which the steps of a descent are chosen.
     Curvature,
+    /// What a guide says of rows.
+    Codes,
 }
 
 /// The steps `first`, `first + every`, … below `end`.
@@ -46,7 +48,7 @@ struct Steps {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Training,
         Self::Figures,
         Self::Table,
@@ -57,6 +59,7 @@ impl Purpose {
         Self::Refit,
         Self::Chains,
         Self::Curvature,
+        Self::Codes,
     ];
 
     const fn steps(self) -> Steps {
@@ -72,6 +75,7 @@ impl Purpose {
             Self::Refit => (1 << 44..1 << 45, (0, 1)),
             Self::Chains => (1 << 45..1 << 46, (0, 1)),
             Self::Curvature => (1 << 46..1 << 47, (0, 1)),
+            Self::Codes => (1 << 47..1 << 48, (0, 1)),
         };
         Steps { first: start + offset, every, end }
     }
@@ -115,6 +119,8 @@ pub enum Outside<'a> {
     PriorPredictive(&'a str),
     /// Data given draws of the fitted guide.
     Predictive(&'a str),
+    /// Data at new rows, given draws of the fitted guide.
+    NewRows(&'a str),
 }
 
 impl Outside<'_> {
@@ -133,6 +139,7 @@ impl Outside<'_> {
             Self::PriorStep(name, step) => Site::outside(&format!("prior {name} {step}")),
             Self::PriorPredictive(name) => Site::outside(&format!("predictive {name}")),
             Self::Predictive(name) => Site::outside(name),
+            Self::NewRows(name) => Site::outside(&format!("new rows {name}")),
         }
     }
 
@@ -205,6 +212,7 @@ mod tests {
                 Outside::PriorStep(name, 0),
                 Outside::PriorStep(name, 1),
                 Outside::PriorPredictive(name),
+                Outside::NewRows(name),
             ]
         };
         let mut streams: Vec<Outside> = names.into_iter().flat_map(of).collect();

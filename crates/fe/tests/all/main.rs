@@ -13,6 +13,7 @@ mod eval;
 mod front;
 mod messages;
 mod report;
+mod results;
 mod rules_axes;
 mod rules_guides;
 mod rules_rows;

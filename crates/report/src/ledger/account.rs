@@ -126,7 +126,11 @@ impl Sums<'_> {
         let decimals = self.decimals().saturating_sub(powers);
         let rows = if self.rows > 1 { format!(" over all {} rows", count(self.rows)) } else { String::new() };
         let penalised = self.terms.iter().any(|term| term.kind == TermKind::Penalty);
-        let mut text = if penalised {
+        let latents = self.terms.iter().any(|term| term.kind != TermKind::Distortion);
+        let mut text = if !latents {
+            // Without latents there is nothing to integrate: it is no evidence, and no bound of one.
+            format!("log likelihood {} nats{rows}", fixed(-total, decimals))
+        } else if penalised {
             format!("F = {} nats{rows}; with a penalty in it, no bound on the evidence", fixed(total, decimals))
         } else {
             format!("log evidence ≥ {} nats{rows}", fixed(-total, decimals))

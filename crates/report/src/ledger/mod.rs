@@ -7,6 +7,7 @@ mod account;
 mod cell;
 mod checks;
 mod codes;
+mod estimates;
 mod posterior;
 pub(crate) mod refinement;
 mod table;
@@ -16,6 +17,7 @@ mod tests;
 pub(crate) use account::{Sums, new_rows};
 pub(crate) use cell::NO_BREAK;
 pub use cell::{Cell, Interval, Number, Room, Span, Tone, Value};
+pub(crate) use estimates::Estimates;
 pub(crate) use posterior::{Form, Posterior};
 pub use table::{Column, Kind, Label, Row, Table};
 
@@ -95,6 +97,8 @@ pub(crate) struct Ledger<'a> {
     pub(crate) statements: Vec<Line>,
     /// Codes, prices, meters, bounds, rows that were held out; none of them empty.
     pub(crate) tables: Vec<Table>,
+    /// The parameters.
+    pub(crate) estimates: Option<Estimates<'a>>,
     /// Draws of the guide.
     pub(crate) posteriors: Vec<Posterior<'a>>,
     /// The checks of the fit.
@@ -121,6 +125,7 @@ impl<'a> Ledger<'a> {
             account: sums.table(),
             statements: statements(document, sums),
             tables: tables.into_iter().filter(|table| !table.rows.is_empty()).collect(),
+            estimates: Estimates::of(document),
             posteriors: posterior::posteriors(document),
             checks: checks::lines(document),
         }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::cell::{Cell, Interval, Number, Value};
 use super::table::{Column, Kind, Label, Table};
-use crate::document::{Document, Summary};
+use crate::document::{Document, Labels, Summary};
 use crate::figures::{count, decimals};
 use crate::nested::Nested;
 
@@ -18,6 +18,7 @@ pub(crate) struct Posterior<'a> {
     caption: &'static str,
     note: Option<&'static str>,
     summaries: &'a IndexMap<String, Summary>,
+    labels: &'a Labels,
 }
 
 /// The part of a posterior that is shown, and its form.
@@ -40,6 +41,7 @@ pub(super) fn posteriors(document: &Document) -> Vec<Posterior<'_>> {
         caption: "Draws of the guide",
         note: None,
         summaries: &document.posterior,
+        labels: &document.labels,
     };
     let resampled = document.posterior_resampled.as_ref().map(|summaries| Posterior {
         title: "resampled",
@@ -49,6 +51,7 @@ pub(super) fn posteriors(document: &Document) -> Vec<Posterior<'_>> {
              what is left is closer to the posterior than the guide is.",
         ),
         summaries,
+        labels: &document.labels,
     });
     let chains = Posterior {
         title: "from NUTS",
@@ -79,7 +82,7 @@ impl Posterior<'_> {
                 let numbers = row.iter().map(|&value| Cell::from(Number::Drawn(value, decimals)));
                 let interval = scale.as_ref().and_then(|scale| scale.interval(row));
                 let interval = interval.map_or_else(Cell::empty, |interval| Value::Interval(interval).into());
-                let label = Label::Element(name.clone(), summary.mean.place(element));
+                let label = Label::Element(name.clone(), summary.mean.named_place(element, &summary.axes, self.labels));
                 table.row(label, numbers.chain([interval]));
             }
             if shown < size {

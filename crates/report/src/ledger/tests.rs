@@ -58,7 +58,14 @@ fn document() -> Document {
     };
     let draws = |centre: f64| {
         let array = |shift: f64| vec![centre + shift, centre + shift + 0.5].into();
-        Summary { mean: array(0.0), sd: vec![0.7, 0.8].into(), q05: array(-1.2), q50: array(0.1), q95: array(1.3) }
+        Summary {
+            axes: vec![],
+            mean: array(0.0),
+            sd: vec![0.7, 0.8].into(),
+            q05: array(-1.2),
+            q50: array(0.1),
+            q95: array(1.3),
+        }
     };
     Document {
         rows: 10,

@@ -7,6 +7,7 @@ use crate::ledger::{Form, Ledger, Line, Number, Sums, Tone, Topic};
 
 /// The most elements of one array that are shown.
 const MOST: usize = 100;
+const FORM: Form = Form { whole: MOST, beginning: MOST, aligned: true };
 
 fn figure(name: &str, value: String, unit: impl Into<String>) -> Headline {
     Headline { name: name.into(), value, unit: unit.into() }
@@ -72,10 +73,14 @@ pub(super) fn tables(ledger: &Ledger) -> Vec<Block> {
     blocks
 }
 
+/// The parameters that were estimated.
+pub(super) fn estimates(ledger: &Ledger) -> Vec<Block> {
+    ledger.estimates.iter().map(|estimates| Block::Table(estimates.table(FORM))).collect()
+}
+
 /// The tables of the guide's draws, and of the same resampled.
 pub(super) fn posteriors(ledger: &Ledger) -> Vec<Block> {
-    let form = Form { whole: MOST, beginning: MOST, aligned: true };
-    ledger.posteriors.iter().map(|posterior| Block::Table(posterior.table(form))).collect()
+    ledger.posteriors.iter().map(|posterior| Block::Table(posterior.table(FORM))).collect()
 }
 
 /// The checks and notes; faults stand in the summary.

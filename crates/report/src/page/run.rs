@@ -54,6 +54,7 @@ pub fn run_page(run: &RunPage) -> Page {
         section(title, if pictures.is_empty() { vec![] } else { vec![Block::Pictures(pictures.clone())] });
     }
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
+    section("Parameters", ledger::estimates(&figures));
     section("Posterior", ledger::posteriors(&figures));
     section("Held to NUTS", run.verification.map(held).unwrap_or_default());
     section("Course of the fit", course(run.trace));

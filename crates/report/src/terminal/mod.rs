@@ -22,9 +22,8 @@ const STATEMENT: usize = 13;
 /// The column at which the text of the closing paragraphs begins.
 pub(crate) const LABEL: usize = 11;
 
-/// Elements of one array that are all shown, and how many are where it has more.
-const WHOLE: usize = 12;
-const BEGINNING: usize = 8;
+/// Up to 12 elements of one array are all shown, and 8 where it has more.
+const FORM: Form = Form { whole: 12, beginning: 8, aligned: true };
 
 /// Columns for the intervals: not drawn below the first, no wider than the second.
 const PLOT: (usize, usize) = (24, 40);
@@ -43,6 +42,10 @@ pub fn terminal(document: &Document, width: usize, colour: bool) -> String {
     for table in &ledger.tables {
         page.blank();
         page.ledger(table);
+    }
+    if let Some(estimates) = &ledger.estimates {
+        page.blank();
+        page.ledger(&estimates.table(FORM));
     }
     for posterior in &ledger.posteriors {
         page.blank();
@@ -106,8 +109,7 @@ impl Page {
     /// points.
     fn posterior(&mut self, posterior: &Posterior) {
         let room = table::room(self.width);
-        let form = Form { whole: WHOLE, beginning: BEGINNING, aligned: true };
-        let aligned = posterior.table(form);
+        let aligned = posterior.table(FORM);
         let bare = aligned.laid(room, 0);
         let [wide, narrow] = bare.widths();
         let plot = self.width.saturating_sub(wide + 4).min(PLOT.1);
@@ -116,7 +118,7 @@ impl Page {
         } else if narrow <= self.width {
             self.table(&bare);
         } else {
-            self.table(&posterior.table(Form { aligned: false, ..form }).laid(room, 0));
+            self.table(&posterior.table(Form { aligned: false, ..FORM }).laid(room, 0));
         }
     }
 

@@ -1,0 +1,206 @@
+"""The package beside the command: the same numbers, and what the package alone does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import fe
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FE = os.path.abspath(os.environ["FE"])
+
+REGRESSION = """
+data x[N] = csv("rows.csv", "x")
+data g[N] : index(G) = csv("rows.csv", "g")
+data y[N] = csv("rows.csv", "y")
+param sigma : positive = 1
+latent w ~ Normal(0, 2)
+latent a[G] ~ Normal(0, 1)
+observe y ~ Normal(w * x + a[g], sigma)
+"""
+
+LINE = """
+data x[N] = csv("rows.csv", "x")
+data y[N] = csv("rows.csv", "y")
+param slope = 0
+param level = 0
+param sigma : positive = 1
+observe y ~ Normal(level + slope * x, sigma)
+"""
+
+
+def rows(*names: str) -> dict[str, np.ndarray]:
+    """Some columns of a table, or all."""
+    t = np.arange(30)
+    x = np.sin(1.7 * t) * 2
+    g = np.array(["red", "green", "blue"])[t * 7 % 11 % 3]
+    y = 1.5 * x + np.cos(0.9 * t) + (g == "red") * 0.5
+    return {name: v for name, v in {"x": x, "g": g, "y": y}.items() if not names or name in names}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = rows()
+    lines = [f"{x!r},{g},{y!r}" for x, g, y in zip(data["x"].tolist(), data["g"], data["y"].tolist())]
+    (tmp_path / "rows.csv").write_text("x,g,y\n" + "\n".join(lines) + "\n")
+    (tmp_path / "model.fe").write_text(REGRESSION)
+    (tmp_path / "line.fe").write_text(LINE)
+    return tmp_path
+
+
+def command(folder: Path, *arguments: str) -> str:
+    done = subprocess.run([FE, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def timeless(document: dict) -> dict:
+    return {k: v for k, v in document.items() if k not in ("seconds", "threads")}
+
+
+def test_arrays_frames_and_the_command_give_the_same_numbers(folder: Path) -> None:
+    said = json.loads(command(folder, "run", "model.fe", "--json", "--quiet", "--seed", "3", "--out", "run"))
+    model = fe.Model(folder / "model.fe")
+    fit = model.fit(rows(), seed=3)
+    assert timeless(fit.document) == timeless(said)
+    import pandas
+    import polars
+
+    for frame in (pandas.DataFrame(rows()), polars.DataFrame(rows())):
+        assert timeless(model.fit(frame, seed=3).document) == timeless(said)
+    # Files that the program names are read where nothing is given.
+    assert timeless(model.fit(seed=3).document) == timeless(said)
+    assert fit.F == said["free_energy"] and fit.F == pytest.approx(fit.D + fit.R)
+    assert fit.verdict.converged and "F = D + R" in fit.summary()
+    assert fit.html.startswith("<!DOCTYPE html>") and "iframe" in fit._repr_html_()
+
+
+def test_maximum_likelihood_is_that_of_least_squares(folder: Path) -> None:
+    fit = fe.Model(folder / "line.fe").fit(rows("x", "y"))
+    data = rows()
+    design = np.column_stack([np.ones(30), data["x"]])
+    found, *_ = np.linalg.lstsq(design, data["y"], rcond=None)
+    residual = data["y"] - design @ found
+    sigma = np.sqrt(np.mean(residual**2))
+    assert fit.params["level"].value == pytest.approx(found[0], abs=1e-5)
+    assert fit.params["slope"].value == pytest.approx(found[1], abs=1e-5)
+    assert fit.params["sigma"].value == pytest.approx(sigma, abs=1e-5)
+    errors = np.sqrt(np.diag(sigma**2 * np.linalg.inv(design.T @ design)))
+    assert fit.params["level"].se == pytest.approx(errors[0], rel=1e-3)
+    assert fit.params["slope"].se == pytest.approx(errors[1], rel=1e-3)
+    # The information of log sigma is 2 N.
+    assert fit.params["sigma"].se == pytest.approx(sigma / np.sqrt(60), rel=1e-3)
+
+
+def test_predictions_know_groups_that_the_fit_has_not_seen(folder: Path) -> None:
+    fit = fe.Model(folder / "model.fe").fit(rows())
+    found = fit.predict({"x": [0.0, 1.0], "g": ["red", "violet"]}, draws=True)
+    assert found.y_mean.shape == (2,) and found.y_draws.shape == (4000, 2)
+    assert any("violet" in note for note in found.notes)
+    # Of a group that was not seen the prior's standard deviation is added.
+    assert found.y_sd[1] > 1 > found.y_sd[0]
+    assert (found.y_q5 < found.y_q50).all() and (found.y_q50 < found.y_q95).all()
+    with pytest.raises(fe.RequestError, match="what is known of new rows"):
+        fit.predict({"x": [0.0]})
+    with pytest.raises(fe.RequestError, match="what is predicted"):
+        fit.predict({"x": [0.0], "g": ["red"], "y": [1.0]})
+    import pandas
+
+    assert len(fit.predict(pandas.DataFrame(rows()), interval=0.5).frame()) == 30
+
+
+def test_codes_evaluation_and_leave_one_out(folder: Path) -> None:
+    fit = fe.Model(folder / "model.fe").fit(rows())
+    with pytest.raises(fe.RequestError, match="--latent: `w`, `a`"):
+        fit.codes()
+    codes = fit.codes("a")
+    assert codes.axes["a_mean"] == ("G",) and codes.a_sd.shape == (3,)
+    new = fit.eval({k: v[:5] for k, v in rows().items()})
+    assert new["rows"] == 5 and len(new["by_row"]["free_energy"]) == 5
+    loo = fit.loo()
+    assert loo.rows.sum() == pytest.approx(loo.elpd)
+    without = fe.Model(REGRESSION.replace("w * x + ", "0 * w * x + ")).fit(rows())
+    table = fe.compare({"with x": fit, "without": without})
+    assert [row["name"] for row in table] == ["with x", "without"] and table[1]["difference"] < 0
+    assert fit.sample(10)["y"].shape == (10, 30)
+
+
+def test_idata_is_arviz(folder: Path) -> None:
+    arviz = pytest.importorskip("arviz")
+    idata = fe.Model(folder / "model.fe").fit(rows()).idata
+    assert idata.posterior["a"].dims == ("chain", "draw", "G")
+    assert "observed_data" in idata.groups() and "point_estimates" in idata.groups()
+    assert len(arviz.summary(idata, var_names=["w"], kind="stats")) == 1
+
+
+def test_errors_are_rendered_with_their_spans(folder: Path) -> None:
+    assert fe.check(folder / "model.fe") == []
+    wrong = REGRESSION.replace("Normal(0, 2)", "Gausian(0, 2)")
+    found = next(d for d in fe.check(wrong) if "Gausian" in d["message"])
+    assert found["labels"][0]["line"] == 6
+    with pytest.raises(fe.ProgramError) as raised:
+        fe.Model(wrong).fit(rows())
+    assert "Gausian" in str(raised.value) and "│" in str(raised.value)
+    assert found["code"] in [d["code"] for d in raised.value.diagnostics]
+    with pytest.raises(fe.DataError, match="no data called `z`"):
+        fe.Model(REGRESSION).fit(rows() | {"z": [1.0]})
+    with pytest.raises(fe.DataError):
+        fe.Model(REGRESSION).fit(rows() | {"y": np.full(30, np.inf)})
+    with pytest.raises(fe.FileError, match="cannot be read"):
+        fe.Model("missing.fe")
+
+
+def test_a_run_is_saved_and_read_by_the_command(folder: Path) -> None:
+    fit = fe.Model(folder / "line.fe").fit()
+    fit.save(folder / "saved")
+    assert json.loads((folder / "saved" / "fit.json").read_text())["free_energy"] == fit.F
+    again = fe.load(folder / "saved")
+    assert again.F == fit.F and again.predict({"x": [0.0]}).y_mean == fit.predict({"x": [0.0]}).y_mean
+    assert "free_energy" in command(folder, "eval", "saved", "--json")
+
+
+def test_a_sweep_is_a_frame(folder: Path) -> None:
+    program = LINE.replace("param sigma : positive = 1\n", "const sigma = 1\n")
+    sweep = fe.Model(program).sweep({"sigma": [0.5, 1, 2]}, rows("x", "y"))
+    assert [p["sigma"] for p in sweep.points] == [0.5, 1, 2] and len(sweep.frame()) == 3
+
+
+SLOW = """
+data x[N, D] = csv("x.csv", "a", "b")
+dim K = 8
+param W[K, D] = normal(0, 0.3)
+latent z[N, K] ~ Normal(0, 1)
+observe x ~ Normal(z @ W, 0.5)
+train { optimizer = adam(lr = 0.01)  steps = 10_000_000  batch = 16 }
+"""
+
+
+def test_progress_is_told_and_an_interrupt_ends_a_fit() -> None:
+    seen = []
+
+    def interrupt() -> None:
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        fe.Model(SLOW).fit({"x": np.random.default_rng(0).normal(size=(64, 2))}, progress=lambda *p: seen.append(p))
+    assert seen and seen[-1][0] > 0
+
+
+def test_a_cell_is_a_program() -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    ipython = InteractiveShell.instance()
+    ipython.run_line_magic("load_ext", "fe")
+    ipython.user_ns["df"] = rows()
+    ipython.run_cell_magic("fe", "--data df --out found --seed 1", REGRESSION)
+    assert ipython.user_ns["found"].verdict.converged
