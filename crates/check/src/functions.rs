@@ -62,7 +62,7 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
 ];
 
 /// The others, with how they are called.
-const OTHERS: [(&str, &str); 19] = [
+const OTHERS: [(&str, &str); 28] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -79,13 +79,22 @@ const OTHERS: [(&str, &str); 19] = [
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
     ("dense", "dense(64)"),
+    ("conv", "conv(32, kernel = 3, stride = 1)"),
+    ("deconv", "deconv(32, kernel = 4, stride = 2)"),
+    ("pool", "pool(2)"),
+    ("max_pool", "max_pool(2)"),
+    ("upsample", "upsample(2)"),
+    ("flatten", "flatten"),
+    ("norm", "norm(groups = 8)"),
+    ("dropout", "dropout(0.1)"),
+    ("repeat", "repeat(8, block)"),
     ("normal", "normal(0, 0.05)"),
     ("uniform", "uniform(-1, 1)"),
     ("standardize", "standardize"),
 ];
 
 /// Functions of other languages, and what is written here.
-const HABITS: [(&str, &str); 29] = [
+const HABITS: [(&str, &str); 38] = [
     ("dot", "a product that sums over an axis is written `a @ b`"),
     ("matmul", "a product that sums over an axis is written `a @ b`"),
     ("mm", "a product that sums over an axis is written `a @ b`"),
@@ -109,6 +118,18 @@ const HABITS: [(&str, &str); 29] = [
     ("log_softmax", "write `log(softmax(x, D))`, which is computed without overflow"),
     ("swish", "it is called `silu(x)`"),
     ("linear", "an affine layer is `dense(64)`"),
+    ("conv2d", "a convolution is `conv(32, kernel = 3)`"),
+    ("conv_transpose", "the transpose of a convolution is `deconv(32, kernel = 4, stride = 2)`"),
+    ("convtranspose2d", "the transpose of a convolution is `deconv(32, kernel = 4, stride = 2)`"),
+    ("avg_pool", "means of squares are `pool(2)`"),
+    (
+        "batch_norm",
+        "a mean over the rows of a batch would couple them: write `norm(groups = 8)`, of each row by itself",
+    ),
+    ("batchnorm", "a mean over the rows of a batch would couple them: write `norm(groups = 8)`, of each row by itself"),
+    ("group_norm", "write `norm(groups = 8)`"),
+    ("layer_norm", "write `norm(1)`"),
+    ("reshape", "axes are named anew by `x |> as[3, 32, 32]`"),
     ("zeros", "a number fits every axis: write `0`"),
     ("ones", "a number fits every axis: write `1`"),
     ("rep_vector", "a number fits every axis: write the number"),
@@ -119,9 +140,6 @@ const HABITS: [(&str, &str); 29] = [
 
 /// Functions of other languages that count elements.
 const LENGTHS: [&str; 8] = ["len", "length", "size", "nrow", "ncol", "rows", "cols", "num_elements"];
-
-/// Layers and functions that parse but are not lowered in this version.
-const LATER: [&str; 2] = ["conv", "flatten"];
 
 /// Whether a name is a function's.
 pub(crate) fn is_function(name: &str) -> bool {
@@ -161,6 +179,13 @@ impl<'a> Checker<'a> {
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),
             "dense" => self.dense(function, inputs, span),
+            "conv" | "deconv" => self.conv(function, inputs, span),
+            "pool" | "max_pool" => self.pool(function, inputs, span),
+            "upsample" => self.upsample(function, inputs, span),
+            "flatten" => self.flatten(function, inputs, span),
+            "norm" => self.norm(function, inputs, span),
+            "dropout" => self.dropout(function, inputs, span),
+            "repeat" => self.repeat(function, inputs, span),
             _ => {
                 let first = inputs.first().map(|i| self.input(i));
                 self.elaborate_all(inputs.get(1..).unwrap_or_default());
@@ -190,9 +215,6 @@ impl<'a> Checker<'a> {
             let axis = if name.starts_with("nc") || name == "cols" { axes.last() } else { axes.first() };
             let axis = axis.map(|&a| self.graph.axis_name(a));
             return self.fail(messages::length_habit(name, function.span, axis.as_deref()), span);
-        }
-        if LATER.contains(&name) {
-            return self.fail(messages::function_later(name, function.span), span);
         }
         if let Some(family) = fe_distribution::family(name) {
             return self.fail(messages::distribution_as_value(family.name(), function.span), span);

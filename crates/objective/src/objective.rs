@@ -67,6 +67,8 @@ pub struct Minimised {
     pub temperature: InputId,
     /// How the temperature goes in training.
     pub temperature_schedule: Schedule,
+    /// The input that is 0 wherever anything is computed from the program but what is minimised, which has it as 1.
+    pub training: Option<InputId>,
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
     /// What is minimised, per row.

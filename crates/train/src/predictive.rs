@@ -143,6 +143,9 @@ pub fn prior_predictive(
         feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
     }
     let (mut inputs, mut replaced) = (vec![], HashMap::new());
+    if let Some((_, training)) = program.training {
+        replaced.insert(training, g.constant(0.0));
+    }
     for latent in &program.latents {
         let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));
         let (input, node) = g.input(&latent.name, &axes);

@@ -50,7 +50,7 @@ fn patches_of_colour_are_a_plane_after_another() {
     let image = colored(12, 20);
     let rgb = encode(&image::DynamicImage::ImageRgb8(image.clone()), image::ImageFormat::Png);
     let file = folder.write("c.png", &rgb);
-    let array = folder.write("c.npy", &npy_of("|u1", "(1, 12, 20, 3)", image.as_raw()));
+    let array = folder.write("c.npy", npy_of("|u1", "(1, 12, 20, 3)", image.as_raw()));
     let wanted = |pattern: PathBuf| {
         let (array, images, channels) = (None, None, Channels::Color);
         source(Reader::Patches { pattern, array, images, channels, size: 3, count: 50, seed: 1, border: 0 })

@@ -27,20 +27,21 @@ const SLOW: [&str; 1] = ["regulator"];
 /// Programs whose free energy single precision finds and whose distortion and rate it does not, each by itself.
 const FLAT: [&str; 1] = ["angle_at_the_cut"];
 
-/// The first digits of the gallery's, every fourth pixel each way, as a file.
-fn few_digits(folder: &Path) -> String {
+/// The first digits of the gallery's, every so many pixels each way, as a file.
+fn few_digits(folder: &Path, every: usize) -> String {
     let path = root().join("examples/data/digits.idx.gz");
     let source = fe_data::Source { reader: fe_data::Reader::Idx { path }, stages: vec![] };
     let digits = fe_data::load(&source).unwrap();
-    let (count, side, coarse) = (200, 28, 7);
+    let (count, side) = (200, 28);
+    let coarse = side / every;
     assert_eq!(digits.shape[1..].iter().product::<usize>(), side * side);
     let mut bytes = vec![0, 0, 8, 2];
     bytes.extend(u32::try_from(count).unwrap().to_be_bytes());
     bytes.extend(u32::try_from(coarse * coarse).unwrap().to_be_bytes());
     for digit in digits.values.chunks(side * side).take(count) {
-        bytes.extend((0..coarse * coarse).map(|i| digit[4 * (i / coarse) * side + 4 * (i % coarse)] as u8));
+        bytes.extend((0..coarse * coarse).map(|i| digit[every * (i / coarse) * side + every * (i % coarse)] as u8));
     }
-    let file = folder.join("digits.idx");
+    let file = folder.join(format!("digits{every}.idx"));
     std::fs::write(&file, bytes).unwrap();
     file.to_str().unwrap().to_owned()
 }
@@ -48,7 +49,7 @@ fn few_digits(folder: &Path) -> String {
 /// Programs of known answer, and the gallery: less data, narrower layers and few steps where it is large. The slow ones first.
 fn subjects() -> Vec<Arc<Subject>> {
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let digits = few_digits(folder.path());
+    let (coarse, whole) = (few_digits(folder.path(), 4), few_digits(folder.path(), 1));
     let (exact, gallery) = (Program::all_of("tests/exact"), Program::all_of("examples"));
     let subject = |mut program: Program, slow: bool| {
         let tier = Tier::of(slow);
@@ -57,16 +58,25 @@ fn subjects() -> Vec<Arc<Subject>> {
             options.steps = Some(20);
         }
         if program.source.contains("patches(") {
-            let fewer = program.source.replace("count = 40_000", "count = 1_000");
+            let fewer =
+                program.source.replace("count = 40_000", "count = 1_000").replace("count = 4_000", "count = 500");
             let fewer = fewer.replace("patches_in_all = 100_000", "patches_in_all = 2_000");
             assert_ne!(fewer, program.source, "{} takes other patches", program.name);
             program.source = fewer;
         }
         if program.source.contains("idx(") {
-            let narrower = program.source.replace("dense(256)", "dense(24)").replace("dense(128)", "dense(16)");
+            let mut narrower = program.source.replace("dense(256)", "dense(24)").replace("dense(128)", "dense(16)");
+            let pictures = narrower.contains("conv(");
+            if pictures {
+                let widths = [("(64", "(8"), ("[64", "[8"), ("3136", "392"), ("(32", "(4")];
+                let residual = [("(16", "(8"), ("[16", "[8"), ("(784", "(392")];
+                for (wide, narrow) in widths.into_iter().chain(residual) {
+                    narrower = narrower.replace(wide, narrow);
+                }
+            }
             assert_ne!(narrower, program.source, "{} has other layers", program.name);
             program.source = narrower;
-            options.data.push(format!("x={digits}"));
+            options.data.push(format!("x={}", if pictures { &whole } else { &coarse }));
         }
         Arc::new(Subject { program, options, tier, _folder: Arc::clone(&folder) })
     };
