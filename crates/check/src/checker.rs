@@ -10,7 +10,7 @@ use fe_syntax::{Diagnostic, Severity, Span};
 use crate::axis_table::Axes;
 use crate::distributions::Drawn;
 use crate::kind::Kind;
-use crate::layers::Layers;
+use crate::layers::{Layer, Layers};
 use crate::loops::Loop;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Nuts, Observe, Param, Program, Row};
@@ -25,7 +25,7 @@ use crate::value::Value;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallSite {
     pub name: String,
-    pub layers: HashMap<String, usize>,
+    pub layers: HashMap<Layer, usize>,
 }
 
 /// What a check finds.

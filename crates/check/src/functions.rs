@@ -7,6 +7,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::kind::Kind;
+use crate::layers::{Called, Layer};
 use crate::messages;
 use crate::range::{Ends, Range};
 use crate::reads::bare;
@@ -61,8 +62,8 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
     ("lgamma", Unary::LogGamma),
 ];
 
-/// The others, with how they are called.
-const OTHERS: [(&str, &str); 28] = [
+/// The others but layers, with how they are called.
+const OTHERS: [(&str, &str); 18] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -78,16 +79,6 @@ const OTHERS: [(&str, &str); 28] = [
     ("cholesky", "cholesky(x)"),
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
-    ("dense", "dense(64)"),
-    ("conv", "conv(32, kernel = 3, stride = 1)"),
-    ("deconv", "deconv(32, kernel = 4, stride = 2)"),
-    ("pool", "pool(2)"),
-    ("max_pool", "max_pool(2)"),
-    ("upsample", "upsample(2)"),
-    ("flatten", "flatten"),
-    ("norm", "norm(groups = 8)"),
-    ("dropout", "dropout(0.1)"),
-    ("repeat", "repeat(8, block)"),
     ("normal", "normal(0, 0.05)"),
     ("uniform", "uniform(-1, 1)"),
     ("standardize", "standardize"),
@@ -143,11 +134,12 @@ const LENGTHS: [&str; 8] = ["len", "length", "size", "nrow", "ncol", "rows", "co
 
 /// Whether a name is a function's.
 pub(crate) fn is_function(name: &str) -> bool {
-    ELEMENTWISE.iter().any(|f| f.0 == name) || OTHERS.iter().any(|f| f.0 == name)
+    function_names().any(|known| known == name)
 }
 
 fn function_names() -> impl Iterator<Item = &'static str> {
-    ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0))
+    let layers = Layer::ALL.into_iter().map(Layer::name);
+    ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0)).chain(layers)
 }
 
 impl<'a> Checker<'a> {
@@ -170,6 +162,9 @@ impl<'a> Checker<'a> {
             let range = elementwise_range(op, x.range);
             return if x.poison { Value::poison(span) } else { self.elementwise(op, &x, range, span) };
         }
+        if let Some(called) = Called::of(function, span) {
+            return self.layer(called, inputs);
+        }
         match name {
             "sum" | "mean" | "max" | "min" | "softmax" | "logsumexp" => self.reduction(function, inputs, span),
             "silu" | "logit" | "digamma" => self.composite(function, inputs, span),
@@ -178,14 +173,6 @@ impl<'a> Checker<'a> {
             "eye" | "diag" => self.diagonal(function, inputs, span),
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),
-            "dense" => self.dense(function, inputs, span),
-            "conv" | "deconv" => self.conv(function, inputs, span),
-            "pool" | "max_pool" => self.pool(function, inputs, span),
-            "upsample" => self.upsample(function, inputs, span),
-            "flatten" => self.flatten(function, inputs, span),
-            "norm" => self.norm(function, inputs, span),
-            "dropout" => self.dropout(function, inputs, span),
-            "repeat" => self.repeat(function, inputs, span),
             _ => {
                 let first = inputs.first().map(|i| self.input(i));
                 self.elaborate_all(inputs.get(1..).unwrap_or_default());
@@ -420,7 +407,9 @@ impl<'a> Checker<'a> {
 
 /// How a function is called.
 pub(crate) fn usage(name: &str) -> String {
-    OTHERS.iter().find(|f| f.0 == name).map_or_else(|| format!("{name}(x)"), |f| f.1.to_owned())
+    let layer = Layer::named(name).map(Layer::usage);
+    let known = layer.or_else(|| OTHERS.iter().find(|f| f.0 == name).map(|f| f.1));
+    known.map_or_else(|| format!("{name}(x)"), str::to_owned)
 }
 
 fn elementwise_range(op: Unary, x: Range) -> Range {

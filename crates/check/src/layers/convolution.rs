@@ -2,10 +2,10 @@
 
 use fe_graph::{Axis, Windows};
 use fe_syntax::Span;
-use fe_syntax::ast::{Expr, Name};
+use fe_syntax::ast::Expr;
 
 use super::pictures::Picture;
-use super::{Arguments, Part};
+use super::{Arguments, Called, Part};
 use crate::checker::Checker;
 use crate::functions::Input;
 use crate::messages;
@@ -14,8 +14,10 @@ use crate::value::Value;
 
 /// Whether a layer goes from pictures to smaller ones, or back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
+    /// To smaller ones.
     Forward,
+    /// Back, to larger ones.
     Transposed,
 }
 
@@ -31,18 +33,20 @@ impl<'a> Checker<'a> {
     /// start as normal(0, √(2/fan in)) (He, Zhang, Ren, Sun 2015), where a deconv's fan in is what reaches one element on
     /// average, and biases at 0. Parameters are `site.conv.k.weight`, over channels in and out, kernel rows and columns,
     /// and `.bias`.
-    pub fn conv(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let direction = if function.value == "deconv" { Direction::Transposed } else { Direction::Forward };
+    pub(super) fn conv(&mut self, called: Called, direction: Direction, inputs: Vec<Input>) -> Value {
+        let span = called.span;
         let names = ["channels", "kernel", "stride"];
-        let Some(Arguments { x, given: [Some(channels), size, stride] }) =
-            self.arguments(function, inputs, names, 1, span)
+        let Some(Arguments { x, given: [Some(channels), size, stride] }) = self.arguments(called, inputs, names, 1)
         else {
             return Value::poison(span);
         };
-        let defaults = if direction == Direction::Forward { (3, 1) } else { (4, 2) };
+        let defaults = match direction {
+            Direction::Forward => (3, 1),
+            Direction::Transposed => (4, 2),
+        };
         let number = |c: &mut Self, e: Option<&Expr>, otherwise| match e {
             Some(e) => c.whole(e).map(|n| (n, e.span)),
-            None => Some((otherwise, function.span)),
+            None => Some((otherwise, called.at)),
         };
         let (Some(size), Some(stride)) = (number(self, size, defaults.0), number(self, stride, defaults.1)) else {
             return Value::poison(span);
@@ -51,23 +55,23 @@ impl<'a> Checker<'a> {
         if x.poison {
             return x;
         }
-        let Some(p) = self.picture(function, &x) else { return Value::poison(span) };
+        let Some(p) = self.picture(called, &x) else { return Value::poison(span) };
         if out != p.channels && x.has(out) {
             let name = self.graph.axis_name(out);
             return self.fail(messages::axis_already(&name, channels.span, x.span), span);
         }
         let kernel = Kernel { size, stride };
         // What is wrong with one side is wrong with the other as well, and is said once.
-        let steps = |c: &mut Self, side, part| c.steps(function, &x, side, part, &kernel, direction);
+        let steps = |c: &mut Self, side, part| c.steps(called, &x, side, part, &kernel, direction);
         let Some(height) = steps(self, p.height, Part::Height) else { return Value::poison(span) };
         let Some(width) = steps(self, p.width, Part::Width) else { return Value::poison(span) };
-        self.convolved(&x, p, (out, channels.span), [height, width], direction, span)
+        self.convolved(&x, p, (out, channels.span), [height, width], direction, called)
     }
 
     /// The windows along one side of a picture.
     fn steps(
         &mut self,
-        function: &Name,
+        called: Called,
         x: &Value,
         side: Axis,
         part: Part,
@@ -75,7 +79,7 @@ impl<'a> Checker<'a> {
         direction: Direction,
     ) -> Option<Windows> {
         let ((size, size_at), (stride, stride_at)) = (kernel.size, kernel.stride);
-        let (given, name) = (self.graph.extent_of(side.id), function.value.as_str());
+        let (given, name) = (self.graph.extent_of(side.id), called.name());
         let axis = self.graph.axis_name(side);
         if direction == Direction::Forward && !given.is_multiple_of(stride) {
             self.report(messages::stride_does_not_divide(name, stride, stride_at, (&axis, given), x.span));
@@ -111,8 +115,9 @@ impl<'a> Checker<'a> {
         (out, out_at): (Axis, Span),
         [height, width]: [Windows; 2],
         direction: Direction,
-        span: Span,
+        called: Called,
     ) -> Value {
+        let span = called.span;
         // From channels to as many, the kernel maps to their primed copy.
         let to = if out == p.channels { out.primed() } else { out };
         let size = |c: &Self, a: Axis| c.graph.extent_of(a.id) as f64;
@@ -120,7 +125,7 @@ impl<'a> Checker<'a> {
         if direction == Direction::Transposed {
             fan_in = (fan_in / (height.stride * width.stride) as f64).max(1.0);
         }
-        let site = self.layer_site(if direction == Direction::Forward { "conv" } else { "deconv" });
+        let site = self.layer_site(called.layer);
         let init = Init::Normal { mean: 0.0, sd: (2.0 / fan_in).sqrt() };
         let kernel_axes = [p.channels, to, height.offset, width.offset];
         let weight = self.layer_param(format!("{site}.weight"), &kernel_axes, init, span);

@@ -1,10 +1,8 @@
 //! Dropout: part of a layer is left out at each step of the training, and nothing at any figure.
 
 use fe_graph::{NoiseKind, Site};
-use fe_syntax::Span;
-use fe_syntax::ast::Name;
 
-use super::Arguments;
+use super::{Arguments, Called};
 use crate::checker::Checker;
 use crate::functions::Input;
 use crate::messages;
@@ -13,8 +11,9 @@ use crate::value::Value;
 impl<'a> Checker<'a> {
     /// `x |> dropout(p)`: in what is minimised each element is 0 with probability p, and else divided by 1 − p (Srivastava
     /// et al. 2014); figures, held-out rows and samples are of x itself.
-    pub fn dropout(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let Some(Arguments { x, given: [Some(share)] }) = self.arguments(function, inputs, ["share"], 1, span) else {
+    pub(super) fn dropout(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        let span = called.span;
+        let Some(Arguments { x, given: [Some(share)] }) = self.arguments(called, inputs, ["share"], 1) else {
             return Value::poison(span);
         };
         let Some(p) = self.plain_number(share, "the share of `dropout`") else { return Value::poison(span) };
@@ -24,7 +23,7 @@ impl<'a> Checker<'a> {
         if x.poison {
             return x;
         }
-        let site = Site::named(&self.layer_site("dropout"));
+        let site = Site::named(&self.layer_site(called.layer));
         let training = match self.found.training {
             Some((_, node)) => node,
             None => self.found.training.insert(self.graph.input("training", &[])).1,

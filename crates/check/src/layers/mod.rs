@@ -2,6 +2,7 @@
 
 mod convolution;
 mod dropout;
+mod layer;
 mod norm;
 mod pictures;
 mod reshape;
@@ -15,11 +16,16 @@ use fe_syntax::ast::{Expr, ExprKind, Name};
 
 use crate::axes::whole_size;
 use crate::checker::Checker;
-use crate::functions::{Input, usage};
+use crate::functions::Input;
 use crate::messages;
 use crate::program::{Init, Param};
 use crate::range::Range;
 use crate::value::{Level, Value};
+
+use convolution::Direction;
+use pictures::Pooling;
+
+pub(crate) use layer::{Called, Layer};
 
 /// The part that an axis made by a layer plays; its size says the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,11 +59,28 @@ struct Arguments<'e, const N: usize> {
 }
 
 impl<'a> Checker<'a> {
+    /// The value of a layer.
+    pub fn layer(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        match called.layer {
+            Layer::Dense => self.dense(called, inputs),
+            Layer::Conv => self.conv(called, Direction::Forward, inputs),
+            Layer::Deconv => self.conv(called, Direction::Transposed, inputs),
+            Layer::Pool => self.pool(called, Pooling::Mean, inputs),
+            Layer::MaxPool => self.pool(called, Pooling::Largest, inputs),
+            Layer::Upsample => self.upsample(called, inputs),
+            Layer::Flatten => self.flatten(called, inputs),
+            Layer::Norm => self.norm(called, inputs),
+            Layer::Dropout => self.dropout(called, inputs),
+            Layer::Repeat => self.repeat(called, inputs),
+        }
+    }
+
     /// `x |> dense(K)`: x W + b over the last axis of x. W starts as normal(0, √(1/fan in)), so that outputs have the
     /// scale of the inputs (LeCun, Bottou, Orr, Müller 1998), and b at 0. Parameters are `site.dense.k.weight` and
     /// `.bias`, k counting the site's dense layers from 1.
-    pub fn dense(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let Some(Arguments { x, given: [Some(width)] }) = self.arguments(function, inputs, ["width"], 1, span) else {
+    fn dense(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        let span = called.span;
+        let Some(Arguments { x, given: [Some(width)] }) = self.arguments(called, inputs, ["width"], 1) else {
             return Value::poison(span);
         };
         let Some(out) = self.width(width) else { return Value::poison(span) };
@@ -65,11 +88,11 @@ impl<'a> Checker<'a> {
             return x;
         }
         let Some(&(last, _)) = x.axes.last() else {
-            return self.fail(messages::layer_scalar(function.span, x.span), span);
+            return self.fail(messages::layer_scalar(called.at, x.span), span);
         };
         if self.is_row(last) {
             let name = self.graph.axis_name(last);
-            return self.fail(messages::layer_over_rows(function.span, x.span, &name), span);
+            return self.fail(messages::layer_over_rows(called.at, x.span, &name), span);
         }
         if out != last && x.has(out) {
             let name = self.graph.axis_name(out);
@@ -78,7 +101,7 @@ impl<'a> Checker<'a> {
         // dense(64) on an axis 64 is a map from that axis to its primed copy.
         let to = if out == last { out.primed() } else { out };
         let fan_in = self.graph.extent_of(last.id).max(1) as f64;
-        let site = self.layer_site("dense");
+        let site = self.layer_site(called.layer);
         let init = Init::Normal { mean: 0.0, sd: (1.0 / fan_in).sqrt() };
         let weight = self.layer_param(format!("{site}.weight"), &[last, to], init, span);
         let bias = self.layer_param(format!("{site}.bias"), &[out], Init::Constant(0.0), span);
@@ -92,9 +115,10 @@ impl<'a> Checker<'a> {
 
     /// `h |> repeat(8, block)`: a function of the program, so many times one behind the other, each with parameters of
     /// its own.
-    pub fn repeat(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+    fn repeat(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        let span = called.span;
         let Some(Arguments { x, given: [Some(times), Some(block)] }) =
-            self.arguments(function, inputs, ["times", "block"], 2, span)
+            self.arguments(called, inputs, ["times", "block"], 2)
         else {
             return Value::poison(span);
         };
@@ -116,21 +140,20 @@ impl<'a> Checker<'a> {
     /// The input and the arguments of a layer, by place or by name; of these the first `required` must be given.
     fn arguments<'e, const N: usize>(
         &mut self,
-        function: &Name,
+        called: Called,
         inputs: Vec<Input<'e>>,
         names: [&str; N],
         required: usize,
-        span: Span,
     ) -> Option<Arguments<'e, N>> {
-        let name = function.value.as_str();
+        let (name, usage, span) = (called.name(), called.layer.usage(), called.span);
         let mut given = [None; N];
         let mut places = vec![];
         for input in inputs {
             match input {
                 Input::Named(named, e) => {
-                    let slot = names.iter().position(|n| *n == named.value && (N > 1 || name == "norm"));
+                    let slot = names.iter().position(|n| *n == named.value);
                     let Some(slot) = slot.and_then(|k| given.get_mut(k)) else {
-                        self.report(messages::named_argument(name, &named.value, named.span, usage(name)));
+                        self.report(messages::named_argument(name, &named.value, named.span, usage.to_owned()));
                         return None;
                     };
                     *slot = Some(e);
@@ -152,16 +175,22 @@ impl<'a> Checker<'a> {
         let lacking = given.iter().take(required).filter(|g| g.is_none()).count();
         match first {
             Some(Input::Expr(_)) if required > 0 && lacking > 0 => {
-                self.report(messages::layer_without_input(name, span, &usage(name)));
+                self.report(messages::layer_without_input(name, span, usage));
                 None
             }
             Some(first) if lacking == 0 && extra.is_none() => Some(Arguments { x: self.input(&first), given }),
             None if lacking == 0 => {
-                self.report(messages::layer_without_input(name, span, &usage(name)));
+                self.report(messages::layer_without_input(name, span, usage));
                 None
             }
             _ => {
-                self.report(messages::arity(name, required.max(N.min(1)), count, extra.unwrap_or(span), usage(name)));
+                self.report(messages::arity(
+                    name,
+                    required.max(N.min(1)),
+                    count,
+                    extra.unwrap_or(span),
+                    usage.to_owned(),
+                ));
                 None
             }
         }
@@ -178,10 +207,10 @@ impl<'a> Checker<'a> {
     }
 
     /// The name of a site's next layer of a kind: `z.guide.conv.2`.
-    fn layer_site(&mut self, kind: &str) -> String {
-        let count = self.site.layers.entry(kind.into()).or_default();
+    fn layer_site(&mut self, layer: Layer) -> String {
+        let count = self.site.layers.entry(layer).or_default();
         *count += 1;
-        format!("{}.{kind}.{count}", self.site.name)
+        format!("{}.{}.{count}", self.site.name, layer.name())
     }
 
     /// An axis that layers make, one for each part and size.

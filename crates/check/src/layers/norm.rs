@@ -2,9 +2,8 @@
 
 use fe_graph::Axis;
 use fe_syntax::Span;
-use fe_syntax::ast::Name;
 
-use super::{Arguments, Part};
+use super::{Arguments, Called, Part};
 use crate::checker::Checker;
 use crate::functions::Input;
 use crate::messages;
@@ -19,8 +18,9 @@ impl<'a> Checker<'a> {
     /// channel then a scale and a shift of its own (Wu, He 2018); `norm(1)` is layer normalisation (Ba, Kiros, Hinton
     /// 2016). Of fewer than three axes the last is the channels. Parameters are `site.norm.k.scale`, from 1, and `.shift`,
     /// from 0.
-    pub fn norm(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let Some(Arguments { x, given: [groups] }) = self.arguments(function, inputs, ["groups"], 0, span) else {
+    pub(super) fn norm(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        let span = called.span;
+        let Some(Arguments { x, given: [groups] }) = self.arguments(called, inputs, ["groups"], 0) else {
             return Value::poison(span);
         };
         let groups = match groups {
@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
                 Some(n) => (n, e.span),
                 None => return Value::poison(span),
             },
-            None => (1, function.span),
+            None => (1, called.at),
         };
         if x.poison {
             return x;
@@ -39,11 +39,11 @@ impl<'a> Checker<'a> {
             [.., c] if !self.is_row(*c) => (*c, vec![]),
             [.., row] => {
                 let name = self.graph.axis_name(*row);
-                return self.fail(messages::layer_over_rows(function.span, x.span, &name), span);
+                return self.fail(messages::layer_over_rows(called.at, x.span, &name), span);
             }
-            [] => return self.fail(messages::layer_scalar(function.span, x.span), span),
+            [] => return self.fail(messages::layer_scalar(called.at, x.span), span),
         };
-        self.normalised(&x, channels, sides, groups, span)
+        self.normalised(&x, channels, sides, groups, called)
     }
 
     fn normalised(
@@ -52,8 +52,9 @@ impl<'a> Checker<'a> {
         channels: Axis,
         sides: Vec<Axis>,
         (groups, groups_at): (usize, Span),
-        span: Span,
+        called: Called,
     ) -> Value {
+        let span = called.span;
         let count = self.graph.extent_of(channels.id);
         if !count.is_multiple_of(groups) {
             let axis = self.graph.axis_name(channels);
@@ -63,7 +64,7 @@ impl<'a> Checker<'a> {
             1 => (None, channels),
             _ => (Some(self.part(Part::Groups, groups)), self.part(Part::Group, count / groups)),
         };
-        let site = self.layer_site("norm");
+        let site = self.layer_site(called.layer);
         let scale = self.layer_param(format!("{site}.scale"), &[channels], Init::Constant(1.0), span);
         let shift = self.layer_param(format!("{site}.shift"), &[channels], Init::Constant(0.0), span);
         let g = &mut self.graph;

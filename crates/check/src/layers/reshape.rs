@@ -4,7 +4,7 @@ use fe_graph::Axis;
 use fe_syntax::Span;
 use fe_syntax::ast::{Expr, ExprKind, Name};
 
-use super::{Arguments, Part};
+use super::{Arguments, Called, Part};
 use crate::checker::Checker;
 use crate::functions::Input;
 use crate::messages;
@@ -58,8 +58,9 @@ impl<'a> Checker<'a> {
     }
 
     /// `x |> flatten`: every axis but the rows' in one, named by its size.
-    pub fn flatten(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
-        let Some(Arguments { x, given: [] }) = self.arguments(function, inputs, [], 0, span) else {
+    pub(super) fn flatten(&mut self, called: Called, inputs: Vec<Input>) -> Value {
+        let span = called.span;
+        let Some(Arguments { x, given: [] }) = self.arguments(called, inputs, [], 0) else {
             return Value::poison(span);
         };
         if x.poison {

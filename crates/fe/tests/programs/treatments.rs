@@ -27,29 +27,45 @@ const SLOW: [&str; 1] = ["regulator"];
 /// Programs whose free energy single precision finds and whose distortion and rate it does not, each by itself.
 const FLAT: [&str; 1] = ["angle_at_the_cut"];
 
-/// The first digits of the gallery's, every so many pixels each way, as a file.
-fn few_digits(folder: &Path, every: usize) -> String {
+/// The first digits of the gallery's as a file, of so many pixels each way, every so many of the digit's own.
+fn few_digits(folder: &Path, side: usize, every: usize) -> String {
+    const WHOLE: usize = 28;
     let path = root().join("examples/data/digits.idx.gz");
     let source = fe_data::Source { reader: fe_data::Reader::Idx { path }, stages: vec![] };
     let digits = fe_data::load(&source).unwrap();
-    let (count, side) = (200, 28);
-    let coarse = side / every;
-    assert_eq!(digits.shape[1..].iter().product::<usize>(), side * side);
+    assert_eq!(digits.shape[1..].iter().product::<usize>(), WHOLE * WHOLE);
+    let (count, pixels) = (200, side * side);
+    let margin = (WHOLE - every * side) / 2;
     let mut bytes = vec![0, 0, 8, 2];
-    bytes.extend(u32::try_from(count).unwrap().to_be_bytes());
-    bytes.extend(u32::try_from(coarse * coarse).unwrap().to_be_bytes());
-    for digit in digits.values.chunks(side * side).take(count) {
-        bytes.extend((0..coarse * coarse).map(|i| digit[every * (i / coarse) * side + every * (i % coarse)] as u8));
+    bytes.extend([count, pixels].iter().flat_map(|&n| u32::try_from(n).unwrap().to_be_bytes()));
+    for digit in digits.values.chunks(WHOLE * WHOLE).take(count) {
+        let place = |i: usize| (margin + every * (i / side)) * WHOLE + margin + every * (i % side);
+        bytes.extend((0..pixels).map(|i| digit[place(i)] as u8));
     }
-    let file = folder.join(format!("digits{every}.idx"));
+    let file = folder.join(format!("digits{side}.idx"));
     std::fs::write(&file, bytes).unwrap();
     file.to_str().unwrap().to_owned()
 }
 
+/// What programs of digits have in the place of wide layers, and of pictures of 28 × 28 where they are convolved: figures
+/// are of so many draws that whole pictures take minutes.
+const NARROWER: [(&str, &str); 2] = [("dense(256)", "dense(24)"), ("dense(128)", "dense(16)")];
+const SMALLER: [(&str, &str); 9] = [
+    ("28, 28", "8, 8"),
+    ("(32)", "(4)"),
+    ("7, 7", "2, 2"),
+    ("(3136", "(32"),
+    ("(784", "(32"),
+    ("(64", "(8"),
+    ("[64", "[8"),
+    ("(16", "(8"),
+    ("[16", "[8"),
+];
+
 /// Programs of known answer, and the gallery: less data, narrower layers and few steps where it is large. The slow ones first.
 fn subjects() -> Vec<Arc<Subject>> {
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let (coarse, whole) = (few_digits(folder.path(), 4), few_digits(folder.path(), 1));
+    let (coarse, small) = (few_digits(folder.path(), 7, 4), few_digits(folder.path(), 8, 3));
     let (exact, gallery) = (Program::all_of("tests/exact"), Program::all_of("examples"));
     let subject = |mut program: Program, slow: bool| {
         let tier = Tier::of(slow);
@@ -65,18 +81,12 @@ fn subjects() -> Vec<Arc<Subject>> {
             program.source = fewer;
         }
         if program.source.contains("idx(") {
-            let mut narrower = program.source.replace("dense(256)", "dense(24)").replace("dense(128)", "dense(16)");
-            let pictures = narrower.contains("conv(");
-            if pictures {
-                let widths = [("(64", "(8"), ("[64", "[8"), ("3136", "392"), ("(32", "(4")];
-                let residual = [("(16", "(8"), ("[16", "[8"), ("(784", "(392")];
-                for (wide, narrow) in widths.into_iter().chain(residual) {
-                    narrower = narrower.replace(wide, narrow);
-                }
-            }
+            let pictures = program.source.contains("conv(");
+            let changes = NARROWER.iter().chain(SMALLER.iter().filter(|_| pictures));
+            let narrower = changes.fold(program.source.clone(), |text, (wide, narrow)| text.replace(wide, narrow));
             assert_ne!(narrower, program.source, "{} has other layers", program.name);
             program.source = narrower;
-            options.data.push(format!("x={}", if pictures { &whole } else { &coarse }));
+            options.data.push(format!("x={}", if pictures { &small } else { &coarse }));
         }
         Arc::new(Subject { program, options, tier, _folder: Arc::clone(&folder) })
     };
