@@ -1,9 +1,10 @@
 """Makes the files of this folder from the archives they come from.
 
-    python make.py --mnist mnist.npz --kodak kodak24_gray.npz --posteriordb posteriordb
+    python make.py --mnist mnist.npz --kodak kodak24_gray.npz --color kodak24_rgb.npz --posteriordb posteriordb
 
 mnist.npz         arrays train_x, train_y, test_x, test_y: the MNIST digits as uint8
 kodak24_gray.npz  array images, 24 x 512 x 768 uint8: the Kodak suite in grey, in order of number
+kodak24_rgb.npz   array images, 24 x 512 x 768 x 3 uint8: the same in colour
 posteriordb       a folder with data/*.json and LICENCE.md
 
 Needs numpy, zopfli and pyoxipng. The same inputs give the same bytes.
@@ -45,6 +46,16 @@ def photographs(archive):
         (folder / f"kodim{number:02d}.png").write_bytes(png)
 
 
+def colours(archive):
+    """Every third photograph in colour, its middle of 256 x 256 pixels, as 8-bit PNG under its number in the suite."""
+    folder = HERE / "colour"
+    folder.mkdir(exist_ok=True)
+    for number, image in list(enumerate(np.load(archive)["images"], start=1))[::3]:
+        middle = np.ascontiguousarray(image[128:384, 256:512])
+        raw = oxipng.RawImage(middle.tobytes(), 256, 256, color_type=oxipng.ColorType.rgb(None))
+        (folder / f"kodim{number:02d}.png").write_bytes(raw.create_optimized_png(level=6))
+
+
 def posteriors(folder):
     """Data of three posteriors: two as they are, one as a table."""
     schools = json.loads((folder / "data/eight_schools.json").read_text())
@@ -58,9 +69,10 @@ def posteriors(folder):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("mnist", "kodak", "posteriordb"):
+    for name in ("mnist", "kodak", "color", "posteriordb"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     paths = parser.parse_args()
     digits(paths.mnist)
     photographs(paths.kodak)
+    colours(paths.color)
     posteriors(paths.posteriordb)

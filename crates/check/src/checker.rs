@@ -10,6 +10,7 @@ use fe_syntax::{Diagnostic, Severity, Span};
 use crate::axis_table::Axes;
 use crate::distributions::Drawn;
 use crate::kind::Kind;
+use crate::layers::{Layer, Layers};
 use crate::loops::Loop;
 use crate::messages;
 use crate::program::{Data, Latent, Loss, Named, Nuts, Observe, Param, Program, Row};
@@ -24,7 +25,7 @@ use crate::value::Value;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallSite {
     pub name: String,
-    pub layers: HashMap<String, usize>,
+    pub layers: HashMap<Layer, usize>,
 }
 
 /// What a check finds.
@@ -52,6 +53,8 @@ pub(crate) struct Found<'a> {
     pub observes: Vec<Observe>,
     pub losses: Vec<Loss>,
     pub lets: Vec<Named>,
+    /// The input that is 1 in what is minimised and 0 elsewhere, where a layer asks for it.
+    pub training: Option<(InputId, NodeId)>,
     /// The span behind each origin of a node.
     pub origins: Vec<Span>,
 }
@@ -128,6 +131,7 @@ pub(crate) struct Checker<'a> {
     pub axes_unknown: bool,
     pub loops: Loops<'a>,
     pub inlining: Inlining,
+    pub layers: Layers,
     pub found: Found<'a>,
     pub said: Said<'a>,
 }
@@ -154,6 +158,7 @@ impl<'a> Checker<'a> {
             axes_unknown: false,
             loops: Loops::default(),
             inlining: Inlining::default(),
+            layers: Layers::default(),
             found: Found { origins: vec![whole], ..Found::default() },
             said: Said::default(),
         }
@@ -336,6 +341,7 @@ impl<'a> Checker<'a> {
             Some(StatementKind::Model { name, title }) => (name.value.clone(), title.as_ref().map(|t| t.value.clone())),
             _ => (default_name.to_owned(), None),
         };
+        let training = self.found.training;
         let Found { mut data, params, latents, refinements, nuts, observes, mut losses, mut lets, origins, .. } =
             self.found;
         data.sort_by_key(|d| d.span);
@@ -359,6 +365,7 @@ impl<'a> Checker<'a> {
             prices,
             objective,
             train,
+            training,
             origins,
         };
         Checked { program: Some(program), diagnostics, wrong_overrides }

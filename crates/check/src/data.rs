@@ -8,7 +8,7 @@ use crate::checker::Checker;
 use crate::messages;
 use crate::reads::{bare, parts};
 use crate::scope::nearest;
-use crate::source::{Header, Reader, SourceCall, Stage};
+use crate::source::{Channels, Header, Reader, SourceCall, Stage};
 
 /// All readers.
 pub(crate) const READERS: [&str; 8] = ["npy", "npz", "csv", "json", "idx", "images", "patches", "normal_draws"];
@@ -32,6 +32,7 @@ enum Takes {
     Text,
     Number,
     Count,
+    Truth,
 }
 
 struct Spec {
@@ -60,6 +61,7 @@ fn arguments_of(reader: &str) -> &'static [Spec] {
                     spec("array", Takes::Text, false),
                     spec("images", Takes::Count, false),
                     spec("border", Takes::Count, false),
+                    spec("color", Takes::Truth, false),
                 ]
             }
         }
@@ -73,6 +75,7 @@ fn arguments_of(reader: &str) -> &'static [Spec] {
                 ]
             }
         }
+        "images" => const { &[PATH, spec("color", Takes::Truth, false)] },
         _ => const { &[PATH] },
     }
 }
@@ -249,17 +252,19 @@ impl<'a> Checker<'a> {
         let count = |n: &str| number(n).map(|v| v as usize);
         let path = text("path").unwrap_or_default();
         let seed = number("seed").map_or(0, |v| v as u64);
+        let channels = if number("color") == Some(1.0) { Channels::Color } else { Channels::Grey };
         Some(match name {
             "npy" => Reader::Npy { path },
             "npz" => Reader::Npz { path, array: text("array") },
             "csv" => Reader::Csv { path, columns: columns.into_iter().collect::<Option<_>>()? },
             "json" => Reader::Json { path, field: text("field") },
             "idx" => Reader::Idx { path },
-            "images" => Reader::Images { path },
+            "images" => Reader::Images { path, channels },
             "patches" => Reader::Patches {
                 path,
                 array: text("array"),
                 images: count("images"),
+                channels,
                 border: count("border").unwrap_or(0),
                 size: count("size")?,
                 count: count("count")?,
@@ -341,6 +346,16 @@ impl<'a> Checker<'a> {
             return None;
         }
         let what = format!("`{}` of `{reader}`", spec.name);
+        if spec.takes == Takes::Truth {
+            return match bare(e).kind.as_ref() {
+                ExprKind::Name(word) if word == "true" => Some(1.0),
+                ExprKind::Name(word) if word == "false" => Some(0.0),
+                _ => {
+                    self.report(messages::reader_truth(reader, spec.name, e.span));
+                    None
+                }
+            };
+        }
         if spec.takes == Takes::Number {
             let v = self.plain_number(e, &what)?;
             if spec.name == "sd" && v < 0.0 {

@@ -73,7 +73,9 @@ impl<'a> Checker<'a> {
                 self.leave(before);
                 value
             }
-            ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
+            ExprKind::Shape { function, .. } => {
+                self.fail(messages::layer_without_input("as", function.span, "as[3, 32, 32]"), span)
+            }
             ExprKind::Error => {
                 self.said.incomplete = true;
                 Value::poison(span)
@@ -187,7 +189,7 @@ impl<'a> Checker<'a> {
                     let inputs = std::iter::once(Input::Value(value)).chain(arguments.iter().map(Input::from));
                     self.call(function, inputs.collect(), span)
                 }
-                ExprKind::Shape { function, .. } => self.fail(messages::shape_later(function.span), span),
+                ExprKind::Shape { function, sizes } => self.reshaped(value, function, sizes, span),
                 ExprKind::Error => {
                     self.said.incomplete = true;
                     Value::poison(span)
@@ -252,7 +254,10 @@ impl<'a> Checker<'a> {
         }
         let (x, y) = (a.range, b.range);
         let (node, range) = match op {
-            B::Add => (self.graph.add(a.node, b.node), x.add(y)),
+            B::Add => {
+                self.residual(&a, &b);
+                (self.graph.add(a.node, b.node), x.add(y))
+            }
             B::Subtract => (self.graph.sub(a.node, b.node), x.sub(y)),
             // x · x is x², wherever it came from.
             B::Multiply if a.node == b.node => (self.graph.mul(a.node, b.node), x.square()),

@@ -7,6 +7,7 @@ use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::kind::Kind;
+use crate::layers::{Called, Layer};
 use crate::messages;
 use crate::program::Init;
 use crate::range::{Ends, Range};
@@ -62,8 +63,8 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
     ("lgamma", Unary::LogGamma),
 ];
 
-/// The others, with how they are called.
-const OTHERS: [(&str, &str); 21] = [
+/// The others but layers, with how they are called.
+const OTHERS: [(&str, &str); 20] = [
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -80,7 +81,6 @@ const OTHERS: [(&str, &str); 21] = [
     ("cholesky", "cholesky(x)"),
     ("slice", "slice(x, N, start, end)"),
     ("concat", "concat(a, b, K)"),
-    ("dense", "dense(64)"),
     ("normal", "normal(0, 0.05)"),
     ("uniform", "uniform(-1, 1)"),
     ("smooth", "smooth(1)"),
@@ -88,7 +88,7 @@ const OTHERS: [(&str, &str); 21] = [
 ];
 
 /// Functions of other languages, and what is written here.
-const HABITS: [(&str, &str); 29] = [
+const HABITS: [(&str, &str); 38] = [
     ("dot", "a product that sums over an axis is written `a @ b`"),
     ("matmul", "a product that sums over an axis is written `a @ b`"),
     ("mm", "a product that sums over an axis is written `a @ b`"),
@@ -112,6 +112,18 @@ const HABITS: [(&str, &str); 29] = [
     ("log_softmax", "write `log(softmax(x, D))`, which is computed without overflow"),
     ("swish", "it is called `silu(x)`"),
     ("linear", "an affine layer is `dense(64)`"),
+    ("conv2d", "a convolution is `conv(32, kernel = 3)`"),
+    ("conv_transpose", "the transpose of a convolution is `deconv(32, kernel = 4, stride = 2)`"),
+    ("convtranspose2d", "the transpose of a convolution is `deconv(32, kernel = 4, stride = 2)`"),
+    ("avg_pool", "means of squares are `pool(2)`"),
+    (
+        "batch_norm",
+        "a mean over the rows of a batch would couple them: write `norm(groups = 8)`, of each row by itself",
+    ),
+    ("batchnorm", "a mean over the rows of a batch would couple them: write `norm(groups = 8)`, of each row by itself"),
+    ("group_norm", "write `norm(groups = 8)`"),
+    ("layer_norm", "write `norm(1)`"),
+    ("reshape", "axes are named anew by `x |> as[3, 32, 32]`"),
     ("zeros", "a number fits every axis: write `0`"),
     ("ones", "a number fits every axis: write `1`"),
     ("rep_vector", "a number fits every axis: write the number"),
@@ -123,16 +135,14 @@ const HABITS: [(&str, &str); 29] = [
 /// Functions of other languages that count elements.
 const LENGTHS: [&str; 8] = ["len", "length", "size", "nrow", "ncol", "rows", "cols", "num_elements"];
 
-/// Layers and functions that parse but are not lowered in this version.
-const LATER: [&str; 2] = ["conv", "flatten"];
-
 /// Whether a name is a function's.
 pub(crate) fn is_function(name: &str) -> bool {
-    ELEMENTWISE.iter().any(|f| f.0 == name) || OTHERS.iter().any(|f| f.0 == name)
+    function_names().any(|known| known == name)
 }
 
 fn function_names() -> impl Iterator<Item = &'static str> {
-    ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0))
+    let layers = Layer::ALL.into_iter().map(Layer::name);
+    ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0)).chain(layers)
 }
 
 impl<'a> Checker<'a> {
@@ -155,6 +165,9 @@ impl<'a> Checker<'a> {
             let range = elementwise_range(op, x.range);
             return if x.poison { Value::poison(span) } else { self.elementwise(op, &x, range, span) };
         }
+        if let Some(called) = Called::of(function, span) {
+            return self.layer(called, inputs);
+        }
         match name {
             "sum" | "mean" | "max" | "min" | "softmax" | "logsumexp" => self.reduction(function, inputs, span),
             "silu" | "logit" | "digamma" => self.composite(function, inputs, span),
@@ -164,7 +177,6 @@ impl<'a> Checker<'a> {
             "onehot" => self.onehot(function, inputs, span),
             "slice" => self.slice(function, inputs, span),
             "concat" => self.concat(function, inputs, span),
-            "dense" => self.dense(function, inputs, span),
             _ => {
                 let first = inputs.first().map(|i| self.input(i));
                 self.elaborate_all(inputs.get(1..).unwrap_or_default());
@@ -194,9 +206,6 @@ impl<'a> Checker<'a> {
             let axis = if name.starts_with("nc") || name == "cols" { axes.last() } else { axes.first() };
             let axis = axis.map(|&a| self.graph.axis_name(a));
             return self.fail(messages::length_habit(name, function.span, axis.as_deref()), span);
-        }
-        if LATER.contains(&name) {
-            return self.fail(messages::function_later(name, function.span), span);
         }
         if let Some(family) = fe_distribution::family(name) {
             return self.fail(messages::distribution_as_value(family.name(), function.span), span);
@@ -402,7 +411,9 @@ impl<'a> Checker<'a> {
 
 /// How a function is called.
 pub(crate) fn usage(name: &str) -> String {
-    OTHERS.iter().find(|f| f.0 == name).map_or_else(|| format!("{name}(x)"), |f| f.1.to_owned())
+    let layer = Layer::named(name).map(Layer::usage);
+    let known = layer.or_else(|| OTHERS.iter().find(|f| f.0 == name).map(|f| f.1));
+    known.map_or_else(|| format!("{name}(x)"), str::to_owned)
 }
 
 fn elementwise_range(op: Unary, x: Range) -> Range {

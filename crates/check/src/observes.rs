@@ -205,7 +205,7 @@ impl<'a> Checker<'a> {
         meters
     }
 
-    /// `show W as images[16, 16]`
+    /// `show W as images[16, 16]`, of colour `images[3, 16, 16]`.
     pub fn shows(&mut self) -> Vec<Show> {
         let ast = self.ast;
         let mut shows = vec![];
@@ -231,14 +231,21 @@ impl<'a> Checker<'a> {
         if value.poison {
             return None;
         }
-        let product = numbers.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
         let Some(&(last, _)) = value.axes.last() else {
             self.report(messages::show_scalar(e.span));
             return None;
         };
         let extent = self.graph.extent_of(last.id);
         let known = self.axes.entry(last.id).is_some_and(|a| a.size.is_some());
-        if numbers.len() != 2 || (known && product != Some(extent)) {
+        let formed = matches!(numbers.as_slice(), [_, _] | [3, _, _]);
+        let pixels = numbers.iter().fold(1usize, |n, &s| n.saturating_mul(s));
+        // The last axes together are an image where the last alone is none.
+        let mut together = 1usize;
+        let fits = value.axes.iter().rev().any(|a| {
+            together = together.saturating_mul(self.graph.extent_of(a.0.id));
+            together == pixels
+        });
+        if !formed || (known && !fits) {
             let name = self.graph.axis_name(last);
             let place = sizes.iter().map(|s| s.span).reduce(Span::to).unwrap_or(style.span);
             self.report(messages::show_sizes(place, &numbers, e.span, &name, extent));

@@ -44,6 +44,8 @@ pub struct Program {
     pub objective: ObjectiveSpec,
     /// How it is fitted.
     pub train: TrainSpec,
+    /// The input that is 1 in what is minimised and 0 in every figure, and its node, where a layer asks for it.
+    pub training: Option<(InputId, NodeId)>,
     /// The span behind each [`fe_graph::Origin`]; origin 0 is the whole program.
     pub origins: Vec<Span>,
 }

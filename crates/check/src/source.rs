@@ -41,11 +41,13 @@ pub enum Reader {
     },
     Images {
         path: String,
+        channels: Channels,
     },
     Patches {
         path: String,
         array: Option<String>,
         images: Option<usize>,
+        channels: Channels,
         border: usize,
         size: usize,
         count: usize,
@@ -62,6 +64,15 @@ pub enum Reader {
         shape: Vec<usize>,
         values: Vec<f64>,
     },
+}
+
+/// What is read of colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// Luminance.
+    Grey,
+    /// Red, green and blue.
+    Color,
 }
 
 /// Preprocessing that needs the whole array.

@@ -284,6 +284,44 @@ impl Scatter {
     }
 }
 
+/// Adds what lies one over another.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    walk: Walk<2>,
+    into: (usize, usize),
+}
+
+impl Overlay {
+    /// Places an overlay whose views are those of the panel.
+    pub fn bind(plan: &Plan, from: &View, onto: &View, into: &View) -> Self {
+        let dims = from.dims.iter().map(|d| (d.extent, [d.stride, onto.stride(d.axis)]));
+        let walk = Walk::new(dims, [from, onto].map(|v| start_of(plan, v)));
+        Self { walk, into: (start_of(plan, into), into.size()) }
+    }
+
+    /// Runs it. What lies on one place is added up in the order of the operand.
+    pub fn run<T: Real>(&self, arena: &Arena<T>) {
+        let (start, size) = self.into;
+        // SAFETY: the result is this task's own.
+        let out = unsafe { arena.write(start, size) };
+        out.fill(T::ZERO);
+        let row = |[from, onto]: [usize; 2], (n, [by_from, by_onto]): (usize, [usize; 2])| {
+            let reach = |by: usize| n.saturating_sub(1) * by + 1;
+            // SAFETY: the operand is not written meanwhile, and lies apart from the result (see `Arena`).
+            let from = unsafe { arena.read(from, reach(by_from)) };
+            let out = out.get_mut(onto - start..onto - start + reach(by_onto)).unwrap_or_default();
+            if (by_from, by_onto) == (1, 1) {
+                out.iter_mut().zip(from).for_each(|(o, &x)| *o = *o + x);
+            } else {
+                let out = out.iter_mut().step_by(by_onto.max(1));
+                out.zip(from.iter().step_by(by_from.max(1))).for_each(|(o, &x)| *o = *o + x);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = self.walk.rows(row);
+    }
+}
+
 /// The elements of a view over some axes, row-major; axes it lacks repeat it.
 pub fn read_out<T: Real>(plan: &Plan, arena: &Arena<T>, view: &View, axes: &[(Axis, usize)]) -> Vec<f64> {
     let mut values = Vec::with_capacity(axes.iter().map(|a| a.1).product());

@@ -8,7 +8,7 @@ use fe_graph::{Axis, ExecutionError};
 
 use crate::arena::Arena;
 use crate::factor::BoundFactor;
-use crate::index::{Gather, Scatter};
+use crate::index::{Gather, Overlay, Scatter};
 use crate::isa::Isa;
 use crate::math::Real;
 use crate::product::{BoundProduct, Workspace};
@@ -38,6 +38,7 @@ enum Kernel<T> {
     Arrivals(BoundArrivals),
     Gather(Gather),
     Scatter(Scatter),
+    Overlay(Overlay),
     Factor(BoundFactor),
     Scan(Box<Mutex<BoundScan<T>>>),
     Tape(Tape<T>),
@@ -276,6 +277,7 @@ impl<T: Real> Program<T> {
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
             Kernel::Gather(g) => g.run(arena, &mut scratch.places)?,
             Kernel::Scatter(s) => s.run(arena, &mut scratch.totals, &mut scratch.places)?,
+            Kernel::Overlay(o) => o.run(arena),
             Kernel::Factor(f) => f.run(arena, &mut scratch.totals),
             Kernel::Scan(scan) => {
                 if let Ok(mut scan) = scan.lock() {
@@ -369,6 +371,9 @@ fn bind<T: Real>(
         Work::Scatter { from, index, axis, extent, over, into, origin } => {
             let (from, index, into) = (view(from), view(index), view(into));
             Kernel::Scatter(Scatter::bind(plan, &from, &index, (*axis, *extent), over, &into, *origin))
+        }
+        Work::Overlay { from, onto, into } => {
+            Kernel::Overlay(Overlay::bind(plan, &view(from), &view(onto), &view(into)))
         }
         Work::Factor { kind, row, column, from, into } => {
             Kernel::Factor(BoundFactor::bind(plan, *kind, (*row, *column), from, into))

@@ -48,7 +48,7 @@ fn without_path(reader: &Reader) -> Reader {
     match &mut reader {
         Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => *path = extension(path),
         Reader::Json { path, .. } | Reader::Idx { path } => *path = extension(path),
-        Reader::Images { pattern } | Reader::Patches { pattern, .. } => *pattern = extension(pattern),
+        Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => *pattern = extension(pattern),
         Reader::NormalDraws { .. } | Reader::Memory(_) => {}
     }
     reader

@@ -1,4 +1,4 @@
-//! PNG and JPEG files as grey levels in [0, 1].
+//! PNG and JPEG files as levels in [0, 1], grey or of three colours.
 
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::binary;
 use crate::error::{DataError, Kind, Place};
 use crate::file;
 use crate::whiten::{self, Filter};
-use crate::{Content, Element, Header};
+use crate::{Channels, Content, Element, Header};
 
 /// Longest side of an image, pixels.
 const MAX_SIDE: u32 = 1 << 15;
@@ -23,7 +23,7 @@ const JPEG_START: [u8; 2] = [0xff, 0xd8];
 /// Weights of red, green and blue in luminance, by Rec. 709.
 const LUMINANCE: [f64; 3] = [0.2126, 0.7152, 0.0722];
 
-/// A grey image, row-major.
+/// One channel of an image, row-major.
 pub(crate) struct Picture {
     pub height: usize,
     pub width: usize,
@@ -49,7 +49,7 @@ impl Picture {
     }
 }
 
-pub(crate) fn header(pattern: &Path, whitened: bool) -> Result<Header, DataError> {
+pub(crate) fn header(pattern: &Path, channels: Channels, whitened: bool) -> Result<Header, DataError> {
     let paths = file::expand(pattern)?;
     let mut first: Option<(&Path, (usize, usize))> = None;
     for path in &paths {
@@ -76,27 +76,28 @@ pub(crate) fn header(pattern: &Path, whitened: bool) -> Result<Header, DataError
     if height <= 2 * border || width <= 2 * border {
         return Err(too_small(&paths, height, width, border, 1));
     }
-    let shape = vec![paths.len(), height - 2 * border, width - 2 * border];
+    let mut shape = vec![paths.len(), height - 2 * border, width - 2 * border];
+    if channels == Channels::Color {
+        shape.insert(1, channels.count());
+    }
     binary::elements(pattern, &shape)?;
     Ok(Header::new(shape, Element::Real))
 }
 
-pub(crate) fn load(pattern: &Path, whitened: bool) -> Result<Content, DataError> {
-    let header = header(pattern, whitened)?;
+pub(crate) fn load(pattern: &Path, channels: Channels, whitened: bool) -> Result<Content, DataError> {
+    let header = header(pattern, channels, whitened)?;
     let mut values = binary::reserve(pattern, binary::elements(pattern, &header.shape)?)?;
     let mut filter = Filter::default();
     for path in file::expand(pattern)? {
-        let picture = read(&path)?;
-        if !whitened {
-            values.extend(picture.pixels);
-            continue;
+        let mut planes = read(&path, channels)?;
+        if whitened {
+            planes.iter_mut().for_each(|plane| *plane = filter.apply(plane).crop(whiten::BORDER));
         }
-        let mut picture = filter.apply(&picture).crop(whiten::BORDER);
-        if !whiten::standardize(&mut picture.pixels) {
+        if whitened && !planes.iter_mut().all(|plane| whiten::standardize(&mut plane.pixels)) {
             return Err(DataError::file(Kind::Constant, &path, "nothing varies in this image")
                 .help("`whiten` cannot scale it to standard deviation 1; leave it out"));
         }
-        values.extend(picture.pixels);
+        planes.into_iter().for_each(|plane| values.extend(plane.pixels));
     }
     Ok(Content::new(header, values))
 }
@@ -129,26 +130,38 @@ pub(crate) fn size(path: &Path) -> Result<(usize, usize), DataError> {
     Ok((height as usize, width as usize))
 }
 
-/// All pixels of an image.
-pub(crate) fn read(path: &Path) -> Result<Picture, DataError> {
+/// All pixels of an image, a picture for each channel.
+pub(crate) fn read(path: &Path, channels: Channels) -> Result<Vec<Picture>, DataError> {
     let decoder = decoder(path)?;
     check_jpeg_end(path)?;
     let image = DynamicImage::from_decoder(decoder).map_err(|error| image_error(path, &error))?;
     let (height, width) = (image.height() as usize, image.width() as usize);
-    let luminance = |pixel: &[f64; 3]| pixel.iter().zip(LUMINANCE).map(|(x, weight)| x * weight).sum();
-    let pixels = match image {
+    let picture = |pixels: Vec<f64>| Picture { height, width, pixels };
+    let grey = match &image {
         DynamicImage::ImageLuma8(_) | DynamicImage::ImageLumaA8(_) => {
-            image.to_luma8().into_raw().into_iter().map(|x| f64::from(x) / 255.0).collect()
+            Some(image.to_luma8().into_raw().into_iter().map(|x| f64::from(x) / 255.0).collect())
         }
         DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
-            image.to_luma16().into_raw().into_iter().map(|x| f64::from(x) / 65535.0).collect()
+            Some(image.to_luma16().into_raw().into_iter().map(|x| f64::from(x) / 65535.0).collect())
         }
-        DynamicImage::ImageRgb8(_) | DynamicImage::ImageRgba8(_) => {
-            image.to_rgb8().pixels().map(|pixel| luminance(&pixel.0.map(|x| f64::from(x) / 255.0))).collect()
-        }
-        _ => image.to_rgb16().pixels().map(|pixel| luminance(&pixel.0.map(|x| f64::from(x) / 65535.0))).collect(),
+        _ => None,
     };
-    Ok(Picture { height, width, pixels })
+    if let Some(grey) = grey {
+        return Ok((0..channels.count()).map(|_| picture(Vec::clone(&grey))).collect());
+    }
+    let colors: Vec<[f64; 3]> = match image {
+        DynamicImage::ImageRgb8(_) | DynamicImage::ImageRgba8(_) => {
+            image.to_rgb8().pixels().map(|pixel| pixel.0.map(|x| f64::from(x) / 255.0)).collect()
+        }
+        _ => image.to_rgb16().pixels().map(|pixel| pixel.0.map(|x| f64::from(x) / 65535.0)).collect(),
+    };
+    Ok(match channels {
+        Channels::Grey => {
+            let luminance = |pixel: &[f64; 3]| pixel.iter().zip(LUMINANCE).map(|(x, weight)| x * weight).sum();
+            vec![picture(colors.iter().map(luminance).collect())]
+        }
+        Channels::Color => (0..3).map(|c| picture(colors.iter().filter_map(|p| p.get(c).copied()).collect())).collect(),
+    })
 }
 
 /// A decoder that has read the header of a PNG or JPEG, after checking that the file can hold what

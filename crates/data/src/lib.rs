@@ -86,24 +86,29 @@ pub enum Reader {
         /// The file.
         path: PathBuf,
     },
-    /// PNG and JPEG files of one size as grey levels in [0, 1]: `[image, height, width]`. Colour
-    /// becomes luminance by Rec. 709's weights on the stored values; transparency is ignored.
+    /// PNG and JPEG files of one size as levels in [0, 1]: `[image, height, width]`, of colour
+    /// `[image, 3, height, width]`. Transparency is ignored.
     Images {
         /// The file or files.
         pattern: PathBuf,
+        /// What becomes of colour.
+        channels: Channels,
     },
-    /// Square patches at random places of images: `[count, size²]`. Sizes of images may differ.
+    /// Square patches at random places of images: `[count, size²]`, of colour `[count, 3, size²]`,
+    /// which are whitened channel by channel. Sizes of images may differ.
     /// For each patch an image is drawn uniformly, then a place in it. Patch i depends on the seed
     /// and on i only, so a larger `count` continues a smaller one.
     Patches {
         /// PNG or JPEG files, or one `.npy` or `.npz` of grey images `[image, height, width]` or
-        /// `[height, width]`: bytes are divided by 255, 16-bit integers by 65535, and floats must
+        /// `[height, width]`, of colour with a last dimension of 3: bytes are divided by 255, 16-bit integers by 65535, and floats must
         /// lie in [0, 1].
         pattern: PathBuf,
         /// The array of an `.npz`; left out, its only one.
         array: Option<String>,
         /// Only the first so many images; all where left out.
         images: Option<usize>,
+        /// What becomes of colour.
+        channels: Channels,
         /// Side of a patch, pixels.
         size: usize,
         /// Number of patches.
@@ -127,6 +132,26 @@ pub enum Reader {
     },
     /// An array that the caller has already.
     Memory(Arc<InMemory>),
+}
+
+/// The channels of an image that are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Channels {
+    /// Luminance, by Rec. 709's weights on the stored values.
+    #[default]
+    Grey,
+    /// Red, green and blue, before height and width; all the same of a grey image.
+    Color,
+}
+
+impl Channels {
+    /// Their number.
+    pub fn count(self) -> usize {
+        match self {
+            Channels::Grey => 1,
+            Channels::Color => 3,
+        }
+    }
 }
 
 /// A preprocessing stage.
@@ -248,7 +273,7 @@ pub fn header(source: &Source) -> Result<Header, DataError> {
         Reader::Csv { path, columns } => table::load(&file::single(path)?, columns)?.header,
         Reader::Json { path, field } => json::load(&file::single(path)?, field.as_deref())?.header,
         Reader::Idx { path } => idx::header(&file::single(path)?)?,
-        Reader::Images { pattern } => images::header(pattern, whitened(source))?,
+        Reader::Images { pattern, channels } => images::header(pattern, *channels, whitened(source))?,
         Reader::Patches { .. } => patches::header(&source.reader, whitened(source))?,
         Reader::NormalDraws { mean, sd, count, .. } => {
             check_draws(*mean, *sd, *count)?;
@@ -327,7 +352,7 @@ fn path(reader: &Reader) -> Result<PathBuf, DataError> {
     match reader {
         Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => file::single(path),
         Reader::Json { path, .. } | Reader::Idx { path } => file::single(path),
-        Reader::Images { pattern } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
+        Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
         Reader::NormalDraws { .. } | Reader::Memory(_) => Ok(PathBuf::new()),
     }
 }
@@ -340,7 +365,7 @@ fn decode(reader: &Reader, path: &Path, whitened: bool) -> Result<Content, DataE
         Reader::Csv { columns, .. } => table::load(path, columns),
         Reader::Json { field, .. } => json::load(path, field.as_deref()),
         Reader::Idx { .. } => idx::load(path),
-        Reader::Images { pattern } => images::load(pattern, whitened),
+        Reader::Images { pattern, channels } => images::load(pattern, *channels, whitened),
         Reader::Patches { .. } => patches::load(reader, whitened),
         Reader::NormalDraws { mean, sd, count, seed } => normal_draws(*mean, *sd, *count, *seed),
         Reader::Memory(array) => array.content(),

@@ -11,7 +11,7 @@ use crate::file;
 use crate::images::{self, Picture};
 use crate::npy;
 use crate::whiten::{self, Filter};
-use crate::{Content, Element, Header, Reader};
+use crate::{Channels, Content, Element, Header, Reader};
 
 /// Times that flat patches are drawn again before that is an error.
 const ROUNDS: u128 = 100;
@@ -23,6 +23,7 @@ struct Request<'a> {
     pattern: &'a Path,
     array: Option<&'a str>,
     images: Option<usize>,
+    channels: Channels,
     size: usize,
     count: usize,
     seed: u64,
@@ -31,17 +32,20 @@ struct Request<'a> {
 
 impl Request<'_> {
     fn shape(&self) -> Vec<usize> {
-        vec![self.count, self.size * self.size]
+        match self.channels {
+            Channels::Grey => vec![self.count, self.size * self.size],
+            Channels::Color => vec![self.count, self.channels.count(), self.size * self.size],
+        }
     }
 }
 
 fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
-    let Reader::Patches { pattern, array, images, size, count, seed, border } = reader else {
+    let Reader::Patches { pattern, array, images, channels, size, count, seed, border } = reader else {
         return Err(DataError::new(Kind::Argument, "not a `patches` reader"));
     };
     let fits = size
         .checked_mul(*size)
-        .and_then(|pixels| pixels.checked_mul(*count))
+        .and_then(|pixels| pixels.checked_mul(channels.count())?.checked_mul(*count))
         .is_some_and(|values| (1..=binary::MAX_ELEMENTS).contains(&values));
     if !fits {
         return Err(DataError::new(
@@ -51,13 +55,14 @@ fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
         .help(format!("both are at least 1, and size² × count at most {}", binary::MAX_ELEMENTS)));
     }
     let border = if whitened { (*border).max(whiten::BORDER) } else { *border };
-    Ok(Request { pattern, array: array.as_deref(), images: *images, size: *size, count: *count, seed: *seed, border })
+    let (array, images, channels) = (array.as_deref(), *images, *channels);
+    Ok(Request { pattern, array, images, channels, size: *size, count: *count, seed: *seed, border })
 }
 
 /// Images from files that are read when they are needed, or from one array.
 enum Images {
     Files(Vec<(PathBuf, (usize, usize))>),
-    Array { path: PathBuf, count: usize, height: usize, width: usize, values: Vec<f64> },
+    Array { path: PathBuf, count: usize, height: usize, width: usize, channels: Channels, values: Vec<f64> },
 }
 
 impl Images {
@@ -76,15 +81,18 @@ impl Images {
         }
     }
 
-    fn read(&self, index: usize) -> Result<Picture, DataError> {
+    /// An image, a picture for each channel.
+    fn read(&self, index: usize, channels: Channels) -> Result<Vec<Picture>, DataError> {
         match self {
             Images::Files(files) => match files.get(index) {
-                Some((path, _)) => images::read(path),
+                Some((path, _)) => images::read(path, channels),
                 None => Err(DataError::new(Kind::Argument, "there is no such image")),
             },
-            Images::Array { height, width, values, .. } => {
-                let pixels = values.chunks_exact(height * width).nth(index).unwrap_or_default();
-                Ok(Picture { height: *height, width: *width, pixels: pixels.to_vec() })
+            Images::Array { height, width, channels, values, .. } => {
+                let (height, width, channels) = (*height, *width, channels.count());
+                let pixels = values.chunks_exact(height * width * channels).nth(index).unwrap_or_default();
+                let of = |c: usize| pixels.iter().skip(c).step_by(channels).copied().collect();
+                Ok((0..channels).map(|c| Picture { height, width, pixels: of(c) }).collect())
             }
         }
     }
@@ -124,8 +132,9 @@ pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError
     check_sizes(&request, &images)?;
 
     let area = request.size * request.size;
-    let mut values = binary::reserve(request.pattern, request.count * area)?;
-    values.resize(request.count * area, 0.0);
+    let all = area * request.channels.count();
+    let mut values = binary::reserve(request.pattern, request.count * all)?;
+    values.resize(request.count * all, 0.0);
     let mut rng = ChaCha8Rng::seed_from_u64(request.seed);
     let mut filter = Filter::default();
     let mut pending: Vec<usize> = (0..request.count).collect();
@@ -138,16 +147,20 @@ pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError
         pending.clear();
         for group in draws.chunk_by(|a, b| a.image == b.image) {
             let Some(first) = group.first() else { continue };
-            let picture = images.read(first.image)?;
-            let picture = if whitened { filter.apply(&picture) } else { picture };
+            let mut planes = images.read(first.image, request.channels)?;
+            if whitened {
+                planes.iter_mut().for_each(|plane| *plane = filter.apply(plane));
+            }
             for draw in group {
-                let start = draw.patch * area;
-                let Some(patch) = values.get_mut(start..start + area) else { continue };
-                for (row, into) in patch.chunks_exact_mut(request.size).enumerate() {
-                    let from = picture.segment(draw.top + row, draw.left, request.size);
-                    into.iter_mut().zip(from).for_each(|(into, from)| *into = *from);
+                let start = draw.patch * all;
+                let Some(patch) = values.get_mut(start..start + all) else { continue };
+                for (plane, part) in planes.iter().zip(patch.chunks_exact_mut(area)) {
+                    for (row, into) in part.chunks_exact_mut(request.size).enumerate() {
+                        let from = plane.segment(draw.top + row, draw.left, request.size);
+                        into.iter_mut().zip(from).for_each(|(into, from)| *into = *from);
+                    }
                 }
-                if whitened && !whiten::standardize(patch) {
+                if whitened && !patch.chunks_exact_mut(area).all(whiten::standardize) {
                     pending.push(draw.patch);
                 }
             }
@@ -212,7 +225,7 @@ fn open(request: &Request, with_values: bool) -> Result<Images, DataError> {
         let mut start = [0; 6];
         binary::fill(&mut opened, &mut start).map_err(|error| DataError::io(path, &error))?;
         if start.starts_with(npy::MAGIC) || start.starts_with(npy::ZIP_MAGIC) {
-            return open_array(path, request.array, start.starts_with(npy::MAGIC), with_values);
+            return open_array(path, request, start.starts_with(npy::MAGIC), with_values);
         }
     }
     if let Some(array) = request.array {
@@ -227,25 +240,32 @@ fn open(request: &Request, with_values: bool) -> Result<Images, DataError> {
     Ok(Images::Files(sized.collect::<Result<_, _>>()?))
 }
 
-fn open_array(path: &Path, array: Option<&str>, plain: bool, with_values: bool) -> Result<Images, DataError> {
+fn open_array(path: &Path, request: &Request, plain: bool, with_values: bool) -> Result<Images, DataError> {
+    let (array, channels) = (request.array, request.channels);
     let header = if plain { npy::header(path)? } else { npy::npz_header(path, array)? };
-    let (count, height, width) = match *header.shape.as_slice() {
-        [height, width] => (1, height, width),
-        [count, height, width] => (count, height, width),
+    let (count, height, width) = match (channels, header.shape.as_slice()) {
+        (Channels::Grey, &[height, width]) | (Channels::Color, &[height, width, 3]) => (1, height, width),
+        (Channels::Grey, &[count, height, width]) | (Channels::Color, &[count, height, width, 3]) => {
+            (count, height, width)
+        }
         _ => {
-            return Err(DataError::file(
-                Kind::Stage,
-                path,
-                format!("an array of shape {:?} is not grey images", header.shape),
-            )
-            .help("patches are cut from [image, height, width] or [height, width]"));
+            let (what, help) = match channels {
+                Channels::Grey => (
+                    "grey",
+                    "patches are cut from [image, height, width] or [height, width]; of a last dimension of 3 with \
+                     `color = true`",
+                ),
+                Channels::Color => ("colour", "patches are cut from [image, height, width, 3] or [height, width, 3]"),
+            };
+            let message = format!("an array of shape {:?} is not {what} images", header.shape);
+            return Err(DataError::file(Kind::Stage, path, message).help(help));
         }
     };
     let values = match with_values {
         true => grey(path, if plain { npy::load(path)? } else { npy::npz_load(path, array)? })?,
         false => Vec::new(),
     };
-    Ok(Images::Array { path: path.to_owned(), count, height, width, values })
+    Ok(Images::Array { path: path.to_owned(), count, height, width, channels, values })
 }
 
 /// Grey levels in [0, 1].

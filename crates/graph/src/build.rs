@@ -3,6 +3,8 @@
 
 mod layout;
 
+pub use layout::{Counting, Windows};
+
 use std::sync::Arc;
 
 use crate::axis::{self, Axis, AxisId};

@@ -28,6 +28,7 @@ pub mod trace;
 pub mod training;
 
 pub use axis::{Axis, AxisId, AxisInfo};
+pub use build::{Counting, Windows};
 pub use derivative::DerivativeError;
 pub use executor::{Compiled, ExecutionError, Executor, Feed, NonFinite};
 pub use graph::{Graph, InputId, InputInfo, Interior, NodeId};

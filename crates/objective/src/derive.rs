@@ -47,7 +47,12 @@ fn derive_with(program: &Program, source: &str, attempt: Attempt) -> Result<Obje
     let mut d = Deriver::new(program, source, g, statistics, (inputs.temperature.1, attempt))?;
     let terms = d.terms()?;
     let spikes = d.spikes()?;
-    let minimised = d.minimised(&terms, &spikes, inputs)?;
+    let mut minimised = d.minimised(&terms, &spikes, inputs)?;
+    if let Some((_, training)) = program.training {
+        let on = d.g.constant(1.0);
+        let value = d.g.substitute(&[minimised.value], &HashMap::from([(training, on)]));
+        minimised.value = value.first().copied().unwrap_or(minimised.value);
+    }
     let terms = terms.into_iter().map(|t| t.of).collect();
     let spikes = spikes.into_iter().map(|e| e.of).collect();
     let mut objective = d.objective(terms, spikes, minimised)?;

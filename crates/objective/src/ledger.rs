@@ -290,12 +290,11 @@ impl Deriver<'_> {
     fn shown(&mut self, means: &HashMap<NodeId, NodeId>) -> Vec<Shown> {
         let mut list = vec![];
         for show in &self.program.shows {
-            let &[rows, columns] = show.sizes.as_slice() else { continue };
             let (name, axes) = (show.value.name.clone(), show.value.axes.clone());
             let node = self.after(show.value.node);
             let node = self.g.substitute(&[node], means).first().copied();
             let node = node.filter(|&n| !self.g.depends_on(n, &self.random)).map(|n| self.g.broadcast(n, &axes));
-            list.push(Shown { name, axes, node, size: (rows, columns) });
+            list.push(Shown { name, axes, node, sizes: show.sizes.clone() });
         }
         list
     }

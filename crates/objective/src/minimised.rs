@@ -57,6 +57,7 @@ impl Deriver<'_> {
             importance,
             temperature: inputs.temperature.0,
             temperature_schedule: self.program.train.temperature.unwrap_or(Schedule::Constant(DEFAULT_TEMPERATURE)),
+            training: self.program.training.map(|t| t.0),
             per_row: inputs.per_row.0,
             value,
             gradient: vec![],

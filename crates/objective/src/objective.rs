@@ -67,6 +67,8 @@ pub struct Minimised {
     pub temperature: InputId,
     /// How the temperature goes in training.
     pub temperature_schedule: Schedule,
+    /// The input that is 0 wherever anything is computed from the program but what is minimised, which has it as 1.
+    pub training: Option<InputId>,
     /// 1 / the number of training rows, which scales what belongs to the whole data.
     pub per_row: InputId,
     /// What is minimised, per row.
@@ -432,12 +434,12 @@ pub struct Reported {
 pub struct Shown {
     /// The expression as written.
     pub name: String,
-    /// Its axes as declared; the last is one image, row-major.
+    /// Its axes as declared; the last, or the last ones together, are one image, row-major.
     pub axes: Vec<Axis>,
     /// Its value; none where it depends on a latent whose mean is not known.
     pub node: Option<NodeId>,
-    /// Rows and columns of an image.
-    pub size: (usize, usize),
+    /// Rows and columns of an image, behind 3 where it is in colour.
+    pub sizes: Vec<usize>,
 }
 
 /// A likelihood given draws of the guide.

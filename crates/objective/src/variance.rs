@@ -156,13 +156,11 @@ impl Expectation {
             Op::Gather { axis } => {
                 let kept = difference(&of.independent, &[*axis]);
                 match node.inputs.get(1) {
-                    Some(&index) if of.independent.contains(axis) && distinct(g, index) => {
-                        union(&kept, g.axes_of(index))
-                    }
+                    Some(&index) if of.independent.contains(axis) => union(&kept, &picked_apart(g, index)),
                     _ => kept,
                 }
             }
-            Op::ScatterAdd { .. } => return None,
+            Op::ScatterAdd { axis, over } => added_apart(g, &of.independent, *axis, over, *node.inputs.get(1)?)?,
             _ => of.independent,
         };
         Some(Variance { value: variance, independent })
@@ -293,15 +291,34 @@ struct Slopes {
     slope: NodeId,
 }
 
-/// Whether an index tensor of this shape surely picks different places: a range.
-fn distinct(g: &Graph, index: NodeId) -> bool {
-    let node = g.node(index);
-    match (&node.op, node.inputs.as_slice()) {
-        (Op::Iota, _) => true,
-        (Op::Constant(_), _) => true,
-        (Op::Binary(Binary::Add), &[a, b]) => {
-            (g.constant_value(a).is_some() && distinct(g, b)) || (g.constant_value(b).is_some() && distinct(g, a))
+/// The axes of an index along which it surely picks different places: of a range all, of windows the places in one, as
+/// windows overlap.
+fn picked_apart(g: &Graph, index: NodeId) -> Vec<Axis> {
+    match g.counted(index) {
+        Some(counting) => match counting.within(|a| g.extent_of(a.id)) {
+            Some(within) => vec![within],
+            None => g.axes_of(index).to_vec(),
+        },
+        None => vec![],
+    }
+}
+
+/// Along which axes sums at an index are independent, where the terms of each sum are: those of one place come from
+/// different windows.
+fn added_apart(g: &Graph, independent: &[Axis], axis: Axis, over: &[Axis], index: NodeId) -> Option<Vec<Axis>> {
+    let counting = g.counted(index)?;
+    let kept = difference(independent, over);
+    let windows: Vec<Axis> = counting.steps.iter().map(|s| s.0).collect();
+    if !subset(&union(over, &[]), &union(&windows, &[])) {
+        return None;
+    }
+    match (windows.as_slice(), counting.within(|a| g.extent_of(a.id))) {
+        // Nothing is added up.
+        ([along], _) => Some(if independent.contains(along) { union(&kept, &[axis]) } else { kept }),
+        (_, Some(within)) => {
+            let positions = difference(&union(&windows, &[]), &[within]);
+            subset(&positions, independent).then_some(kept)
         }
-        _ => false,
+        _ => None,
     }
 }

@@ -290,7 +290,7 @@ fn described(call: &SourceCall) -> String {
         Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } | Reader::Json { path, .. } => {
             path.clone()
         }
-        Reader::Idx { path } | Reader::Images { path } | Reader::Patches { path, .. } => path.clone(),
+        Reader::Idx { path } | Reader::Images { path, .. } | Reader::Patches { path, .. } => path.clone(),
         Reader::NormalDraws { .. } => "normal_draws".into(),
         Reader::Numbers { .. } => "the program".into(),
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fe_check::{Overrides, Program, Reader, SourceCall, Stage};
+use fe_check::{Channels, Overrides, Program, Reader, SourceCall, Stage};
 use fe_data::DataError;
 use fe_objective::Underivable;
 use fe_syntax::{Diagnostic, Severity, Span};
@@ -151,11 +151,12 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe
         Reader::Csv { path, columns } => fe_data::Reader::Csv { path: at(path), columns: columns.clone() },
         Reader::Json { path, field } => fe_data::Reader::Json { path: at(path), field: field.clone() },
         Reader::Idx { path } => fe_data::Reader::Idx { path: at(path) },
-        Reader::Images { path } => fe_data::Reader::Images { pattern: at(path) },
-        Reader::Patches { path, array, images, border, size, count, seed } => fe_data::Reader::Patches {
+        Reader::Images { path, channels } => fe_data::Reader::Images { pattern: at(path), channels: colors(*channels) },
+        Reader::Patches { path, array, images, channels, border, size, count, seed } => fe_data::Reader::Patches {
             pattern: at(path),
             array: array.clone(),
             images: *images,
+            channels: colors(*channels),
             size: *size,
             count: *count,
             seed: *seed,
@@ -167,6 +168,13 @@ fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe
         Reader::Numbers { .. } => return None,
     };
     Some(fe_data::Source { reader, stages: stages(call) })
+}
+
+fn colors(channels: Channels) -> fe_data::Channels {
+    match channels {
+        Channels::Grey => fe_data::Channels::Grey,
+        Channels::Color => fe_data::Channels::Color,
+    }
 }
 
 /// The caller's array in the place of what a reader would give.

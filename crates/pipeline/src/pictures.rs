@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fe_check::{Program, Row};
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Shown;
-use fe_report::{Pictured, Shades, images};
+use fe_report::{Pictured, Planes, Shades, Size, images};
 use fe_train::{Problem, Setting, Values};
 
 use crate::finished::Solution;
@@ -50,7 +50,7 @@ pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pi
             Err(why) => made.missing.push(format!("{} is not shown: {why}.", shown.name)),
         }
     }
-    let sizes: Vec<(usize, usize)> = problem.objective.report.shown.iter().map(|s| s.size).collect();
+    let sizes: Vec<Size> = problem.objective.report.shown.iter().filter_map(|s| Size::written(&s.sizes)).collect();
     fitted.reconstructions(&sizes, &mut made);
     fitted.samples(program, &sizes, &mut made);
     made
@@ -76,13 +76,16 @@ impl Fitted<'_> {
         let rows = if by_row { self.trained(ROWS) } else { self.trained(1) };
         let found = self.run(&[node], &rows).map_err(|e| e.to_string())?;
         let mut values = declared(found.first().ok_or("it has no value")?, &shown.axes).values;
-        let (height, width) = shown.size;
-        let size = height * width;
-        let count = values.len() / size.max(1);
-        values.truncate(MOST.min(count) * size);
-        let picture = images(&values, shown.size, None, Shades::Symmetric)
+        let size = Size::written(&shown.sizes).ok_or("a picture has a height and a width")?;
+        let (height, width) = (size.rows, size.columns);
+        let count = values.len() / size.values().max(1);
+        values.truncate(MOST.min(count) * size.values());
+        let picture = images(&values, size, None, Shades::Symmetric)
             .ok_or_else(|| format!("its last axis is not {height} × {width} long"))?;
         let mut caption = format!("{count} images of {height} × {width}");
+        if size.planes == Planes::Color {
+            caption.push_str(" in colour");
+        }
         if count > MOST {
             caption.push_str(&format!(", of which the first {MOST} are shown"));
         }
@@ -101,7 +104,7 @@ impl Fitted<'_> {
         (Arc::new(self.problem.heldout.iter().take(ROWS).copied().collect()), "rows that were held out")
     }
 
-    fn reconstructions(&self, sizes: &[(usize, usize)], made: &mut Pictures) {
+    fn reconstructions(&self, sizes: &[Size], made: &mut Pictures) {
         let o = self.problem.objective;
         for &(data, mean) in &o.report.decoded {
             let Some(observed) = o.report.observed.iter().find(|r| r.node == data) else { continue };
@@ -116,7 +119,7 @@ impl Fitted<'_> {
             };
             let [data, mean] = found.as_slice() else { continue };
             let (data, mean) = (declared(data, &observed.axes), declared(mean, &observed.axes));
-            let each = ACROSS * size.0 * size.1;
+            let each = ACROSS * size.values();
             let lines = data.values.chunks(each).zip(mean.values.chunks(each));
             let pairs: Vec<f64> = lines.flat_map(|(x, m)| x.iter().chain(m).copied().collect::<Vec<f64>>()).collect();
             let Some(picture) = images(&pairs, size, Some(ACROSS), middle(&data.values)) else { continue };
@@ -129,9 +132,9 @@ impl Fitted<'_> {
     }
 
     /// Data drawn from the priors under the fitted parameters, for as many rows as fill a picture.
-    fn samples(&self, program: &Program, sizes: &[(usize, usize)], made: &mut Pictures) {
+    fn samples(&self, program: &Program, sizes: &[Size], made: &mut Pictures) {
         let Some(row) = program.row else { return };
-        let shapes: Vec<(&str, (usize, usize))> = program
+        let shapes: Vec<(&str, Size)> = program
             .observes
             .iter()
             .filter_map(|observe| Some((observe.name.as_str(), self.size(&observe.axes, sizes)?)))
@@ -165,13 +168,12 @@ impl Fitted<'_> {
     }
 
     /// The size of the images that rows of an array are, by what the program shows.
-    fn size(&self, axes: &[Axis], sizes: &[(usize, usize)]) -> Option<(usize, usize)> {
+    fn size(&self, axes: &[Axis], sizes: &[Size]) -> Option<Size> {
         let (row, rest) = axes.split_first()?;
         let extents: Vec<usize> = rest.iter().map(|a| self.problem.objective.graph.extent_of(a.id)).collect();
-        let fits = |&&(h, w): &&(usize, usize)| match extents.as_slice() {
-            [all] => *all == h * w,
-            [rows, columns] => (*rows, *columns) == (h, w),
-            _ => false,
+        let fits = |size: &&Size| match extents.as_slice() {
+            [all] => *all == size.values(),
+            written => Size::written(written) == Some(**size),
         };
         sizes.iter().find(fits).copied().filter(|_| Some(*row) == self.row())
     }

@@ -31,6 +31,9 @@ impl Model {
             point.fill(self, parameter.input, value);
         }
         point.put(o.minimised.temperature, 0.0);
+        if let Some(training) = o.minimised.training {
+            point.put(training, 0.0);
+        }
         let rows = o.row.map_or(1, |r| r.rows.max(1));
         point.put(o.minimised.per_row, 1.0 / rows as f64);
         for &(input, schedule) in &o.minimised.controls {

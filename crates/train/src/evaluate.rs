@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fe_check::Functional;
 use fe_distribution::PoissonRate;
-use fe_graph::{ExecutionError, NodeId, Tensor};
+use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 use fe_objective::{Bound, FIGURE_ROWS, Objective, TermKind};
 
 use crate::activity;
@@ -16,6 +16,9 @@ use crate::streams::Purpose;
 
 /// Noise of one pass over the samples.
 const WIDTH: usize = 4_000_000;
+
+/// Elements of the largest array of one pass.
+const LARGEST: usize = 1 << 26;
 
 /// Samples per row taken for figures: many for few rows, and always enough for a standard error.
 fn sample_count(rows: usize) -> usize {
@@ -64,6 +67,18 @@ fn block_size(o: &Objective, rows: usize) -> usize {
     if together { rows.max(1) } else { rows.clamp(1, FIGURE_ROWS) }
 }
 
+/// Elements of the largest array that nodes need, of one row and one sample.
+fn widest(o: &Objective, nodes: &[NodeId]) -> usize {
+    let row = o.row.map(|r| r.axis);
+    let apart = |a: &&Axis| Some(a.id) != row && **a != Axis::SAMPLE;
+    let size = |n: NodeId| {
+        let axes = o.graph.axes_of(n).iter().filter(apart);
+        axes.fold(1usize, |n, a| n.saturating_mul(o.graph.extent_of(a.id)))
+    };
+    let of_rows = |n: &NodeId| o.graph.axes_of(*n).iter().any(|a| Some(a.id) == row);
+    o.graph.reachable(nodes).into_iter().filter(of_rows).map(size).max().unwrap_or(1)
+}
+
 /// The totals of sums over rows.
 struct Totals<'a> {
     problem: &'a Problem<'a>,
@@ -98,9 +113,16 @@ impl<'a> Totals<'a> {
         };
         let mut compiled = problem.compile(&summed.nodes)?;
         let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let width = (65_536 / block_size(o, rows.len())).min(WIDTH / drawn);
         let at_points = even.is_some() && o.guides.latents.iter().any(|l| l.guide.is_summed());
-        let width = if at_points { EVEN_WIDTH / largest(problem, &summed.nodes) } else { width }.clamp(1, samples);
+        let width = match at_points {
+            true => EVEN_WIDTH / largest(problem, &summed.nodes),
+            false => {
+                let block = block_size(o, rows.len());
+                let held = LARGEST / block.saturating_mul(widest(o, &summed.nodes)).max(1);
+                (65_536 / block).min(WIDTH / drawn).min(held)
+            }
+        };
+        let width = width.clamp(1, samples);
         let mut totals = vec![vec![0.0; samples]; summed.nodes.len()];
         for (k, block) in blocks.iter().enumerate() {
             for (pass, done) in (0..samples).step_by(width).enumerate() {

@@ -263,6 +263,9 @@ impl<'a> Simulation<'a> {
             let values = bijector.start(&g, &param.init, &param.name, seed, 0);
             feed.inputs.insert(param.input, Arc::new(Tensor { shape, values }));
         }
+        if let Some((_, training)) = program.training {
+            replaced.insert(training, g.constant(0.0));
+        }
         let mut inputs = vec![];
         for latent in &program.latents {
             let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&latent.axes));

@@ -223,6 +223,9 @@ impl<'a> Problem<'a> {
         };
         scalar(self.objective.minimised.temperature, setting.temperature);
         scalar(self.objective.minimised.per_row, 1.0 / self.training_rows() as f64);
+        if let Some(training) = self.objective.minimised.training {
+            scalar(training, 0.0);
+        }
         for &(input, schedule) in &self.objective.minimised.controls {
             scalar(input, schedule.at(setting.progress));
         }
@@ -246,6 +249,9 @@ impl<'a> Problem<'a> {
         feed.inputs = if whole { self.training_data.clone() } else { self.data.clone() };
         feed.inputs
             .insert(self.objective.minimised.per_row, Arc::new(Tensor::scalar(1.0 / self.training_rows() as f64)));
+        if let Some(training) = self.objective.minimised.training {
+            feed.inputs.insert(training, Arc::new(Tensor::scalar(0.0)));
+        }
         for (input, tensor) in &setting.extra {
             feed.inputs.insert(*input, tensor.clone());
         }

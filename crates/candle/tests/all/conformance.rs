@@ -8,6 +8,8 @@ mod loops;
 mod operations;
 #[path = "../../../graph/tests/all/conformance/programs.rs"]
 mod programs;
+#[path = "../../../graph/tests/all/conformance/windows.rs"]
+mod windows;
 
 use fe_candle::{CandleExecutor, Precision};
 use fe_graph::Executor;

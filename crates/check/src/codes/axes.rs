@@ -183,4 +183,48 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A recurrence reads positions before its own, at fixed distances. A sum over the whole axis belongs outside \
          of the loop.",
     ),
+    (
+        "E0244",
+        "a picture that has no three axes",
+        "`conv`, `deconv`, `pool`, `max_pool` and `upsample` read the last three axes as channels, height and width. \
+         `as[channels, height, width]` names them.",
+    ),
+    (
+        "E0245",
+        "a layer of pictures over the rows",
+        "Rows are independent of one another, so no kernel reaches from one to the next. A row that is a grey picture \
+         has one channel.",
+    ),
+    (
+        "E0246",
+        "a kernel larger than the picture",
+        "Around a picture lie zeros, so that a kernel fits at its edges too. One that is larger than the picture would \
+         see zeros on both sides of it everywhere.",
+    ),
+    (
+        "E0247",
+        "a stride that does not divide",
+        "A `conv` or `pool` of stride s makes a side s times smaller, and a `deconv` s times larger, so that one undoes \
+         the other. Where s does not divide the side, it would have to cut something off.",
+    ),
+    (
+        "E0248",
+        "channels that do not make groups",
+        "`norm(groups = g)` takes the channels in g groups of one size, one behind the other.",
+    ),
+    (
+        "E0249",
+        "a shape of another size",
+        "`as[…]` lays the elements of the last axes out over others, and neither drops nor invents any.",
+    ),
+    (
+        "E0250",
+        "a repetition of what is no function",
+        "`repeat(n, f)` puts a function of the program n times one behind the other, each with parameters of its own.",
+    ),
+    (
+        "E0251",
+        "a share that dropout cannot leave out",
+        "What is left is divided by its share, so some must be left: `dropout(0.1)` leaves out a tenth.",
+    ),
 ];

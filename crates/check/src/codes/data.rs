@@ -48,4 +48,5 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "An axis that a column of text counts along has one element for each level.",
     ),
     ("E0614", "data that depend on what is fitted", "Data are fixed before the fit. Compute with them in a `let`."),
+    ("E0615", "a switch that is neither on nor off", "The argument is `true` or `false`, written so, without quotes."),
 ];

@@ -14,17 +14,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "Ordered latents exist on the real line. On another range, leave the order away.",
     ),
     (
-        "E0708",
-        "reshaping is not in this version",
-        "Reshaping is part of the language and is not compiled yet. Trailing dimensions of data flatten into their \
-         last axis.",
-    ),
-    (
-        "E0709",
-        "a function that is not in this version",
-        "The function is part of the language and is not compiled yet.",
-    ),
-    (
         "E0710",
         "a distribution that is not in this version",
         "The distribution is known by name and has not been written yet. Its −log density may stand as a `loss`.",

@@ -296,9 +296,9 @@ pub fn layer_over_rows(layer: Span, value: Span, axis: &str) -> Diagnostic {
     .help(format!("give the input an axis of its own, as in `data x[{axis}, 1] = …`"))
 }
 
-pub fn layer_without_input(name: &str, span: Span) -> Diagnostic {
-    error("E0228", format!("`{name}` needs an input"), span, "only its width is given")
-        .help(format!("pipe a value into it, as in `x |> {name}(64)`"))
+pub fn layer_without_input(name: &str, span: Span, usage: &str) -> Diagnostic {
+    error("E0228", format!("`{name}` needs an input"), span, "only its arguments are given")
+        .help(format!("pipe a value into it, as in `x |> {usage}`"))
 }
 
 pub fn guide_axes(name: &str, place: Span, given: &str, have: &str, declared: Span) -> Diagnostic {

@@ -53,6 +53,11 @@ pub fn reader_text(reader: &str, argument: &str, span: Span) -> Diagnostic {
         .help("put it in double quotes")
 }
 
+pub fn reader_truth(reader: &str, argument: &str, span: Span) -> Diagnostic {
+    error("E0615", format!("`{argument}` of `{reader}` is `true` or `false`"), span, "neither")
+        .help(format!("write `{argument} = true`"))
+}
+
 pub fn size_before_reading(axis: &str, place: Span, argument: Span) -> Diagnostic {
     let found = error(
         "E0607",

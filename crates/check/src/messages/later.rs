@@ -21,19 +21,6 @@ pub fn ordered_off_the_line_later(span: Span) -> Diagnostic {
     later("E0705", "a latent off the real line of type `ordered` is", span, "use an unordered array")
 }
 
-pub fn shape_later(span: Span) -> Diagnostic {
-    later(
-        "E0708",
-        "reshaping with `as` is",
-        span,
-        "use named axes, as in `data x[N, D]`, into whose last the trailing dimensions flatten",
-    )
-}
-
-pub fn function_later(name: &str, span: Span) -> Diagnostic {
-    later("E0709", &format!("`{name}` is"), span, "build it of `dense` layers and the functions there are")
-}
-
 pub fn family_later(name: &str, span: Span) -> Diagnostic {
     later(
         "E0710",

@@ -252,16 +252,17 @@ pub fn show_sizes(place: Span, sizes: &[usize], value: Span, axis: &str, extent:
     let written: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     let written = written.join(" × ");
     let message = match sizes {
-        [_, _] => format!("{written} pixels do not make up the {extent} elements of axis {axis}"),
+        [_, _] | [3, _, _] => format!("{written} pixels do not make up the {extent} elements of axis {axis}"),
         _ => "a picture has a height and a width".to_owned(),
     };
     let label = match sizes {
-        [a, b] => format!("{} pixels", a.saturating_mul(*b)),
+        [_, _] | [3, _, _] => format!("{} pixels", sizes.iter().fold(1usize, |n, &s| n.saturating_mul(s))),
         _ => "two sizes are due".to_owned(),
     };
-    error("E0129", message, place, label)
-        .and(value, format!("its last axis, {axis}, holds {extent}"))
-        .help("write height and width, as in `show W as images[16, 16]`; their product is the size of the last axis")
+    error("E0129", message, place, label).and(value, format!("its last axis, {axis}, holds {extent}")).help(
+        "write height and width, as in `show W as images[16, 16]`, and 3 before them of colour; their product is the \
+             size of the last axis",
+    )
 }
 
 pub fn price_of_what(name: &str, span: Span) -> Diagnostic {

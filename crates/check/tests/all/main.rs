@@ -4,6 +4,7 @@
 mod common;
 mod errors;
 mod fuzz;
+mod layers;
 mod meaning;
 mod programs;
 mod valid;

@@ -11,7 +11,7 @@ use fe_syntax::parse;
 use crate::common::{checked, program, rendered};
 
 /// The value of a node over axes in their declared order, with data as written and parameters at their start.
-fn value(text: &str, program: &Program, node: NodeId, axes: &[Axis]) -> Vec<f64> {
+pub fn value(text: &str, program: &Program, node: NodeId, axes: &[Axis]) -> Vec<f64> {
     let sorted = |axes: &[Axis], values: Vec<f64>| {
         let shape: Vec<usize> = axes.iter().map(|a| program.graph.extent_of(a.id)).collect();
         let mut order: Vec<usize> = (0..axes.len()).collect();
@@ -46,7 +46,7 @@ fn value(text: &str, program: &Program, node: NodeId, axes: &[Axis]) -> Vec<f64>
 }
 
 /// The `let` called `out`, its axes by name, and its values.
-fn out(text: &str) -> (String, Vec<f64>) {
+pub fn out(text: &str) -> (String, Vec<f64>) {
     let text = format!(
         "{text}\ndata observed[2] = [0, 0]\nlatent unseen ~ Normal(0, 1)\nobserve observed ~ Normal(unseen + 0 * sum_all(out), 1)\nfn sum_all(a) = 0"
     );
@@ -57,7 +57,7 @@ fn out(text: &str) -> (String, Vec<f64>) {
     (axes.join(" "), value(&text, &program, named.node, &named.axes))
 }
 
-fn close(text: &str, axes: &str, expected: &[f64]) {
+pub fn close(text: &str, axes: &str, expected: &[f64]) {
     let (names, values) = out(text);
     assert_eq!(names, axes, "{text}");
     assert_eq!(values.len(), expected.len(), "{text}: {values:?}");

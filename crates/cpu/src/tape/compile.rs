@@ -186,6 +186,24 @@ impl<T: Real> Compiler<'_, T> {
                 let places: Vec<usize> = source.into_iter().map(|s| s.unwrap_or(zero)).collect();
                 self.pick_into(&places, start_of(self.plan, into))
             }
+            Work::Overlay { from, onto, into } => {
+                let space: Vec<_> = from.dims.iter().map(|d| (d.axis, d.extent)).collect();
+                let axes: Vec<_> = into.dims.iter().map(|d| (d.axis, d.extent)).collect();
+                if into.size() > ELEMENTS || !follows(&distances(into, &axes)) {
+                    return None;
+                }
+                let mut source: Vec<Option<usize>> = vec![None; into.size()];
+                let before = onto.offset.checked_sub(into.offset)?;
+                for (of_from, of_into) in distances(from, &space).into_iter().zip(distances(onto, &space)) {
+                    // Several terms are added up elsewhere.
+                    if source.get_mut(before + of_into)?.replace(start_of(self.plan, from) + of_from).is_some() {
+                        return None;
+                    }
+                }
+                let zero = self.number(0.0);
+                let places: Vec<usize> = source.into_iter().map(|s| s.unwrap_or(zero)).collect();
+                self.pick_into(&places, start_of(self.plan, into))
+            }
             _ => None,
         }
     }

@@ -262,6 +262,7 @@ fn images_and_patches() {
         pattern: folder.path("sizes/*.png"),
         array: Some("x".into()),
         images: None,
+        channels: fe_data::Channels::Grey,
         size: 4,
         count: 9,
         seed: 0,

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::*;
-use fe_data::{Options, Reader, Source, Stage, Statistic, header, load, load_with};
+use fe_data::{Channels, Options, Reader, Source, Stage, Statistic, header, load, load_with};
 
 fn kodak() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/natural/*.png")
 }
 
 fn seeded(pattern: PathBuf, size: usize, count: usize, seed: u64, border: usize) -> Source {
-    source(Reader::Patches { pattern, array: None, images: None, size, count, seed, border })
+    let channels = Channels::Grey;
+    source(Reader::Patches { pattern, array: None, images: None, channels, size, count, seed, border })
 }
 
 #[test]
@@ -36,6 +37,46 @@ fn patches_are_cut_from_the_images_at_uniform_places() {
     let chi_square: f64 = used.iter().map(|n| (*n as f64 - expected).powi(2) / expected).sum();
     // 127 degrees of freedom: mean 127, sd 16.
     assert!((60.0..200.0).contains(&chi_square), "{chi_square}");
+}
+
+/// Red tells the row, green the column, blue neither.
+fn colored(height: u32, width: u32) -> image::RgbImage {
+    image::RgbImage::from_fn(width, height, |x, y| image::Rgb([y as u8, x as u8, 200]))
+}
+
+#[test]
+fn patches_of_colour_are_a_plane_after_another() {
+    let folder = Folder::new();
+    let image = colored(12, 20);
+    let rgb = encode(&image::DynamicImage::ImageRgb8(image.clone()), image::ImageFormat::Png);
+    let file = folder.write("c.png", &rgb);
+    let array = folder.write("c.npy", npy_of("|u1", "(1, 12, 20, 3)", image.as_raw()));
+    let wanted = |pattern: PathBuf| {
+        let (array, images, channels) = (None, None, Channels::Color);
+        source(Reader::Patches { pattern, array, images, channels, size: 3, count: 50, seed: 1, border: 0 })
+    };
+    assert_eq!(header(&wanted(file.clone())).unwrap().shape, [50, 3, 9]);
+    let found = load(&wanted(file.clone())).unwrap();
+    assert_eq!(found.values, load(&wanted(array)).unwrap().values);
+    for patch in found.values.chunks_exact(27) {
+        let level = |k: usize| (patch[k] * 255.0).round() as usize;
+        let (top, left) = (level(0), level(9));
+        for k in 0..9 {
+            assert_eq!([level(k), level(9 + k), level(18 + k)], [top + k / 3, left + k % 3, 200]);
+        }
+    }
+    let whole = source(Reader::Images { pattern: file.clone(), channels: Channels::Color });
+    let whole = load(&whole).unwrap();
+    assert_eq!(whole.shape, [1, 3, 12, 20]);
+    assert_eq!((whole.values[20], whole.values[240 + 1], whole.values[480]), (1.0 / 255.0, 1.0 / 255.0, 200.0 / 255.0));
+    // Whitened channel by channel.
+    let white = load(&staged(wanted(kodak()).reader, &[Stage::Whiten])).unwrap();
+    for patch in white.values.chunks_exact(27) {
+        let (mean, square) = patch[..9].iter().fold((0.0, 0.0), |(m, s), x| (m + x / 9.0, s + x * x / 9.0));
+        assert!(mean.abs() < 1e-12 && (square - 1.0).abs() < 1e-12, "{mean} {square}");
+        // A grey image has three channels of one kind.
+        assert_eq!(patch[..9], patch[9..18]);
+    }
 }
 
 #[test]

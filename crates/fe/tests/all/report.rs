@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::common::*;
-use fe_report::{Shades, images};
+use fe_report::{Shades, Size, images};
 
 const ROWS: usize = 30;
 
@@ -47,7 +47,7 @@ fn page(folder: &Path) -> String {
 fn pictures_are_of_the_arrays_that_they_name() {
     let folder = ran();
     let html = page(folder.path());
-    let shown = images(&B.concat(), (2, 2), None, Shades::Symmetric).unwrap();
+    let shown = images(&B.concat(), Size::grey(2, 2), None, Shades::Symmetric).unwrap();
     assert!(html.contains(&shown.uri), "B is not shown");
 
     let decoded = |row: usize| -> Vec<f64> {
@@ -63,7 +63,7 @@ fn pictures_are_of_the_arrays_that_they_name() {
     let pairs: Vec<f64> = lines.flatten().collect();
     let mut sorted: Vec<f64> = (0..24).flat_map(data).collect();
     sorted.sort_by(f64::total_cmp);
-    let expected = images(&pairs, (2, 2), Some(8), Shades::Between(sorted[0], sorted[94])).unwrap();
+    let expected = images(&pairs, Size::grey(2, 2), Some(8), Shades::Between(sorted[0], sorted[94])).unwrap();
     assert!(html.contains(&expected.uri), "the reconstructions are others");
     assert!(html.contains("24 draws of the prior predictive"));
 }

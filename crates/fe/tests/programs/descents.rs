@@ -80,6 +80,19 @@ fn lca() {
     assert!(last["zeros"].as_f64().unwrap() > 0.6 && r2(&fit) > 0.6, "{last}");
 }
 
+fn convolutional_poisson() {
+    let fit = fitted("convolutional_poisson");
+    settles(&fit);
+    assert!(fit["terms"].as_array().unwrap().iter().all(|t| t["estimator"] == "closed form" && t["se"].is_null()));
+}
+
+fn convolutional_lca() {
+    let fit = fitted("convolutional_lca");
+    settles(&fit);
+    assert!(r2(&fit) > 0.8, "{}", r2(&fit));
+    assert!(fit["terms"].as_array().unwrap().iter().all(|t| t["se"].is_null()));
+}
+
 fn hybrid() {
     let fit = fitted("hybrid");
     assert_eq!(fit["refinement"]["rises"], 0);
@@ -126,6 +139,8 @@ pub fn trials(trials: &mut Trials) {
         iterative_relu,
         predictive_coding,
         lca,
+        convolutional_poisson,
+        convolutional_lca,
         hybrid,
         spiking,
         budget,

@@ -177,6 +177,49 @@ fn poisson_vae_mnist() {
     assert!(explained("poisson_vae_mnist").contains(bias));
 }
 
+/// The Bernoulli term alone is sampled, and there are so many parameters.
+fn sampled_in_one_term(program: &str, parameters: &str) -> String {
+    let text = explained(program);
+    let count = |what: &str| text.matches(&format!("estimator: {what}")).count();
+    assert_eq!((count("closed form"), count("pathwise")), (1, 1), "{text}");
+    assert!(text.contains(&format!("{parameters} parameters in")), "{text}");
+    text
+}
+
+fn conv_vae() {
+    sampled_in_one_term("conv_vae", "565409");
+    let fit = example("conv_vae", &Options::default());
+    let held_out = at(&fit, "heldout.free_energy");
+    assert!(held_out < 200.0, "held-out F {held_out}");
+}
+
+fn conv_residual() {
+    sampled_in_one_term("conv_residual", "115441");
+}
+
+fn conv_poisson() {
+    let text = sampled_in_one_term("conv_poisson", "665825");
+    assert!(text.contains("their mean is exact, their variance short by 9τ/35 = 10.3 %"), "{text}");
+}
+
+fn conv_sparse() {
+    assert!(explained("conv_sparse").contains("the objective is deterministic: no sampling, no gradient noise"));
+    let fit = example("conv_sparse", &Options::default());
+    closed(&fit);
+    let zeros = at(&fit, "latents.z.zeros");
+    assert!(zeros > 0.5, "zeros {zeros}");
+}
+
+fn colour_patches() {
+    assert!(explained("colour_patches").contains("the objective is deterministic: no sampling, no gradient noise"));
+    let fit = example("colour_patches", &Options::default());
+    closed(&fit);
+    let explained = at(&fit, "heldout.r2");
+    assert!(explained > 0.7, "R² {explained}");
+    let colourful = at(&fit, "meters.colourful.mean");
+    assert!(colourful < 0.05, "{colourful} of the atoms are in colour");
+}
+
 fn regulator() {
     // −log Z of the quadratic form, by a determinant; the first gain of the Riccati recursion, and the standard deviation of
     // the first action, (R + B'PB)^(−½).
@@ -241,12 +284,20 @@ fn short_run(program: &Program) {
     settings.bind(|| insta::assert_snapshot!(format!("short_{name}"), serde_json::to_string_pretty(&fit).unwrap()));
 }
 
+/// The programs whose first steps take long.
+const SLOW: [&str; 3] = ["regulator", "gaussian_vae", "poisson_vae_mnist"];
+
+/// Networks whose figures over all digits take minutes. The treatments run them, narrower and on few digits.
+const NETWORKS: [&str; 3] = ["conv_vae", "conv_residual", "conv_poisson"];
+
 /// Every claim; and every program, run shortly.
 pub fn trials(trials: &mut Trials) {
     claims!(trials, Tier::Slow, relu_vae_and_the_poisson_code, poisson_vae, poisson_vae_mnist, gaussian_vae, regulator);
+    claims!(trials, Tier::Slow, conv_vae, conv_sparse, colour_patches);
+    claims!(trials, Tier::Everyday, conv_residual, conv_poisson);
     claims!(trials, Tier::Everyday, eight_schools, glm_poisson, kidscore, source_coding);
-    for program in Program::all_of("examples") {
-        let tier = Tier::of(["regulator", "gaussian_vae", "poisson_vae_mnist"].contains(&program.name.as_str()));
+    for program in Program::all_of("examples").into_iter().filter(|p| !NETWORKS.contains(&p.name.as_str())) {
+        let tier = Tier::of(SLOW.contains(&program.name.as_str()));
         trials.add(format!("gallery::{}::short run", program.name), tier, move || short_run(&program));
     }
 }

@@ -2,7 +2,44 @@
 
 use crate::axis::{self, Axis};
 use crate::graph::{Graph, NodeId};
-use crate::op::Op;
+use crate::op::{Binary, Op, Real};
+
+/// Windows that step along one axis, as those of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The axis.
+    pub axis: Axis,
+    /// The axis with what the windows see before and after it, as long as they reach together; itself where that is all.
+    pub padded: Axis,
+    /// The windows.
+    pub position: Axis,
+    /// The places in a window.
+    pub offset: Axis,
+    /// From one window to the next.
+    pub stride: usize,
+    /// Places that the first window sees before the axis.
+    pub before: usize,
+}
+
+/// An index that counts evenly: Σ step · position + start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// Axes, each once, and their steps.
+    pub steps: Vec<(Axis, usize)>,
+    /// Where it begins.
+    pub start: usize,
+}
+
+impl Counting {
+    /// Of windows, the axis of places in a window: that of the shortest steps, and among these the shortest. `None` where
+    /// there is only one axis.
+    pub fn within(&self, extent: impl Fn(Axis) -> usize) -> Option<Axis> {
+        if self.steps.len() < 2 {
+            return None;
+        }
+        self.steps.iter().min_by_key(|&&(a, step)| (step, extent(a), std::cmp::Reverse(a))).map(|s| s.0)
+    }
+}
 
 impl Graph {
     /// Renames axes, all at once; a pair whose source the operand lacks is ignored. The targets must be free.
@@ -50,6 +87,67 @@ impl Graph {
         let u = self.broadcast(u, &needed);
         let axes = axis::union(&axis::difference(self.axes_of(u), over), &[axis]);
         self.push(Op::ScatterAdd { axis, over: axis::sorted(over) }, vec![u, index], axes)
+    }
+
+    /// The index Σ step · position + start along axes.
+    pub fn counting(&mut self, along: &[(Axis, usize)], start: usize) -> NodeId {
+        let mut index = self.constant(start as f64);
+        for &(axis, step) in along {
+            let place = self.iota(axis);
+            let place = self.scale(place, step as f64);
+            index = self.add(index, place);
+        }
+        index
+    }
+
+    /// A node as an index that counts evenly, where it is one.
+    pub fn counted(&self, id: NodeId) -> Option<Counting> {
+        let node = self.node(id);
+        let whole = |v: f64| (v >= 0.0 && v.fract() == 0.0 && v < u32::MAX.into()).then_some(v as usize);
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Constant(Real(v)), _) => Some(Counting { steps: vec![], start: whole(*v)? }),
+            (Op::Iota, _) => Some(Counting { steps: vec![(*node.axes.first()?, 1)], start: 0 }),
+            (Op::Binary(Binary::Add), &[a, b]) => {
+                let (mut a, b) = (self.counted(a)?, self.counted(b)?);
+                if b.steps.iter().any(|s| a.steps.iter().any(|t| t.0 == s.0)) {
+                    return None;
+                }
+                a.steps.extend(b.steps);
+                Some(Counting { start: a.start + b.start, ..a })
+            }
+            (Op::Binary(Binary::Mul), &[k, x]) => {
+                let (k, of) = (whole(self.constant_value(k)?)?, self.counted(x)?);
+                let steps = of.steps.into_iter().map(|(a, step)| (a, step * k)).collect();
+                Some(Counting { steps, start: of.start * k })
+            }
+            _ => None,
+        }
+    }
+
+    /// What windows along an axis see: x at `stride · position + offset − before`, over position and offset in place of
+    /// the axis; 0 outside.
+    pub fn windows(&mut self, x: NodeId, w: &Windows) -> NodeId {
+        let x = self.broadcast(x, &[w.axis]);
+        let padded = if w.padded == w.axis {
+            x
+        } else {
+            let place = self.counting(&[(w.axis, 1)], w.before);
+            self.scatter_add(x, place, w.padded, &[w.axis])
+        };
+        let index = self.counting(&[(w.position, w.stride), (w.offset, 1)], 0);
+        self.gather(padded, index, w.padded)
+    }
+
+    /// The transpose of [`Graph::windows`]: the sum of what windows lay on each place of the axis. What they lay outside
+    /// is left out.
+    pub fn overlaid(&mut self, y: NodeId, w: &Windows) -> NodeId {
+        let index = self.counting(&[(w.position, w.stride), (w.offset, 1)], 0);
+        let padded = self.scatter_add(y, index, w.padded, &[w.position, w.offset]);
+        if w.padded == w.axis {
+            return padded;
+        }
+        let place = self.counting(&[(w.axis, 1)], w.before);
+        self.gather(padded, place, w.padded)
     }
 
     /// The element at a fixed position along an axis.

@@ -98,6 +98,12 @@ pub enum Operation {
         extent: usize,
         over: Vec<Axis>,
     },
+    /// Adds the operand at even steps of axes along `axis`, from `start` on.
+    Overlay {
+        axis: Axis,
+        steps: Vec<(Axis, usize)>,
+        start: usize,
+    },
     Factor {
         kind: Factor,
         row: Axis,
@@ -154,6 +160,8 @@ struct Lowering<'a> {
     order: Vec<NodeId>,
     /// Axes that loops step along.
     loops: Vec<Axis>,
+    /// Axes that windows step along, and those of the windows.
+    pictures: Vec<Axis>,
     nodes: Vec<Stored>,
     values: HashMap<NodeId, Value>,
     now: NodeId,
@@ -176,6 +184,7 @@ pub fn lower(
         panels: parallel.map_or(1, |p| p.1.len()),
         order: graph.reachable(outputs),
         loops: vec![],
+        pictures: vec![],
         nodes: vec![],
         values: HashMap::new(),
         now: NodeId(0),
@@ -184,6 +193,7 @@ pub fn lower(
     };
     let along = |&id: &NodeId| if let Op::Scan(scan) = &graph.node(id).op { Some(scan.0.axis) } else { None };
     lowering.loops = lowering.order.iter().filter_map(along).chain(conditions.first).collect();
+    lowering.pictures = indexing::pictures(graph, &lowering.order);
     if !conditions.dense {
         lowering.masks = sums::masks(graph, &lowering.order, outputs);
     }
@@ -204,19 +214,21 @@ impl Lowering<'_> {
     }
 
     /// Axes in the order of the layout, without those of extent 1: the parallel one first, then those of loops, so that
-    /// what a loop reads and writes at one position lies together.
+    /// what a loop reads and writes at one position lies together, then those of pictures, so that the channels at one
+    /// place do.
     fn layout(&self, axes: &[Axis]) -> Axes {
-        self.ordered(axes, &self.loops)
+        self.ordered(axes, &self.loops, &self.pictures)
     }
 
-    /// The order in which noise is numbered, whatever loops there are.
+    /// The order in which noise is numbered, whatever loops and windows there are.
     fn layout_of_noise(&self, axes: &[Axis]) -> Axes {
-        self.ordered(axes, &[])
+        self.ordered(axes, &[], &[])
     }
 
-    fn ordered(&self, axes: &[Axis], loops: &[Axis]) -> Axes {
+    fn ordered(&self, axes: &[Axis], loops: &[Axis], pictures: &[Axis]) -> Axes {
         let mut sorted = axis::sorted(axes);
-        sorted.sort_by_key(|&a| (Some(a) != self.parallel, !loops.contains(&a), a));
+        let place = |a: Axis| pictures.iter().position(|&p| p == a).unwrap_or(usize::MAX);
+        sorted.sort_by_key(|&a| (Some(a) != self.parallel, !loops.contains(&a), place(a), a));
         sorted.sort_by_key(|&a| a != PANEL);
         let with = |a: Axis| (a, if a == PANEL { self.panels } else { self.extent(a.id) });
         sorted.into_iter().map(with).filter(|a| a.1 != 1).collect()
@@ -319,19 +331,7 @@ impl Lowering<'_> {
             },
             Op::Reshape { from, to } => self.reshape(first, from, to),
             Op::Gather { axis } => self.gather(first, second, *axis, &node.inputs),
-            Op::ScatterAdd { axis, over } => {
-                let axes = self.layout(&node.axes);
-                let (u, index) = (self.stored(first), self.stored(second));
-                // Every axis that is summed or kept must be walked, so u is laid out over all of its own.
-                let own = node.inputs.first().map(|&i| self.graph.axes_of(i).to_vec()).unwrap_or_default();
-                let u = self.expanded(u, &own);
-                let operation = Operation::Scatter { axis: *axis, extent: self.extent(axis.id), over: over.clone() };
-                // Rows that are added to, or summed, need all of them at once.
-                let apart = Some(*axis) != self.parallel && !over.iter().any(|&a| Some(a) == self.parallel);
-                let class = if apart { self.class_of(&axes) } else { Class::Once };
-                let id = self.push(operation, vec![u, index], axes, class);
-                self.whole(id)
-            }
+            Op::ScatterAdd { axis, over } => self.scatter(first, second, *axis, over, &node),
             Op::Factor { kind, row, column } => {
                 let axes = self.layout(&node.axes);
                 let x = self.stored(first);

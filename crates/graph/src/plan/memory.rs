@@ -18,6 +18,7 @@ use crate::tensor::Tensor;
 /// The nodes of a plan in groups, and the buffers that they are given.
 struct Assignment<'a> {
     lowered: &'a Lowered,
+    extents: &'a [usize],
     /// Place of every node's group: whose it is, and which of that place.
     group_of: HashMap<Id, (super::fuse::Place, usize)>,
     /// The buffer of every stored node.
@@ -61,7 +62,7 @@ pub fn assign(
             group_of.extend(group.nodes.iter().map(|&id| (id, (place, k))));
         }
     }
-    let mut assignment = Assignment { lowered, group_of, buffers: HashMap::new() };
+    let mut assignment = Assignment { lowered, extents: &conditions.extents, group_of, buffers: HashMap::new() };
     let phases = |steady: bool| groups.keys().filter(|p| p.0 == steady).map(|p| p.1 + 1).max().unwrap_or(0);
     let timeline = Timeline { lowered, levels, steady_phases: phases(true), main_phases: phases(false) };
     let mut plan = Plan {
@@ -278,6 +279,11 @@ impl Assignment<'_> {
                 into,
                 origin,
             },
+            Operation::Overlay { axis, steps, start } => {
+                let extent = |a: Axis| self.extents.get(a.id.0 as usize).copied().unwrap_or(1);
+                let steps: Vec<_> = steps.iter().map(|&(a, step)| (a, extent(a), step)).collect();
+                Work::Overlay { from: self.operand(node, 0), onto: into.stepped(*axis, &steps, *start), into }
+            }
             Operation::Factor { kind, row, column } => {
                 Work::Factor { kind: *kind, row: *row, column: *column, from: self.operand(node, 0), into }
             }

@@ -254,6 +254,15 @@ pub enum Work {
         /// Its origin in the program.
         origin: Origin,
     },
+    /// Adds what lies one over another.
+    Overlay {
+        /// What is added.
+        from: View,
+        /// Its places in the result, over its own axes.
+        onto: View,
+        /// The place of the result.
+        into: View,
+    },
     /// Matrices replaced by their factors.
     Factor {
         /// Which.
@@ -300,7 +309,7 @@ impl Work {
             Self::Noise { .. } => vec![],
             Self::Arrivals { rate, temperature, .. } => vec![rate, temperature],
             Self::Gather { from, index, .. } | Self::Scatter { from, index, .. } => vec![from, index],
-            Self::Factor { from, .. } => vec![from],
+            Self::Overlay { from, .. } | Self::Factor { from, .. } => vec![from],
             Self::Scan { operands, .. } => operands.iter().collect(),
         }
     }

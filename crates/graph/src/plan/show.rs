@@ -59,6 +59,7 @@ impl Work {
             Self::Arrivals { rate, into, .. } => element(60 * into.len(), rate),
             Self::Gather { into, .. } => element(2, into),
             Self::Scatter { from, .. } => element(2, from),
+            Self::Overlay { from, .. } => element(1, from),
             Self::Factor { from, column, .. } => {
                 let n = from.dims.iter().find(|d| d.axis == *column).map_or(1, |d| d.extent);
                 element(n, from)
@@ -160,6 +161,7 @@ impl Plan {
                 format!("arrivals {indicator}, orders {} [{}]", orders.join(" "), axes(rate))
             }
             Work::Gather { into, .. } => format!("gather [{}]", axes(into)),
+            Work::Overlay { from, into, .. } => format!("overlay [{}] on [{}]", axes(from), axes(into)),
             Work::Scatter { into, .. } => format!("scatter [{}]", axes(into)),
             Work::Factor { kind, into, .. } => format!("{kind:?} [{}]", axes(into)).to_lowercase(),
             Work::Scan { scan, .. } => format!("loop over {}", name(scan.axis)),

@@ -98,6 +98,28 @@ impl View {
         view
     }
 
+    /// A dimension walked by other axes (their extents and steps), from `start` on.
+    #[must_use]
+    pub fn stepped(&self, axis: Axis, steps: &[(Axis, usize, usize)], start: usize) -> Self {
+        let stride = self.stride(axis);
+        let mut view = self.at(axis, start);
+        let walked = steps.iter().filter(|s| s.1 > 1);
+        view.dims.extend(walked.map(|&(axis, extent, step)| Dim { axis, extent, stride: stride * step }));
+        view
+    }
+
+    /// Whether no element is there twice.
+    pub fn is_injective(&self) -> bool {
+        let mut dims: Vec<&Dim> = self.dims.iter().collect();
+        dims.sort_by_key(|d| d.stride);
+        let mut reach = 0;
+        dims.iter().all(|d| {
+            let apart = d.stride > reach;
+            reach += d.stride * (d.extent - 1);
+            apart
+        })
+    }
+
     /// The same elements under other names.
     #[must_use]
     pub fn renamed(&self, pairs: &[(Axis, Axis)]) -> Self {

@@ -223,3 +223,145 @@ fn a_bound_is_priced_by_its_multiplier() {
     close(model.value(&point) - free, ((1.5 + 2.0 * excess).powi(2) - 1.5f64.powi(2)) / 4.0, 1e-12);
     slopes_agree(&model, &point);
 }
+
+/// A uniform number, of a generator of the test's own: Knuth's MMIX.
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Twelve uniform numbers less 6, which have mean 0 and variance 1.
+fn twelve(state: &mut u64) -> f64 {
+    (0..12).map(|_| uniform(state)).sum::<f64>() - 6.0
+}
+
+/// A Poisson count: how many uniform numbers have a product above e^−mean (Knuth).
+fn count(state: &mut u64, mean: f64) -> f64 {
+    let mut product = uniform(state);
+    let mut counted = 0.0;
+    while product > (-mean).exp() {
+        product *= uniform(state);
+        counted += 1.0;
+    }
+    counted
+}
+
+/// What 2 × 2 kernels of 4 × 4 lay on a picture of 4 × 4, a step of 2 apart, one place outside of it on each side.
+fn laid(z: &[f64], kernels: &[f64], power: i32) -> [f64; 16] {
+    let mut picture = [0.0; 16];
+    for (c, (p, q)) in (0..2).flat_map(|c| (0..4).map(move |at| (c, (at / 2, at % 2)))) {
+        for (i, j) in (0..16).map(|at| (at / 4, at % 4)) {
+            let (y, x) = (2 * p + i, 2 * q + j);
+            if (1..5).contains(&y) && (1..5).contains(&x) {
+                let weight = kernels[c * 16 + i * 4 + j];
+                picture[(y - 1) * 4 + x - 1] += z[c * 4 + p * 2 + q] * weight.powi(power);
+            }
+        }
+    }
+    picture
+}
+
+/// E‖x − deconv z‖² is ‖x − deconv E z‖² + Σ Var z · (squares of the part of the kernel that fits), by the formula and by
+/// draws: of normal codes and of counts.
+#[test]
+fn a_linear_deconv_keeps_its_closed_form() {
+    let x: Vec<f64> = (0..16).map(|k| (0.7 * f64::from(k)).cos()).collect();
+    let written: Vec<String> = x.iter().map(f64::to_string).collect();
+    let program = |prior: &str, guide: &str| {
+        format!(
+            "dim K = 2\ndim H = 2\ndim W = 2\ndata x[N, D] = [[{}]]\nparam v[K, H, W] = 0\n\
+             latent z[N, K, H, W] ~ {prior}\nguide z ~ {guide}\n\
+             observe x ~ Normal(z |> deconv(1, kernel = 4, stride = 2) |> as[D], 0.8)\n",
+            written.join(", ")
+        )
+    };
+    for (prior, guide) in [("Normal(0, 1)", "Normal(v, 0.6)"), ("Poisson(0.7)", "Poisson(exp(v))")] {
+        let model = model(&program(prior, guide));
+        assert_eq!(estimators(&model.objective), [Estimator::ClosedForm, Estimator::ClosedForm], "{guide}");
+        let mut point = model.start();
+        point.scatter(&model);
+        let of = |name: &str| point.inputs[&model.parameter(name)].values.clone();
+        let (v, kernels, bias) = (of("v"), of("x.observe.deconv.1.weight"), of("x.observe.deconv.1.bias")[0]);
+        let counts = prior.starts_with("Poisson");
+        let means: Vec<f64> = v.iter().map(|v| if counts { v.exp() } else { *v }).collect();
+        let variances: Vec<f64> = means.iter().map(|m| if counts { *m } else { 0.36 }).collect();
+        let (center, spread) = (laid(&means, &kernels, 1), laid(&variances, &kernels, 2));
+        let cost = |error: f64| 0.5 * error / 0.64 + 16.0 * (0.8f64.ln() + 0.5 * LOG_2PI);
+        let squares = |mean: &[f64; 16]| x.iter().zip(mean).map(|(x, m)| (x - m - bias).powi(2)).sum::<f64>();
+        let found = model.number(&point, model.objective.terms[1].sum);
+        close(found, cost(squares(&center) + spread.iter().sum::<f64>()), 1e-12);
+        slopes_agree(&model, &point);
+        let mut state = 5;
+        let draws: Vec<f64> = (0..20_000)
+            .map(|_| {
+                let draw = |m: &f64| if counts { count(&mut state, *m) } else { m + 0.6 * twelve(&mut state) };
+                let z: Vec<f64> = means.iter().map(draw).collect();
+                cost(squares(&laid(&z, &kernels, 1)))
+            })
+            .collect();
+        let n = draws.len() as f64;
+        let mean = draws.iter().sum::<f64>() / n;
+        let error = (draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n * n)).sqrt();
+        assert!((found - mean).abs() < 3.0 * error, "{found}, and {mean} ± {error} by draws");
+    }
+}
+
+/// A linear convolution of a latent picture is a sum of independent parts, whatever windows overlap.
+#[test]
+fn a_linear_conv_keeps_its_closed_form() {
+    let model = model(
+        "dim K = 1\ndim H = 3\ndim W = 3\ndata x[N, D] = [[1, -2, 0.5, 0.3, 0.1, -1, 2, 0.7, 1.5]]\nparam v[K, H, W] = 0\n\
+         latent z[N, K, H, W] ~ Normal(0, 1)\nguide z ~ Normal(v, 0.6)\n\
+         observe x ~ Normal(z |> conv(1, kernel = 3) |> as[D], 1)\n",
+    );
+    assert_eq!(estimators(&model.objective), [Estimator::ClosedForm, Estimator::ClosedForm]);
+    let mut point = model.start();
+    point.scatter(&model);
+    let of = |name: &str| point.inputs[&model.parameter(name)].values.clone();
+    let (v, kernel, bias) = (of("v"), of("x.observe.conv.1.weight"), of("x.observe.conv.1.bias")[0]);
+    let x = [1.0, -2.0, 0.5, 0.3, 0.1, -1.0, 2.0, 0.7, 1.5];
+    let mut expected = 4.5 * LOG_2PI;
+    for (y, at) in (0..9usize).map(|k| (k, (k / 3, k % 3))) {
+        let (mut mean, mut variance) = (bias, 0.0);
+        for (i, j) in (0..9).map(|k| (k / 3, k % 3)) {
+            let (h, w) = (at.0 + i, at.1 + j);
+            if (1..4).contains(&h) && (1..4).contains(&w) {
+                mean += v[(h - 1) * 3 + w - 1] * kernel[i * 3 + j];
+                variance += 0.36 * kernel[i * 3 + j].powi(2);
+            }
+        }
+        expected += 0.5 * ((x[y] - mean).powi(2) + variance);
+    }
+    close(model.number(&point, model.objective.terms[1].sum), expected, 1e-12);
+    slopes_agree(&model, &point);
+}
+
+/// Dropout is on in what is minimised, where each element is 0 or doubled, and off in every term that is reported.
+#[test]
+fn dropout_is_of_the_training_alone() {
+    let model = model(
+        "dim N = 3\ndata x[N, D] = [[1, 2], [3, 4], [5, 6]]\ndata y[N] = [1, 2, 3]\nparam w[D] = 1\n\
+         latent z ~ Normal(0, 1)\nguide z = point\nobserve y ~ Normal(z + (x |> dropout(0.5)) @ w, 1)\n",
+    );
+    let mut point = model.start();
+    point.put(model.parameter("z.point"), 0.25);
+    point.set(&model, model.parameter("w"), &[1.0, 1.0]);
+    let cost = |error: f64| 0.5 * error * error + 0.5 * LOG_2PI;
+    let whole: f64 = [(1.0, 3.0), (2.0, 7.0), (3.0, 11.0)].iter().map(|(y, sum)| cost(y - 0.25 - sum)).sum();
+    close(model.number(&point, model.objective.terms[1].sum), whole, 1e-12);
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        point.seed = seed;
+        let minimised = 3.0 * model.value(&point) - cost(0.25);
+        let found = (0..64).find(|mask| {
+            let kept = |k: usize, v: f64| if mask >> k & 1 == 1 { 2.0 * v } else { 0.0 };
+            let rows = [(1.0, 1.0, 2.0), (2.0, 3.0, 4.0), (3.0, 5.0, 6.0)];
+            let terms = rows.iter().enumerate();
+            let total: f64 = terms.map(|(n, (y, a, b))| cost(y - 0.25 - kept(2 * n, *a) - kept(2 * n + 1, *b))).sum();
+            (total - minimised).abs() < 1e-9 * total.abs()
+        });
+        seen.insert(found.unwrap_or_else(|| panic!("{minimised} is of no mask")));
+        slopes_agree(&model, &point);
+    }
+    assert!(seen.len() > 20, "{seen:?}");
+}

@@ -2,7 +2,7 @@
 
 use crate::fits;
 use fe_report::{
-    Block, Cell, Column, Document, Label, Pictured, RunPage, Shades, Table, TraceRow, images, run_page, terminal,
+    Block, Cell, Column, Document, Label, Pictured, RunPage, Shades, Size, Table, TraceRow, images, run_page, terminal,
 };
 
 fn trace() -> Vec<TraceRow> {
@@ -25,7 +25,8 @@ fn trace() -> Vec<TraceRow> {
 fn page(document: &Document, source: &str) -> String {
     let trace = trace();
     let wave = |k: u32| (f64::from(k) * 0.7).sin();
-    let picture = images(&(0..64 * 32).map(wave).collect::<Vec<_>>(), (8, 8), None, Shades::Symmetric).unwrap();
+    let picture =
+        images(&(0..64 * 32).map(wave).collect::<Vec<_>>(), Size::grey(8, 8), None, Shades::Symmetric).unwrap();
     let pictured = Pictured { name: "W".into(), caption: "32 images of 8 × 8".into(), picture };
     let run = RunPage {
         document,

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use fe_data::{DataError, Reader, Source, Stage, header, load};
+use fe_data::{Channels, DataError, Reader, Source, Stage, header, load};
 use tempfile::TempDir;
 
 /// A folder of test files that goes away with the test.
@@ -73,11 +73,12 @@ pub fn idx(path: PathBuf) -> Source {
 }
 
 pub fn images(pattern: PathBuf) -> Source {
-    source(Reader::Images { pattern })
+    source(Reader::Images { pattern, channels: Channels::Grey })
 }
 
 pub fn patches(pattern: PathBuf, size: usize, count: usize) -> Source {
-    source(Reader::Patches { pattern, array: None, images: None, size, count, seed: 0, border: 0 })
+    let channels = Channels::Grey;
+    source(Reader::Patches { pattern, array: None, images: None, channels, size, count, seed: 0, border: 0 })
 }
 
 /// A `.npy` file with the given version, header text and data.

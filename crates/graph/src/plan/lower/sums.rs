@@ -139,6 +139,7 @@ impl Lowering<'_> {
             self.class_of(&self.layout(&kept))
         };
         let (a, b) = if self.is_count(&b) { (b, a) } else { (a, b) };
+        let (a, b) = (self.apart(a), self.apart(b));
         let sparse = self.is_count(&a) && !self.conditions.dense;
         let axes = self.layout(&kept);
         let mut operands = vec![a, b];
@@ -148,6 +149,16 @@ impl Lowering<'_> {
         let id = self.push(Operation::Product { summed, sparse }, operands, axes, class);
         let value = self.whole(id);
         if panels { self.over_panels(value) } else { value }
+    }
+
+    /// Overlapping windows laid out one behind the other, and pictures with their channels last, once for all products that
+    /// read them.
+    fn apart(&mut self, value: Value) -> Value {
+        let Some(view) = value.view() else { return value };
+        let axes = self.axes_of(&value);
+        let picture = axes.iter().any(|a| self.pictures.contains(a)) && axes.iter().any(|&a| Some(a) == self.parallel);
+        let laid_out = view.is_injective() && (!picture || view.follows(&self.layout(&axes)));
+        if laid_out { value } else { self.map(Map::Copy, &[value]) }
     }
 
     /// The factor of the node being lowered, where that has zeros; it is laid out along the same axes.
