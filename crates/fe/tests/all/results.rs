@@ -111,7 +111,11 @@ fn codes_of_factors_are_their_exact_posterior() {
     }
     // New rows have codes of their own, where the guide is of each row.
     refused(folder.path(), &["codes", "fit", "--data", "y=rows.csv"], &["one Gaussian over all rows"]);
-    std::fs::write(folder.path().join("model.fe"), format!("{program}guide z ~ MeanField()\n")).unwrap();
+    std::fs::write(
+        folder.path().join("model.fe"),
+        format!("{program}param e[D] = 0\nparam s = 0\nguide z ~ Normal(sum(e * y, D), exp(s))\n"),
+    )
+    .unwrap();
     fit(folder.path());
     std::fs::write(folder.path().join("new.csv"), "x,y\n1,0\n").unwrap();
     done(folder.path(), &["codes", "fit", "--data", "y=new.csv", "--out", "n.csv"]);
