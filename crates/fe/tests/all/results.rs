@@ -126,7 +126,7 @@ fn codes_of_factors_are_their_exact_posterior() {
     }
     refused(folder.path(), &["codes", "fit", "--latent", "u"], &["`u` is no latent", "`z`, `twice`"]);
     refused(folder.path(), &["codes", "fit", "--out", "z.txt"], &[".nc, .npz or .csv"]);
-    std::fs::write(folder.path().join("rows.csv"), "x,g,y\n1,red,1\n".repeat(2)).unwrap();
+    std::fs::write(folder.path().join("rows.csv"), format!("x,g,y\n{}", "1,red,1\n".repeat(30))).unwrap();
     refused(folder.path(), &["codes", "fit"], &["`y` have changed since the fit"]);
 }
 
