@@ -32,4 +32,9 @@ for folder in map(Path, sys.argv[1:]):
         assert numpy.isfinite(data.sample_stats["log_weight"].values).all()
     for name in data.observed_data:
         assert data.observed_data[name].size == fit["rows"]
+    # Leave-one-out as ArviZ has it, of the same densities.
+    if fit["loo"]:
+        elpd = arviz.loo(data).elpd_loo
+        assert abs(elpd - fit["loo"]["elpd"]) < 0.2 * fit["loo"]["se"], (elpd, fit["loo"]["elpd"])
+        assert "constant_data" in data.groups() or folder.name == "leave_one_out"
     print(f"{folder.name}: {len(table)} scalars")

@@ -135,8 +135,11 @@ def test_codes_evaluation_and_leave_one_out(folder: Path) -> None:
 
 def test_idata_is_arviz(folder: Path) -> None:
     arviz = pytest.importorskip("arviz")
-    idata = fe.Model(folder / "model.fe").fit(rows()).idata
+    fit = fe.Model(folder / "model.fe").fit(rows())
+    idata = fit.idata
     assert idata.posterior["a"].dims == ("chain", "draw", "G")
+    assert list(idata.posterior["G"].values) == ["red", "green", "blue"]
+    assert arviz.loo(idata).elpd_loo == pytest.approx(fit.loo().elpd, abs=0.2 * fit.loo().se)
     assert "observed_data" in idata.groups() and "point_estimates" in idata.groups()
     assert len(arviz.summary(idata, var_names=["w"], kind="stats")) == 1
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, Kind, Place};
@@ -119,7 +120,27 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), DataError> {
     Ok((file, metadata.len()))
 }
 
-/// The whole of a UTF-8 text file, without a byte order mark.
+/// The first bytes of gzip.
+pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// The most bytes that a compressed text may hold: what claims more is a decompression bomb.
+const MOST_INFLATED: u64 = 1 << 32;
+
+/// What a compressed file holds.
+fn inflated(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
+    let mut all = Vec::new();
+    let read = MultiGzDecoder::new(bytes).take(MOST_INFLATED + 1).read_to_end(&mut all);
+    match read {
+        Ok(count) if count as u64 > MOST_INFLATED => {
+            Err(DataError::file(Kind::TooLarge, path, format!("it inflates to more than {MOST_INFLATED} bytes")))
+        }
+        Ok(_) => Ok(all),
+        Err(error) => Err(DataError::file(Kind::Truncated, path, format!("it cannot be inflated: {error}"))
+            .help("the file is compressed by gzip, and is damaged or cut short")),
+    }
+}
+
+/// The whole of a UTF-8 text file, compressed by gzip or plain, without a byte order mark.
 pub(crate) fn text(path: &Path) -> Result<String, DataError> {
     let (mut file, length) = open(path)?;
     let mut bytes = Vec::new();
@@ -128,6 +149,9 @@ pub(crate) fn text(path: &Path) -> Result<String, DataError> {
         .and_then(|length| bytes.try_reserve_exact(length).ok())
         .ok_or_else(|| DataError::file(Kind::TooLarge, path, format!("{length} bytes do not fit in memory")))?;
     file.read_to_end(&mut bytes).map_err(|error| DataError::io(path, &error))?;
+    if bytes.starts_with(GZIP) {
+        bytes = inflated(path, &bytes)?;
+    }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(DataError::file(Kind::Encoding, path, "the text is UTF-16, not UTF-8").help("save it as UTF-8"));
     }

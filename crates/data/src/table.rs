@@ -1,6 +1,7 @@
 //! Tables of comma-separated values, with a header line.
 //!
-//! A `.tsv` file is separated by tabs. Blanks around cells are dropped. Blank cells, `NA` and `NaN`
+//! A `.tsv` file is separated by tabs; so is another, or by semicolons, where its first line holds no comma. Either may be
+//! compressed by gzip. Blanks around cells are dropped. Blank cells, `NA` and `NaN`
 //! are missing. A column of text becomes indices from 0, with its levels in order of first
 //! appearance; one of `true` and `false` becomes 1 and 0.
 
@@ -185,10 +186,21 @@ fn shorten(cell: &str) -> String {
     cell.chars().take(30).collect()
 }
 
+/// What parts cells: tabs in a `.tsv` file, else commas, or where the first line holds none tabs or semicolons.
+fn separator(path: &Path, text: &str) -> u8 {
+    let tabs = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
+    let first = text.lines().next().unwrap_or_default();
+    match [',', '\t', ';'].map(|c| first.contains(c)) {
+        _ if tabs => b'\t',
+        [false, true, _] => b'\t',
+        [false, false, true] => b';',
+        _ => b',',
+    }
+}
+
 fn read_columns(path: &Path, wanted: &[String]) -> Result<Vec<Column>, DataError> {
     let text = file::text(path)?;
-    let tabs = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
-    let separator = if tabs { b'\t' } else { b',' };
+    let separator = separator(path, &text);
     let builder = || {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(separator).trim(Trim::All);
@@ -254,12 +266,9 @@ fn choose(path: &Path, names: &StringRecord, wanted: &[String]) -> Result<Vec<us
 
 fn missing_column(path: &Path, name: &str, listed: &[&str], no_header: bool) -> DataError {
     let error = file::unknown_name(path, "column", name, listed);
-    match listed {
-        [only] if only.contains([';', '\t']) => {
-            error.help("columns are separated by commas (or by tabs in a .tsv file), and the first line holds none")
-        }
-        _ if no_header => error.help("the first line holds numbers; add a line with the columns' names"),
-        _ => error,
+    match no_header {
+        true => error.help("the first line holds numbers; add a line with the columns' names"),
+        false => error,
     }
 }
 

@@ -206,10 +206,46 @@ pub fn groups(run: &Run) -> Vec<Group> {
         let arrays = draws.observed.iter().map(array).collect();
         groups.push(Group { name: "observed_data".into(), arrays, ..Group::default() });
     }
+    groups.extend(log_likelihood(run));
+    let constant = constant_data(run);
+    if !constant.is_empty() {
+        groups.push(Group { name: "constant_data".into(), arrays: constant, ..Group::default() });
+    }
     for group in &mut groups {
         group.labels.clone_from(&run.document.labels);
     }
     groups
+}
+
+/// log p of each row at draws of the posterior, under the name of what is observed, or `rows` where that is several.
+fn log_likelihood(run: &Run) -> Option<Group> {
+    let found = run.fitted.fit.draws.log_likelihood(run.record.identity.seed)?;
+    let program = run.fitted.program;
+    let axis = program.graph.axis_name(fe_graph::Axis::plain(program.row?.axis));
+    let name = match program.observes.as_slice() {
+        [only] => only.name.clone(),
+        _ => "rows".to_owned(),
+    };
+    let array = Array { name, axes: vec![axis], shape: vec![found.rows], values: found.values };
+    Some(Group { name: "log_likelihood".into(), draws: found.draws, arrays: vec![array], ..Group::default() })
+}
+
+/// The most numbers of a datum that are written beside the draws.
+const MOST_CONSTANT: usize = 1_000_000;
+
+/// The data that are not observed: predictors and groups, of the rows that were trained on.
+fn constant_data(run: &Run) -> Vec<Array> {
+    let (program, problem) = (run.fitted.program, &run.fitted.problem);
+    let observed = |d: &fe_check::Data| program.observes.iter().any(|o| o.value == d.node);
+    let array = |d: &fe_check::Data| {
+        let tensor = problem.training_data(d.input).filter(|t| t.values.len() <= MOST_CONSTANT)?;
+        let sorted = fe_graph::axis::sorted(&d.axes);
+        let order: Vec<usize> = d.axes.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
+        let tensor = tensor.clone().permuted(&order)?;
+        let axes = d.axes.iter().map(|&a| program.graph.axis_name(a)).collect();
+        Some(Array { name: d.name.clone(), axes, shape: tensor.shape, values: tensor.values })
+    };
+    program.data.iter().filter(|d| !observed(d)).filter_map(array).collect()
 }
 
 /// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.

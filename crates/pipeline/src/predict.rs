@@ -133,7 +133,7 @@ impl Asked {
         load::centre(&mut program, &run.record.centred);
         let statistics = WithStatistics::of(&program);
         let read = read(&program, &statistics);
-        for data in program.data.iter().filter(|d| given.contains(&d.name) && !read.contains(&d.input)) {
+        if let Some(data) = program.data.iter().find(|d| given.contains(&d.name) && !read.contains(&d.input)) {
             return Err(Error::Option(
                 OptionName::Data,
                 format!("{}=…: `{}` is what is predicted, or nothing that a prediction reads", data.name, data.name),

@@ -314,7 +314,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// A parameter of more elements is not listed.
-    pub const MOST: usize = 10_000;
+    pub const MOST: usize = 1000;
 }
 
 /// A fitted array that is only in `params.safetensors`.

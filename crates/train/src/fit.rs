@@ -266,6 +266,8 @@ pub fn minimise(
         checks.response = Some(Response::NotComputed(why.into()));
     }
     if checks.errors.is_none() && problem.objective.parameters.iter().any(|p| p.is_declared()) {
+        let why =
+            if fitted.converged { "the objective is another at each step, by its rows or its draws" } else { why };
         checks.errors = Some(StandardErrors::NotComputed(why.into()));
     }
     let figures = evaluate::figures(problem, &fitted.values, &problem.train, &extra)?;

@@ -73,7 +73,7 @@ pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted, uncons
 pub use proposal::Modes;
 pub use readouts::{Known, RowCode, RowCodes, codes};
 pub use response::{Response, Understated};
-pub use sampled::{Drawn, Draws, Loo};
+pub use sampled::{Drawn, Draws, LogLikelihood, Loo};
 pub use starts::Starts;
 pub use tails::CutOff;
 pub use trace::TracePoint;

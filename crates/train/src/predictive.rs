@@ -164,6 +164,9 @@ pub struct Predicting<'a> {
     pub seed: u64,
 }
 
+/// Means and standard deviations, element by element.
+pub type Moments = (Vec<f64>, Vec<f64>);
+
 /// What is predicted of one observed variable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictive {
@@ -171,7 +174,7 @@ pub struct Predictive {
     pub drawn: Drawn,
     /// The mean and standard deviation of each element, with those of the likelihood taken exactly given each draw of the
     /// latents, where they are known.
-    pub moments: Option<(Vec<f64>, Vec<f64>)>,
+    pub moments: Option<Moments>,
     /// Whether values are names of categories, of which there are so many.
     pub categories: Option<usize>,
 }
@@ -278,11 +281,7 @@ impl<'a> Simulation<'a> {
 
     /// Mean and standard deviation of each element as declared, by the law of total variance over the draws of the latents.
     /// `None` where a family does not have its own.
-    fn moments(
-        &mut self,
-        d: &Distribution,
-        declared: &[Axis],
-    ) -> Result<Option<(Vec<f64>, Vec<f64>)>, PredictiveError> {
+    fn moments(&mut self, d: &Distribution, declared: &[Axis]) -> Result<Option<Moments>, PredictiveError> {
         let d = Distribution { args: self.g.substitute(&d.args, &self.replaced), ..d.clone() };
         let mean = d.expectation(&mut self.g, Statistic::Value);
         let Some((mean, variance)) = mean.zip(d.variance(&mut self.g, Statistic::Value)) else { return Ok(None) };

@@ -185,6 +185,11 @@ impl<'a> Problem<'a> {
             .collect()
     }
 
+    /// The rows of a datum that are trained on, row-major over its sorted axes.
+    pub fn training_data(&self, input: InputId) -> Option<&Tensor> {
+        self.training_data.get(&input).map(Arc::as_ref)
+    }
+
     /// Prepares nodes of the objective for running.
     ///
     /// # Errors

@@ -181,7 +181,39 @@ fn pointwise(
     Ok(pair.map(|[weights, rows]| (weights.into_iter().zip(correction).map(sum).collect(), rows)))
 }
 
+/// The most numbers of log likelihoods that a file holds: of many rows, fewer draws.
+const MOST_LIKELIHOODS: usize = 1_000_000;
+
+/// log p of each row at draws of the posterior, row-major over (draw, row).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLikelihood {
+    /// The number of draws.
+    pub draws: usize,
+    /// The number of rows.
+    pub rows: usize,
+    /// The values.
+    pub values: Vec<f64>,
+}
+
 impl Draws {
+    /// log p of each row at draws of the posterior: those behind leave-one-out, by their weights where these can be used, else
+    /// those of the guide as they are.
+    pub fn log_likelihood(&self, seed: u64) -> Option<LogLikelihood> {
+        let (log_weights, densities) = self.pointwise.as_ref()?;
+        let count = log_weights.len();
+        let rows = densities.len() / count.max(1);
+        if rows == 0 || rows > MOST_LIKELIHOODS / 10 {
+            return None;
+        }
+        let smoothed = psis::smooth(log_weights)?;
+        let usable = smoothed.khat <= 0.7 && smoothed.weights.len() == count;
+        let weights = if usable { smoothed.weights } else { vec![1.0 / count as f64; count] };
+        let draws = (MOST_LIKELIHOODS / rows).min(COUNT);
+        let resampled = Resampled { values: vec![densities.clone()], weights, proposal: None };
+        let values: Vec<f64> = chosen(&resampled, seed).into_iter().flatten().take(draws * rows).collect();
+        Some(LogLikelihood { draws: values.len() / rows, rows, values })
+    }
+
     /// Leave-one-out cross-validation, where each row has its density and the weights can be had.
     pub fn loo(&self) -> Option<Loo> {
         let (weights, densities) = self.pointwise.as_ref()?;

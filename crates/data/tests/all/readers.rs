@@ -87,6 +87,16 @@ fn csv_columns() {
 
     let tabs = folder.write("t.tsv", "a\tb\r\n1\t2\r\n");
     assert_eq!(read(&csv(tabs, &["b"])).values, [2.0]);
+    // What parts the names parts the cells, and a table may be compressed.
+    let semicolons = folder.write("s.csv", "a;b\n1;2\n3;4\n");
+    assert_eq!(read(&csv(semicolons, &["b"])).values, [2.0, 4.0]);
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, b"a,b\n1,2\n").unwrap();
+    let bytes = gzip.finish().unwrap();
+    let compressed = folder.write("t.csv.gz", &bytes);
+    assert_eq!(read(&csv(compressed, &["b"])).values, [2.0]);
+    let cut = folder.write("cut.csv.gz", &bytes[..bytes.len() - 9]);
+    assert!(fe_data::load(&csv(cut, &["b"])).unwrap_err().message.contains("cannot be inflated"));
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn wrong_command_lines() {
     let folder = folder();
     for (arguments, with, said) in [
         (vec!["a.fe"], 2, "B.fe"),
-        (vec!["a.fe", "b.fe", "c.fe"], 2, "unexpected argument"),
+        (vec!["a.fe", "b.fe", "c.fe"], 2, "fit `a.fe` with `fe run`"),
         (vec!["a.fe", "missing.fe"], 2, "missing.fe cannot be read"),
         (vec!["-", "-"], 2, "standard input can be read once"),
         (vec!["a.fe", "b.fe", "--set", "gamma=1"], 2, "neither program has `const` or `dim` called `gamma`"),

@@ -109,7 +109,14 @@ fn codes_of_factors_are_their_exact_posterior() {
     for (row, mean) in rows().iter().zip(column(&text, "twice_mean")) {
         assert!((mean - 2.0 * exact(row)).abs() < 0.05, "{mean}");
     }
-    // New rows have codes of their own.
+    // New rows have codes of their own, where the guide is of each row.
+    refused(folder.path(), &["codes", "fit", "--data", "y=rows.csv"], &["one Gaussian over all rows"]);
+    std::fs::write(
+        folder.path().join("model.fe"),
+        format!("{program}param e[D] = 0\nparam s = 0\nguide z ~ Normal(sum(e * y, D), exp(s))\n"),
+    )
+    .unwrap();
+    fit(folder.path());
     std::fs::write(folder.path().join("new.csv"), "x,y\n1,0\n").unwrap();
     done(folder.path(), &["codes", "fit", "--data", "y=new.csv", "--out", "n.csv"]);
     let mean = column(&std::fs::read_to_string(folder.path().join("n.csv")).unwrap(), "z_mean");
@@ -119,7 +126,7 @@ fn codes_of_factors_are_their_exact_posterior() {
     }
     refused(folder.path(), &["codes", "fit", "--latent", "u"], &["`u` is no latent", "`z`, `twice`"]);
     refused(folder.path(), &["codes", "fit", "--out", "z.txt"], &[".nc, .npz or .csv"]);
-    std::fs::write(folder.path().join("rows.csv"), "x,g,y\n1,red,1\n".repeat(2)).unwrap();
+    std::fs::write(folder.path().join("rows.csv"), format!("x,g,y\n{}", "1,red,1\n".repeat(30))).unwrap();
     refused(folder.path(), &["codes", "fit"], &["`y` have changed since the fit"]);
 }
 

@@ -4,7 +4,7 @@ use super::Tone;
 use super::cell::{Cell, Number};
 use super::posterior::Form;
 use super::table::{Column, Kind, Label, Table};
-use crate::document::{Document, Estimate};
+use crate::document::{Document, Estimate, InFile};
 use crate::figures::{count, decimals, plural};
 
 /// Significant digits of a standard error.
@@ -26,10 +26,19 @@ impl<'a> Estimates<'a> {
     /// Their table in some form.
     pub(crate) fn table(&self, form: Form) -> Table {
         let kind = if form.aligned { Kind::Point } else { Kind::Right };
-        let columns = [Column::new("estimate", kind), Column::new("se", kind).page("standard error")];
+        let columns = [
+            Column::new("estimate", kind),
+            Column::new("se", kind).page("standard error"),
+            Column::word("").page("where"),
+        ];
         let mut table = Table::new("params", "Parameters, as fitted", columns);
         for (name, estimate) in &self.document.params {
             let size = estimate.value.values().len();
+            // Many numbers without an error are a network's, which nobody reads one by one.
+            if size > form.whole && estimate.se.is_none() {
+                table.row(Label::Name(name.clone()), elsewhere(estimate.value.shape(), "fit.json"));
+                continue;
+            }
             let shown = if size > form.whole { form.beginning } else { size };
             for element in 0..shown {
                 let label = Label::Element(
@@ -42,16 +51,28 @@ impl<'a> Estimates<'a> {
                 table.remark_on(&format!("… {} more of ", count((size - shown) as u64)), name, " in fit.json");
             }
         }
-        let weights: u64 = self.document.params_in_file.iter().map(|w| w.shape.iter().product::<u64>()).sum();
-        if weights > 0 {
-            let arrays = plural(self.document.params_in_file.len() as u64, "array");
-            table.remark(format!("{} more in {arrays} in params.safetensors", plural(weights, "number")));
+        for InFile { name, shape } in self.document.params_in_file.iter().filter(|p| !p.name.contains('.')) {
+            table.row(Label::Name(name.clone()), elsewhere(shape, "params.safetensors"));
+        }
+        let layers: Vec<&InFile> = self.document.params_in_file.iter().filter(|p| p.name.contains('.')).collect();
+        if !layers.is_empty() {
+            let weights: u64 = layers.iter().map(|w| w.shape.iter().product::<u64>()).sum();
+            let said = format!("{}, in params.safetensors", plural(weights, "number"));
+            let label = plural(layers.len() as u64, "array");
+            table.row(Label::Text(format!("{label} of layers")), [Cell::empty(), Cell::empty(), Cell::text(said)]);
         }
         if let Some(why) = &self.document.params_without_errors {
             table.remark(format!("without standard errors: {why}"));
         }
         table
     }
+}
+
+/// An array that stands in a file: its extents, and which.
+fn elsewhere<T: ToString>(shape: &[T], file: &str) -> [Cell; 3] {
+    let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let said = format!("{} numbers, in {file}", shape.join(" × "));
+    [Cell::empty(), Cell::empty(), Cell::text(said).toned(Tone::Faint)]
 }
 
 /// The value of an element with as many digits as its error has a say in, and that error.

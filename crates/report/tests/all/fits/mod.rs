@@ -41,6 +41,7 @@ fn normal(mean: &[f64], sd: &[f64]) -> Summary {
     let quantile = |z: f64| -> Vec<f64> { mean.iter().zip(sd).map(|(mean, sd)| mean + z * sd).collect() };
     let array = |values: Vec<f64>| if let [value] = values[..] { value.into() } else { Nested::from(values) };
     Summary {
+        axes: vec![],
         mean: array(mean.to_vec()),
         sd: array(sd.to_vec()),
         q05: array(quantile(-1.644_854)),
@@ -51,6 +52,7 @@ fn normal(mean: &[f64], sd: &[f64]) -> Summary {
 
 fn schools(wider: f64) -> indexmap::IndexMap<String, Summary> {
     let tau = Summary {
+        axes: vec![],
         mean: 3.18.into(),
         sd: (2.84 * wider).into(),
         q05: (0.512 / wider).into(),
