@@ -16,6 +16,7 @@ use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
 use crate::saa::SaaObjective;
 use crate::starting::{Begun, begin};
+use crate::starts::Unfinished;
 use crate::streams::{FixedSet, Purpose};
 use crate::trace::TracePoint;
 use crate::{redraws, response, starts};
@@ -261,7 +262,7 @@ impl<'a> Minimizer<'a> {
                 problem,
                 (first, &minimum.values),
                 &self.setting,
-                number,
+                (number, if self.terms.starts.is_some() { Unfinished::Kept } else { Unfinished::Dropped }),
                 |value| self.monitor.step(iterations, None, value),
             )?
         {

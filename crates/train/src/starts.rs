@@ -55,6 +55,15 @@ pub struct Starts {
     pub apart: bool,
 }
 
+/// What becomes of a start that has not converged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It is dropped: it may be on its way to where the objective has no bottom.
+    Dropped,
+    /// It is gone on with if it is the lowest: the program asks for a search.
+    Kept,
+}
+
 /// The number of starts that are made: as the program says, or several where an evaluation is small.
 pub(crate) fn count(problem: &Problem, stated: Option<usize>, evaluation: usize) -> usize {
     let movable = problem.objective.parameters.iter().any(|p| p.is_location() || matches!(p.start, Start::Declared(_)));
@@ -117,7 +126,7 @@ pub(crate) fn compare(
     problem: &Problem,
     (first, found): (&Values, &Values),
     setting: &Setting,
-    count: usize,
+    (count, unfinished_ones): (usize, Unfinished),
     mut going: impl FnMut(f64) -> bool,
 ) -> Result<Option<(Starts, Option<Values>)>, ExecutionError> {
     let rows = problem.training_rows() as f64;
@@ -149,7 +158,8 @@ pub(crate) fn compare(
             // One that is on its way says nothing of agreement, but may be lower already.
             unfinished += 1;
             let value = outcome.value * rows;
-            if on_its_way.as_ref().is_none_or(|(least, _)| value < *least) {
+            let lower = on_its_way.as_ref().is_none_or(|(least, _)| value < *least);
+            if lower && unfinished_ones == Unfinished::Kept {
                 on_its_way = Some((value, values));
             }
         }
