@@ -200,7 +200,7 @@ fn a_code_is_explained_with_an_example() {
 #[test]
 fn an_unknown_code_brings_near_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), &["explain", "E0417"]);
+    let output = run(folder.path(), &["explain", "E0419"]);
     assert_eq!((code(&output), stdout(&output)), (2, String::new()));
     insta::with_settings!({ omit_expression => true }, {
         insta::assert_snapshot!("explain_an_unknown_code", stderr(&output));
