@@ -43,6 +43,7 @@ mod tests {
             include_str!("messages/data.rs"),
             include_str!("messages/guides.rs"),
             include_str!("messages/later.rs"),
+            include_str!("messages/layers.rs"),
             include_str!("messages/names.rs"),
             include_str!("messages/objective.rs"),
             include_str!("messages/refine.rs"),
