@@ -373,7 +373,9 @@ impl<'a> Checker<'a> {
             return Value::poison(span);
         };
         if let Some(known) = self.graph.constant_value(condition.node) {
-            return self.expression(if known != 0.0 { then } else { otherwise }, hint);
+            let (taken, left) = if known != 0.0 { (then, otherwise) } else { (otherwise, then) };
+            let taken = self.expression(taken, hint);
+            return self.over_both(taken, left, hint);
         }
         // A list takes its axes from the other branch.
         let list = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::List(_));
@@ -398,6 +400,38 @@ impl<'a> Checker<'a> {
         // Where the condition picks whole vectors, they stay what they both are.
         let along = a.along.filter(|x| a.along == b.along && !condition.has(x.axis()));
         Value { axes, along, ..Value::scalar(node, a.range.hull(b.range), level, span) }
+    }
+
+    /// The branch that a constant takes, over the axes of the other one too: else what is summed would change with the constant.
+    /// Only where the other is arithmetic, which makes nothing and refuses nothing that it would not refuse elsewhere.
+    fn over_both(&mut self, taken: Value, left: &Expr, hint: Option<&[Axis]>) -> Value {
+        if taken.poison || !self.is_arithmetic(left) {
+            return taken;
+        }
+        let left = self.expression(left, hint);
+        let axes = taken.either(&left);
+        if left.poison || axes.len() == taken.axes.len() {
+            return taken;
+        }
+        let (taken, _) = self.on_one_copy(taken, left);
+        let order: Vec<Axis> = axes.iter().map(|a| a.0).collect();
+        let node = self.graph.broadcast(taken.node, &fe_graph::axis::sorted(&order));
+        Value { node, axes, ..taken }
+    }
+
+    /// Names that are declared, and numbers, added and multiplied element by element.
+    fn is_arithmetic(&self, e: &Expr) -> bool {
+        match e.kind.as_ref() {
+            ExprKind::Name(name) => self.scope.get(name).is_some(),
+            ExprKind::Number { .. } => true,
+            ExprKind::Parenthesised(inner) => self.is_arithmetic(inner),
+            ExprKind::Unary { operand, .. } => self.is_arithmetic(operand),
+            ExprKind::Binary { operator, left, right } => {
+                let plain = [BinaryOperator::Add, BinaryOperator::Subtract, BinaryOperator::Multiply];
+                plain.contains(&operator.value) && self.is_arithmetic(left) && self.is_arithmetic(right)
+            }
+            _ => false,
+        }
     }
 
     /// An element-wise function of one argument.

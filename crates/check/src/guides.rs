@@ -21,6 +21,9 @@ use crate::value::Value;
 /// Layers of a flow where nothing is said.
 const LAYERS: usize = 2;
 
+/// Layers of a flow, at most: each is compiled.
+const MOST_LAYERS: usize = 64;
+
 impl<'a> Checker<'a> {
     /// Every `guide` statement, put to its latents.
     pub fn guides(&mut self) {
@@ -301,7 +304,12 @@ impl<'a> Checker<'a> {
         match (arguments, default) {
             ([], Some(default)) => Ok(default),
             ([one], _) if one.name.as_ref().is_none_or(|n| n.value == key) => {
-                self.whole_number(&one.value, &format!("`{key}`"), 1).ok_or(())
+                let size = self.whole_number(&one.value, &format!("`{key}`"), 1).ok_or(())?;
+                if key == "layers" && size > MOST_LAYERS {
+                    self.report(messages::too_many_layers(name, one.value.span, MOST_LAYERS));
+                    return Err(());
+                }
+                Ok(size)
             }
             _ => {
                 let place = arguments.last().map_or(span, |a| a.value.span);

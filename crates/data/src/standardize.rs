@@ -64,6 +64,14 @@ pub(crate) fn standardize(path: Option<&Path>, array: &mut Array, options: &Opti
         }
         None => measure(array, width, options.rows.as_deref())?,
     };
+    let too_large = statistics.iter().position(|column| !(column.mean.is_finite() && column.sd.is_finite()));
+    if let Some(column) = too_large {
+        let error =
+            DataError::new(Kind::Constant, "the column's values are too large to take a scale from: it overflows")
+                .at(Place::Column(name(array, column)))
+                .help("divide it by a constant in the file");
+        return Err(DataError { file: path.map(Path::to_owned), ..error });
+    }
     let flat = statistics.iter().position(|column| column.sd <= RELATIVE_FLAT * column.mean.abs());
     if let Some(column) = flat {
         let error = DataError::new(Kind::Constant, "the column does not vary over the rows, so it has no scale")

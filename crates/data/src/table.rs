@@ -201,6 +201,11 @@ fn separator(path: &Path, text: &str) -> u8 {
 fn read_columns(path: &Path, wanted: &[String]) -> Result<Vec<Column>, DataError> {
     let text = file::text(path)?;
     let separator = separator(path, &text);
+    if let Some(line) = unclosed_quote(&text, separator) {
+        return Err(DataError::file(Kind::Format, path, "the quote that opens here is never closed")
+            .at(Place::Line(line))
+            .help("close it, or leave it out: all that follows would be one cell"));
+    }
     let builder = || {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(separator).trim(Trim::All);
@@ -224,6 +229,24 @@ fn read_columns(path: &Path, wanted: &[String]) -> Result<Vec<Column>, DataError
         return Err(DataError::file(Kind::Empty, path, "the table has a header line but no rows"));
     }
     Ok(columns.into_iter().map(|(_, column)| column.finish()).collect())
+}
+
+/// The line of a quote that opens a cell and is never closed. A quote opens at the beginning of a cell alone; doubled, it stands
+/// for itself.
+fn unclosed_quote(text: &str, separator: u8) -> Option<u64> {
+    let (mut line, mut opened) = (1, None);
+    let mut begins = true;
+    for byte in text.bytes() {
+        match (byte, opened) {
+            (b'"', None) if begins => opened = Some(line),
+            (b'"', Some(_)) => (opened, begins) = (None, true),
+            (b'\n', None) => begins = true,
+            (_, None) => begins = byte == separator,
+            _ => {}
+        }
+        line += u64::from(byte == b'\n');
+    }
+    opened
 }
 
 /// In a table of one column a blank line is a blank cell, not a line to skip.

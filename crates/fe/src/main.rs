@@ -64,6 +64,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
 }
 
 fn finish(outcome: Result<(), Failure>) -> ExitCode {
+    if let (Ok(()), Some(signal)) = (&outcome, progress::asked()) {
+        output::err("fe: interrupted: what there was is kept\n");
+        return ExitCode::from(128u8.saturating_add(signal));
+    }
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     if let Some((text, diagnostics)) = failure.diagnostics() {
         output::diagnostics(text, diagnostics);

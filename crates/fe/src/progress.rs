@@ -1,38 +1,47 @@
-//! Progress: a bar on a terminal, a plain line now and then elsewhere. Ctrl-C ends the fit cleanly.
+//! Progress: a bar on a terminal, a plain line now and then elsewhere. Signals end the fit cleanly.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use fe_pipeline::{Text, Watch};
 use fe_syntax::Diagnostic;
 use fe_train::Monitor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::output;
 
 /// How often a plain line is printed.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Whether Ctrl-C was pressed.
-static STOP: AtomicBool = AtomicBool::new(false);
+/// The number of the signal that asked for an end; 0 where none did.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Whether the user wants an end.
+/// Whether the user, or the system, wants an end.
 fn stopped() -> bool {
-    STOP.load(Ordering::SeqCst)
+    asked().is_some()
 }
 
-/// Has Ctrl-C end what runs cleanly, and a second one at once.
+/// The signal that asked for an end.
+pub fn asked() -> Option<u8> {
+    u8::try_from(SIGNAL.load(Ordering::SeqCst)).ok().filter(|signal| *signal > 0)
+}
+
+/// Has Ctrl-C, and what Slurm and a closed terminal send, end what runs cleanly, and a second one at once.
 fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Without a handler, Ctrl-C ends the program at once; that is no reason not to run.
-        let _ = ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        });
+        let again = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            // Without a handler a signal ends the program at once; that is no reason not to run.
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again));
+            let _ = flag::register(signal, Arc::clone(&again));
+            let _ = flag::register_usize(signal, Arc::clone(&SIGNAL), number);
+        }
     });
 }
 

@@ -9,6 +9,13 @@ pub const CODES: &[(&str, &str, &str)] = &[
          fresh noise at every step.",
     ),
     (
+        "E0850",
+        "more than a machine holds, or than it could reckon",
+        "Before anything is laid out, what a fit needs at least is added up: data, parameters and what the optimiser keeps \
+         of them, noise, tables, products, what loops keep. Where that is more than the memory of the machine, or where one \
+         value has more numbers than could be reckoned in a step, the largest array is named.",
+    ),
+    (
         "D0030",
         "a file that does not match its header",
         "The header, which the program was checked with, and the contents of the file disagree: it was probably \

@@ -13,6 +13,7 @@
 //! Nothing here prints, reads the environment, or knows of exit codes: what calls it does. Data come from files, or from
 //! arrays of the caller's ([`ReadOptions::arrays`]).
 
+mod budget;
 mod codes;
 pub mod compare;
 pub mod data;

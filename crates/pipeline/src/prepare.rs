@@ -9,6 +9,7 @@ use fe_objective::Objective;
 use fe_syntax::Diagnostic;
 use fe_train::Problem;
 
+use crate::budget;
 use crate::data::{self, Arrays, Shared};
 use crate::error::Error;
 use crate::executor;
@@ -54,9 +55,12 @@ pub(crate) struct Seconds {
 /// The objective of a program.
 ///
 /// # Errors
-/// When it cannot be derived.
+/// When it cannot be derived, or a fit of it needs more than the machine has.
 pub fn derive(program: &Program, text: &Text) -> Result<Objective, Error> {
-    fe_objective::derive(program, &text.source).map_err(load::underivable)
+    let objective = fe_objective::derive(program, &text.source).map_err(load::underivable)?;
+    let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, program.row.map_or(0, |r| r.rows));
+    budget::foresee(program, &objective, by_lbfgs)?;
+    Ok(objective)
 }
 
 /// Understands a program, derives its objective and reads its data.

@@ -4,6 +4,9 @@ use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Sour
 use fe_syntax::{Diagnostic, Severity};
 use serde_json::json;
 
+/// Places of one message that are drawn, at most: the drawing takes time with their square, and nobody reads more.
+const PLACES: usize = 12;
+
 /// The diagnostics of one file as text.
 pub fn text(file: &str, source: &str, diagnostics: &[Diagnostic], colour: bool) -> String {
     let mut out = Vec::new();
@@ -20,11 +23,14 @@ pub fn text(file: &str, source: &str, diagnostics: &[Diagnostic], colour: bool) 
         let mut report =
             Report::build(kind, clamp(d.span())).with_config(config).with_code(d.code).with_message(&d.message);
         // In order of place, so that one excerpt holds them all; the first label is the one that is meant.
-        let mut labels: Vec<_> = d.labels.iter().enumerate().collect();
+        let mut labels: Vec<_> = d.labels.iter().enumerate().take(PLACES).collect();
         labels.sort_by_key(|(_, label)| label.span);
         for (k, label) in labels {
             let colour = if k == 0 { main } else { Color::Cyan };
             report = report.with_label(Label::new(clamp(label.span)).with_message(&label.message).with_color(colour));
+        }
+        if let Some(more) = d.labels.len().checked_sub(PLACES).filter(|more| *more > 0) {
+            report = report.with_note(format!("and {more} more such place{}", if more == 1 { "" } else { "s" }));
         }
         if let Some(help) = &d.help {
             report = report.with_help(help);

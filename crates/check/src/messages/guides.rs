@@ -249,6 +249,11 @@ pub fn joint_size(name: &str, key: &str, span: Span) -> Diagnostic {
     error("E0470", format!("`{name}` takes one number, {what}"), span, "not so").help(format!("write `{example}`"))
 }
 
+pub fn too_many_layers(name: &str, span: Span, most: usize) -> Diagnostic {
+    error("E0470", format!("`{name}` has at most {most} layers"), span, "more than that")
+        .help("a few layers bend a guide as far as most posteriors go: `Flow(layers = 2)`")
+}
+
 pub fn rank_too_high(span: Span, rank: usize, dimensions: usize) -> Diagnostic {
     let message = format!("a rank of {rank} is not low: these latents have {dimensions} dimensions");
     error("E0471", message, span, "every covariance has this form").help("use `FullRank()`, or a lower rank")

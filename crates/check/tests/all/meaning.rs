@@ -138,6 +138,17 @@ fn picking() {
     close(&format!("{A}let out = a[P, 0]"), "P", &[1.0, 4.0]);
 }
 
+/// What a constant picks has the axes of both branches, so that nothing is summed otherwise when it is set otherwise.
+#[test]
+fn a_constant_picks_a_branch_and_no_axes() {
+    for (c, expected) in [(1, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]), (0, [3.0, 4.0, 5.0, 6.0, 8.0, 10.0])] {
+        let text = format!(
+            "dim K = 3\nconst c = {c}\ndata y[N] = [1, 2]\nlet W[K] = [3, 4, 5]\nlet out = if c > 0 then y else y * W"
+        );
+        close(&text, "N K", &expected);
+    }
+}
+
 #[test]
 fn logic_and_lists() {
     close("data v[Q] = [-1, 0, 2]\nlet out = if v > 0 then v else 10 * v", "Q", &[-10.0, 0.0, 2.0]);

@@ -160,6 +160,7 @@ fn csv_tables() {
             csv(write("headless.csv", "1.5,2\n3,4\n"), &[]),
             csv(write("headless.csv", "1.5,2\n3,4\n"), &["a"]),
             csv(write("semicolons.csv", "a;b\n1;2\n"), &["c"]),
+            csv(write("unclosed.csv", "a,b\n1,x\n2,\"y\n3,z\n"), &["a"]),
             csv(write("twice.csv", "a,a\n1,2\n"), &["a"]),
             csv(write("no_rows.csv", "a,b\n"), &["a"]),
             csv(write("words.csv", "a,b\nx,y\n"), &[]),
@@ -306,6 +307,7 @@ fn stages_and_arguments() {
     let folder = Folder::new();
     let table = folder.write("t.csv", "a,b,c\n1,5,x\n2,5,y\n3,5,x\n");
     let one = folder.write("one.csv", "a\n1\n");
+    let huge = folder.write("huge.csv", "a\n-1e308\n1e308\n");
     let scalar = folder.write("scalar.json", r#"{"y": 3}"#);
     let image = folder.write("a.png", png(40, 40, texture));
     let constant = folder.write("x.npy", npy_of("|u1", "(2, 2, 2)", &[1, 2, 3, 4, 5, 6, 3, 8]));
@@ -320,6 +322,7 @@ fn stages_and_arguments() {
             standardize(csv(table.clone(), &["a", "b"])),
             standardize(csv(table.clone(), &["c"])),
             standardize(csv(one, &["a"])),
+            standardize(csv(huge, &["a"])),
             standardize(json(scalar, Some("y"))),
             standardize(npy(constant)),
             draws(f64::NAN, 1.0, 10),

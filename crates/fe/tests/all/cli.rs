@@ -401,6 +401,13 @@ train { optimizer = sgd(lr = 100)  batch = 4  steps = 50 }
 #[cfg(unix)]
 #[test]
 fn an_interrupt_saves_and_reports() {
+    for (signal, exit) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        interrupted_by(signal, exit);
+    }
+}
+
+#[cfg(unix)]
+fn interrupted_by(signal: &str, exit: i32) {
     let folder = folder();
     let child = fe(folder.path())
         .args(["run", "steps.fe", "--steps", "1000000000", "--out", "fit"])
@@ -415,10 +422,11 @@ fn an_interrupt_saves_and_reports() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     std::thread::sleep(std::time::Duration::from_millis(400));
-    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(code(&output), exit, "{}", stderr(&output));
+    assert!(stderr(&output).contains("fe: interrupted: what there was is kept"), "{}", stderr(&output));
     assert!(stdout(&output).contains("interrupted"), "{}", stdout(&output));
     let document = document(&folder.path().join("fit/fit.json"));
     assert!(document["steps"].as_u64().unwrap() > 0);

@@ -78,23 +78,11 @@ fn digits_in_full(program: &str) {
     assert!((held_out / free_energy - 1.0).abs() < 0.02, "{held_out} and {free_energy}");
 }
 
-/// A deep code of photographs in colour learns: in a hundred steps it explains most of what rows held out vary by.
-fn deep_colour() {
-    if shared("cifar10_12k.npz").is_none() {
-        return;
-    }
-    let fit = document(&Program::named("tests/theory/deep_colour"), &Options::default());
-    let explained = at(&fit, "heldout.r2");
-    eprintln!("2,000 photographs, 100 steps: R² of those held out {explained:.3}, {:.0} s", at(&fit, "seconds"));
-    assert!(explained > 0.5, "{explained}");
-}
-
 /// Every figure.
 pub fn trials(trials: &mut Trials) {
     for (beta, distortion, rate) in [(0.5, 132.6, 86.1), (1.0, 165.8, 42.8), (4.0, 237.2, 3.40)] {
         trials.add(format!("figures::kodak16 at β = {beta}"), Tier::Slow, move || kodak16(beta, distortion, rate));
     }
-    trials.add("figures::deep_colour", Tier::Slow, deep_colour);
     for program in ["gaussian_vae", "poisson_vae_mnist"] {
         trials.add(format!("figures::{program} of all digits"), Tier::Slow, move || digits_in_full(program));
     }
