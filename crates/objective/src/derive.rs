@@ -92,7 +92,7 @@ pub struct WithStatistics {
 }
 
 impl WithStatistics {
-    /// Those of a program, in the order in which [`derive`] finds them.
+    /// Those of a program, in the order in which [`derive()`] finds them.
     pub fn of(program: &Program) -> Self {
         let mut graph = program.graph.clone();
         let (replaced, prepared) = prepare::statistics(&mut graph, program, &roots_of(program));
