@@ -103,7 +103,8 @@ impl Extents {
                 _ => format!("{length} draws"),
             }
         };
-        let by: Vec<String> = node.axes.iter().map(axis).collect();
+        let counted = |a: &&Axis| a.id != AxisId::SAMPLE || self.draws > 1;
+        let by: Vec<String> = node.axes.iter().filter(counted).map(axis).collect();
         match by.as_slice() {
             [] | [_] => by.concat(),
             _ => format!("{} numbers, {}", grouped(numbers), by.join(" by ")),
@@ -117,7 +118,7 @@ fn name(node: &Node, g: &Graph) -> String {
         Op::Input(input) => g.input_info(*input).map_or("an array".into(), |i| format!("`{}`", i.name)),
         Op::Noise { .. } | Op::Arrivals { .. } => "what is drawn here".into(),
         Op::Output(_) => "what is kept of a loop".into(),
-        _ => "what is reckoned here".into(),
+        _ => "what is computed here".into(),
     }
 }
 

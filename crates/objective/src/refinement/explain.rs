@@ -41,7 +41,11 @@ pub(crate) fn explained(program: &Program, o: &Objective) -> Vec<String> {
             lines.push("  guard:    each row halves its own step until its F falls, ten times at most".into());
         }
         lines.push(format!("  messages: {}", messages(o, descent, r, latent)));
-        lines.push(format!("  gradient: {}", outer(r.through)));
+        let held = match (descent.spiking, r.through) {
+            (true, Through::All | Through::Last(_)) => "; the draws in messages are held, which is a bias of it",
+            _ => "",
+        };
+        lines.push(format!("  gradient: {}{held}", outer(r.through)));
     }
     lines
 }
