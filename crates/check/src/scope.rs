@@ -339,13 +339,21 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// Names of about the right length that are compared with a misspelt one, at most: programs of thousands of names, all of them
+/// wrong, are understood in a time that grows with their length alone.
+const COMPARED: usize = 300;
+
+/// Letters that a name may differ in and still be near.
+const FARTHEST: usize = 3;
+
 /// The name nearest to a misspelt one, if any is near.
 pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let lower = word.to_lowercase();
     let length = word.chars().count();
     let best = known
         .into_iter()
-        .filter(|k| *k != word)
+        .filter(|k| *k != word && k.len().abs_diff(word.len()) <= FARTHEST)
+        .take(COMPARED)
         .map(|k| {
             let far =
                 if k.to_lowercase() == lower { 0 } else { strsim::damerau_levenshtein(&lower, &k.to_lowercase()) };
@@ -357,7 +365,7 @@ pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) 
         0..=1 => 0,
         2..=3 => 1,
         4..=7 => 2,
-        _ => 3,
+        _ => FARTHEST,
     };
     (best.0 <= allowed && best.0 < length).then_some(best.1)
 }

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fe_graph::plan::{Plan, View};
-use fe_graph::training::{Advance, Rule, Trainer, TrainingLoop, TrainingStep};
+use fe_graph::training::{Advance, Rule, Trainer, TrainerState, TrainingLoop, TrainingStep};
 use fe_graph::{Axis, ExecutionError, Graph, Origin, Tensor};
 
 use self::placement::{Inputs, Piece, Placed, Placement, Table, room, slot, start_of_buffer, tables, with_extents};
@@ -62,6 +62,8 @@ pub struct CpuTrainer<T> {
     squares: Arena<f64>,
     batch: usize,
     made: u64,
+    /// Sampled counts that products met before this loop went on from a state, and those of them that were not 0.
+    counts: [u64; 2],
 }
 
 fn backend(message: &str) -> ExecutionError {
@@ -109,6 +111,7 @@ impl<T: Real> CpuTrainer<T> {
             squares,
             batch,
             made: 0,
+            counts: [0; 2],
             loaded,
         })
     }
@@ -288,7 +291,7 @@ impl<T: Real> CpuTrainer<T> {
         (values, [first.all().to_vec(), second.all().to_vec()], self.made)
     }
 
-    fn restore(&mut self, (values, memory, made): (Vec<Vec<T>>, [Vec<T>; 2], u64)) {
+    fn take_back(&mut self, (values, memory, made): (Vec<Vec<T>>, [Vec<T>; 2], u64)) {
         let arena = self.loaded.arena.all();
         for (p, v) in self.parameters.iter().zip(&values) {
             if let Some(slot) = arena.get_mut(p.start..p.start.saturating_add(v.len())) {
@@ -300,6 +303,12 @@ impl<T: Real> CpuTrainer<T> {
         }
         self.made = made;
     }
+
+    /// Sampled counts that products have met, and those of them that were not 0.
+    fn counted(&self) -> [u64; 2] {
+        let met = self.loaded.scratch.iter().map(Scratch::met);
+        met.fold(self.counts, |[entries, spikes], met| [entries.wrapping_add(met.0), spikes.wrapping_add(met.1)])
+    }
 }
 
 impl<T: Real> Trainer for CpuTrainer<T> {
@@ -310,7 +319,7 @@ impl<T: Real> Trainer for CpuTrainer<T> {
         let (made, finite) = self.run(steps, &mut outputs)?;
         if !finite {
             // Noise is keyed and sums have one order, so the steps before come out the same again.
-            self.restore(before);
+            self.take_back(before);
             self.run(steps.get(..made).unwrap_or_default(), &mut vec![])?;
         }
         Ok(Advance { made, outputs, finite })
@@ -341,9 +350,34 @@ impl<T: Real> Trainer for CpuTrainer<T> {
         self.parameters.iter().map(read).collect()
     }
 
+    fn state(&mut self) -> TrainerState {
+        let counts = self.counted();
+        let (values, [first, second], made) = self.snapshot();
+        // What has fewer digits comes back from 64 bits as it was.
+        let wide = |part: &Vec<T>| part.iter().map(|v| v.to_f64()).collect();
+        TrainerState { values: values.iter().map(wide).collect(), memory: [wide(&first), wide(&second)], made, counts }
+    }
+
+    fn restore(&mut self, state: &TrainerState) -> Result<(), ExecutionError> {
+        let (values, memory, _) = self.snapshot();
+        let lengths = |parts: &[Vec<T>]| parts.iter().map(Vec::len).collect::<Vec<_>>();
+        let given = |parts: &[Vec<f64>]| parts.iter().map(Vec::len).collect::<Vec<_>>();
+        if lengths(&values) != given(&state.values) || lengths(&memory) != given(&state.memory) {
+            return Err(backend("the state is not of this training loop"));
+        }
+        let narrow = |part: &Vec<f64>| part.iter().map(|&v| T::from_f64(v)).collect();
+        let [first, second] = &state.memory;
+        let memory = [narrow(first), narrow(second)];
+        self.take_back((state.values.iter().map(narrow).collect(), memory, state.made));
+        // Those that this loop has met by itself are in the state's already.
+        self.counts = [0; 2];
+        let ([entries, spikes], [all, of_them]) = (self.counted(), state.counts);
+        self.counts = [all.wrapping_sub(entries), of_them.wrapping_sub(spikes)];
+        Ok(())
+    }
+
     fn nonzero_fraction(&self) -> Option<f64> {
-        let met = self.loaded.scratch.iter().map(Scratch::met);
-        let (entries, spikes) = met.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let [entries, spikes] = self.counted();
         (entries > 0).then(|| spikes as f64 / entries as f64)
     }
 }

@@ -128,8 +128,16 @@ pub struct RunArgs {
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Replace the run that is there.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Go on from where this very fit was killed or ended early: the same program, options and data.
+    #[arg(long)]
+    pub resume: bool,
+    /// With --resume: no further steps, only the report of where the fit stands.
+    #[arg(long, requires = "resume")]
+    pub finish: bool,
+    #[command(flatten)]
+    pub keeping: KeepArgs,
     /// Print fit.json on standard output, and nothing else there.
     #[arg(long)]
     pub json: bool,
@@ -139,6 +147,22 @@ pub struct RunArgs {
     /// Exit with 5 when the fit is not to be relied on.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// How often the state of a fit is kept.
+#[derive(Args, Clone, Debug)]
+pub struct KeepArgs {
+    /// Seconds between checkpoints, from which --resume goes on [default: 60].
+    #[arg(long, value_name = "SECONDS")]
+    pub checkpoint: Option<u32>,
+}
+
+impl KeepArgs {
+    /// The time between two checkpoints.
+    pub fn every(&self) -> std::time::Duration {
+        const SECONDS: u32 = 60;
+        std::time::Duration::from_secs(u64::from(self.checkpoint.unwrap_or(SECONDS)))
+    }
 }
 
 /// `fe sweep`
@@ -154,9 +178,12 @@ pub struct SweepArgs {
     /// Fits made at a time [default: as many as there are threads].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Keep the points that are finished in the directory: the same program, options and data.
+    /// Keep the points that are finished in the directory, and go on with those that were begun: the same program, options and
+    /// data.
     #[arg(long)]
     pub resume: bool,
+    #[command(flatten)]
+    pub keeping: KeepArgs,
     /// Train points further that the certificate shows not to have converged, for at most so many rounds.
     #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "8")]
     pub certify: Option<usize>,

@@ -70,7 +70,9 @@ impl Failure {
             }
             Self::Pipeline(Error::Internal(message), _) => format!("fe: {}", fault(message)),
             Self::Pipeline(Error::Option(option, said), _) => format!("fe: --{option} {said}\n"),
-            Self::Pipeline(Error::Request(message) | Error::Io(message), _) => format!("fe: {message}\n"),
+            Self::Pipeline(Error::Request(message) | Error::Text(message) | Error::Io(message), _) => {
+                format!("fe: {message}\n")
+            }
             Self::Usage(message) | Self::Io(message) => format!("fe: {message}\n"),
             Self::Unconverged(test) | Self::Fits(test) => format!("fe: {test}\n"),
             Self::Unformatted | Self::Said(_) => String::new(),
@@ -81,7 +83,7 @@ impl Failure {
 /// The exit code of an error of the pipeline.
 pub fn code(error: &Error) -> u8 {
     match error {
-        Error::Program(_) => 1,
+        Error::Program(_) | Error::Text(_) => 1,
         Error::Request(_) | Error::Option(..) | Error::Io(_) => 2,
         Error::Data(_) => 3,
         Error::Fit(_) => 4,

@@ -12,9 +12,9 @@ pub fn text(model: &str) -> Result<Text, Failure> {
     if model != "-" {
         return Ok(Text::read(model)?);
     }
-    let mut source = String::new();
+    let mut source = Vec::new();
     std::io::stdin()
-        .read_to_string(&mut source)
+        .read_to_end(&mut source)
         .map_err(|e| Failure::Io(format!("standard input cannot be read: {e}")))?;
-    Ok(Text::in_memory("<stdin>", source, Path::new(".")))
+    Ok(Text::of_bytes("<stdin>", source, Path::new("."))?)
 }

@@ -20,9 +20,44 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The number of the signal that asked for an end; 0 where none did.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
+/// When the work saw that an end is asked for.
+static SEEN: OnceLock<Instant> = OnceLock::new();
+
+/// Whether steps of a fit are being made, each of which is finished first.
+static STEPPING: AtomicBool = AtomicBool::new(false);
+
+/// The time that is left for what has to be written when an end is asked for.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Whether the user, or the system, wants an end.
 fn stopped() -> bool {
-    asked().is_some()
+    let stopped = asked().is_some();
+    if stopped {
+        SEEN.get_or_init(Instant::now);
+    }
+    stopped
+}
+
+/// Ends the process where an end was asked for and does not come: what has been kept by then is whole.
+fn see_to_the_end() {
+    let mut since = None;
+    loop {
+        std::thread::sleep(GRACE / 40);
+        let Some(signal) = asked() else { continue };
+        let since = *since.get_or_insert_with(Instant::now);
+        let from = match SEEN.get() {
+            Some(seen) => *seen,
+            None if STEPPING.load(Ordering::SeqCst) => continue,
+            None => since,
+        };
+        if from.elapsed() >= GRACE {
+            output::err(
+                "fe: interrupted, before all that was found could be written: `--resume` goes on with what was kept of a \
+                 fit, and with `--finish` only reports it\n",
+            );
+            std::process::exit(128 + i32::from(signal));
+        }
+    }
 }
 
 /// The signal that asked for an end.
@@ -42,6 +77,7 @@ fn watch() {
             let _ = flag::register(signal, Arc::clone(&again));
             let _ = flag::register_usize(signal, Arc::clone(&SIGNAL), number);
         }
+        let _ = std::thread::Builder::new().name("end".into()).spawn(see_to_the_end);
     });
 }
 
@@ -125,6 +161,8 @@ pub struct Progress {
     quiet: bool,
     last: Instant,
     average: Option<f64>,
+    /// Whether no step is to be made.
+    over: bool,
 }
 
 impl Progress {
@@ -140,7 +178,14 @@ impl Progress {
             );
             bar
         });
-        Self { bar, quiet, last: Instant::now(), average: None }
+        Self { bar, quiet, last: Instant::now(), average: None, over: false }
+    }
+
+    /// A display of a fit that makes no further step.
+    pub fn at_its_end(quiet: bool) -> Self {
+        let mut progress = Self::new(quiet);
+        progress.over = true;
+        progress
     }
 }
 
@@ -175,7 +220,13 @@ impl Monitor for Progress {
                 None => output::err(&format!("step {done}, objective {average:.4}\n")),
             }
         }
-        !stopped()
+        let going = !stopped() && !self.over;
+        STEPPING.store(going, Ordering::SeqCst);
+        going
+    }
+
+    fn ended(&mut self) {
+        STEPPING.store(false, Ordering::SeqCst);
     }
 
     fn note(&mut self, text: &str) {

@@ -17,6 +17,7 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Failure> {
         fitting: args.fit.options(),
         jobs: args.jobs,
         resume: args.resume,
+        checkpoint: args.keeping.every(),
         certify: args.certify.unwrap_or(0),
         folder: args.out.clone(),
     };

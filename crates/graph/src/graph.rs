@@ -213,6 +213,18 @@ impl Graph {
         order
     }
 
+    /// Of all that the outputs need, the nodes that need any of these.
+    pub fn depending(&self, outputs: &[NodeId], on: &HashSet<NodeId>) -> HashSet<NodeId> {
+        let mut found = HashSet::new();
+        // Operands come before what they are operands of.
+        for id in self.reachable(outputs) {
+            if on.contains(&id) || self.node(id).inputs.iter().any(|i| found.contains(i)) {
+                found.insert(id);
+            }
+        }
+        found
+    }
+
     /// Whether a node needs any of these.
     pub fn depends_on(&self, id: NodeId, on: &HashSet<NodeId>) -> bool {
         self.reachable(&[id]).iter().any(|n| on.contains(n))

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::executor::{ExecutionError, Feed};
 use crate::graph::{InputId, NodeId};
 
 /// A rule by which parameters move against their gradient g at rate r.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Rule {
     /// Adam, bias-corrected (Kingma and Ba 2015, algorithm 1): β = (0.9, 0.999), ε = 1e-8.
     Adam,
@@ -69,6 +71,19 @@ pub struct Advance {
     pub finite: bool,
 }
 
+/// All that steps change, to the bit. Arrays are laid out as the plan has them, and mean nothing elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainerState {
+    /// The parameters.
+    pub values: Vec<Vec<f64>>,
+    /// The rule's memory of first and second moments.
+    pub memory: [Vec<f64>; 2],
+    /// Steps made.
+    pub made: u64,
+    /// Of products with counts: sampled counts, and those of them that were not 0.
+    pub counts: [u64; 2],
+}
+
 /// A training loop under way.
 pub trait Trainer: Send {
     /// Makes some steps.
@@ -79,6 +94,15 @@ pub trait Trainer: Send {
 
     /// The parameters now, over sorted axes.
     fn values(&self) -> Vec<Vec<f64>>;
+
+    /// Where it stands, to be gone on from.
+    fn state(&mut self) -> TrainerState;
+
+    /// Goes on from where a loop of the same plan stood.
+    ///
+    /// # Errors
+    /// When the state is not one of this loop.
+    fn restore(&mut self, state: &TrainerState) -> Result<(), ExecutionError>;
 
     /// The fraction of sampled counts that was not 0, over all matrix products with them so far; none where there are
     /// no such products, or the executor does not look.

@@ -104,6 +104,11 @@ impl Expectation {
         normal && self.affine(g, id)
     }
 
+    /// Whether anything is a Gaussian chain.
+    pub fn has_chains(&self) -> bool {
+        self.laws.values().any(|law| matches!(law, Law::Chain(_)))
+    }
+
     /// Mean and variance of a node that is affine in Gaussian chains and in nothing else that is random.
     pub fn normal_by_chains(&mut self, g: &mut Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
         let primitives = self.primitives(g, id);

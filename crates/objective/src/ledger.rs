@@ -23,6 +23,15 @@ impl Deriver<'_> {
         (!self.g.depends_on(drawn, &open)).then_some(drawn)
     }
 
+    /// As [`Self::drawn`], of many nodes at once: what they share is gone through once.
+    pub(crate) fn all_drawn(&mut self, nodes: &[NodeId]) -> Vec<Option<NodeId>> {
+        let nodes = self.g.substitute(nodes, &self.replaced);
+        let drawn = self.g.substitute(&nodes, &self.draws);
+        let open: HashSet<NodeId> = self.random.iter().copied().collect();
+        let open = self.g.depending(&drawn, &open);
+        drawn.into_iter().map(|d| (!open.contains(&d)).then_some(d)).collect()
+    }
+
     /// What is reported of each latent beside its term.
     pub(crate) fn ledger(&mut self, terms: &[Term]) -> Vec<LatentNodes> {
         let mut list = vec![];
@@ -173,13 +182,16 @@ impl Deriver<'_> {
         }
         let hidden: HashSet<NodeId> =
             self.program.latents.iter().map(|l| l.node).filter(|n| !shown.contains(n)).collect();
-        for l in &self.program.lets {
-            let follows = self.g.depends_on(l.node, &shown) && !self.g.depends_on(l.node, &hidden);
+        let lets: Vec<NodeId> = self.program.lets.iter().map(|l| l.node).collect();
+        let (shown, hidden) = (self.g.depending(&lets, &shown), self.g.depending(&lets, &hidden));
+        let drawn = self.all_drawn(&lets);
+        for (l, drawn) in self.program.lets.iter().zip(drawn) {
+            let follows = shown.contains(&l.node) && !hidden.contains(&l.node);
             let rows = row.is_some_and(|r| l.axes.contains(&Axis::plain(r.axis)));
             if follows
                 && !(batched && rows)
                 && size(&self.g, &l.axes) <= TABLE_LIMIT
-                && let Some(node) = self.drawn(l.node)
+                && let Some(node) = drawn
             {
                 let normal = self.normal_by_chains(l.node, &l.axes);
                 let given = self.moments_given(l.node, &l.axes);
@@ -216,6 +228,9 @@ impl Deriver<'_> {
 
     /// Mean and standard deviation of a value that is affine in Gaussian chains.
     pub(crate) fn normal_by_chains(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
+        if !self.expectation.has_chains() {
+            return None;
+        }
         let node = self.after(node);
         let (mean, variance) = self.expectation.normal_by_chains(&mut self.g, node)?;
         let sd = self.g.sqrt(variance);

@@ -22,8 +22,11 @@ impl Deriver<'_> {
             }
         }
         let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
-        for named in program.lets.iter().filter(|l| program.graph.depends_on(l.node, &latents)) {
-            if let Some(draw) = self.drawn(named.node) {
+        let lets: Vec<NodeId> = program.lets.iter().map(|l| l.node).collect();
+        let random = program.graph.depending(&lets, &latents);
+        let drawn = self.all_drawn(&lets);
+        for (named, draw) in program.lets.iter().zip(drawn).filter(|(l, _)| random.contains(&l.node)) {
+            if let Some(draw) = draw {
                 let draw = self.g.broadcast(draw, &fe_graph::axis::sorted(&named.axes));
                 let of = ReadoutOf::Value { draw, given: None };
                 list.push(Readout { name: named.name.clone(), axes: named.axes.clone(), of });

@@ -63,6 +63,7 @@ pub fn document(
         objective: program.objective.text.clone(),
         objective_value: f.objective,
         schema: report::SCHEMA,
+        run: String::new(),
         account: report::Account {
             up_to_constant: objective.up_to_constant,
             ..account(objective, f).over(f.rows as u64)
@@ -221,6 +222,7 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
     };
     let mut verdict = report::Verdict {
         converged: fit.converged,
+        interrupted: fit.interrupted,
         trusted: None,
         test: Some(fit.test.clone()),
         khat,

@@ -15,6 +15,8 @@ pub enum Error {
     Data(Vec<Diagnostic>),
     /// The fit failed: what, and where in the program.
     Fit(Vec<Diagnostic>),
+    /// The program is no text.
+    Text(String),
     /// A file could not be read or written.
     Io(String),
     /// A fault of the compiler.
@@ -26,7 +28,7 @@ impl Error {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match self {
             Self::Program(d) | Self::Data(d) | Self::Fit(d) => d,
-            Self::Request(_) | Self::Option(..) | Self::Io(_) | Self::Internal(_) => &[],
+            Self::Request(_) | Self::Option(..) | Self::Text(_) | Self::Io(_) | Self::Internal(_) => &[],
         }
     }
 
@@ -34,7 +36,7 @@ impl Error {
     pub fn brief(&self) -> String {
         match self {
             Self::Program(d) | Self::Data(d) | Self::Fit(d) => d.first().map(|d| d.message.clone()).unwrap_or_default(),
-            Self::Request(message) | Self::Io(message) => message.clone(),
+            Self::Request(message) | Self::Text(message) | Self::Io(message) => message.clone(),
             Self::Option(option, said) => format!("{option} {said}"),
             Self::Internal(message) => fault(message).trim().to_owned(),
         }

@@ -12,7 +12,7 @@ use fe_report::{Document, TraceRow, VERIFICATION_SCHEMA, Verification, read_trac
 use fe_train::{Problem, Values};
 
 use crate::data::{Arrays, Remembered};
-use crate::directory::{self, statistic_names};
+use crate::directory::{self, RUN_KEY, statistic_names};
 use crate::error::Error;
 use crate::executor;
 use crate::load::{self, Loaded};
@@ -50,6 +50,7 @@ impl Finished {
     /// # Errors
     /// When a file of it is missing or damaged.
     pub fn read(folder: &Path) -> Result<Self, Error> {
+        directory::whole(folder)?;
         let bytes = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path)
@@ -59,13 +60,13 @@ impl Finished {
             .map_err(|_| Error::Io(format!("{} is damaged", folder.join(directory::PROGRAM).display())))?;
         let record = RunRecord::read(folder)?;
         let text = Text::of_file(&record.identity.program, source);
-        Ok(Self {
-            text,
-            record,
-            folder: folder.to_owned(),
-            parameters: bytes(directory::PARAMETERS)?,
-            arrays: HashMap::new(),
-        })
+        let (parameters, folder) = (bytes(directory::PARAMETERS)?, folder.to_owned());
+        let read = Self { text, record, folder, parameters, arrays: HashMap::new() };
+        let (_, header) = safetensors::SafeTensors::read_metadata(&read.parameters)
+            .map_err(|e| read.damaged(directory::PARAMETERS, &e))?;
+        let mark = header.metadata().as_ref().and_then(|m| m.get(RUN_KEY));
+        read.same_run(directory::PARAMETERS, mark.map_or("", String::as_str))?;
+        Ok(read)
     }
 
     /// A run that was just made, with the arrays of the caller's that it read; nothing of it need be written.
@@ -212,7 +213,35 @@ impl Finished {
     /// # Errors
     /// When `fit.json` is missing or damaged.
     pub fn document(&self) -> Result<Document, Error> {
-        serde_json::from_str(&self.text_of(directory::FIT)?).map_err(|e| self.damaged(directory::FIT, &e))
+        let document: Document =
+            serde_json::from_str(&self.text_of(directory::FIT)?).map_err(|e| self.damaged(directory::FIT, &e))?;
+        self.same_run(directory::FIT, &document.run)?;
+        Ok(document)
+    }
+
+    /// Writes a file beside those of the run, which must still be the one that was read.
+    ///
+    /// # Errors
+    /// When another run has taken its place, or the file cannot be written.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        match RunRecord::read(&self.folder)?.run == self.record.run {
+            true => directory::put(&self.folder.join(name), bytes),
+            false => {
+                let folder = self.folder.display();
+                Err(Error::Io(format!("another run has taken the place of {folder}: {name} is not written there")))
+            }
+        }
+    }
+
+    /// Holds a file to be of this run, by the mark that it carries.
+    fn same_run(&self, name: &str, mark: &str) -> Result<(), Error> {
+        match mark.is_empty() || self.record.run.is_empty() || mark == self.record.run {
+            true => Ok(()),
+            false => Err(Error::Io(format!(
+                "{} mixes two runs: its {name} is not of the run of its run.json; run the program again",
+                self.folder.display()
+            ))),
+        }
     }
 
     /// The course of the fit.

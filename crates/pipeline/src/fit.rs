@@ -6,7 +6,9 @@ use fe_objective::Objective;
 use fe_report::{Document, TraceRow};
 use fe_syntax::{Diagnostic, Span};
 use fe_train::{Fit, FitError, Monitor, Problem, Values};
+use sha2::{Digest, Sha256};
 
+use crate::checkpoint::Checkpoints;
 use crate::document::{self, Setting};
 use crate::error::Error;
 use crate::finished::Solution;
@@ -34,24 +36,46 @@ impl Prepared {
     /// # Errors
     /// When a value stops being finite, or what `train` asks cannot be done.
     pub fn fit(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
-        let mut fitted = self.by_guides(from, monitor)?;
+        self.fit_kept(from, monitor, &mut Checkpoints::none())
+    }
+
+    /// As [`Prepared::fit`]; where it stands is kept now and then, and where an earlier one stood it goes on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fit_kept(
+        &self,
+        from: Option<Values>,
+        monitor: &mut dyn Monitor,
+        checkpoints: &mut Checkpoints,
+    ) -> Result<Fitted<'_>, Error> {
+        let mut fitted = self.by_guides(from, monitor, checkpoints)?;
         let setting = fe_train::Setting { extra: fitted.solution().preconditioners, ..fe_train::Setting::default() };
         let Fitted { fit, problem, program, .. } = &mut fitted;
         fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
         Ok(fitted)
     }
 
-    /// As [`Prepared::fit`], guides alone.
-    fn by_guides(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
+    /// As [`Prepared::fit_kept`], guides alone.
+    fn by_guides(
+        &self,
+        from: Option<Values>,
+        monitor: &mut dyn Monitor,
+        checkpoints: &mut Checkpoints,
+    ) -> Result<Fitted<'_>, Error> {
         let mut notes = self.arrays.notes.clone();
         let problem = self.problem()?;
-        let first = fe_train::minimise(&problem, &self.program.train, from, monitor)
+        let first = fe_train::minimise(&problem, &self.program.train, from, monitor, &mut checkpoints.of(0))
             .map_err(|e| failed(e, &self.program, &self.objective))?;
         let (mut best, mut fitted) = (first, (problem, &self.program, vec![]));
         if let Some((written, objective)) = self.as_written.as_ref().filter(|_| !best.interrupted()) {
             let problem = self.bind(objective, self.seed)?;
             // Where it cannot be fitted as written there is nothing to choose.
-            if let Ok(other) = fe_train::minimise(&problem, &written.train, None, monitor) {
+            let other = fe_train::minimise(&problem, &written.train, None, monitor, &mut checkpoints.of(1));
+            if let Ok(other) = other {
+                if other.interrupted() {
+                    best.interrupt();
+                }
                 let names = &self.objective.guides.non_centred;
                 notes.push(choice(names, best.objective(), other.objective()));
                 if other.objective() < best.objective() {
@@ -87,6 +111,7 @@ impl Prepared {
         let levels = self.arrays.levels.iter().map(|(n, l)| Levels { name: n.clone(), levels: l.clone() });
         RunRecord {
             schema: SCHEMA,
+            run: mark(&identity, &fitted.fit.values),
             identity,
             threads: rayon::current_num_threads(),
             method: fitted.fit.method.clone(),
@@ -100,6 +125,15 @@ impl Prepared {
             levels: levels.collect(),
         }
     }
+}
+
+/// The mark of a run: two that were made from the same and ended at the same place have the same one.
+fn mark(identity: &Identity, values: &Values) -> String {
+    let mut hasher = Sha256::new();
+    // What cannot be written as JSON is told apart by where it ended.
+    hasher.update(serde_json::to_vec(identity).unwrap_or_default());
+    values.iter().flatten().for_each(|v| hasher.update(v.to_le_bytes()));
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Fitted<'_> {

@@ -14,6 +14,7 @@
 //! arrays of the caller's ([`ReadOptions::arrays`]).
 
 mod budget;
+mod checkpoint;
 mod codes;
 pub mod compare;
 pub mod data;
@@ -41,6 +42,7 @@ mod threads;
 mod verify;
 mod watch;
 
+pub use checkpoint::{Checkpoints, Earlier, is_of};
 pub use codes::CODES;
 pub use error::{Error, OptionName, fault};
 pub use evaluate::{Evaluated, evaluate, evaluate_own};
@@ -52,7 +54,7 @@ pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions};
 pub use page::rewrite;
 pub use predict::{PredictOptions, Predictions, predict};
 pub use prepare::{Prepared, derive, prepare, prepare_with};
-pub use record::RunRecord;
+pub use record::{Identity, RunRecord};
 pub use row_codes::{Codes, CodesFile, codes};
 pub use text::Text;
 pub use threads::on_threads;

@@ -54,6 +54,9 @@ fn facts(record: &RunRecord) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    if !record.run.is_empty() {
+        facts.push(("run".to_owned(), record.run.clone()));
+    }
     let options = &identity.options;
     let list = |all: &[crate::options::Assignment]| {
         (!all.is_empty()).then(|| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
@@ -99,9 +102,8 @@ pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
     };
     let verification = run.verification()?;
     let page = page(&document, &trace, (&run.text.source, explanation), (&run.record, verification.as_ref()), made);
-    let path = folder.join(directory::PAGE);
-    directory::put(&path, page.html().as_bytes())?;
-    Ok(path)
+    run.put(directory::PAGE, page.html().as_bytes())?;
+    Ok(folder.join(directory::PAGE))
 }
 
 /// The derivation, and the pictures where the data are as they were.

@@ -22,6 +22,10 @@ pub struct RunRecord {
     /// The number of the form it was written in.
     #[serde(default)]
     pub schema: u32,
+    /// The mark of the run, which its other files carry too: made from what was run and where that ended. Runs from before it
+    /// was kept have none.
+    #[serde(default)]
+    pub run: String,
     /// What decides the numbers of the fit.
     #[serde(flatten)]
     pub identity: Identity,

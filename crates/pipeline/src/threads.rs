@@ -2,8 +2,9 @@
 
 use crate::error::{Error, OptionName};
 
-/// Bytes of a thread's stack: as many as the first thread of a process has, since whole programs are understood on it.
-const STACK: usize = 8 << 20;
+/// Bytes of a thread's stack. Programs are understood by recursion, as deep as their values follow from one another; what is not
+/// used of this takes no memory.
+const STACK: usize = 512 << 20;
 
 /// Does work on so many threads of its own; all cores where none are asked for. Everything that divides its work, candle's
 /// products too, divides it among them.
@@ -12,10 +13,19 @@ const STACK: usize = 8 << 20;
 /// When 0 are asked for, or they cannot be started.
 pub fn on_threads<T: Send>(threads: Option<usize>, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let builder = match threads {
-        None => return Ok(work()),
+        None => return on_a_deep_stack(work),
         Some(0) => return Err(Error::Option(OptionName::Threads, "takes a number from 1".into())),
         Some(n) => rayon::ThreadPoolBuilder::new().num_threads(n).stack_size(STACK),
     };
     let pool = builder.build().map_err(|e| Error::Internal(format!("threads cannot be started: {e}")))?;
     Ok(pool.install(work))
+}
+
+/// Does work on a thread of its own, whose parallel parts are all cores'.
+fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let thread = thread.map_err(|e| Error::Internal(format!("a thread cannot be started: {e}")))?;
+        thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), Ok)
+    })
 }

@@ -69,11 +69,10 @@ pub fn verify(run: &Finished, referee: Referee) -> Result<Verification, Error> {
         ..Verification::default()
     }
     .judged();
-    let put = |name: &str, bytes: &[u8]| directory::put(&run.folder.join(name), bytes);
     let draws = inference_data(&groups(&found))
         .map_err(|e| Error::Io(format!("{} cannot be written: {e}", run.folder.join(directory::CHAINS).display())))?;
-    put(directory::CHAINS, &draws)?;
-    put(directory::VERIFICATION, json(&verification).as_bytes())?;
+    run.put(directory::CHAINS, &draws)?;
+    run.put(directory::VERIFICATION, json(&verification).as_bytes())?;
     page::rewrite(&run.folder)?;
     Ok(verification)
 }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 /// The exception of an error; at places of a program where it is known. The package's `_errors` has a class for each kind.
 pub fn raised(py: Python<'_>, error: &Error, text: Option<&Text>) -> PyErr {
     let kind = match error {
-        Error::Program(_) => "program",
+        Error::Program(_) | Error::Text(_) => "program",
         Error::Request(_) => "request",
         Error::Option(..) => "option",
         Error::Data(_) => "data",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use fe_pipeline::directory::{self, File};
+use fe_pipeline::directory::{self, File, Writing};
 use fe_pipeline::{
     Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, predict, sample, sources,
 };
@@ -107,7 +107,7 @@ impl Fit {
 
     /// Writes the run's directory.
     fn save(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-        let written = directory::create(&folder).and_then(|()| directory::write(&folder, &self.made.files));
+        let written = Writing::begin(&folder).and_then(|writing| writing.commit(&self.made.files, false));
         written.map_err(|e| self.raised(py, &e))
     }
 

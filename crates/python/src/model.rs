@@ -41,8 +41,9 @@ fn made(text: &Text, reading: &ReadOptions, fitting: &FitOptions, told: Told) ->
     let prepared = prepare(text, reading, fitting)?;
     let mut told = told;
     let fitted = prepared.fit(None, &mut told)?;
-    let document = prepared.document(&fitted)?;
+    let mut document = prepared.document(&fitted)?;
     let record = prepared.record(&fitted, prepared.identity(text, reading, fitting, None));
+    document.run.clone_from(&record.run);
     let run = directory::Run {
         source: &text.source,
         record: &record,
@@ -116,6 +117,7 @@ impl Model {
         precision: Option<&str>,
     ) -> PyResult<String> {
         let options = SweepOptions {
+            checkpoint: std::time::Duration::MAX,
             over,
             reading: reading(arrays, files, set)?,
             fitting: fitting(seed, steps, epochs, precision)?,

@@ -54,6 +54,9 @@ pub struct Document {
     pub objective_value: f64,
     /// The layout's version, [`SCHEMA`].
     pub schema: u32,
+    /// The mark of the run, which its other files carry too; none where it is of no directory.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
     /// The free energy and its parts.
     #[serde(flatten, serialize_with = "account::of_fit")]
     pub account: Account,

@@ -9,6 +9,9 @@ use crate::nested::number;
 pub struct Verdict {
     /// Whether the convergence test passed.
     pub converged: bool,
+    /// Whether it was ended from outside, before it would have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Whether the fit can be relied on: it converged, and every latent in the table was held to something that could have
     /// failed and did not. None where some were held to nothing, which `unchecked` names.
     #[serde(default)]

@@ -8,7 +8,7 @@ use crate::spelling;
 use crate::token::{Lexeme, Token, line_break_between};
 
 /// Operators, brackets and branches that one expression may nest; everything that walks the tree recurses this deep.
-const DEPTH: usize = 200;
+const DEPTH: usize = 1000;
 
 /// Prepares tokens for the parser. The result has balanced braces, and no expression deeper than [`DEPTH`].
 pub fn repair<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnostic>) -> Vec<Lexeme<'s>> {

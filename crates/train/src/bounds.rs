@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Pricing};
+use serde::{Deserialize, Serialize};
 
 /// The first multiplier of a bound in nats: one of its nats is worth a nat of the objective.
 const FIRST: f64 = 1.0;
@@ -174,7 +175,9 @@ pub(crate) struct DualAscent {
     rate: f64,
 }
 
-struct Dual {
+/// A multiplier on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Dual {
     limit: f64,
     log: f64,
     average: Option<f64>,
@@ -196,6 +199,16 @@ impl DualAscent {
     pub fn new(o: &Objective, steps: u64) -> Self {
         let dual = |b: &fe_objective::Bound| Dual { limit: b.stated.limit, log: first(b).ln(), average: None };
         Self { prices: o.minimised.bounds.iter().map(dual).collect(), rate: REACH / steps.max(1) as f64 }
+    }
+
+    /// Where they stand.
+    pub fn standing(&self) -> Vec<Dual> {
+        self.prices.clone()
+    }
+
+    /// Goes on from where those of the same bounds stood.
+    pub fn stand(&mut self, prices: Vec<Dual>) {
+        self.prices = prices;
     }
 
     /// As inputs of the objective.

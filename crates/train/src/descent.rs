@@ -88,6 +88,16 @@ impl Steps {
         Ok(())
     }
 
+    /// Where they stand: the last curvature, and when they are chosen again.
+    pub fn standing(&self) -> (f64, u64) {
+        (self.curvature, self.next)
+    }
+
+    /// Goes on from where those of the same descent stood.
+    pub fn stand(&mut self, (curvature, next): (f64, u64)) {
+        (self.curvature, self.next) = (curvature, next);
+    }
+
     /// The step of the fit before which they have to be chosen again.
     pub fn due(&self) -> u64 {
         self.next

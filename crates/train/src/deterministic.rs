@@ -2,19 +2,20 @@
 //! approximation; Giordano, Ingram and Broderick, 2024).
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use fe_graph::ExecutionError;
 
 use crate::bounds::Multipliers;
+use crate::checkpoint::{Course, State, Way};
 use crate::descent::Steps;
 use crate::estimates;
 use crate::fit::{Checks, FitError, Fitted, Monitor};
+use crate::journal::Journal;
 use crate::lbfgs::{self, Curvature, Outcome, Reason};
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
-use crate::saa::SaaObjective;
+use crate::saa::{Kept, Memory, SaaObjective, Stop};
 use crate::starting::{Begun, begin};
 use crate::starts::Unfinished;
 use crate::streams::{FixedSet, Purpose};
@@ -58,25 +59,24 @@ pub(crate) struct Terms {
 ///
 /// # Errors
 /// When a run fails, or no start has a finite objective.
-pub(crate) fn run(
-    problem: &Problem,
-    terms: &Terms,
-    from: Option<Values>,
-    monitor: &mut dyn Monitor,
-    started: Instant,
-) -> Result<Fitted, FitError> {
+pub(crate) fn run(problem: &Problem, terms: &Terms, from: Option<Values>, course: Course) -> Result<Fitted, FitError> {
+    let Course { monitor, keeper, earlier, started } = course;
     let multipliers = Multipliers::new(problem.objective);
     let mut setting = setting(problem, terms, &multipliers)?;
     if let Some(mut steps) = Steps::new(problem)? {
         let values = from.clone().unwrap_or_else(|| problem.start(0));
         steps.choose(problem, &values, 0, &mut setting)?;
     }
-    let mut objective = SaaObjective::new(problem)?;
+    let earlier = match earlier {
+        Some(State(Way::Minimum(journal))) => *journal,
+        _ => Journal::default(),
+    };
+    let mut objective = SaaObjective::new(problem, Kept { journal: earlier, keeper, started })?;
     let begun = begin(problem, &mut objective, from, &setting)?;
     if let Some(fitted) = without_steps(problem, terms, &mut objective, &begun)? {
         return Ok(fitted);
     }
-    let mut minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor, started);
+    let mut minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor);
     let mut minimum = minimizer.minimize(&begun.values)?;
     let bounded = minimizer.meet_bounds(&mut minimum)?;
     minimizer.grow(&mut minimum)?;
@@ -141,7 +141,6 @@ struct Minimizer<'a> {
     /// What the runs so far know of the objective's curvature, which is nearly the same for any draws.
     curvature: Curvature,
     monitor: &'a mut dyn Monitor,
-    started: Instant,
     trace: Vec<TracePoint>,
     /// Iterations done.
     done: u64,
@@ -159,7 +158,6 @@ impl<'a> Minimizer<'a> {
         multipliers: Multipliers,
         begun: &Begun,
         monitor: &'a mut dyn Monitor,
-        started: Instant,
     ) -> Self {
         let default = lbfgs::Options::default();
         let size: usize = begun.values.iter().map(Vec::len).sum();
@@ -178,7 +176,6 @@ impl<'a> Minimizer<'a> {
             options,
             curvature: Curvature::default(),
             monitor,
-            started,
             trace: vec![],
             done: 0,
             interrupted: false,
@@ -196,15 +193,18 @@ impl<'a> Minimizer<'a> {
         let rows = self.problem.training_rows();
         let mut so_far = vec![];
         let (values, outcome) =
-            self.objective.minimize((start, &mut self.curvature), &self.setting, &options, |now, sums| {
+            self.objective.minimize((start, Memory::Lasting(&mut self.curvature)), &self.setting, &options, |now| {
                 self.done = before + now.iteration as u64;
-                let seconds = self.started.elapsed().as_secs_f64();
-                let sums = sums.iter().map(|t| t.values.as_slice());
-                self.trace.push(TracePoint::new(self.problem, self.done, seconds, sums, rows));
+                let means = now.means.iter().map(std::slice::from_ref);
+                self.trace.push(TracePoint::new(self.problem, self.done, now.seconds, means, rows));
                 self.interrupted = !self.monitor.step(self.done, None, now.value);
                 so_far.push(now.value);
                 self.level = flow && is_level(&so_far);
-                if self.interrupted || self.level { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                match (self.interrupted, self.level) {
+                    (true, _) => ControlFlow::Break(Stop::Interrupted),
+                    (false, true) => ControlFlow::Break(Stop::Enough),
+                    (false, false) => ControlFlow::Continue(()),
+                }
             })?;
         Ok(Minimum { values, outcome })
     }
@@ -263,7 +263,10 @@ impl<'a> Minimizer<'a> {
                 (first, &minimum.values),
                 &self.setting,
                 (number, if self.terms.starts.is_some() { Unfinished::Kept } else { Unfinished::Dropped }),
-                |value| self.monitor.step(iterations, None, value),
+                |value| {
+                    self.interrupted = !self.monitor.step(iterations, None, value);
+                    !self.interrupted
+                },
             )?
         {
             checks.starts = Some(found);
@@ -276,7 +279,10 @@ impl<'a> Minimizer<'a> {
             }
         }
         let iterations = minimum.outcome.iterations as u64;
-        let going = |value: f64| self.monitor.step(iterations, None, value);
+        let going = |value: f64| {
+            self.interrupted = !self.monitor.step(iterations, None, value);
+            !self.interrupted
+        };
         let Minimum { values, .. } = &*minimum;
         checks.draws = redraws::change_of_draws(
             &mut self.objective,
@@ -299,6 +305,7 @@ impl<'a> Minimizer<'a> {
         } else {
             verdict(&Outcome { iterations: done as usize, ..outcome }, self.options.tolerance)
         };
+        self.objective.end();
         Fitted {
             steps: done,
             converged: converged && bounded,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fe_graph::training::{Trainer, TrainingLoop, TrainingStep};
 use fe_graph::{Compiled, NodeId, Tensor};
 
+use crate::checkpoint::EngineState;
 use crate::descent;
 use crate::fit::FitError;
 use crate::optimizer::{Optimizer, Rule, clip};
@@ -117,6 +118,29 @@ impl Engine {
                 Ok(Made { steps: made.made, outputs: made.outputs, width: *width, finite: made.finite })
             }
             Self::Hosted(hosted) => hosted.advance(problem, steps),
+        }
+    }
+
+    /// Where it stands.
+    pub fn standing(&mut self) -> EngineState {
+        match self {
+            Self::Resident(engine, _) => EngineState::Resident(engine.state()),
+            Self::Hosted(hosted) => EngineState::Hosted(hosted.values.clone(), Box::new(hosted.optimizers.clone())),
+        }
+    }
+
+    /// Goes on from where one of the same problem stood.
+    ///
+    /// # Errors
+    /// When that was one of another problem.
+    pub fn stand(&mut self, state: EngineState) -> Result<(), FitError> {
+        match (self, state) {
+            (Self::Resident(engine, _), EngineState::Resident(state)) => Ok(engine.restore(&state)?),
+            (Self::Hosted(hosted), EngineState::Hosted(values, optimizers)) => {
+                (hosted.values, hosted.optimizers) = (values, *optimizers);
+                Ok(())
+            }
+            _ => Err(FitError::Unsuited("the checkpoint is of another way of fitting: leave out `--resume`".into())),
         }
     }
 

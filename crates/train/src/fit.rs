@@ -1,7 +1,6 @@
 //! A fit from start to figures: the method, the steps, and the results.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use fe_check::TrainSpec;
 use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
@@ -9,6 +8,7 @@ use fe_objective::{Objective, Pricing};
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
+use crate::checkpoint::{Course, Keeper, Unkept};
 use crate::descent::{self, Refined};
 use crate::deterministic::{self, Terms};
 use crate::estimates::{self, Estimate, StandardErrors};
@@ -36,6 +36,9 @@ pub trait Monitor {
     /// Called after a step; `total` is unknown when the fit runs until it has converged. `false` ends the fit, which is
     /// then finished with what it has.
     fn step(&mut self, done: u64, total: Option<u64>, objective: f64) -> bool;
+
+    /// Called when the last step was made: what comes is seen no more until it is done.
+    fn ended(&mut self) {}
 
     /// A note that the user should read now.
     fn note(&mut self, text: &str);
@@ -203,9 +206,19 @@ impl Unread {
         self.fit.figures.objective
     }
 
+    /// Its figures over the rows that it was trained on.
+    pub fn figures(&self) -> &Figures {
+        &self.fit.figures
+    }
+
     /// Whether it was ended from outside.
     pub fn interrupted(&self) -> bool {
         self.fit.interrupted
+    }
+
+    /// Says that what it was to be held to was ended from outside.
+    pub fn interrupt(&mut self) {
+        self.fit.interrupted = true;
     }
 
     /// Reads the posterior: its table and how far it can be trusted, draws, and what leave-one-out needs.
@@ -234,10 +247,10 @@ pub fn fit(
     from: Option<Values>,
     monitor: &mut dyn Monitor,
 ) -> Result<Fit, FitError> {
-    minimise(problem, train, from, monitor)?.read(problem)
+    minimise(problem, train, from, monitor, &mut Unkept)?.read(problem)
 }
 
-/// As [`fit`], up to its figures.
+/// As [`fit`], up to its figures; where it stands is kept now and then, and where an earlier one stood it goes on.
 ///
 /// # Errors
 /// As there.
@@ -246,16 +259,19 @@ pub fn minimise(
     train: &TrainSpec,
     from: Option<Values>,
     monitor: &mut dyn Monitor,
+    keeper: &mut dyn Keeper,
 ) -> Result<Unread, FitError> {
-    let started = Instant::now();
+    let course = Course::new(&mut *monitor, keeper);
+    let started = course.started;
     let (method, mut notes) = method(problem.objective, train, problem.training_rows())?;
     let fitted = match &method {
         Method::Lbfgs { iterations, draws, most } => {
             let terms = Terms { iterations: *iterations, draws: *draws, most: *most, starts: train.starts };
-            deterministic::run(problem, &terms, from, monitor, started)?
+            deterministic::run(problem, &terms, from, course)?
         }
-        Method::Steps(steps) => stochastic::run(problem, steps, from, monitor, started)?,
+        Method::Steps(steps) => stochastic::run(problem, steps, from, course)?,
     };
+    monitor.ended();
     let seconds = started.elapsed().as_secs_f64();
     let mut checks = fitted.checks.clone();
     checks.cut_off = tails::cut_off(problem, &fitted)?;

@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
 /// Sufficient decrease and curvature of the Wolfe conditions.
 const DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
@@ -49,10 +51,32 @@ pub struct Progress<'a> {
     pub gradient_norm: f64,
     /// The parameters.
     pub x: &'a [f64],
+    /// All else that is to come from here.
+    whole: (&'a Walk, usize, &'a Curvature),
+}
+
+impl<'a> Progress<'a> {
+    fn of(walk: &'a Walk, evaluations: usize, curvature: &'a Curvature) -> Self {
+        let Walk { point, iteration, .. } = walk;
+        Self {
+            iteration: *iteration,
+            evaluations: point.evaluations,
+            value: point.value,
+            gradient_norm: point.gradient_norm(),
+            x: &point.x,
+            whole: (walk, evaluations, curvature),
+        }
+    }
+
+    /// Where the run stands, to be gone on from.
+    pub fn standing(&self) -> Standing {
+        let (walk, evaluations, curvature) = self.whole;
+        Standing { walk: walk.clone(), evaluations, curvature: curvature.clone() }
+    }
 }
 
 /// The reason for which a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// The gradient is within tolerance.
     Converged,
@@ -67,7 +91,7 @@ pub enum Reason {
 }
 
 /// The quantity that reached the level of rounding first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rounding {
     /// The steps: they no longer change the parameters.
     Step,
@@ -76,7 +100,7 @@ pub enum Rounding {
 }
 
 /// The end of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The parameters.
     pub x: Vec<f64>,
@@ -101,71 +125,134 @@ pub fn minimize<E>(
     options: &Options,
     observe: impl FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Outcome, E> {
-    minimize_with(&mut Curvature::default(), objective, start, options, observe)
+    minimize_with(&mut Curvature::default(), objective, Origin::Start(start), options, observe)
 }
 
-/// As [`minimize`], with what another run learned of the curvature of an objective much like this one, to which it adds.
+/// Where a run begins.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// At some parameters.
+    Start(Vec<f64>),
+    /// Where another run of the same objective stood.
+    Standing(Standing),
+}
+
+/// Where a run stands after an iteration: all that those to come depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    walk: Walk,
+    evaluations: usize,
+    curvature: Curvature,
+}
+
+/// A run on its way, but for what it knows of the curvature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Walk {
+    point: Point,
+    iteration: usize,
+    best_value: f64,
+    best_gradient: f64,
+    /// Iterations since either of these became better.
+    fruitless: usize,
+}
+
+impl Walk {
+    fn from(point: Point) -> Self {
+        let (best_value, best_gradient) = (point.value, point.gradient_norm());
+        Self { point, iteration: 0, best_value, best_gradient, fruitless: 0 }
+    }
+
+    /// Goes on to the end of a search.
+    fn go(&mut self, next: Point) {
+        self.iteration += 1;
+        let lower = next.value < self.best_value - 4.0 * f64::EPSILON * self.best_value.abs();
+        let flatter = next.gradient_norm() < 0.9 * self.best_gradient;
+        self.fruitless = if lower || flatter { 0 } else { self.fruitless + 1 };
+        self.best_value = self.best_value.min(next.value);
+        self.best_gradient = self.best_gradient.min(next.gradient_norm());
+        self.point = next;
+    }
+
+    fn end(self, reason: Reason) -> Outcome {
+        let Self { point, iteration, .. } = self;
+        let gradient_norm = point.gradient_norm();
+        let Point { x, value, evaluations, .. } = point;
+        Outcome { x, value, gradient_norm, iterations: iteration, evaluations, reason }
+    }
+
+    /// Why the run is over here, if it is.
+    fn over(&self, options: &Options) -> Option<Reason> {
+        let (point, value) = (&self.point, self.point.value);
+        if point.gradient_norm() <= options.tolerance * value.abs().max(1.0) {
+            return Some(Reason::Converged);
+        }
+        if self.fruitless >= PATIENCE {
+            return Some(Reason::Stalled(Rounding::Value));
+        }
+        (self.iteration >= options.iterations || point.evaluations >= options.evaluations)
+            .then_some(Reason::MaxIterations)
+    }
+}
+
+/// As [`minimize`], with what another run learned of the curvature of an objective much like this one, to which it adds. A run
+/// that goes on shows its observer the iteration at which it stands, and those to come.
 pub fn minimize_with<E>(
     pairs: &mut Curvature,
     mut objective: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>), E>,
-    start: Vec<f64>,
+    origin: Origin,
     options: &Options,
     mut observe: impl FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Outcome, E> {
-    let mut evaluations = 0;
-    let mut evaluate = |x: Vec<f64>| -> Result<Point, E> {
-        evaluations += 1;
-        let (value, gradient) = objective(&x)?;
-        Ok(Point { x, value, gradient, evaluations })
+    let (start, mut evaluations) = match origin {
+        Origin::Start(x) => (Err(x), 0),
+        Origin::Standing(Standing { walk, evaluations, curvature }) => {
+            *pairs = curvature;
+            (Ok(walk), evaluations)
+        }
     };
-    let mut point = evaluate(start)?;
-    if !point.is_finite() {
-        return Ok(point.outcome(0, Reason::NonFiniteStart));
+    let mut evaluate = |x: Vec<f64>, evaluations: &mut usize| -> Result<Point, E> {
+        *evaluations += 1;
+        let (value, gradient) = objective(&x)?;
+        Ok(Point { x, value, gradient, evaluations: *evaluations })
+    };
+    let mut walk = match start {
+        Ok(walk) => walk,
+        Err(x) => Walk::from(evaluate(x, &mut evaluations)?),
+    };
+    if !walk.point.is_finite() {
+        return Ok(walk.end(Reason::NonFiniteStart));
     }
-    let (mut best_value, mut best_gradient, mut fruitless) = (point.value, point.gradient_norm(), 0);
-    let mut iteration = 0;
     loop {
-        let gradient_norm = point.gradient_norm();
-        let (value, x) = (point.value, point.x.as_slice());
-        let end = observe(Progress { iteration, evaluations: point.evaluations, value, gradient_norm, x }).is_break();
-        if end {
-            return Ok(point.outcome(iteration, Reason::Cancelled));
+        if observe(Progress::of(&walk, evaluations, pairs)).is_break() {
+            return Ok(walk.end(Reason::Cancelled));
         }
-        if gradient_norm <= options.tolerance * value.abs().max(1.0) {
-            return Ok(point.outcome(iteration, Reason::Converged));
-        }
-        if fruitless >= PATIENCE {
-            return Ok(point.outcome(iteration, Reason::Stalled(Rounding::Value)));
-        }
-        if iteration >= options.iterations || point.evaluations >= options.evaluations {
-            return Ok(point.outcome(iteration, Reason::MaxIterations));
+        if let Some(reason) = walk.over(options) {
+            return Ok(walk.end(reason));
         }
         let mut found = Err(Rounding::Value);
-        if let Some(direction) = pairs.direction(&point.gradient) {
-            found = search(&mut evaluate, &point, &direction)?;
+        let mut evaluate = |x| evaluate(x, &mut evaluations);
+        if let Some(direction) = pairs.direction(&walk.point.gradient) {
+            found = search(&mut evaluate, &walk.point, &direction)?;
         }
         if found.is_err() {
             // The memory may be at fault: forget it and go down the gradient, one unit at first.
             pairs.kept.clear();
-            let direction: Vec<f64> = point.gradient.iter().map(|g| -g / gradient_norm).collect();
-            found = search(&mut evaluate, &point, &direction)?;
+            let norm = walk.point.gradient_norm();
+            let direction: Vec<f64> = walk.point.gradient.iter().map(|g| -g / norm).collect();
+            found = search(&mut evaluate, &walk.point, &direction)?;
         }
-        let next = match found {
-            Ok(next) => next,
-            Err(rounding) => return Ok(point.outcome(iteration, Reason::Stalled(rounding))),
-        };
-        iteration += 1;
-        pairs.push(&point, &next, options.memory);
-        let lower = next.value < best_value - 4.0 * f64::EPSILON * best_value.abs();
-        let flatter = next.gradient_norm() < 0.9 * best_gradient;
-        fruitless = if lower || flatter { 0 } else { fruitless + 1 };
-        best_value = best_value.min(next.value);
-        best_gradient = best_gradient.min(next.gradient_norm());
-        point = next;
+        match found {
+            Ok(next) => {
+                pairs.push(&walk.point, &next, options.memory);
+                walk.go(next);
+            }
+            Err(rounding) => return Ok(walk.end(Reason::Stalled(rounding))),
+        }
     }
 }
 
 /// A place where the objective has been evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Point {
     x: Vec<f64>,
     value: f64,
@@ -181,11 +268,6 @@ impl Point {
 
     fn gradient_norm(&self) -> f64 {
         self.gradient.iter().fold(0.0, |m, g| if g.is_nan() { f64::NAN } else { g.abs().max(m) })
-    }
-
-    fn outcome(self, iterations: usize, reason: Reason) -> Outcome {
-        let gradient_norm = self.gradient_norm();
-        Outcome { x: self.x, value: self.value, gradient_norm, iterations, evaluations: self.evaluations, reason }
     }
 }
 
@@ -203,7 +285,7 @@ fn add(y: &mut [f64], scale: f64, x: &[f64]) {
 }
 
 /// A step s, the change y of the gradient along it, and s·y > 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pair {
     step: Vec<f64>,
     change: Vec<f64>,
@@ -211,7 +293,7 @@ struct Pair {
 }
 
 /// What a run has learned of the curvature: its last steps, and how the gradient changed along each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Curvature {
     kept: VecDeque<Pair>,
 }

@@ -258,8 +258,10 @@ fn what_another_run_learned_of_the_curvature_saves_most_iterations() {
     let options = Options { tolerance: 1e-9, ..Options::default() };
     let mut learned = Curvature::default();
     let with = |learned: &mut Curvature, scales: &[f64], from: f64| {
-        minimize_with(learned, quadratic(scales.to_vec()), vec![from; 20], &options, |_| ControlFlow::Continue(()))
-            .unwrap()
+        minimize_with(learned, quadratic(scales.to_vec()), Origin::Start(vec![from; 20]), &options, |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap()
     };
     with(&mut learned, &scales, 0.0);
     let anew = with(&mut Curvature::default(), &near, 0.9);

@@ -4,6 +4,7 @@
 pub use fe_graph::training::Rule;
 use fe_graph::training::{BETA1, BETA2, EPSILON};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Elements handled by one task; also the panel over which a sum is taken, so it fixes the order of addition.
 const CHUNK: usize = 8192;
@@ -14,7 +15,7 @@ const CHUNK: usize = 8192;
 pub struct ShapeMismatch;
 
 /// The rule's memory of one tensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Memory {
     first: Vec<f64>,
     second: Vec<f64>,
@@ -31,7 +32,7 @@ struct RowSlices<'a> {
 }
 
 /// A rule and its memory of each tensor. The order and size of the tensors are those of its first call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Optimizer {
     rule: Rule,
     memory: Vec<Memory>,

@@ -9,7 +9,7 @@ use crate::lbfgs::{Curvature, Options};
 use crate::moments::{Change, Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{fixed_draws, noise_sites};
-use crate::saa::SaaObjective;
+use crate::saa::{Memory, SaaObjective, Stop};
 use crate::streams::FixedSet;
 
 /// Other sets of draws that the guide is fitted to.
@@ -45,9 +45,9 @@ pub(crate) fn change_of_draws(
         let Some(draws) = fixed_draws(problem, sites, count, FixedSet::Redraw(set)) else { return Ok(None) };
         let other = Setting { draws, ..setting.clone() };
         let mut interrupted = false;
-        let (values, _) = objective.minimize((found, &mut curvature.clone()), &other, &options, |now, _| {
+        let (values, _) = objective.minimize((found, Memory::Passing(curvature.clone())), &other, &options, |now| {
             interrupted = !going(now.value);
-            if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if interrupted { ControlFlow::Break(Stop::Interrupted) } else { ControlFlow::Continue(()) }
         })?;
         if interrupted {
             return Ok(None);

@@ -3,10 +3,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fe_graph::{Axis, Compiled, ExecutionError, NodeId, Tensor};
 
-use crate::lbfgs::{self, Curvature, Options, Outcome, Progress};
+use crate::checkpoint::{Keeper, Moment, State, Way};
+use crate::journal::{Ended, Iteration, Journal};
+use crate::lbfgs::{self, Curvature, Options, Origin, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
 use crate::reading::{largest, part};
 
@@ -23,6 +26,46 @@ pub(crate) struct SaaObjective<'a> {
     most: usize,
     /// The sums of terms and spikes, and the values that are bounded, at the last point that was run.
     pub sums: Vec<Tensor>,
+    kept: Kept<'a>,
+    /// Minimisations made.
+    made: usize,
+    /// Whether nothing is kept any more.
+    closed: bool,
+}
+
+/// What is kept of the minimisations of a fit, and by whom.
+pub(crate) struct Kept<'a> {
+    /// Those of an earlier fit that this one goes on from, and then its own.
+    pub journal: Journal,
+    pub keeper: &'a mut dyn Keeper,
+    /// When the fit began.
+    pub started: Instant,
+}
+
+/// What is known of the curvature where a minimisation begins.
+pub(crate) enum Memory<'a> {
+    /// It adds to it what it learns, for those that follow.
+    Lasting(&'a mut Curvature),
+    /// Its own alone.
+    Passing(Curvature),
+}
+
+impl Memory<'_> {
+    fn curvature(&mut self) -> &mut Curvature {
+        match self {
+            Self::Lasting(curvature) => curvature,
+            Self::Passing(curvature) => curvature,
+        }
+    }
+}
+
+/// Why an observer ends a minimisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The whole fit is to end.
+    Interrupted,
+    /// It is good enough.
+    Enough,
 }
 
 impl<'a> SaaObjective<'a> {
@@ -30,7 +73,7 @@ impl<'a> SaaObjective<'a> {
     ///
     /// # Errors
     /// When the executor cannot.
-    pub fn new(problem: &'a Problem<'a>) -> Result<Self, ExecutionError> {
+    pub fn new(problem: &'a Problem<'a>, kept: Kept<'a>) -> Result<Self, ExecutionError> {
         let o = problem.objective;
         let mut outputs = vec![o.minimised.value];
         outputs.extend(&o.minimised.gradient);
@@ -40,7 +83,16 @@ impl<'a> SaaObjective<'a> {
         let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
         let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
         let most = if apart && summed { (BUDGET / largest(problem, &outputs)).max(1) } else { usize::MAX };
-        Ok(Self { problem, compiled: problem.compile(&outputs)?, outputs, most, sums: vec![] })
+        Ok(Self {
+            problem,
+            compiled: problem.compile(&outputs)?,
+            outputs,
+            most,
+            sums: vec![],
+            kept,
+            made: 0,
+            closed: false,
+        })
     }
 
     /// The objective, nats per row, and its gradient, all parameters one behind the other.
@@ -107,27 +159,93 @@ impl<'a> SaaObjective<'a> {
         Ok(self.at(values, setting)?.0)
     }
 
-    /// Minimises from some values, with what is known of the curvature, to which it adds; `observe` is shown where the run
-    /// stands, and the sums there, and may end it.
+    /// Minimises from some values, with what is known of the curvature; `observe` is shown each iteration, and may end it. In a
+    /// fit that goes on, what was minimised before is not made again: its iterations are shown, and it ends where it ended, or
+    /// goes on where it stood.
     ///
     /// # Errors
     /// When a run fails.
     pub fn minimize(
         &mut self,
-        (start, curvature): (&Values, &mut Curvature),
+        (start, mut memory): (&Values, Memory),
         setting: &Setting,
         options: &Options,
-        mut observe: impl FnMut(Progress, &[Tensor]) -> ControlFlow<()>,
+        mut observe: impl FnMut(&Iteration) -> ControlFlow<Stop>,
     ) -> Result<(Values, Outcome), ExecutionError> {
-        let this = std::cell::RefCell::new(self);
+        let number = self.made;
+        self.made += 1;
+        let mut journal = std::mem::take(&mut self.kept.journal);
+        if let Some(Ended { course, outcome }) = journal.ended.get(number) {
+            course.iter().for_each(|i| _ = observe(i));
+            if let (Memory::Lasting(curvature), Some((of, left))) = (&mut memory, &journal.curvature)
+                && *of == number
+            {
+                curvature.clone_from(left);
+            }
+            let ended = (unflatten(&outcome.x, start), outcome.clone());
+            self.kept.journal = journal;
+            return Ok(ended);
+        }
+        // The iteration at which it stands is shown by the run itself, which may end there.
+        let mut again = journal.open.is_some().then(|| journal.course.pop()).flatten();
+        journal.course.iter().for_each(|i| _ = observe(i));
+        let origin = journal.open.take().map_or_else(|| Origin::Start(flatten(start)), Origin::Standing);
+        let mut interrupted = false;
+        let this = std::cell::RefCell::new(&mut *self);
         let outcome = lbfgs::minimize_with(
-            curvature,
+            memory.curvature(),
             |x: &[f64]| this.borrow_mut().at(&unflatten(x, start), setting),
-            flatten(start),
+            origin,
             options,
-            |now| observe(now, &this.borrow().sums),
+            |now| {
+                let this = &mut *this.borrow_mut();
+                let iteration = again.take().unwrap_or_else(|| this.iteration(&now));
+                let stop = observe(&iteration);
+                journal.course.push(iteration);
+                interrupted = matches!(stop, ControlFlow::Break(Stop::Interrupted));
+                if !this.closed && (interrupted || this.kept.keeper.due()) {
+                    let seconds = this.kept.started.elapsed().as_secs_f64();
+                    let state = Journal { open: Some(now.standing()), seconds, ..journal.clone() };
+                    let moment = if interrupted { Moment::Interrupted } else { Moment::Due };
+                    this.kept.keeper.keep(State(Way::Minimum(Box::new(state))), moment);
+                }
+                stop.map_break(|_| ())
+            },
         )?;
+        if interrupted {
+            // What comes is made in haste, and is not what a fit that goes on makes.
+            self.closed = true;
+            journal.course.clear();
+        } else {
+            let course = std::mem::take(&mut journal.course);
+            journal.ended.push(Ended { course, outcome: outcome.clone() });
+            if let Memory::Lasting(curvature) = memory {
+                journal.curvature = Some((number, curvature.clone()));
+            }
+        }
+        self.kept.journal = journal;
         Ok((unflatten(&outcome.x, start), outcome))
+    }
+
+    /// Keeps all that was minimised: the fit has ended.
+    pub fn end(self) {
+        if !self.closed {
+            let seconds = self.kept.started.elapsed().as_secs_f64();
+            let state = Journal { seconds, ..self.kept.journal };
+            self.kept.keeper.keep(State(Way::Minimum(Box::new(state))), Moment::Ended);
+        }
+    }
+
+    fn iteration(&self, now: &Progress) -> Iteration {
+        let mean = |sum: &Tensor| sum.values.iter().sum::<f64>() / sum.values.len().max(1) as f64;
+        Iteration {
+            iteration: now.iteration,
+            evaluations: now.evaluations,
+            value: now.value,
+            gradient_norm: now.gradient_norm,
+            means: self.sums.iter().map(mean).collect(),
+            seconds: self.kept.started.elapsed().as_secs_f64(),
+        }
     }
 }
 

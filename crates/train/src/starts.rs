@@ -11,7 +11,7 @@ use crate::deterministic::verdict;
 use crate::lbfgs::{Curvature, Options};
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
-use crate::saa::SaaObjective;
+use crate::saa::{Memory, SaaObjective, Stop};
 use crate::streams::Outside;
 
 /// Starts, the first included, where nothing is said and an evaluation is small.
@@ -145,9 +145,9 @@ pub(crate) fn compare(
         }
         let mut interrupted = false;
         let (values, outcome) =
-            objective.minimize((&start, &mut Curvature::default()), setting, &options, |now, _| {
+            objective.minimize((&start, Memory::Passing(Curvature::default())), setting, &options, |now| {
                 interrupted = !going(now.value);
-                if interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if interrupted { ControlFlow::Break(Stop::Interrupted) } else { ControlFlow::Continue(()) }
             })?;
         if interrupted {
             return Ok(None);

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use fe_graph::{InputId, Tensor};
+
 use crate::batches::Batches;
 use crate::bounds::DualAscent;
+use crate::checkpoint::{Course, Moment, Standing, State, Way};
 use crate::convergence;
-use crate::descent::Steps;
+use crate::descent::{self, Steps};
 use crate::engine::{Engine, Made, Step};
 use crate::evaluate;
-use crate::fit::{FitError, Fitted, Monitor, locate_rows};
+use crate::fit::{FitError, Fitted, locate_rows};
 use crate::laplace;
 use crate::method::StochasticSteps;
 use crate::problem::{Problem, Setting, Values};
@@ -52,10 +55,16 @@ pub(crate) fn run(
     problem: &Problem,
     method: &StochasticSteps,
     from: Option<Values>,
-    monitor: &mut dyn Monitor,
-    started: Instant,
+    course: Course,
 ) -> Result<Fitted, FitError> {
+    let Course { monitor, keeper, earlier, started } = course;
     let mut training = Training::new(problem, method, from, started)?;
+    if let Some(State(Way::Steps(standing))) = earlier {
+        training.stand(*standing)?;
+        if !monitor.step(training.done, method.steps, training.objective()) {
+            return training.finish(Some(End::Interrupted));
+        }
+    }
     let mut end = None;
     while end.is_none() && training.done < training.longest() {
         let steps = training.next_steps()?;
@@ -69,6 +78,15 @@ pub(crate) fn run(
         if end.is_none() && !monitor.step(training.done, method.steps, training.objective()) {
             end = Some(End::Interrupted);
         }
+        let moment = match end {
+            None if keeper.due() => Moment::Due,
+            Some(End::Interrupted) => Moment::Interrupted,
+            None | Some(End::Converged(_)) => continue,
+        };
+        keeper.keep(State(Way::Steps(Box::new(training.standing()))), moment);
+    }
+    if !matches!(end, Some(End::Interrupted)) {
+        keeper.keep(State(Way::Steps(Box::new(training.standing()))), Moment::Ended);
     }
     training.finish(end)
 }
@@ -154,6 +172,46 @@ impl<'a> Training<'a> {
         })
     }
 
+    /// Inputs that change in its course.
+    fn moving(&self) -> impl Iterator<Item = InputId> + use<'a> {
+        let o = self.problem.objective;
+        let bounds = o.minimised.bounds.iter().flat_map(|b| [b.multiplier, b.penalty]);
+        bounds.chain(o.descent.iter().flat_map(descent::chosen))
+    }
+
+    /// Where it stands.
+    fn standing(&mut self) -> Standing {
+        Standing {
+            seconds: self.started.elapsed().as_secs_f64(),
+            done: self.done,
+            chunk: self.chunk,
+            attempt: self.attempt,
+            engine: self.engine.standing(),
+            duals: self.duals.standing(),
+            inputs: self.moving().map(|i| (i.0, self.base.scalar(i))).collect(),
+            inner: self.inner.as_ref().map(Steps::standing),
+            window: self.window.clone(),
+            trace: self.trace.clone(),
+            history: self.history.clone(),
+        }
+    }
+
+    /// Goes on from where an earlier fit of the same problem stood.
+    fn stand(&mut self, earlier: Standing) -> Result<(), FitError> {
+        let Standing { seconds: _, done, chunk, attempt, engine, duals, inputs, inner, window, trace, history } =
+            earlier;
+        self.engine.stand(engine)?;
+        (self.done, self.chunk, self.attempt) = (done, chunk, attempt);
+        (self.window, self.trace, self.history) = (window, trace, history);
+        self.duals.stand(duals);
+        if let (Some(steps), Some(inner)) = (&mut self.inner, inner) {
+            steps.stand(inner);
+        }
+        let given = inputs.into_iter().map(|(input, value)| (InputId(input), Arc::new(Tensor::scalar(value))));
+        self.base.extra.extend(given);
+        Ok(())
+    }
+
     fn longest(&self) -> u64 {
         self.method.steps.unwrap_or(LONGEST)
     }
@@ -210,10 +268,11 @@ impl<'a> Training<'a> {
     fn advance(&mut self, steps: &[Step]) -> Result<Made, FitError> {
         let clock = Instant::now();
         let made = self.engine.advance(self.problem, steps)?;
-        if clock.elapsed().as_secs_f64() < A_MOMENT {
-            let largest =
-                if self.problem.objective.minimised.bounds.is_empty() { LARGEST_CHUNK } else { BOUNDED_CHUNK };
-            self.chunk = (self.chunk * 2).min(largest);
+        // Where multipliers move between calls, the length of these is part of the numbers, and time has no say in it.
+        if !self.problem.objective.minimised.bounds.is_empty() {
+            self.chunk = (self.chunk * 2).min(BOUNDED_CHUNK);
+        } else if clock.elapsed().as_secs_f64() < A_MOMENT {
+            self.chunk = (self.chunk * 2).min(LARGEST_CHUNK);
         }
         Ok(made)
     }

@@ -2,12 +2,13 @@
 
 use fe_graph::NodeId;
 use fe_objective::TermKind;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::elements;
 use crate::problem::{Problem, Setting};
 
 /// One line of the trace.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct TracePoint {
     /// Steps done.
     pub step: u64,
@@ -81,7 +82,7 @@ impl TracePoint {
 }
 
 /// Averages of the steps since the last point of the trace.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Window {
     count: f64,
     sum: TracePoint,

@@ -12,6 +12,7 @@ mod docs;
 mod eval;
 mod front;
 mod messages;
+mod nothing_lost;
 mod report;
 mod results;
 mod rules_axes;

@@ -8,8 +8,8 @@ use fe_pipeline::{
     Assignment, ExecutorKind, FitOptions, Precision, Prepared, ReadOptions, Text, derive, explanation, load,
     on_threads, prepare,
 };
-use fe_train::Monitor;
-use serde_json::Value;
+use fe_train::{Monitor, Unkept};
+use serde_json::{Value, json};
 
 use crate::common::{programs, root, stem};
 
@@ -176,6 +176,23 @@ pub fn shared(program: &Program, options: &Options) -> Arc<Outcome> {
 /// As [`fit`], of which only the document is wanted.
 pub fn document(program: &Program, options: &Options) -> Value {
     fit(program, options).document
+}
+
+/// The figures of a program's objective at the end of its fit, whose posterior is not read, by their names in `fit.json`.
+pub fn figures(program: &Program, options: &Options) -> Value {
+    let work = || {
+        let prepared = prepare(&program.text(), &options.reading(), &options.fitting())?;
+        let problem = prepared.problem()?;
+        let fitted = fe_train::minimise(&problem, &prepared.program.train, None, &mut Silent, &mut Unkept);
+        let fitted = fitted.map_err(|e| fe_pipeline::Error::Internal(e.to_string()))?;
+        let f = fitted.figures();
+        let (free_energy, distortion, rate, objective_value) = (f.free_energy, f.distortion, f.rate, f.objective);
+        Ok::<_, fe_pipeline::Error>(json!({
+            "free_energy": free_energy, "distortion": distortion, "rate": rate, "objective_value": objective_value,
+        }))
+    };
+    let found = on_threads(Some(options.threads), work).and_then(|found| found);
+    found.unwrap_or_else(|e| panic!("{} with {options:?}: {e:?}", program.name))
 }
 
 /// How the objective of a program was derived and is fitted, and its graph and its gradient's, without white space.

@@ -27,7 +27,7 @@ impl Tier {
 }
 
 /// Whether everything runs.
-fn full() -> bool {
+pub fn full() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
     set("FE_FULL") || set("CI")
 }

@@ -6,7 +6,7 @@ mod side_by_side;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
 
@@ -40,6 +40,8 @@ pub struct SweepOptions {
     pub jobs: Option<usize>,
     /// Whether points that are finished in the directory are kept.
     pub resume: bool,
+    /// The time between two checkpoints of a point's fit.
+    pub checkpoint: Duration,
     /// Rounds in which points are trained further that the certificate shows not to have converged.
     pub certify: usize,
     /// The sweep's directory; `runs/NAME-sweep` where none is said.

@@ -10,8 +10,9 @@ use indexmap::IndexMap;
 
 use super::SweepOptions;
 use super::over::Over;
+use crate::checkpoint::Checkpoints;
 use crate::data::Shared;
-use crate::directory;
+use crate::directory::{self, Writing};
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::fit::Fitted;
@@ -167,11 +168,19 @@ impl Context<'_> {
             }
             None => None,
         };
-        let fitted = ready.prepared.fit(from, &mut Unseen(self.watch))?;
+        let mut writing = Writing::begin(&place.folder)?;
+        let every = self.options.checkpoint;
+        let mut checkpoints = Checkpoints::new(&mut writing, &self.text.source, &ready.identity, every)?;
+        match self.options.resume {
+            true => _ = checkpoints.resume(),
+            false => checkpoints.forget()?,
+        }
+        let fitted = ready.prepared.fit_kept(from, &mut Unseen(self.watch), &mut checkpoints)?;
+        notes.extend(checkpoints.failure().map(|e| format!("its state could not be kept as it went: {e}")));
         if fitted.fit.interrupted {
             return Ok(None);
         }
-        self.keep(place, &ready, fitted, Past { notes, document: None }).map(Some)
+        self.keep(writing, &ready, fitted, Past { notes, document: None }).map(Some)
     }
 
     /// The parameters that a place's fit ended with, for a fit of another place of the same shape.
@@ -183,6 +192,7 @@ impl Context<'_> {
     /// or was interrupted, and what was there is left.
     pub fn further(&self, place: &Place, made: &Made, from: Values, whence: &str) -> Result<Option<Made>, Error> {
         let ready = self.prepare(place)?;
+        let writing = Writing::begin(&place.folder)?;
         let fitted = ready.prepared.fit(Some(from), &mut Unseen(self.watch))?;
         let (before, now) = (made.document.objective_value, fitted.fit.figures.objective);
         if fitted.fit.interrupted || now >= before {
@@ -190,11 +200,11 @@ impl Context<'_> {
         }
         let mut notes = made.notes.clone();
         notes.push(format!("trained further, from where the fit at {whence} ended: {before:.6} became {now:.6}"));
-        self.keep(place, &ready, fitted, Past { notes, document: Some(&made.document) }).map(Some)
+        self.keep(writing, &ready, fitted, Past { notes, document: Some(&made.document) }).map(Some)
     }
 
     /// Writes a fit to its directory.
-    fn keep(&self, place: &Place, ready: &Ready, mut fitted: Fitted, past: Past) -> Result<Made, Error> {
+    fn keep(&self, writing: Writing, ready: &Ready, mut fitted: Fitted, past: Past) -> Result<Made, Error> {
         let prepared = &ready.prepared;
         let notes = past.notes;
         let mut document = prepared.document(&fitted)?;
@@ -207,6 +217,7 @@ impl Context<'_> {
         if let Some(sweep) = &mut record.identity.sweep {
             sweep.notes = notes.clone();
         }
+        document.run.clone_from(&record.run);
         let run = directory::Run {
             source: &self.text.source,
             record: &record,
@@ -214,8 +225,7 @@ impl Context<'_> {
             document: &document,
             statistics: &prepared.arrays.statistics,
         };
-        directory::create(&place.folder)?;
-        run.write(&place.folder)?;
+        run.write(writing)?;
         let objective = fitted.program.objective.clone();
         Ok(Made { document, objective, notes, found: false, seconds: ready.started.elapsed().as_secs_f64() })
     }

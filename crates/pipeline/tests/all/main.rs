@@ -1,6 +1,8 @@
 //! From a text to a document and back from its directory, without a command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod resume;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,15 +101,17 @@ fn written(folder: &Path, text: &Text, reading: &ReadOptions) -> Vec<Vec<f64>> {
     let fitting = FitOptions::default();
     let prepared = prepare(text, reading, &fitting).unwrap();
     let fitted = prepared.fit(None, &mut Quiet).unwrap();
+    let mut document = prepared.document(&fitted).unwrap();
+    let record = prepared.record(&fitted, prepared.identity(text, reading, &fitting, None));
+    document.run.clone_from(&record.run);
     let run = directory::Run {
         source: &text.source,
-        record: &prepared.record(&fitted, prepared.identity(text, reading, &fitting, None)),
+        record: &record,
         fitted: &fitted,
-        document: &prepared.document(&fitted).unwrap(),
+        document: &document,
         statistics: &prepared.arrays.statistics,
     };
-    directory::create(folder).unwrap();
-    run.write(folder).unwrap();
+    run.write(directory::Writing::begin(folder).unwrap()).unwrap();
     fitted.solution().values
 }
 
@@ -174,6 +178,7 @@ fn a_sweep_goes_over_arrays_of_the_caller() {
     let source = format!("const scale = 5\n{}", MEAN.replace("Normal(0, 5)", "Normal(0, scale)"));
     let text = text(folder.path(), &source);
     let options = sweep::SweepOptions {
+        checkpoint: std::time::Duration::MAX,
         over: vec!["scale=1,5".into()],
         reading: in_memory(&Y),
         fitting: FitOptions::default(),

@@ -1,4 +1,6 @@
-//! A run directory: each file is written aside and renamed.
+//! A run directory: what it holds, and how it is read and written.
+
+mod writing;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use crate::fit::Fitted;
 use crate::page;
 use crate::record::{self, RunRecord};
 use crate::verify;
+
+pub use self::writing::Writing;
 
 /// The page of a run.
 pub const PAGE: &str = "report.html";
@@ -37,6 +41,12 @@ pub(crate) const CHAINS: &str = "verify.nc";
 /// Draws and data, as ArviZ has them.
 pub(crate) const DRAWS: &str = "posterior.nc";
 
+/// The name under which files that have room for it keep the mark of their run.
+pub(crate) const RUN_KEY: &str = "run";
+
+/// What a run consists of, in the order in which it is written.
+const RUN_FILES: [&str; 7] = [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, PAGE, FIT];
+
 /// A file of a run: its name, and what is in it.
 pub type File = (&'static str, Vec<u8>);
 
@@ -54,17 +64,57 @@ pub struct Run<'a> {
     pub statistics: &'a [(String, Vec<Statistic>)],
 }
 
-/// Whether a folder holds a run.
+/// Whether a folder holds a run, whole or not.
 pub fn holds_run(folder: &Path) -> bool {
     [record::FILE, FIT].iter().any(|name| folder.join(name).exists())
 }
 
-/// The folder itself where it holds no run, else the first of `NAME-2`, `NAME-3`, … that holds none.
-pub fn unused(folder: &Path) -> PathBuf {
+/// The folder itself, then `NAME-2`, `NAME-3`, …
+fn series(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let further = (2u64..).map(|k| folder.with_file_name(format!("{name}-{k}")));
-    let mut all = std::iter::once(folder.to_owned()).chain(further);
-    all.find(|f| !holds_run(f)).unwrap_or_else(|| folder.to_owned())
+    let first = folder.to_owned();
+    let further = (2u64..).map({
+        let first = first.clone();
+        move |k| first.with_file_name(format!("{name}-{k}"))
+    });
+    std::iter::once(first).chain(further)
+}
+
+/// The folder itself where it holds no run and none is being made there, else the first such of `NAME-2`, `NAME-3`, …
+pub fn unused(folder: &Path) -> PathBuf {
+    series(folder).find(|f| !holds_run(f) && !writing::is_begun(f)).unwrap_or_else(|| folder.to_owned())
+}
+
+/// The folder itself, `NAME-2`, … as far as there are runs, whole or begun.
+pub fn used(folder: &Path) -> Vec<PathBuf> {
+    series(folder).take_while(|f| holds_run(f) || writing::is_begun(f)).collect()
+}
+
+/// Where a fit of this folder that has not ended stands, as it was kept.
+pub(crate) fn checkpoint(folder: &Path) -> Option<Vec<u8>> {
+    writing::checkpoint(folder)
+}
+
+/// Whether a run was begun beside this folder and left with a checkpoint, or is being made now.
+pub fn is_begun(folder: &Path) -> bool {
+    writing::is_begun(folder)
+}
+
+/// Holds a folder to be that of a whole run. One whose files were all made when its process was killed is completed.
+///
+/// # Errors
+/// When it is incomplete, or another process is writing it.
+pub fn whole(folder: &Path) -> Result<(), Error> {
+    writing::settle(folder)?;
+    if folder.join(FIT).exists() {
+        return Ok(());
+    }
+    let (at, why) = (folder.display(), "`fe run` with `--resume` goes on with it");
+    Err(Error::Io(match (is_begun(folder), folder.join(record::FILE).exists()) {
+        (true, _) => format!("{at} holds no finished run: its fit was ended before it was written, and {why}"),
+        (false, true) => format!("{at} is incomplete: it has no {FIT}, which is written last; run the program again"),
+        (false, false) => format!("{at} has no {FIT}; is it a finished run?"),
+    }))
 }
 
 /// Makes the folder, before anything is fitted for it.
@@ -83,30 +133,17 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomically(path, bytes).map_err(|e| unwritten(path, &e))
 }
 
-/// Removes a file of an earlier fit, where there is one.
-fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Io(format!("{} of an earlier fit cannot be removed: {e}", path.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
     Error::Io(format!("{} cannot be written: {e}", what.display()))
 }
 
 impl Run<'_> {
-    /// Writes everything.
+    /// Writes everything in a folder that was taken for it.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        for old in [VERIFICATION, CHAINS] {
-            remove(&folder.join(old))?;
-        }
-        write(folder, &self.files()?)
+    /// When a file cannot be made or written.
+    pub fn write(&self, writing: Writing) -> Result<(), Error> {
+        writing.commit(&self.files()?, self.fitted.fit.interrupted)
     }
 
     /// Everything that is written, in order: each file's name, and what is in it.
@@ -138,15 +175,7 @@ pub fn read(folder: &Path) -> Result<Vec<File>, Error> {
         let bytes = std::fs::read(&path).map_err(|e| Error::Io(format!("{} cannot be read: {e}", path.display())))?;
         Ok((name, bytes))
     };
-    [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, PAGE, FIT].into_iter().map(read).collect()
-}
-
-/// Writes files of a run, in order.
-///
-/// # Errors
-/// When one cannot be written.
-pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
-    files.iter().try_for_each(|(name, bytes)| put(&folder.join(name), bytes))
+    RUN_FILES.into_iter().map(read).collect()
 }
 
 /// Draws and data as ArviZ has them.
@@ -167,6 +196,7 @@ pub fn groups(run: &Run) -> Vec<Group> {
         ("inference_library_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("model".to_owned(), run.document.model.clone()),
         ("draws_of".to_owned(), of.to_owned()),
+        (RUN_KEY.to_owned(), run.record.run.clone()),
     ];
     about.extend(run.document.verdict.khat.map(|k| ("khat".to_owned(), format!("{k:.3}"))));
     let mut groups = run.fitted.fit.chains.as_ref().map(verify::groups).unwrap_or_default();
@@ -275,7 +305,8 @@ pub(crate) fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
     for (name, shape, data) in &arrays {
         views.push((name.clone(), TensorView::new(Dtype::F64, shape.clone(), data).map_err(|e| internal(&e))?));
     }
-    let metadata = HashMap::from([("fe_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+    // One entry: several would come in the order of a hash map, another one each time.
+    let metadata = HashMap::from([(RUN_KEY.to_owned(), run.record.run.clone())]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| internal(&e))
 }
 
