@@ -19,5 +19,7 @@ mod rules_guides;
 mod rules_rows;
 mod sample;
 mod sweep;
+mod tables;
 mod verdict;
 mod verify;
+mod work;
