@@ -149,7 +149,7 @@ fn new_rows(
             continue;
         };
         // Statistics are there already, so one row will do.
-        let stages = source.stages.iter().cloned().filter(|s| *s != fe_data::Stage::Standardize).collect();
+        let stages = source.stages.iter().filter(|s| **s != fe_data::Stage::Standardize).cloned().collect();
         let now = match fe_data::header(&fe_data::Source { stages, ..source.clone() }) {
             Ok(header) => header,
             Err(e) => {

@@ -211,7 +211,7 @@ impl Asked {
             return Err(Box::new(Diagnostic::error("R0010", message, call.span, "read here")));
         }
         // Statistics are there already, so one row will do.
-        let stages = source.stages.iter().cloned().filter(|s| *s != fe_data::Stage::Standardize).collect();
+        let stages = source.stages.iter().filter(|s| **s != fe_data::Stage::Standardize).cloned().collect();
         let now = fe_data::header(&fe_data::Source { stages, ..source.clone() });
         let now = now.map_err(|e| Box::new(load::data_diagnostic(&e, call)))?;
         if let Some(before) = self.headers.get(&data.name) {

@@ -11,6 +11,7 @@ mod derivation;
 mod docs;
 mod eval;
 mod front;
+mod lsp;
 mod messages;
 mod report;
 mod results;

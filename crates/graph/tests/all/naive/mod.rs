@@ -476,7 +476,7 @@ fn inverse_by_cofactors(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
             [first, rest @ ..] => (0..a.len())
                 .map(|j| {
                     let minor: Vec<Vec<f64>> = rest.iter().map(|row| [&row[..j], &row[j + 1..]].concat()).collect();
-                    first[j] * if j % 2 == 0 { 1.0 } else { -1.0 } * determinant(&minor)
+                    first[j] * if j.is_multiple_of(2) { 1.0 } else { -1.0 } * determinant(&minor)
                 })
                 .sum(),
         }
@@ -486,7 +486,7 @@ fn inverse_by_cofactors(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let cofactor = |i: usize, j: usize| {
         let minor: Vec<Vec<f64>> =
             (0..n).filter(|&r| r != i).map(|r| (0..n).filter(|&c| c != j).map(|c| a[r][c]).collect()).collect();
-        determinant(&minor) * if (i + j) % 2 == 0 { 1.0 } else { -1.0 }
+        determinant(&minor) * if (i + j).is_multiple_of(2) { 1.0 } else { -1.0 }
     };
     (0..n).map(|i| (0..n).map(|j| cofactor(j, i) / whole).collect()).collect()
 }
