@@ -37,4 +37,12 @@ for folder in map(Path, sys.argv[1:]):
         elpd = arviz.loo(data).elpd_loo
         assert abs(elpd - fit["loo"]["elpd"]) < 0.2 * fit["loo"]["se"], (elpd, fit["loo"]["elpd"])
         assert "constant_data" in data.groups() or folder.name == "leave_one_out"
+    # Data drawn anew are laid out as the data are; of many rows they have their mean and spread, but for what the draws leave open.
+    for name in data.posterior_predictive:
+        drawn, seen = data.posterior_predictive[name].values[0], data.observed_data[name].values
+        assert drawn.shape == (500, *seen.shape), (name, drawn.shape, seen.shape)
+        means = drawn.reshape(500, -1).mean(1)
+        assert abs(means.mean() - seen.mean()) < 4 * means.std() / 500**0.5 + 0.02 * seen.std(), name
+        assert seen.size < 100 or abs(numpy.log(drawn.std() / seen.std())) < 0.05, name
+    arviz.plot_ppc(data, num_pp_samples=50, random_seed=0)
     print(f"{folder.name}: {len(table)} scalars")

@@ -88,6 +88,70 @@ impl<'a> Checker<'a> {
         x.derived(node, Range::REAL, span)
     }
 
+    /// `arange(N)`: 0, 1, 2, … along N.
+    pub fn arange(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([x]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        let axis = match (x.axis, self.graph.constant_value(x.node).and_then(crate::axes::whole_size)) {
+            (Some(axis), _) => axis,
+            _ if x.poison => return Value::poison(span),
+            (None, Some(size)) if x.axes.is_empty() => Axis::plain(self.numeric_axis(size, x.span)),
+            _ => return self.fail(messages::not_an_axis(x.span), span),
+        };
+        if self.row.is_some_and(|r| r.axis == axis.id && axis.primes == 0) {
+            let name = self.graph.axis_name(axis);
+            return self.fail(messages::numbers_of_rows(span, &name), span);
+        }
+        let node = self.graph.iota(axis);
+        let known = self.axes.entry(axis.id).and_then(|e| e.size);
+        let high = known.map_or(f64::INFINITY, |n| n as f64 - 1.0);
+        let range = Range { low: 0.0, high, whole: true, ..Range::REAL };
+        Value { axes: vec![(axis, span)], ..Value::scalar(node, range, Level::Constant, span) }
+    }
+
+    /// `dot(a, b)`: the sum of the products along the last axis, which both have; their other axes are matched by name.
+    pub fn dot(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([a, b]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let last = |v: &Value| v.axes.last().map(|x| x.0);
+        let Some(axis) = last(&a).filter(|x| last(&b) == Some(*x)) else {
+            let have = |v: &Value| (v.span, self.axis_names(&v.order()));
+            return self.fail(messages::dot_axes(span, &have(&a), &have(&b)), span);
+        };
+        let node = self.graph.contract(a.node, b.node, &[axis]);
+        let mut axes = a.joined(&b);
+        axes.retain(|x| x.0 != axis);
+        Value { axes, ..Value::scalar(node, a.range.mul(b.range).sum(), a.level.max(b.level), span) }
+    }
+
+    /// `solve(A, b)`: x of A x = b, for a square matrix over N and N' and b over N.
+    pub fn solve(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
+        let Some([a, b]) = self.exactly(function, inputs, span) else { return Value::poison(span) };
+        if a.poison || b.poison {
+            return Value::poison(span);
+        }
+        let order = a.order();
+        let square = order.iter().find_map(|&x| order.contains(&x.primed()).then_some((x, x.primed())));
+        let Some((row, column)) = square else {
+            let have = self.axis_names(&order);
+            return self.fail(messages::diag_axes(a.span, &have), span);
+        };
+        if !b.has(row) {
+            let (name, have) = (self.graph.axis_name(row), self.axis_names(&b.order()));
+            return self.fail(messages::no_such_axis(&name, span, &have, b.span), span);
+        }
+        let inverse = self.graph.inverse(a.node, row, column);
+        // A private copy is summed over, so that a second matrix keeps its columns.
+        let over = Axis::private(row.id);
+        let left = self.graph.rename(inverse, &[(column, over)]);
+        let right = self.graph.rename(b.node, &[(row, over)]);
+        let node = self.graph.contract(left, right, &[over]);
+        let mut axes = b.axes.clone();
+        axes.extend(a.axes.iter().copied().filter(|x| x.0 != row && x.0 != column && !b.has(x.0)));
+        Value { axes, ..Value::scalar(node, Range::REAL, a.level.max(b.level), span) }
+    }
+
     /// `onehot(x, K)`: along K 1 at the place x, which is held within the axis, and 0 elsewhere.
     pub fn onehot(&mut self, function: &Name, inputs: Vec<Input>, span: Span) -> Value {
         // The second copy of an axis stands here too, as in `onehot(move, S')`.

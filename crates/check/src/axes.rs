@@ -39,6 +39,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+        self.label_axes();
         let ast = self.ast;
         for statement in &ast.statements {
             if let StatementKind::Data(d) = &statement.kind
@@ -59,15 +60,9 @@ impl<'a> Checker<'a> {
                 self.bind(name, size, axis.span);
             }
         }
-        let index = d.ty.iter().filter(|t| t.name.value == "index").find_map(|t| t.arguments.first());
-        if let Some(axis) = index
-            && let (ExprKind::Name(name), Some(levels)) = (axis.kind.as_ref(), header.levels)
-        {
-            self.bind(name, levels, axis.span);
-        }
     }
 
-    fn bind(&mut self, name: &str, size: usize, stated: Span) {
+    pub(crate) fn bind(&mut self, name: &str, size: usize, stated: Span) {
         if let Some(entry) = self.axes.table.get_mut(name)
             && entry.from_file
             && entry.size.is_none()

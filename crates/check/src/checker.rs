@@ -112,6 +112,8 @@ pub(crate) struct Checker<'a> {
     pub overrides: &'a Overrides,
     pub graph: Graph,
     pub axes: Axes,
+    /// Names of the elements of axes.
+    pub labels: HashMap<AxisId, Vec<String>>,
     pub row: Option<Row>,
     /// Why there is no row axis: the first axes of two observed arrays that differ.
     pub row_conflict: Option<(Span, Span)>,
@@ -146,6 +148,7 @@ impl<'a> Checker<'a> {
             overrides,
             graph: Graph::new(),
             axes: Axes::default(),
+            labels: HashMap::new(),
             row: None,
             row_conflict: None,
             values: HashMap::new(),
@@ -316,6 +319,7 @@ impl<'a> Checker<'a> {
         self.said.incomplete |= self.ast.statements.iter().any(|s| matches!(s.kind, StatementKind::Broken { .. }));
         self.make_axes();
         self.declarations();
+        self.columns_taken_along();
         self.found.latents.sort_by_key(|l| l.span);
         self.guides();
         self.estimators_fit();
@@ -347,6 +351,8 @@ impl<'a> Checker<'a> {
         data.sort_by_key(|d| d.span);
         lets.sort_by_key(|l| l.span);
         losses.sort_by_key(|l| l.span);
+        let graph = &self.graph;
+        let labels = self.labels.into_iter().filter(|(axis, l)| l.len() == graph.extent_of(*axis)).collect();
         let program = Program {
             name,
             title,
@@ -366,6 +372,7 @@ impl<'a> Checker<'a> {
             objective,
             train,
             training,
+            labels,
             origins,
         };
         Checked { program: Some(program), diagnostics, wrong_overrides }

@@ -8,14 +8,20 @@ use crate::checker::Checker;
 use crate::messages;
 use crate::reads::{bare, parts};
 use crate::scope::nearest;
-use crate::source::{Channels, Header, Reader, SourceCall, Stage};
+use crate::source::{Channels, Header, Reader, SourceCall, TableFormat};
+use crate::tables::{Piped, TABLES, stage_in};
 
 /// All readers.
-pub(crate) const READERS: [&str; 8] = ["npy", "npz", "csv", "json", "idx", "images", "patches", "normal_draws"];
+pub(crate) const READERS: [&str; 10] =
+    ["npy", "npz", "csv", "parquet", "arrow", "json", "idx", "images", "patches", "normal_draws"];
 
 /// Readers of other libraries, and ours.
-const READER_HABITS: [(&str, &str); 9] = [
+const READER_HABITS: [(&str, &str); 13] = [
     ("read_csv", "csv"),
+    ("read_parquet", "parquet"),
+    ("feather", "arrow"),
+    ("read_feather", "arrow"),
+    ("ipc", "arrow"),
     ("read", "csv"),
     ("tsv", "csv"),
     ("load", "npy"),
@@ -33,6 +39,7 @@ enum Takes {
     Number,
     Count,
     Truth,
+    Condition,
 }
 
 struct Spec {
@@ -49,6 +56,7 @@ const PATH: Spec = spec("path", Takes::Text, true);
 
 fn arguments_of(reader: &str) -> &'static [Spec] {
     match reader {
+        "csv" | "parquet" | "arrow" => const { &[PATH, spec("where", Takes::Condition, false)] },
         "npz" => const { &[PATH, spec("array", Takes::Text, false)] },
         "json" => const { &[PATH, spec("field", Takes::Text, false)] },
         "patches" => {
@@ -81,11 +89,13 @@ fn arguments_of(reader: &str) -> &'static [Spec] {
 }
 
 /// How a reader is called.
-fn usage(reader: &str) -> &'static str {
+pub(crate) fn usage(reader: &str) -> &'static str {
     match reader {
         "npy" => "npy(\"x.npy\")",
         "npz" => "npz(\"x.npz\", \"array\")",
         "csv" => "csv(\"table.csv\", \"column\")",
+        "parquet" => "parquet(\"table.parquet\", \"column\")",
+        "arrow" => "arrow(\"table.arrow\", \"column\")",
         "json" => "json(\"data.json\", \"field\")",
         "idx" => "idx(\"digits.idx.gz\")",
         "images" => "images(\"folder/*.png\")",
@@ -101,7 +111,7 @@ pub(crate) struct FoundReader<'e> {
     reader: &'e Name,
     arguments: &'e [Argument],
     call: Span,
-    stages: Vec<(Stage, Span)>,
+    stages: Vec<(Piped<'e>, Span)>,
 }
 
 /// What was given to a reader: its arguments by slot, further columns, and whether nothing was wrong.
@@ -109,6 +119,21 @@ struct Given<'e> {
     slots: Vec<Option<&'e Expr>>,
     columns: Vec<&'e Expr>,
     good: bool,
+}
+
+/// The word that stands where a reader would, of data that the caller gives.
+const INPUT: &str = "input";
+
+/// Where `input` stands in an expression.
+fn input_in(e: &Expr) -> Option<&Expr> {
+    let mut stack = vec![e];
+    while let Some(e) = stack.pop() {
+        if matches!(e.kind.as_ref(), ExprKind::Name(name) if name == INPUT) {
+            return Some(e);
+        }
+        stack.extend(parts(e));
+    }
+    None
 }
 
 /// The reader call in an expression, outermost first, and every further one.
@@ -129,13 +154,7 @@ fn source_in(e: &Expr) -> Option<FoundReader<'_>> {
     let mut stages = vec![];
     let mut at = bare(e);
     while let ExprKind::Pipe { value, into } = at.kind.as_ref() {
-        let ExprKind::Name(name) = into.kind.as_ref() else { return None };
-        let stage = match name.as_str() {
-            "whiten" => Stage::Whiten,
-            "standardize" => Stage::Standardize,
-            _ => return None,
-        };
-        stages.push((stage, into.span));
+        stages.push((stage_in(into)?, into.span));
         at = bare(value);
     }
     stages.reverse();
@@ -186,15 +205,21 @@ impl<'a> Checker<'a> {
         if written_shape(d).is_some() {
             let (values, shape) = self.numbers(&d.value)?;
             let span = d.value.span;
-            let reader = Reader::Numbers { shape, values };
-            return Some((SourceCall { data: name, reader, stages: vec![], span, path_span: span }, span));
+            let (reader, rank) = (Reader::Numbers { shape, values }, d.target.axes.iter().flatten().count());
+            return Some((SourceCall { data: name, reader, rank, stages: vec![], span, path_span: span }, span));
         }
         if matches!(d.value.kind.as_ref(), ExprKind::Error) {
             self.said.incomplete = true;
             return None;
         }
+        let rank = d.target.axes.iter().flatten().count();
         let mut all = find(&d.value).into_iter();
         let Some(found) = all.next() else {
+            if let Some(input) = input_in(&d.value).filter(|_| self.scope.get(INPUT).is_none()) {
+                let (whole, stages) = self.staged(&d.value, input)?;
+                let (reader, span) = (Reader::Input, input.span);
+                return Some((SourceCall { data: name, reader, rank, stages, span, path_span: span }, whole));
+            }
             let text = matches!(bare(&d.value).kind.as_ref(), ExprKind::Text(_));
             self.report(messages::no_reader(&name, d.value.span, text));
             return None;
@@ -204,15 +229,37 @@ impl<'a> Checker<'a> {
             return None;
         }
         let reader = self.reader(&found)?;
+        let stages: Vec<_> = found.stages.iter().map(|(s, place)| Some((self.stage(s, *place)?, *place))).collect();
+        let stages = stages.into_iter().collect::<Option<Vec<_>>>()?;
         let path = found.arguments.iter().find(|a| matches!(a.value.kind.as_ref(), ExprKind::Text(_)));
         let call = SourceCall {
             data: name,
             reader,
-            stages: found.stages,
+            rank,
+            stages,
             span: found.call,
             path_span: path.map_or(found.call, |p| p.value.span),
         };
         Some((call, found.whole.span))
+    }
+
+    /// `input` with the stages piped behind it, and where they end.
+    fn staged(&mut self, e: &'a Expr, input: &'a Expr) -> Option<(Span, Vec<(crate::source::Stage, Span)>)> {
+        let mut pipes = vec![];
+        let mut stack = vec![e];
+        while let Some(at) = stack.pop() {
+            if let ExprKind::Pipe { value, into } = at.kind.as_ref() {
+                pipes.push((at.span, bare(value).span, into));
+            }
+            stack.extend(parts(at));
+        }
+        let (mut whole, mut stages) = (input.span, vec![]);
+        while let Some((span, _, into)) = pipes.iter().find(|p| p.1 == whole) {
+            let Some(piped) = stage_in(into) else { break };
+            stages.push((self.stage(&piped, into.span)?, into.span));
+            whole = *span;
+        }
+        Some((whole, stages))
     }
 
     fn reader(&mut self, found: &FoundReader) -> Option<Reader> {
@@ -227,12 +274,16 @@ impl<'a> Checker<'a> {
         let Given { slots: given, columns, mut good } = self.given_to(found, specs)?;
         let mut texts: Vec<Option<String>> = vec![];
         let mut numbers: Vec<Option<f64>> = vec![];
+        let mut rows = None;
         for (spec, value) in specs.iter().zip(&given) {
             let (mut text, mut number) = (None, None);
             if let Some(e) = value {
                 if spec.takes == Takes::Text {
                     text = self.text_argument(name, spec.name, e);
                     good &= text.is_some();
+                } else if spec.takes == Takes::Condition {
+                    rows = self.rows_where(e);
+                    good &= rows.is_some();
                 } else {
                     number = self.number_argument(name, spec, e);
                     good &= number.is_some();
@@ -241,8 +292,7 @@ impl<'a> Checker<'a> {
             texts.push(text);
             numbers.push(number);
         }
-        let columns: Vec<Option<String>> =
-            columns.into_iter().map(|e| self.text_argument("csv", "column", e)).collect();
+        let columns = self.columns(name, &columns);
         if !good {
             return None;
         }
@@ -256,7 +306,9 @@ impl<'a> Checker<'a> {
         Some(match name {
             "npy" => Reader::Npy { path },
             "npz" => Reader::Npz { path, array: text("array") },
-            "csv" => Reader::Csv { path, columns: columns.into_iter().collect::<Option<_>>()? },
+            "csv" => Reader::Table { path, format: TableFormat::Text, columns: columns?, rows },
+            "parquet" => Reader::Table { path, format: TableFormat::Parquet, columns: columns?, rows },
+            "arrow" => Reader::Table { path, format: TableFormat::Arrow, columns: columns?, rows },
             "json" => Reader::Json { path, field: text("field") },
             "idx" => Reader::Idx { path },
             "images" => Reader::Images { path, channels },
@@ -288,12 +340,15 @@ impl<'a> Checker<'a> {
                     None => {
                         let near = nearest(&key.value, specs.iter().map(|s| s.name));
                         let known: Vec<&str> = specs.iter().map(|s| s.name).collect();
-                        let known = if name == "csv" { vec!["path", "columns"] } else { known };
+                        let table = TABLES.contains(&name);
+                        let known = if table { vec!["path", "columns", "where"] } else { known };
                         self.report(messages::reader_argument(name, key, near, &known, usage(name)));
                         good = false;
                         continue;
                     }
                 },
+                // Behind the path of a table stand its columns.
+                None if place > 0 && TABLES.contains(&name) => specs.len(),
                 None => {
                     place += 1;
                     place - 1
@@ -306,7 +361,7 @@ impl<'a> Checker<'a> {
                     self.report(messages::argument_twice(name, what, argument.value.span, first));
                     good = false;
                 }
-                None if name == "csv" => columns.push(&argument.value),
+                None if TABLES.contains(&name) => columns.push(&argument.value),
                 None => {
                     self.report(messages::reader_too_many(name, argument.value.span, usage(name)));
                     return None;
@@ -326,7 +381,7 @@ impl<'a> Checker<'a> {
         Some(Given { slots: given, columns, good })
     }
 
-    fn text_argument(&mut self, reader: &str, what: &str, e: &Expr) -> Option<String> {
+    pub(crate) fn text_argument(&mut self, reader: &str, what: &str, e: &Expr) -> Option<String> {
         match bare(e).kind.as_ref() {
             ExprKind::Text(text) => Some(text.clone()),
             ExprKind::Error => {

@@ -11,6 +11,9 @@ use crate::messages;
 use crate::program::{Data, Init, Loss, Named, Param};
 use crate::range::Range;
 use crate::reads::bare;
+use crate::scope::nearest;
+use crate::source::Header;
+use crate::tables::compared_level;
 use crate::types::Declared;
 use crate::value::{Along, Level, Value, along};
 
@@ -22,6 +25,8 @@ impl<'a> Checker<'a> {
     pub fn datum(&mut self, d: &'a Declaration) -> Value {
         let name = &d.target.name;
         let axes = self.target_axes(&d.target);
+        // Without a header nothing is known of levels; why there is none is said elsewhere.
+        self.said.incomplete |= self.headers.is_some() && self.header_of(d).is_none();
         let ty = d.ty.as_ref().map(|t| self.declared_type(t));
         let source = self.source(d);
         if let Some((call, _)) = &source {
@@ -31,7 +36,7 @@ impl<'a> Checker<'a> {
         match self.header_of(d) {
             Some(header) => {
                 let fits = self.fit_header(d, &axes, &header, call.span);
-                let typed = self.fit_levels(d, ty.and_then(|t| t), &header, call.span);
+                let typed = self.fit_levels(d, ty.and_then(|t| t), &header, whole);
                 if !fits || !typed {
                     return Value::poison(name.span);
                 }
@@ -47,9 +52,16 @@ impl<'a> Checker<'a> {
         let (input, node) = self.graph.input(&name.value, &order);
         let range = Range::REAL;
         let raw = Value { axes: axes.clone(), ..Value::scalar(node, range, Level::Data, whole) };
-        self.source_value = Some((whole, raw));
-        let value = self.expression(&d.value, None);
-        self.source_value = None;
+        let value = match (compared_level(d, whole), self.header_of(d)) {
+            (Some(compared), Some(header)) => self.level_as_truth(&raw, &header, compared, d.value.span),
+            (Some(_), None) => Value::poison(d.value.span),
+            _ => {
+                self.source_value = Some((whole, raw));
+                let value = self.expression(&d.value, None);
+                self.source_value = None;
+                value
+            }
+        };
         let value = self.fit_axes(value, &axes, &name.value, d.target.span);
         if value.poison {
             return Value::poison(name.span);
@@ -72,6 +84,7 @@ impl<'a> Checker<'a> {
             support,
             optional,
             index: ty.and_then(|t| t.index),
+            for_holdout: false,
             span: name.span,
         });
         let range = if ty.is_some() { Range::of(support) } else { value.range };
@@ -85,17 +98,16 @@ impl<'a> Checker<'a> {
     }
 
     /// A column of text is an index.
-    fn fit_levels(
-        &mut self,
-        d: &Declaration,
-        ty: Option<Declared>,
-        header: &crate::source::Header,
-        source: Span,
-    ) -> bool {
-        let Some(levels) = header.levels else { return true };
+    fn fit_levels(&mut self, d: &Declaration, ty: Option<Declared>, header: &Header, source: Span) -> bool {
+        let Some(levels) = &header.levels else { return true };
+        if compared_level(d, source).is_some() {
+            return true;
+        }
         match ty {
             Some(Declared { index: Some(axis), .. }) => {
                 let size = self.graph.extent_of(axis);
+                // Several columns may have levels of one axis.
+                let levels = self.labels.get(&axis).map_or(levels.len(), Vec::len);
                 if size == levels {
                     return true;
                 }
@@ -105,9 +117,12 @@ impl<'a> Checker<'a> {
                 self.report(messages::level_count(&d.target.name.value, place, &axis_name, levels, size, stated));
                 false
             }
-            Some(_) => {
+            Some(ty) => {
                 let place = d.ty.as_ref().map_or(source, |t| t.span);
-                self.report(messages::text_data(&d.target.name.value, place, source, levels));
+                self.report(match ty.support {
+                    Support::Bool => messages::text_as_truth(&d.target.name.value, place, source, levels),
+                    _ => messages::text_data(&d.target.name.value, place, source, levels),
+                });
                 false
             }
             // A type that was wrong has been reported.
@@ -117,6 +132,24 @@ impl<'a> Checker<'a> {
                 false
             }
         }
+    }
+
+    /// Data of text, 1 where they are at a level.
+    fn level_as_truth(&mut self, raw: &Value, header: &Header, compared: (&str, Span, bool), span: Span) -> Value {
+        let (text, place, same) = compared;
+        let Some(levels) = &header.levels else {
+            return self.fail(messages::text_against_number(place, raw.span), span);
+        };
+        let Some(k) = levels.iter().position(|l| l == text) else {
+            let near = nearest(text, levels.iter().map(String::as_str)).map(str::to_owned);
+            let known = [("the column".to_owned(), levels.clone())];
+            return self.fail(messages::unknown_label(text, place, near.as_deref(), &known), span);
+        };
+        let level = self.graph.constant(k as f64);
+        let equal = self.graph.equal(raw.node, level);
+        let one = self.graph.constant(1.0);
+        let node = if same { equal } else { self.graph.sub(one, equal) };
+        raw.derived(node, Range::TRUTH, span)
     }
 
     /// `param W[K, D] = normal(0, 0.05)`

@@ -14,6 +14,12 @@ use crate::reads::bare;
 use crate::scope::nearest;
 use crate::value::{Along, Value};
 
+/// Whether an operator compares.
+pub(crate) fn compares(op: BinaryOperator) -> bool {
+    use BinaryOperator as B;
+    matches!(op, B::Equal | B::NotEqual | B::Less | B::LessEqual | B::Greater | B::GreaterEqual)
+}
+
 /// How deep expressions may nest.
 pub(crate) const DEEPEST: usize = 150;
 
@@ -76,6 +82,7 @@ impl<'a> Checker<'a> {
             ExprKind::Shape { function, .. } => {
                 self.fail(messages::layer_without_input("as", function.span, "as[3, 32, 32]"), span)
             }
+            ExprKind::Clause { word, .. } => self.fail(messages::clause_here(word.written(), span), span),
             ExprKind::Error => {
                 self.said.incomplete = true;
                 Value::poison(span)
@@ -150,9 +157,25 @@ impl<'a> Checker<'a> {
             at = left;
         }
         let first_matmul = spine.last().is_some_and(|s| s.1.value == BinaryOperator::MatMul);
-        let mut value = self.expression(at, if first_matmul { None } else { hint });
+        // A text is looked up among the levels of what it is compared with.
+        let mut text = match bare(at).kind.as_ref() {
+            ExprKind::Text(text) if spine.last().is_some_and(|s| compares(s.1.value)) => Some(text.as_str()),
+            _ => None,
+        };
+        let mut value = match text {
+            Some(_) => Value { span: at.span, ..Value::poison(at.span) },
+            None => self.expression(at, if first_matmul { None } else { hint }),
+        };
         for (span, operator, right) in spine.into_iter().rev() {
             let before = self.enter(span);
+            if compares(operator.value)
+                && let Some(found) =
+                    self.compared_with_text(operator.value, &value, text.take(), right, (operator.span, span))
+            {
+                value = Value { span, ..found };
+                self.leave(before);
+                continue;
+            }
             let matmul = operator.value == BinaryOperator::MatMul;
             let right = self.expression(right, if matmul { None } else { hint });
             value = if matmul {
@@ -226,7 +249,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A value that is 0 or 1.
-    fn truth(&mut self, value: Value) -> Option<Value> {
+    pub(crate) fn truth(&mut self, value: Value) -> Option<Value> {
         if value.poison {
             return None;
         }

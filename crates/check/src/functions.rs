@@ -64,7 +64,14 @@ const ELEMENTWISE: [(&str, Unary); 17] = [
 ];
 
 /// The others but layers, with how they are called.
-const OTHERS: [(&str, &str); 20] = [
+const OTHERS: [(&str, &str); 27] = [
+    ("round", "round(x)"),
+    ("ceil", "ceil(x)"),
+    ("sd", "sd(x, D)"),
+    ("log_softmax", "log_softmax(x, D)"),
+    ("arange", "arange(N)"),
+    ("dot", "dot(a, b)"),
+    ("solve", "solve(A, b)"),
     ("silu", "silu(x)"),
     ("logit", "logit(p)"),
     ("digamma", "digamma(x)"),
@@ -88,8 +95,9 @@ const OTHERS: [(&str, &str); 20] = [
 ];
 
 /// Functions of other languages, and what is written here.
-const HABITS: [(&str, &str); 38] = [
-    ("dot", "a product that sums over an axis is written `a @ b`"),
+const HABITS: [(&str, &str); 39] = [
+    ("rint", "it is called `round(x)`"),
+    ("nint", "it is called `round(x)`"),
     ("matmul", "a product that sums over an axis is written `a @ b`"),
     ("mm", "a product that sums over an axis is written `a @ b`"),
     ("einsum", "a product that sums over an axis is written `a @ b`, or `sum(a * b, S)`"),
@@ -109,7 +117,7 @@ const HABITS: [(&str, &str); 38] = [
     ("ifelse", "write `if condition then a else b`"),
     ("if_else", "write `if condition then a else b`"),
     ("log_sum_exp", "it is called `logsumexp(x, D)`"),
-    ("log_softmax", "write `log(softmax(x, D))`, which is computed without overflow"),
+    ("inv", "a system of equations is solved by `solve(A, b)`, and the inverse of A is `solve(A, eye(N))`"),
     ("swish", "it is called `silu(x)`"),
     ("linear", "an affine layer is `dense(64)`"),
     ("conv2d", "a convolution is `conv(32, kernel = 3)`"),
@@ -127,9 +135,9 @@ const HABITS: [(&str, &str); 38] = [
     ("zeros", "a number fits every axis: write `0`"),
     ("ones", "a number fits every axis: write `1`"),
     ("rep_vector", "a number fits every axis: write the number"),
-    ("range", "an axis used as a value is its size; counting along an axis is not in the language"),
+    ("range", "the numbers 0, 1, 2, … along an axis are `arange(N)`"),
     ("normal_cdf", "it is called `Phi(x)`"),
-    ("std", "write `sqrt(mean((x - mean(x, D))^2, D))`"),
+    ("std", "it is called `sd(x, D)`, and divides by n − 1"),
 ];
 
 /// Functions of other languages that count elements.
@@ -140,7 +148,7 @@ pub(crate) fn is_function(name: &str) -> bool {
     function_names().any(|known| known == name)
 }
 
-fn function_names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
     let layers = Layer::ALL.into_iter().map(Layer::name);
     ELEMENTWISE.iter().map(|f| f.0).chain(OTHERS.iter().map(|f| f.0)).chain(layers)
 }
@@ -169,8 +177,13 @@ impl<'a> Checker<'a> {
             return self.layer(called, inputs);
         }
         match name {
-            "sum" | "mean" | "max" | "min" | "softmax" | "logsumexp" => self.reduction(function, inputs, span),
-            "silu" | "logit" | "digamma" => self.composite(function, inputs, span),
+            "sum" | "mean" | "sd" | "max" | "min" | "softmax" | "log_softmax" | "logsumexp" => {
+                self.reduction(function, inputs, span)
+            }
+            "arange" => self.arange(function, inputs, span),
+            "dot" => self.dot(function, inputs, span),
+            "solve" => self.solve(function, inputs, span),
+            "silu" | "logit" | "digamma" | "round" | "ceil" => self.composite(function, inputs, span),
             "transpose" => self.transpose(function, inputs, span),
             "cholesky" => self.cholesky(function, inputs, span),
             "eye" | "diag" => self.diagonal(function, inputs, span),
@@ -275,6 +288,18 @@ impl<'a> Checker<'a> {
                 let node = self.graph.sub(a, b);
                 x.derived(node, Range::REAL, span)
             }
+            "round" => {
+                let half = self.graph.constant(0.5);
+                let above = self.graph.add(x.node, half);
+                let node = self.graph.unary(Unary::Floor, above);
+                x.derived(node, steps(x.range, |v| (v + 0.5).floor()), span)
+            }
+            "ceil" => {
+                let below = self.graph.neg(x.node);
+                let floor = self.graph.unary(Unary::Floor, below);
+                let node = self.graph.neg(floor);
+                x.derived(node, steps(x.range, f64::ceil), span)
+            }
             _ => {
                 let node = self.graph.unary(Unary::Polygamma(0), x.node);
                 x.derived(node, Range::REAL, span)
@@ -366,6 +391,12 @@ impl<'a> Checker<'a> {
 
     fn reduced(&mut self, name: &str, x: &Value, over: &[(Axis, Span)], span: Span) -> Value {
         let axes: Vec<Axis> = over.iter().map(|a| a.0).collect();
+        if name == "sd" && axes.iter().map(|a| self.graph.extent_of(a.id)).product::<usize>() < 2 {
+            let known = axes.iter().all(|a| self.axes.entry(a.id).is_some_and(|e| e.size.is_some()));
+            if known {
+                return self.fail(messages::sd_of_one(x.span), span);
+            }
+        }
         let rows = self.row.is_some_and(|r| axes.contains(&Axis::plain(r.axis)));
         if let (true, Some(batch), true) = (rows, self.batch, x.level >= Level::Free) {
             return self.fail(messages::rows_in_a_batch(name, span, batch), span);
@@ -381,6 +412,26 @@ impl<'a> Checker<'a> {
                 (g.neg(m), x.range, None)
             }
             "logsumexp" => (g.logsumexp(x.node, &axes), Range::REAL, None),
+            "log_softmax" => {
+                let total = g.logsumexp(x.node, &axes);
+                (g.sub(x.node, total), Range { high: 0.0, ..Range::REAL }, None)
+            }
+            "sd" => {
+                let mean = g.mean(x.node, &axes);
+                let off = g.sub(x.node, mean);
+                let square = g.unary(Unary::Square, off);
+                let total = g.sum(square, &axes);
+                // The extent is looked up when the graph runs: a batch or new rows have another.
+                let count = axes.iter().fold(None, |n, a| {
+                    let extent = g.extent(a.id);
+                    Some(n.map_or(extent, |n| g.mul(n, extent)))
+                });
+                let one = g.constant(1.0);
+                let count = count.unwrap_or(one);
+                let free = g.sub(count, one);
+                let variance = g.div(total, free);
+                (g.unary(Unary::Sqrt, variance), Range::POSITIVE, None)
+            }
             _ => {
                 let along = axes.first().filter(|_| axes.len() == 1).map(|&a| Along::Simplex(a));
                 (g.softmax(x.node, &axes), Range::of(Support::Simplex), along)
@@ -388,7 +439,7 @@ impl<'a> Checker<'a> {
         };
         let mut value = x.derived(node, range, span);
         value.along = along;
-        if name != "softmax" {
+        if !matches!(name, "softmax" | "log_softmax") {
             value.axes.retain(|a| !axes.contains(&a.0));
             value = self.drop_primes(value);
         }
@@ -407,6 +458,11 @@ impl<'a> Checker<'a> {
         let node = self.graph.binary(op, a.node, b.node);
         Value { axes: a.joined(&b), ..Value::scalar(node, range, a.level.max(b.level), span) }
     }
+}
+
+/// The range of what goes up in steps: at its ends it is what it is beside them.
+fn steps(x: Range, f: impl Fn(f64) -> f64) -> Range {
+    Range { whole: true, ..Range { open: Ends::default(), ..x }.monotone(f) }
 }
 
 /// How a function is called.
@@ -431,8 +487,7 @@ fn elementwise_range(op: Unary, x: Range) -> Range {
         Unary::Softplus => Range::POSITIVE,
         Unary::Sign => Range { low: -1.0, high: 1.0, zero: x.zero, whole: true, ..Range::REAL },
         Unary::Sin | Unary::Cos => Range { low: -1.0, high: 1.0, ..Range::REAL },
-        // A step is at its ends what it is beside them.
-        Unary::Floor => Range { whole: true, ..Range { open: Ends::default(), ..x }.monotone(f64::floor) },
+        Unary::Floor => steps(x, f64::floor),
         _ => Range::REAL,
     }
 }

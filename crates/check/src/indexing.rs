@@ -22,7 +22,15 @@ impl<'a> Checker<'a> {
                     Some(axis) => parts.push(Pick::Rename(axis, index.span)),
                     None => return Value::poison(span),
                 },
-                ExprKind::Text(text) => return self.fail(messages::quoted_axis(text, index.span), span),
+                ExprKind::Text(text) => {
+                    if base.poison {
+                        return Value::poison(span);
+                    }
+                    match self.labelled(text, place, indices.len(), &base, index.span) {
+                        Some((axis, picked)) => parts.push(Pick::Label(axis, picked)),
+                        None => return Value::poison(span),
+                    }
+                }
                 _ if self.step(index).is_some() => {
                     parts.push(Pick::Step(self.step(index).unwrap_or(0), index.span));
                 }
@@ -81,6 +89,7 @@ impl<'a> Checker<'a> {
                 };
                 self.gathered(value, axis, &index, span)
             }
+            Pick::Label(axis, index) => self.gathered(value, axis, &index, span),
             Pick::Place(place, index) => {
                 let number = self.graph.constant_value(index.node);
                 if whole.axes.is_empty() {
@@ -159,6 +168,8 @@ enum Pick {
     Rename(Axis, Span),
     /// By an `index(J)` array.
     Gather(Value),
+    /// `a["gentoo"]`: an element by its name.
+    Label(Axis, Value),
     /// `x[t-1]`: so many positions from the loop's.
     Step(i64, Span),
     /// By a number, at its place.

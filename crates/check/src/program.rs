@@ -1,5 +1,7 @@
 //! What a checked program means: names resolved, axes and supports known, expressions elaborated into one graph.
 
+use std::collections::HashMap;
+
 use fe_distribution::{Distribution, Support};
 use fe_graph::{Axis, AxisId, Graph, Indicator, InputId, NodeId};
 use fe_syntax::Span;
@@ -46,6 +48,8 @@ pub struct Program {
     pub train: TrainSpec,
     /// The input that is 1 in what is minimised and 0 in every figure, and its node, where a layer asks for it.
     pub training: Option<(InputId, NodeId)>,
+    /// Names of the elements of axes: levels of text, and columns of tables.
+    pub labels: HashMap<AxisId, Vec<String>>,
     /// The span behind each [`fe_graph::Origin`]; origin 0 is the whole program.
     pub origins: Vec<Span>,
 }
@@ -89,6 +93,8 @@ pub struct Data {
     pub optional: bool,
     /// The axis that its values count along, of an index.
     pub index: Option<AxisId>,
+    /// Whether nothing but the condition of `holdout` reads it.
+    pub for_holdout: bool,
     /// The declaration's name.
     pub span: Span,
 }
@@ -392,6 +398,25 @@ pub enum OptimizerKind {
     Lbfgs,
 }
 
+/// Which rows are held out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Holdout {
+    /// So large a part, drawn.
+    Share(f64),
+    /// Those at which a value of data alone, over the rows, is not 0.
+    Where(NodeId),
+}
+
+impl Holdout {
+    /// The part that is drawn.
+    pub fn share(self) -> Option<f64> {
+        match self {
+            Self::Share(share) => Some(share),
+            Self::Where(_) => None,
+        }
+    }
+}
+
 /// How a program is fitted; what is `None` was not said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainSpec {
@@ -413,8 +438,8 @@ pub struct TrainSpec {
     pub starts: Option<usize>,
     /// The seed.
     pub seed: Option<u64>,
-    /// Fraction of rows held out.
-    pub holdout: Option<f64>,
+    /// Rows held out.
+    pub holdout: Option<Holdout>,
     /// Temperature of relaxed counts.
     pub temperature: Option<Schedule>,
     /// Largest norm of the gradient.

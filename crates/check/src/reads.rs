@@ -141,7 +141,7 @@ pub(crate) fn parts(e: &Expr) -> Vec<&Expr> {
         ExprKind::Index { value, indices } => std::iter::once(value).chain(indices).collect(),
         ExprKind::Call { arguments, .. } => arguments.iter().map(|Argument { value, .. }| value).collect(),
         ExprKind::List(items) | ExprKind::Shape { sizes: items, .. } => items.iter().collect(),
-        ExprKind::Parenthesised(inner) => vec![inner],
+        ExprKind::Parenthesised(inner) | ExprKind::Clause { operand: inner, .. } => vec![inner],
         ExprKind::Name(_) | ExprKind::Primed { .. } | ExprKind::Number { .. } | ExprKind::Text(_) | ExprKind::Error => {
             vec![]
         }

@@ -7,8 +7,11 @@ use fe_syntax::Span;
 pub struct SourceCall {
     /// The name declared.
     pub data: String,
-    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `normal_draws`, or numbers in the program itself.
+    /// `npy`, `npz`, `csv`, `parquet`, `arrow`, `json`, `idx`, `images`, `patches`, `normal_draws`, `input`, or numbers in
+    /// the program itself.
     pub reader: Reader,
+    /// How many axes the data have.
+    pub rank: usize,
     /// Preprocessing named directly behind it, in order.
     pub stages: Vec<(Stage, Span)>,
     /// The reader call.
@@ -28,9 +31,11 @@ pub enum Reader {
         path: String,
         array: Option<String>,
     },
-    Csv {
+    Table {
         path: String,
-        columns: Vec<String>,
+        format: TableFormat,
+        columns: Columns,
+        rows: Option<Condition>,
     },
     Json {
         path: String,
@@ -59,11 +64,74 @@ pub enum Reader {
         count: usize,
         seed: u64,
     },
+    /// Given by the caller, who says from where.
+    Input,
     /// Written in the program, row-major: no file.
     Numbers {
         shape: Vec<usize>,
         values: Vec<f64>,
     },
+}
+
+/// The forms of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Text, its cells parted by commas, tabs or semicolons.
+    Text,
+    /// Parquet.
+    Parquet,
+    /// Arrow's file of record batches, which is Feather's second version too.
+    Arrow,
+}
+
+/// The columns of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Columns {
+    /// These: one as a vector, several as a matrix.
+    Named(Vec<String>),
+    /// All columns of numbers but these, as a matrix.
+    AllBut(Vec<String>),
+}
+
+/// Of which rows of a table: `split == 'train' and age >= 18`. A cell that is missing satisfies no comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// A column compared with a number or a text.
+    Compare {
+        /// The column.
+        column: String,
+        /// How.
+        relation: Relation,
+        /// With what.
+        cell: Cell,
+    },
+    /// Both.
+    And(Box<Condition>, Box<Condition>),
+    /// Either.
+    Or(Box<Condition>, Box<Condition>),
+    /// Not.
+    Not(Box<Condition>),
+}
+
+/// Comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Relation {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+/// What a cell is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
 }
 
 /// What is read of colour.
@@ -76,12 +144,16 @@ pub enum Channels {
 }
 
 /// Preprocessing that needs the whole array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
     /// Whitening of image patches.
     Whiten,
     /// Columns to mean 0 and standard deviation 1.
     Standardize,
+    /// Values as levels, in this order; where it is empty, sorted.
+    Categories(Vec<String>),
+    /// Dates as days since this one.
+    Days(String),
 }
 
 /// What is known of a file before it is read.
@@ -89,8 +161,10 @@ pub enum Stage {
 pub struct Header {
     /// Extents of the array.
     pub shape: Vec<usize>,
-    /// Number of levels, of a text column.
-    pub levels: Option<usize>,
+    /// The levels of a column of text, in the order of their indices.
+    pub levels: Option<Vec<String>>,
+    /// Names of the columns of a table.
+    pub columns: Vec<String>,
     /// Whether all values are whole numbers by type.
     pub integer: bool,
 }

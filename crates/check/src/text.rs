@@ -79,6 +79,11 @@ fn write(e: &Expr, out: &mut String, depth: usize) {
             }
             out.push(')');
         }
+        ExprKind::Clause { word, operand } => {
+            out.push_str(word.written());
+            out.push(' ');
+            write(operand, out, depth);
+        }
         ExprKind::Error => out.push('…'),
     }
 }

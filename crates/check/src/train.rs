@@ -1,15 +1,19 @@
 //! `train { … }`.
 
+use fe_graph::{Axis, InputId, Op};
 use fe_syntax::Span;
-use fe_syntax::ast::{Expr, ExprKind, Name, Statement, StatementKind, TrainEntry};
+use fe_syntax::ast::{Clause, Expr, ExprKind, Name, Statement, StatementKind, TrainEntry};
 
 use crate::checker::Checker;
+use crate::expression::compares;
 use crate::messages;
-use crate::program::{OptimizerKind, Schedule, TrainSpec};
-use crate::reads::bare;
+use crate::program::{Holdout, OptimizerKind, Schedule, TrainSpec};
+use crate::reads::{bare, statement_reads};
 use crate::scope::nearest;
+use crate::source::Stage;
+use crate::value::Level;
 
-const KEYS: [&str; 11] =
+pub(crate) const KEYS: [&str; 11] =
     ["optimizer", "lr", "batch", "epochs", "steps", "samples", "starts", "seed", "holdout", "temperature", "clip"];
 
 /// Keys of other libraries, and ours.
@@ -74,7 +78,7 @@ impl<'a> Checker<'a> {
             self.report(messages::lbfgs_in_batches(span, place("optimizer").unwrap_or(span)));
         }
         if let (Some(batch), Some(span), Some(row)) = (spec.batch, place("batch"), self.row) {
-            let held = spec.holdout.unwrap_or(0.0);
+            let held = spec.holdout.and_then(Holdout::share).unwrap_or(0.0);
             let left = row.rows - (row.rows as f64 * held).round() as usize;
             let known = self.axes.entry(row.axis).cloned().filter(|e| e.size.is_some());
             if let (Some(entry), true) = (known, batch > left) {
@@ -101,9 +105,17 @@ impl<'a> Checker<'a> {
             "starts" => spec.starts = self.whole_number(value, "`starts`", 1),
             "seed" => spec.seed = self.whole_number(value, "`seed`", 0).map(|v| v as u64),
             "holdout" => {
+                if let ExprKind::Clause { word: Clause::Where, operand } = value.kind.as_ref() {
+                    spec.holdout = self.rows_held_out(operand);
+                    return;
+                }
+                if matches!(bare(value).kind.as_ref(), ExprKind::Binary { operator, .. } if compares(operator.value)) {
+                    self.report(messages::holdout_without_where(value.span, &crate::text::written(value)));
+                    return;
+                }
                 let Some(v) = self.plain_number(value, "`holdout`") else { return };
                 if v > 0.0 && v < 1.0 {
-                    spec.holdout = Some(v);
+                    spec.holdout = Some(Holdout::Share(v));
                 } else {
                     self.report(messages::holdout_fraction(value.span, v));
                 }
@@ -123,6 +135,48 @@ impl<'a> Checker<'a> {
                 self.report(messages::unknown_train_key(other, key.span, near, &KEYS));
             }
         }
+    }
+
+    /// `holdout = where split == "test"`: a condition of data alone, over the rows.
+    fn rows_held_out(&mut self, condition: &Expr) -> Option<Holdout> {
+        let value = self.expression(condition, None);
+        if value.poison {
+            return None;
+        }
+        // Without rows there is nothing to hold out, which is said elsewhere.
+        let row = Axis::plain(self.row?.axis);
+        if value.level > Level::Data || value.order() != [row] {
+            let (row, have) = (self.graph.axis_name(row), self.axis_names(&value.order()));
+            self.report(messages::holdout_of_what(condition.span, &row, (value.level <= Level::Data).then_some(&have)));
+            return None;
+        }
+        let value = self.truth(value)?;
+        let reached = self.graph.reachable(&[value.node]);
+        let inputs: Vec<InputId> = reached
+            .into_iter()
+            .filter_map(|n| match self.graph.node(n).op {
+                Op::Input(input) => Some(input),
+                _ => None,
+            })
+            .collect();
+        let scaled = |name: &str| {
+            let of = self.found.sources.iter().find(|s| s.data == name);
+            of.is_some_and(|s| s.stages.iter().any(|s| s.0 == Stage::Standardize))
+        };
+        if let Some(data) = self.found.data.iter().find(|d| inputs.contains(&d.input) && scaled(&d.name)) {
+            self.report(messages::holdout_of_scaled(condition.span, &data.name, data.span));
+            return None;
+        }
+        let ast = self.ast;
+        let others = ast.statements.iter().filter(|s| !matches!(s.kind, StatementKind::Train { .. }));
+        let read: Vec<&str> = others
+            .flat_map(|s| statement_reads(s).into_iter().filter(|r| !self.scope.declares(r.0, s)))
+            .map(|r| r.0)
+            .collect();
+        for data in self.found.data.iter_mut().filter(|d| inputs.contains(&d.input)) {
+            data.for_holdout = !read.contains(&data.name.as_str());
+        }
+        Some(Holdout::Where(value.node))
     }
 
     pub fn positive_schedule(&mut self, e: &Expr, what: &str) -> Option<Schedule> {

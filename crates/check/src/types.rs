@@ -9,7 +9,7 @@ use crate::checker::Checker;
 use crate::messages;
 use crate::scope::nearest;
 
-const TYPES: [&str; 11] = [
+pub(crate) const TYPES: [&str; 11] = [
     "real",
     "positive",
     "unit",

@@ -17,7 +17,7 @@ use crate::file::hexadecimal;
 use crate::{Content, Header, Reader};
 
 /// Raised when what a reader gives changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Arrays with fewer elements are decoded quicker than looked up.
 const WORTH_KEEPING: usize = 10_000;
@@ -38,6 +38,8 @@ struct Kept {
     redrawn: usize,
     white: Option<f64>,
     name: Option<String>,
+    left_out: Vec<String>,
+    rows: Vec<usize>,
     /// SHA-256 of the values as they are kept.
     sha256: String,
 }
@@ -46,7 +48,8 @@ struct Kept {
 fn without_path(reader: &Reader) -> Reader {
     let mut reader = reader.clone();
     match &mut reader {
-        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => *path = extension(path),
+        Reader::Npy { path } | Reader::Npz { path, .. } => *path = extension(path),
+        Reader::Table(wanted) => wanted.path = extension(&wanted.path),
         Reader::Json { path, .. } | Reader::Idx { path } => *path = extension(path),
         Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => *pattern = extension(pattern),
         Reader::NormalDraws { .. } | Reader::Memory(_) => {}
@@ -118,6 +121,8 @@ impl Entry {
             redrawn: kept.redrawn,
             white: kept.white,
             name: kept.name,
+            left_out: kept.left_out,
+            rows: kept.rows,
         })
     }
 
@@ -136,6 +141,8 @@ impl Entry {
             redrawn: content.redrawn,
             white: content.white,
             name: content.name.clone(),
+            left_out: content.left_out.clone(),
+            rows: content.rows.clone(),
             sha256: sha256(&bytes),
         };
         let missing: Vec<u8> = content.missing.iter().map(|&m| u8::from(m)).collect();

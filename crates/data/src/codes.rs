@@ -106,6 +106,16 @@ pub const CODES: &[(Kind, &str, &str)] = &[
         "a column, or every patch, without any variation",
         "Standardising divides by the standard deviation, and this one is 0. Remove the column.",
     ),
+    (
+        Kind::Level,
+        "values that are no categories, or a level that the order stated lacks",
+        "`categories` takes texts and whole numbers. Where it states the levels in their order, it states all of them.",
+    ),
+    (
+        Kind::Date,
+        "what should be a date and is none",
+        "`days` reads dates in the form 2020-01-31, with or without a time of day behind them.",
+    ),
 ];
 
 #[cfg(test)]

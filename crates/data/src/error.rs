@@ -51,6 +51,10 @@ pub enum Kind {
     Stage,
     /// D0022: a column, or every patch, without any variation.
     Constant,
+    /// D0023: values that are no categories, or a level that the order stated lacks.
+    Level,
+    /// D0024: what should be a date and is none.
+    Date,
 }
 
 impl Kind {
@@ -79,6 +83,8 @@ impl Kind {
             Kind::Argument => "D0020",
             Kind::Stage => "D0021",
             Kind::Constant => "D0022",
+            Kind::Level => "D0023",
+            Kind::Date => "D0024",
         }
     }
 }

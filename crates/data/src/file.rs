@@ -120,6 +120,45 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), DataError> {
     Ok((file, metadata.len()))
 }
 
+/// What a file is, by its first bytes.
+pub(crate) enum Found {
+    Parquet,
+    Arrow,
+    Text,
+    /// What it is, and what to do about it.
+    Other(&'static str, &'static str),
+}
+
+/// What the first bytes of a file say that it is; text where they say nothing.
+pub(crate) fn kind(path: &Path) -> Result<Found, DataError> {
+    const KNOWN: [(&[u8], &str, &str); 9] = [
+        (b"FEA1", "a Feather file of the first version", "write it again: Feather's second version is an Arrow file"),
+        (b"\xff\xff\xff\xff", "a stream of Arrow batches", "save it as a file of Arrow, or as Parquet"),
+        (
+            b"PK\x03\x04",
+            "a zip archive, as .xlsx and .npz are",
+            "save the table as csv; arrays of an .npz are read by `npz`",
+        ),
+        (b"\xd0\xcf\x11\xe0", "an old document of Excel", "save the table as csv"),
+        (b"MATLAB 5.0", "a MATLAB file", "save its arrays as .npy, or as csv"),
+        (b"\x89HDF", "an HDF5 file, as newer .mat files are", "save its arrays as .npy, or as csv"),
+        (b"\x93NUMPY", "an array by NumPy", "read it by `npy(…)`"),
+        (b"SQLite format 3", "a database of SQLite", "save the table as csv"),
+        (b"RDX", "a file of R", "save the table as csv"),
+    ];
+    let (file, _) = open(path)?;
+    let mut first = vec![];
+    file.take(16).read_to_end(&mut first).map_err(|error| DataError::io(path, &error))?;
+    if first.starts_with(b"PAR1") {
+        return Ok(Found::Parquet);
+    }
+    if first.starts_with(b"ARROW1") {
+        return Ok(Found::Arrow);
+    }
+    let known = KNOWN.iter().find(|k| first.starts_with(k.0));
+    Ok(known.map_or(Found::Text, |(_, what, help)| Found::Other(what, help)))
+}
+
 /// The first bytes of gzip.
 pub(crate) const GZIP: &[u8] = &[0x1f, 0x8b];
 

@@ -8,6 +8,8 @@
 mod binary;
 mod cache;
 mod codes;
+mod column;
+mod columnar;
 mod error;
 mod file;
 mod idx;
@@ -16,6 +18,8 @@ mod json;
 mod memory;
 mod npy;
 mod patches;
+mod rows;
+mod stages;
 mod standardize;
 mod table;
 mod whiten;
@@ -34,6 +38,7 @@ pub use codes::CODES;
 pub use error::{DataError, Kind, Place};
 pub use file::fetch_hash;
 pub use memory::InMemory;
+pub use rows::{Cell, Condition, Relation};
 pub use standardize::Statistic;
 
 /// What a reader call in a program asks for. Paths are resolved already, relative to the
@@ -63,16 +68,10 @@ pub enum Reader {
         /// Its name; left out, the archive must hold one array only.
         array: Option<String>,
     },
-    /// Columns of a table with a header line, separated by commas (by tabs in a `.tsv` file).
-    /// A column of text becomes indices from 0, its levels in order of first appearance. Blank
-    /// cells, `NA` and `NaN` are missing.
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// One column gives a vector `[rows]`, several a matrix `[rows, columns]`, and none all
-        /// columns of numbers as a matrix.
-        columns: Vec<String>,
-    },
+    /// Columns of a table: of text with a header line, of a Parquet file, or of an Arrow file. A
+    /// column of text becomes indices from 0 into its levels, which are sorted. Blank cells, `NA`
+    /// and `NaN` are missing.
+    Table(Table),
     /// A field of an object of arrays, as in Stan's JSON: a number or nested arrays. `null` is a
     /// missing value.
     Json {
@@ -134,6 +133,39 @@ pub enum Reader {
     Memory(Arc<InMemory>),
 }
 
+/// What is read of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The file.
+    pub path: PathBuf,
+    /// Its form; where it is left out, whatever the file's first bytes say.
+    pub format: Option<Format>,
+    /// The columns.
+    pub columns: Columns,
+    /// Of which rows; all where left out.
+    pub rows: Option<Condition>,
+}
+
+/// The forms of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Text with a header line, its cells parted by commas, tabs or semicolons.
+    Text,
+    /// Parquet.
+    Parquet,
+    /// Arrow's file of record batches, which is Feather's second version too.
+    Arrow,
+}
+
+/// The columns that are read of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Columns {
+    /// One gives a vector `[rows]`, several a matrix `[rows, columns]`.
+    Named(Vec<String>),
+    /// All columns of numbers but these, as a matrix.
+    AllBut(Vec<String>),
+}
+
 /// The channels of an image that are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Channels {
@@ -155,7 +187,7 @@ impl Channels {
 }
 
 /// A preprocessing stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     /// Filters whole images by R(f) = f exp(−(f/f₀)⁴), f₀ = 0.5 cycles per pixel, crops 4 pixels
     /// at the border, and scales each patch (or image) to mean 0 and population sd 1. Only after
@@ -164,6 +196,11 @@ pub enum Stage {
     /// Subtracts from each column (everything but the first axis) its mean over rows and divides
     /// by its sd (n − 1).
     Standardize,
+    /// Makes indices of texts, truth values or whole numbers, their levels in this order; where it is
+    /// empty, sorted, or as the caller of an array in memory has them.
+    Categories(Vec<String>),
+    /// Makes days since this date of dates.
+    Days(String),
 }
 
 /// What the elements of an array are, as their file says.
@@ -188,8 +225,8 @@ pub struct Header {
     pub element: Element,
     /// Names of the columns read from a table; empty for other readers.
     pub columns: Vec<String>,
-    /// Number of levels of a column of text.
-    pub levels: Option<usize>,
+    /// Levels of a column of text, in the order of their indices.
+    pub levels: Option<Vec<String>>,
 }
 
 impl Header {
@@ -211,6 +248,8 @@ pub struct Array {
     pub columns: Vec<String>,
     /// For a column of text, what the indices stand for.
     pub levels: Option<Vec<String>>,
+    /// Columns of a table that a matrix of all numbers had to leave out.
+    pub left_out: Vec<String>,
     /// For each element, whether it is missing; only with [`Options::allow_missing`], and only
     /// where any is.
     pub missing: Option<Vec<bool>>,
@@ -252,11 +291,16 @@ pub(crate) struct Content {
     pub white: Option<f64>,
     /// The field or the array of an archive that was read.
     pub name: Option<String>,
+    /// Columns of a table that a matrix of all numbers had to leave out.
+    pub left_out: Vec<String>,
+    /// The rows of a table that were read, from 0, where not all were.
+    pub rows: Vec<usize>,
 }
 
 impl Content {
     pub(crate) fn new(header: Header, values: Vec<f64>) -> Self {
-        Content { header, values, levels: None, missing: Vec::new(), redrawn: 0, white: None, name: None }
+        let (levels, missing, left_out, rows) = (None, Vec::new(), Vec::new(), Vec::new());
+        Content { header, values, levels, missing, redrawn: 0, white: None, name: None, left_out, rows }
     }
 }
 
@@ -267,10 +311,20 @@ impl Content {
 /// Whatever of a file's faults shows in its header, and stages where they have no meaning.
 pub fn header(source: &Source) -> Result<Header, DataError> {
     check_stages(source)?;
+    if source.stages.iter().any(stages::needs_values) {
+        let path = path(&source.reader)?;
+        let content = decode(&source.reader, &path, whitened(source))?;
+        let file = Some(path.as_path()).filter(|path| !path.as_os_str().is_empty());
+        let header = stages::apply(file, content, &source.stages)?.header;
+        return match source.stages.contains(&Stage::Standardize) {
+            true => standardize::check_header(header, source),
+            false => Ok(header),
+        };
+    }
     let header = match &source.reader {
         Reader::Npy { path } => npy::header(&file::single(path)?)?,
         Reader::Npz { path, array } => npy::npz_header(&file::single(path)?, array.as_deref())?,
-        Reader::Csv { path, columns } => table::load(&file::single(path)?, columns)?.header,
+        Reader::Table(wanted) => table::load(&file::single(&wanted.path)?, wanted)?.header,
         Reader::Json { path, field } => json::load(&file::single(path)?, field.as_deref())?.header,
         Reader::Idx { path } => idx::header(&file::single(path)?)?,
         Reader::Images { pattern, channels } => images::header(pattern, *channels, whitened(source))?,
@@ -325,6 +379,7 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
             (Some(path), sha256, content, cached)
         }
     };
+    let content = stages::apply(path.as_deref(), content, &source.stages)?;
     let content = check_values(path.as_deref(), content, options.allow_missing)?;
     let mut array = Array {
         shape: content.header.shape,
@@ -332,13 +387,14 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
         element: content.header.element,
         columns: content.header.columns,
         levels: content.levels,
+        left_out: content.left_out,
         missing: (!content.missing.is_empty()).then_some(content.missing),
         statistics: Vec::new(),
         redrawn: content.redrawn,
         sha256,
         cached,
     };
-    for stage in &source.stages {
+    for stage in source.stages.iter().filter(|stage| !stages::needs_values(stage)) {
         array.element = Element::Real;
         if *stage == Stage::Standardize {
             standardize::standardize(path.as_deref(), &mut array, options)?;
@@ -350,7 +406,8 @@ pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError>
 /// The file of a reader of one, or the pattern of a reader of several.
 fn path(reader: &Reader) -> Result<PathBuf, DataError> {
     match reader {
-        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => file::single(path),
+        Reader::Npy { path } | Reader::Npz { path, .. } => file::single(path),
+        Reader::Table(wanted) => file::single(&wanted.path),
         Reader::Json { path, .. } | Reader::Idx { path } => file::single(path),
         Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
         Reader::NormalDraws { .. } | Reader::Memory(_) => Ok(PathBuf::new()),
@@ -362,7 +419,7 @@ fn decode(reader: &Reader, path: &Path, whitened: bool) -> Result<Content, DataE
     match reader {
         Reader::Npy { .. } => npy::load(path),
         Reader::Npz { array, .. } => npy::npz_load(path, array.as_deref()),
-        Reader::Csv { columns, .. } => table::load(path, columns),
+        Reader::Table(wanted) => table::load(path, wanted),
         Reader::Json { field, .. } => json::load(path, field.as_deref()),
         Reader::Idx { .. } => idx::load(path),
         Reader::Images { pattern, channels } => images::load(pattern, *channels, whitened),
@@ -378,8 +435,9 @@ fn whitened(source: &Source) -> bool {
 
 fn check_stages(source: &Source) -> Result<(), DataError> {
     let refuse = |message: &str, help: &str| Err(DataError::new(Kind::Stage, message).help(help));
-    let count = |stage| source.stages.iter().filter(|other| **other == stage).count();
-    if count(Stage::Whiten) > 1 || count(Stage::Standardize) > 1 {
+    let kind = std::mem::discriminant::<Stage>;
+    let repeated = |stage: &Stage| source.stages.iter().filter(|other| kind(other) == kind(stage)).count() > 1;
+    if source.stages.iter().any(repeated) {
         return refuse("a stage is given twice", "leave one of them out");
     }
     if whitened(source) && !matches!(source.reader, Reader::Images { .. } | Reader::Patches { .. }) {
@@ -421,7 +479,7 @@ fn check_values(path: Option<&Path>, mut content: Content, allow_missing: bool) 
             },
         ),
     };
-    let place = match (&content.name, place(&content.header, position)) {
+    let place = match (&content.name, place(&content.header, &content.rows, position)) {
         (Some(name), Place::Element(index)) => {
             let indices: String = index.iter().map(|i| format!("[{i}]")).collect();
             Place::Key(format!("{name}{indices}"))
@@ -432,10 +490,12 @@ fn check_values(path: Option<&Path>, mut content: Content, allow_missing: bool) 
 }
 
 /// Where the element at a row-major position lies.
-fn place(header: &Header, position: usize) -> Place {
+/// `rows` are those that were read, where not all were.
+fn place(header: &Header, rows: &[usize], position: usize) -> Place {
     if let Some(columns) = std::num::NonZero::new(header.columns.len()) {
         let column = header.columns.get(position % columns).cloned().unwrap_or_default();
-        return Place::Cell { row: position / columns + 1, column };
+        let row = position / columns;
+        return Place::Cell { row: rows.get(row).copied().unwrap_or(row) + 1, column };
     }
     let mut rest = position;
     let mut index: Vec<usize> = header

@@ -48,8 +48,7 @@ impl InMemory {
             (Element::Real | Element::Integer | Element::Bool, None) => {}
             (_, Some(_)) => return wrong("an array of numbers was given levels".into()),
         }
-        let levels = self.levels.as_ref().map(Vec::len);
-        Ok(Header { levels, ..Header::new(self.shape.clone(), self.element) })
+        Ok(Header { levels: self.levels.clone(), ..Header::new(self.shape.clone(), self.element) })
     }
 
     /// A copy of the array, as a file would have been decoded.

@@ -281,7 +281,7 @@ fn grey(path: &Path, content: Content) -> Result<Vec<f64>, DataError> {
     let outside = content.values.iter().position(|x| !(0.0..=white).contains(x));
     if let Some(position) = outside {
         let value = content.values.get(position).copied().unwrap_or(f64::NAN);
-        let place: Place = crate::place(&content.header, position);
+        let place: Place = crate::place(&content.header, &[], position);
         return Err(DataError::file(Kind::Argument, path, format!("the grey level is {value}, outside [0, 1]"))
             .at(place)
             .help("divide the images by their white before saving them, or save them as uint8"));

@@ -139,7 +139,7 @@ fn name(array: &Array, column: usize) -> String {
         return name.clone();
     }
     let header = Header::new(array.shape.iter().skip(1).copied().collect(), array.element);
-    match crate::place(&header, column) {
+    match crate::place(&header, &[], column) {
         Place::Element(index) => index.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         place => place.to_string(),
     }

@@ -1,34 +1,110 @@
-//! Tables of comma-separated values, with a header line.
+//! Tables with named columns: text with a header line, Parquet, and Arrow's files.
 //!
-//! A `.tsv` file is separated by tabs; so is another, or by semicolons, where its first line holds no comma. Either may be
-//! compressed by gzip. Blanks around cells are dropped. Blank cells, `NA` and `NaN`
-//! are missing. A column of text becomes indices from 0, with its levels in order of first
-//! appearance; one of `true` and `false` becomes 1 and 0.
+//! Cells of a `.tsv` file are parted by tabs; of another by commas, or by tabs or semicolons where its first line holds no
+//! comma. Text may be compressed by gzip. Blanks around cells are dropped. Blank cells, `NA` and `NaN` are missing. A
+//! column of text becomes indices from 0 into its levels, which are sorted: as numbers where all of them are, else by their
+//! characters. One of `true` and `false` becomes 1 and 0.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
 use crate::binary;
+use crate::column::Column;
 use crate::error::{DataError, Kind, Place};
 use crate::file;
-use crate::{Content, Element, Header};
+use crate::rows::Condition;
+use crate::{Columns, Content, Element, Format, Header, Table, columnar};
 
-/// Reads one column as a vector, several as a matrix, and without names every numeric column.
-pub(crate) fn load(path: &Path, wanted: &[String]) -> Result<Content, DataError> {
-    let columns = read_columns(path, wanted)?;
-    match columns.as_slice() {
-        [column] if wanted.len() == 1 => Ok(vector(column)),
-        _ => matrix(path, columns, wanted.is_empty()),
+/// Reads one named column as a vector, several as a matrix, and otherwise every column of numbers that is not left out.
+pub(crate) fn load(path: &Path, wanted: &Table) -> Result<Content, DataError> {
+    let Read { columns, conditions, count } = match format(path, wanted.format)? {
+        Format::Text => read_text(path, wanted)?,
+        binary => columnar::read(path, binary, wanted)?,
+    };
+    if count == 0 {
+        return Err(DataError::file(Kind::Empty, path, "the table has columns but no rows"));
+    }
+    let kept = match &wanted.rows {
+        None => None,
+        Some(condition) => {
+            let kept: Vec<bool> = condition.kept(path, &conditions, count)?;
+            if !kept.contains(&true) {
+                return Err(DataError::file(Kind::Empty, path, "no row of the table is like that")
+                    .help(format!("of its {count} rows none satisfies the condition")));
+            }
+            Some(kept)
+        }
+    };
+    let columns: Vec<Column> = columns.into_iter().map(|column| column.finish(kept.as_deref())).collect();
+    let mut content = match (columns.as_slice(), &wanted.columns) {
+        ([column], Columns::Named(names)) if names.len() == 1 => vector(column),
+        (_, Columns::Named(_)) => matrix(path, columns, false)?,
+        (_, Columns::AllBut(_)) => matrix(path, columns, true)?,
+    };
+    if let Some(kept) = kept {
+        content.rows = kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(row, _)| row).collect();
+    }
+    Ok(content)
+}
+
+/// What was read of a table: the columns asked for, those that a condition looks at, and the number of rows.
+pub(crate) struct Read {
+    pub columns: Vec<Column>,
+    pub conditions: Vec<Column>,
+    pub count: usize,
+}
+
+/// The form of a table, which its first bytes tell; it must be the one stated, where one is.
+fn format(path: &Path, stated: Option<Format>) -> Result<Format, DataError> {
+    let found = file::kind(path)?;
+    let format = match found {
+        file::Found::Parquet => Format::Parquet,
+        file::Found::Arrow => Format::Arrow,
+        file::Found::Text => Format::Text,
+        file::Found::Other(what, help) => {
+            return Err(DataError::file(Kind::Format, path, format!("this is {what}, and no table that is read here"))
+                .help(help));
+        }
+    };
+    match stated.filter(|stated| *stated != format) {
+        None => Ok(format),
+        Some(stated) => {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Err(DataError::file(
+                Kind::Format,
+                path,
+                format!("this is {}, not {}", format.describe(), stated.describe()),
+            )
+            .help(format!("write `{}(\"{file}\", …)`", format.reader())))
+        }
+    }
+}
+
+impl Format {
+    fn describe(self) -> &'static str {
+        match self {
+            Format::Text => "a table of text",
+            Format::Parquet => "a Parquet file",
+            Format::Arrow => "an Arrow file",
+        }
+    }
+
+    /// The reader that a program names.
+    fn reader(self) -> &'static str {
+        match self {
+            Format::Text => "csv",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+        }
     }
 }
 
 fn vector(column: &Column) -> Content {
     let header = Header {
         columns: vec![column.name.clone()],
-        levels: (column.element == Element::Text).then_some(column.levels.len()),
+        levels: (column.element == Element::Text).then(|| column.levels.clone()),
         ..Header::new(vec![column.values.len()], column.element)
     };
     let mut content = Content::new(header, column.values.clone());
@@ -40,11 +116,13 @@ fn vector(column: &Column) -> Content {
 }
 
 fn matrix(path: &Path, columns: Vec<Column>, all_numeric: bool) -> Result<Content, DataError> {
-    let mut used = Vec::new();
+    let (mut used, mut left_out) = (Vec::new(), Vec::new());
     for column in columns {
         match column.element {
+            // A column without a name is the index that pandas writes.
+            _ if all_numeric && column.name.is_empty() => left_out.push("a column without a name".to_owned()),
             Element::Real | Element::Integer => used.push(column),
-            _ if all_numeric => {}
+            _ if all_numeric => left_out.push(column.name.clone()),
             Element::Bool => used.push(column),
             Element::Text => {
                 return Err(DataError::file(
@@ -76,6 +154,7 @@ fn matrix(path: &Path, columns: Vec<Column>, all_numeric: bool) -> Result<Conten
     }
     let mut content = Content::new(header, values);
     content.missing = missing(content.values.iter());
+    content.left_out = left_out;
     Ok(content)
 }
 
@@ -83,107 +162,6 @@ fn matrix(path: &Path, columns: Vec<Column>, all_numeric: bool) -> Result<Conten
 fn missing<'a>(values: impl Iterator<Item = &'a f64>) -> Vec<bool> {
     let missing: Vec<bool> = values.map(|value| value.is_nan()).collect();
     if missing.contains(&true) { missing } else { Vec::new() }
-}
-
-/// One column while it is read.
-struct Column {
-    name: String,
-    values: Vec<f64>,
-    element: Element,
-    /// Texts in order of first appearance.
-    levels: Vec<String>,
-    codes: HashMap<String, usize>,
-    /// The first number and the first text, with their rows: a column has no business with both.
-    first_number: Option<(usize, String)>,
-    first_text: Option<(usize, String)>,
-    integer: bool,
-}
-
-impl Column {
-    fn new(name: &str) -> Self {
-        Column {
-            name: name.to_owned(),
-            values: Vec::new(),
-            element: Element::Real,
-            levels: Vec::new(),
-            codes: HashMap::new(),
-            first_number: None,
-            first_text: None,
-            integer: true,
-        }
-    }
-
-    fn push(&mut self, path: &Path, cell: &str) -> Result<(), DataError> {
-        let row = self.values.len() + 1;
-        if matches!(cell, "" | "NA" | "NaN" | "nan") {
-            self.values.push(f64::NAN);
-            return Ok(());
-        }
-        if let Ok(number) = cell.parse::<f64>() {
-            self.first_number.get_or_insert_with(|| (row, shorten(cell)));
-            self.integer &= !cell.contains(['.', 'e', 'E', 'i', 'I']);
-            self.values.push(number);
-        } else {
-            self.first_text.get_or_insert_with(|| (row, shorten(cell)));
-            let next = self.levels.len();
-            let code = match self.codes.get(cell) {
-                Some(code) => *code,
-                None => {
-                    self.codes.insert(cell.to_owned(), next);
-                    self.levels.push(cell.to_owned());
-                    next
-                }
-            };
-            self.values.push(code as f64);
-        }
-        match (&self.first_number, &self.first_text) {
-            (Some((number_row, number)), Some((text_row, text))) => {
-                let (other_row, other) = match *text_row == row {
-                    true => (number_row, number),
-                    false => (text_row, text),
-                };
-                Err(DataError::file(
-                    Kind::MixedTypes,
-                    path,
-                    format!("`{}` here and `{other}` in row {other_row}: numbers and text in one column", shorten(cell)),
-                )
-                .at(Place::Cell { row, column: self.name.clone() })
-                .help("correct the cell, or leave it blank or NA if the value is missing; numbers have no thousands separators"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Settles what the column holds.
-    fn finish(mut self) -> Self {
-        let truths: Vec<Option<f64>> = self.levels.iter().map(|level| truth(level)).collect();
-        self.element = if self.first_text.is_none() {
-            match self.integer && self.first_number.is_some() {
-                true => Element::Integer,
-                false => Element::Real,
-            }
-        } else if truths.iter().all(Option::is_some) {
-            for value in self.values.iter_mut().filter(|value| !value.is_nan()) {
-                *value = truths.get(*value as usize).copied().flatten().unwrap_or(f64::NAN);
-            }
-            Element::Bool
-        } else {
-            Element::Text
-        };
-        self
-    }
-}
-
-fn truth(word: &str) -> Option<f64> {
-    match word {
-        "true" | "True" | "TRUE" => Some(1.0),
-        "false" | "False" | "FALSE" => Some(0.0),
-        _ => None,
-    }
-}
-
-fn shorten(cell: &str) -> String {
-    cell.chars().take(30).collect()
 }
 
 /// What parts cells: tabs in a `.tsv` file, else commas, or where the first line holds none tabs or semicolons.
@@ -198,7 +176,7 @@ fn separator(path: &Path, text: &str) -> u8 {
     }
 }
 
-fn read_columns(path: &Path, wanted: &[String]) -> Result<Vec<Column>, DataError> {
+fn read_text(path: &Path, wanted: &Table) -> Result<Read, DataError> {
     let text = file::text(path)?;
     let separator = separator(path, &text);
     if let Some(line) = unclosed_quote(&text, separator) {
@@ -212,23 +190,65 @@ fn read_columns(path: &Path, wanted: &[String]) -> Result<Vec<Column>, DataError
         builder
     };
     let names = builder().from_reader(text.as_bytes()).headers().map_err(|error| csv_error(path, &error))?.clone();
-    let chosen = choose(path, &names, wanted)?;
+    let listed: Vec<&str> = names.iter().collect();
+    let numbers = listed.iter().all(|name| name.parse::<f64>().is_ok());
+    if numbers && matches!(wanted.columns, Columns::AllBut(_)) {
+        return Err(DataError::file(Kind::Format, path, "the first line holds numbers, not the names of columns")
+            .at(Place::Line(1))
+            .help("add a header line, or name the columns if these are their names"));
+    }
+    let open = |chosen: Vec<usize>| -> Vec<(usize, Column)> {
+        chosen.into_iter().map(|index| (index, Column::new(names.get(index).unwrap_or_default()))).collect()
+    };
+    let missing = |error: DataError| match numbers && error.kind == Kind::UnknownName {
+        true => error.help("the first line holds numbers; add a line with the columns' names"),
+        false => error,
+    };
+    let mut columns = open(choose(path, &listed, &wanted.columns).map_err(missing)?);
+    let looked_at = wanted.rows.as_ref().map(Condition::columns).unwrap_or_default();
+    let mut conditions = open(named(path, &listed, &looked_at).map_err(missing)?);
     let text = if names.len() == 1 { quote_blank_lines(&text) } else { Cow::Borrowed(text.as_str()) };
-    let mut columns: Vec<(usize, Column)> =
-        chosen.into_iter().map(|index| (index, Column::new(names.get(index).unwrap_or_default()))).collect();
     let mut reader = builder().from_reader(text.as_bytes());
     let mut record = StringRecord::new();
-    let mut rows = 0;
+    let mut count = 0;
     while reader.read_record(&mut record).map_err(|error| csv_error(path, &error))? {
-        rows += 1;
-        for (index, column) in &mut columns {
-            column.push(path, record.get(*index).unwrap_or_default())?;
+        count += 1;
+        for (index, column) in columns.iter_mut().chain(&mut conditions) {
+            column.cell(path, record.get(*index).unwrap_or_default())?;
         }
     }
-    if rows == 0 {
+    if count == 0 {
         return Err(DataError::file(Kind::Empty, path, "the table has a header line but no rows"));
     }
-    Ok(columns.into_iter().map(|(_, column)| column.finish()).collect())
+    let plain = |columns: Vec<(usize, Column)>| columns.into_iter().map(|(_, column)| column).collect();
+    Ok(Read { columns: plain(columns), conditions: plain(conditions), count })
+}
+
+/// The positions of the wanted columns.
+pub(crate) fn choose(path: &Path, listed: &[&str], wanted: &Columns) -> Result<Vec<usize>, DataError> {
+    match wanted {
+        Columns::Named(names) => named(path, listed, names),
+        Columns::AllBut(names) => {
+            let without = named(path, listed, names)?;
+            Ok((0..listed.len()).filter(|index| !without.contains(index)).collect())
+        }
+    }
+}
+
+/// The positions of columns by their names.
+pub(crate) fn named<S: AsRef<str>>(path: &Path, listed: &[&str], names: &[S]) -> Result<Vec<usize>, DataError> {
+    let find = |name: &S| {
+        let name = name.as_ref();
+        let mut places = listed.iter().enumerate().filter(|(_, other)| **other == name);
+        match (places.next(), places.next()) {
+            (Some((index, _)), None) => Ok(index),
+            (Some(_), Some(_)) => Err(DataError::file(Kind::Ambiguous, path, "several columns have this name")
+                .at(Place::Column(name.to_owned()))
+                .help("rename them in the header line")),
+            (None, _) => Err(file::unknown_name(path, "column", name, listed)),
+        }
+    };
+    names.iter().map(find).collect()
 }
 
 /// The line of a quote that opens a cell and is never closed. A quote opens at the beginning of a cell alone; doubled, it stands
@@ -259,40 +279,6 @@ fn quote_blank_lines(text: &str) -> Cow<'_, str> {
         quoted ^= line.matches('"').count() % 2 == 1;
     }
     Cow::Owned(out)
-}
-
-/// The positions of the wanted columns; of all columns where none is named.
-fn choose(path: &Path, names: &StringRecord, wanted: &[String]) -> Result<Vec<usize>, DataError> {
-    let listed: Vec<&str> = names.iter().collect();
-    let is_number = |name: &&str| name.parse::<f64>().is_ok();
-    let no_header = listed.iter().all(is_number);
-    if wanted.is_empty() {
-        if no_header {
-            return Err(DataError::file(Kind::Format, path, "the first line holds numbers, not the names of columns")
-                .at(Place::Line(1))
-                .help("add a header line, or name the columns if these are their names"));
-        }
-        return Ok((0..listed.len()).collect());
-    }
-    let find = |name: &String| {
-        let mut places = listed.iter().enumerate().filter(|(_, other)| **other == name.as_str());
-        match (places.next(), places.next()) {
-            (Some((index, _)), None) => Ok(index),
-            (Some(_), Some(_)) => Err(DataError::file(Kind::Ambiguous, path, "several columns have this name")
-                .at(Place::Column(name.clone()))
-                .help("rename them in the header line")),
-            (None, _) => Err(missing_column(path, name, &listed, no_header)),
-        }
-    };
-    wanted.iter().map(find).collect()
-}
-
-fn missing_column(path: &Path, name: &str, listed: &[&str], no_header: bool) -> DataError {
-    let error = file::unknown_name(path, "column", name, listed);
-    match no_header {
-        true => error.help("the first line holds numbers; add a line with the columns' names"),
-        false => error,
-    }
 }
 
 fn csv_error(path: &Path, error: &csv::Error) -> DataError {

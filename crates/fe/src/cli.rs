@@ -48,6 +48,26 @@ pub enum Command {
     Report(ReportArgs),
     /// Print or rewrite a program in the canonical layout.
     Fmt(FmtArgs),
+    /// The language server, for editors: it speaks the Language Server Protocol on standard input and output.
+    Lsp,
+    /// Print what completes commands and options in a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page of `fe`, or of one of its commands.
+    Man(ManArgs),
+}
+
+/// `fe completions`
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `fe man`
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The command, such as `run`.
+    pub command: Option<String>,
 }
 
 const RUN_HELP: &str = "\
@@ -459,7 +479,10 @@ impl Command {
             | Self::Predict(_)
             | Self::Eval(_)
             | Self::Report(_)
-            | Self::Fmt(_) => None,
+            | Self::Fmt(_)
+            | Self::Lsp
+            | Self::Completions(_)
+            | Self::Man(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod compare;
 mod eval;
 mod failure;
 mod input;
+mod manual;
 mod messages;
 mod output;
 mod predict;
@@ -60,6 +61,9 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Verify(args) => verify::verify(args),
         Command::Report(args) => report::report(args),
         Command::Fmt(args) => commands::fmt(args),
+        Command::Lsp => fe_lsp::serve_stdio().map_err(Failure::Io),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::page(args),
     }
 }
 

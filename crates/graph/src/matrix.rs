@@ -1,4 +1,5 @@
-//! Square matrices over two axes: the Cholesky factor and the inverse of a triangle, their values and derivatives.
+//! Square matrices over two axes: the Cholesky factor, the inverse of a triangle and of a whole matrix, their values and
+//! derivatives.
 
 use crate::axis::Axis;
 use crate::graph::{Graph, NodeId};
@@ -14,6 +15,11 @@ impl Graph {
     /// The inverse of a lower triangular matrix over (`row`, `column`); what lies above the diagonal is not read.
     pub fn triangular_inverse(&mut self, lower: NodeId, row: Axis, column: Axis) -> NodeId {
         self.factor(Factor::Inverse, lower, row, column)
+    }
+
+    /// The inverse of a square matrix over (`row`, `column`), over the same axes. NaN where there is none.
+    pub fn inverse(&mut self, matrix: NodeId, row: Axis, column: Axis) -> NodeId {
+        self.factor(Factor::FullInverse, matrix, row, column)
     }
 
     pub(crate) fn factor(&mut self, kind: Factor, matrix: NodeId, row: Axis, column: Axis) -> NodeId {
@@ -45,7 +51,10 @@ impl Graph {
 
     /// The cotangent of the operand of a factor y, from that of y.
     pub(crate) fn factor_cotangent(&mut self, kind: Factor, y: NodeId, g: NodeId, row: Axis, column: Axis) -> NodeId {
-        let g = self.lower_triangle(g, row, column, 1.0);
+        let g = match kind {
+            Factor::FullInverse => g,
+            Factor::Cholesky | Factor::Inverse => self.lower_triangle(g, row, column, 1.0),
+        };
         match kind {
             // dL = L Φ(L⁻¹ dA L⁻ᵀ), Φ the lower triangle with half the diagonal (Murray, arXiv 1602.07527).
             Factor::Cholesky => {
@@ -61,11 +70,14 @@ impl Graph {
                 self.scale(both, 0.5)
             }
             // d(L⁻¹) = −L⁻¹ dL L⁻¹
-            Factor::Inverse => {
+            Factor::Inverse | Factor::FullInverse => {
                 let transposed = self.transposed(y, row, column);
                 let outer = self.matrix_product(transposed, g, row, column);
                 let outer = self.matrix_product(outer, transposed, row, column);
-                let outer = self.lower_triangle(outer, row, column, 1.0);
+                let outer = match kind {
+                    Factor::Inverse => self.lower_triangle(outer, row, column, 1.0),
+                    Factor::FullInverse | Factor::Cholesky => outer,
+                };
                 self.neg(outer)
             }
         }
@@ -81,6 +93,7 @@ pub fn factorize(kind: Factor, n: usize, matrices: &mut [f64]) {
         match kind {
             Factor::Cholesky => cholesky(n, matrix),
             Factor::Inverse => invert_lower(n, matrix),
+            Factor::FullInverse => invert(n, matrix),
         }
     }
 }
@@ -140,6 +153,42 @@ fn invert_lower(n: usize, l: &mut [f64]) {
         row.iter_mut().for_each(|r| *r *= scale);
         if let Some(r) = row.get_mut(i) {
             *r = scale;
+        }
+    }
+}
+
+/// Gauss and Jordan's elimination in place, each pivot the largest of what is left of its column; NaN where that is 0.
+fn invert(n: usize, a: &mut [f64]) {
+    let at = |m: &[f64], i: usize, j: usize| m.get(i * n + j).copied().unwrap_or(f64::NAN);
+    let mut swaps = Vec::with_capacity(n);
+    for k in 0..n {
+        let largest = (k..n).max_by(|&i, &j| at(a, i, k).abs().total_cmp(&at(a, j, k).abs())).unwrap_or(k);
+        for j in 0..n {
+            a.swap(k * n + j, largest * n + j);
+        }
+        swaps.push(largest);
+        let pivot = at(a, k, k);
+        if pivot == 0.0 || !pivot.is_finite() {
+            a.fill(f64::NAN);
+            return;
+        }
+        let mut row: Vec<f64> = a.get(k * n..(k + 1) * n).unwrap_or_default().to_vec();
+        if let Some(one) = row.get_mut(k) {
+            *one = 1.0;
+        }
+        row.iter_mut().for_each(|v| *v /= pivot);
+        for i in (0..n).filter(|&i| i != k) {
+            let Some(other) = a.get_mut(i * n..(i + 1) * n) else { return };
+            let factor = other.get_mut(k).map_or(f64::NAN, |v| std::mem::replace(v, 0.0));
+            other.iter_mut().zip(&row).for_each(|(o, r)| *o -= factor * r);
+        }
+        if let Some(own) = a.get_mut(k * n..(k + 1) * n) {
+            own.copy_from_slice(&row);
+        }
+    }
+    for (k, &largest) in swaps.iter().enumerate().rev() {
+        for i in 0..n {
+            a.swap(i * n + k, i * n + largest);
         }
     }
 }

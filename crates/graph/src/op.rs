@@ -237,7 +237,7 @@ pub enum Op {
         /// Axes of u summed away.
         over: Vec<Axis>,
     },
-    /// A square matrix over (`row`, `column`) replaced by a triangular factor over the same axes.
+    /// A square matrix over (`row`, `column`) replaced by a factor or an inverse over the same axes.
     Factor {
         /// Which.
         kind: Factor,
@@ -265,13 +265,15 @@ pub enum Op {
     Output(usize),
 }
 
-/// Triangular factors of square matrices.
+/// Factors and inverses of square matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Factor {
     /// Lower L of L Lᵀ = ½(A + Aᵀ); NaN where A is not positive definite.
     Cholesky,
     /// The inverse of the lower triangle.
     Inverse,
+    /// The inverse of the whole matrix; NaN where there is none.
+    FullInverse,
 }
 
 /// A shared loop, compared by identity.

@@ -34,6 +34,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
          count has the weight 0, `Weighted(Truncated(…), w)`, or is left out of the file.",
     ),
     (
+        "D0033",
+        "data that the caller gives, and did not",
+        "`input` stands for data that come from outside of the program: a file of the command's `--data`, or an array from \
+         Python.",
+    ),
+    (
         "R0001",
         "a free energy that stopped being finite: the term, the step, the operation, its place and its operands",
         "The free energy became infinite or undefined in the course of the fit. The step is run again, operation by \

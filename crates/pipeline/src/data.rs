@@ -35,12 +35,11 @@ pub struct Arrays {
 impl Arrays {
     /// The levels of text that axes run over, by the axis' name.
     pub fn labels(&self, program: &Program) -> fe_report::Labels {
-        let of = |(name, levels): &(String, Vec<String>)| {
-            let axis = program.data.iter().find(|d| d.name == *name)?.index?;
-            let fits = program.graph.extent_of(axis) == levels.len();
-            fits.then(|| (program.graph.axis_name(fe_graph::Axis::plain(axis)), levels.clone()))
+        let of = |(axis, labels): (&fe_graph::AxisId, &Vec<String>)| {
+            let fits = program.graph.extent_of(*axis) == labels.len();
+            fits.then(|| (program.graph.axis_name(fe_graph::Axis::plain(*axis)), labels.clone()))
         };
-        self.levels.iter().filter_map(of).collect()
+        program.labels.iter().filter_map(of).collect()
     }
 }
 
@@ -134,7 +133,7 @@ pub fn load_as(
                 let cache = cache.map(Path::to_owned);
                 let options = fe_data::Options { rows, cache, allow_missing, statistics };
                 match fe_data::load_with(source, &options) {
-                    Ok(array) => match relevelled(data, call, array, remembered) {
+                    Ok(array) => match relevelled(program, data, call, array, remembered) {
                         Ok(array) => read(data, array, &mut arrays),
                         Err(d) => {
                             wrong.push(*d);
@@ -174,14 +173,16 @@ fn numbers(call: &SourceCall) -> Vec<f64> {
     }
 }
 
-/// Text of new data as the indices that its levels had in the fit.
+/// Text as indices along its axis, whose levels may be those of several columns; of new data, as its levels had them in the fit.
 fn relevelled(
+    program: &Program,
     data: &Data,
     call: &SourceCall,
     mut array: fe_data::Array,
     remembered: &Remembered,
 ) -> Result<fe_data::Array, Box<Diagnostic>> {
-    let Some(known) = remembered.levels.get(&data.name) else { return Ok(array) };
+    let of_axis = data.index.filter(|_| array.levels.is_some()).and_then(|axis| program.labels.get(&axis));
+    let Some(known) = remembered.levels.get(&data.name).or(of_axis) else { return Ok(array) };
     let mut places = vec![];
     for level in array.levels.iter().flatten() {
         let Some(place) = known.iter().position(|k| k == level) else {
@@ -207,6 +208,10 @@ fn read(data: &Data, array: fe_data::Array, arrays: &mut Arrays) -> Vec<f64> {
     }
     if let Some(levels) = array.levels {
         arrays.levels.push((data.name.clone(), levels));
+    }
+    if !array.left_out.is_empty() {
+        let (name, columns) = (&data.name, array.columns.join(", "));
+        arrays.notes.push(format!("`{name}` takes {columns}, and leaves out {}", array.left_out.join(", ")));
     }
     if array.redrawn > 0 {
         arrays.notes.push(format!("{} flat patches of `{}` were drawn again", array.redrawn, data.name));
@@ -287,9 +292,10 @@ fn cut_off(
 fn described(call: &SourceCall) -> String {
     use fe_check::Reader;
     match &call.reader {
-        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } | Reader::Json { path, .. } => {
+        Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Table { path, .. } | Reader::Json { path, .. } => {
             path.clone()
         }
+        Reader::Input => "what was given".into(),
         Reader::Idx { path } | Reader::Images { path, .. } | Reader::Patches { path, .. } => path.clone(),
         Reader::NormalDraws { .. } => "normal_draws".into(),
         Reader::Numbers { .. } => "the program".into(),

@@ -36,6 +36,7 @@ mod prepare;
 mod record;
 mod row_codes;
 pub mod sample;
+mod sources;
 pub mod sweep;
 mod text;
 mod threads;

@@ -1,16 +1,16 @@
 //! From a file to a checked program: text, data headers, diagnostics.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use fe_check::{Channels, Overrides, Program, Reader, SourceCall, Stage};
+use fe_check::{Columns, Overrides, Program, Reader, SourceCall};
 use fe_data::DataError;
 use fe_objective::Underivable;
 use fe_syntax::{Diagnostic, Severity, Span};
 
 use crate::error::{Error, OptionName};
 use crate::options::ReadOptions;
+use crate::sources::{self, in_memory, source};
 use crate::text::Text;
 
 /// A checked program.
@@ -60,9 +60,27 @@ pub fn load_with(
     let mut broken = vec![];
     for call in calls {
         let array = options.arrays.get(&call.data);
+        if let (Some(_), Reader::Table { rows: Some(_), .. }) = (array, &call.reader) {
+            return Err(Error::Option(
+                OptionName::Data,
+                format!(
+                    "{}: the program chooses rows of its file by `where`, which an array does not have: choose them before",
+                    call.data
+                ),
+            ));
+        }
         let source = match array {
             Some(array) => Some(in_memory(&call, array.clone())),
-            None => source(&call, &text.folder, replaced.get(call.data.as_str()).copied()),
+            None => match (&call.reader, replaced.get(call.data.as_str())) {
+                (Reader::Input, Some(path)) => Some(sources::given(&call, path)?),
+                // The caller may know what it is like, where no numbers are needed.
+                (Reader::Input, None) if !known.contains_key(&call.data) => {
+                    broken.push(not_given(&call));
+                    sources.push((call, None));
+                    continue;
+                }
+                (_, replaced) => source(&call, &text.folder, replaced.copied()),
+            },
         };
         let Some(source) = source else {
             if let Reader::Numbers { shape, .. } = &call.reader {
@@ -79,7 +97,8 @@ pub fn load_with(
         match fe_data::header(&source) {
             Ok(h) => {
                 let integer = !matches!(h.element, fe_data::Element::Real);
-                headers.insert(call.data.clone(), fe_check::Header { shape: h.shape, levels: h.levels, integer });
+                let fe_data::Header { shape, levels, columns, .. } = h;
+                headers.insert(call.data.clone(), fe_check::Header { shape, levels, columns, integer });
             }
             Err(e) => broken.push(data_diagnostic(&e, &call)),
         }
@@ -118,12 +137,21 @@ pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Vec<String>)>
     let parsed = fe_syntax::parse(&text.source);
     let (calls, _) = fe_check::sources(&parsed.ast, &Overrides { set });
     let names = |reader: Reader| match reader {
-        Reader::Csv { columns, .. } => columns,
+        Reader::Table { columns: Columns::Named(columns), .. } => columns,
         Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => name.into_iter().collect(),
         _ => vec![],
     };
     let read = calls.into_iter().filter(|c| !matches!(c.reader, Reader::Numbers { .. } | Reader::NormalDraws { .. }));
     read.map(|c| (c.data, names(c.reader))).collect()
+}
+
+/// Data that the caller was to give.
+fn not_given(call: &SourceCall) -> Diagnostic {
+    let message = format!("`{}` is given by who runs the program, and was not", call.data);
+    Diagnostic::error("D0033", message, call.span, "`input`").help(format!(
+        "give it: `--data {}=FILE`, an .npy, .npz, .csv, .parquet, .arrow or .json; from Python by its name",
+        call.data
+    ))
 }
 
 /// A data error at the reader that met it.
@@ -139,55 +167,6 @@ pub fn data_diagnostic(e: &DataError, call: &SourceCall) -> Diagnostic {
         Some(h) => d.help(h.clone()),
         None => d,
     }
-}
-
-/// The reader with its path resolved; none for numbers written in the program.
-fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -> Option<fe_data::Source> {
-    // A path given on the command line is relative to where the command runs.
-    let at = |path: &str| replaced.map_or_else(|| folder.join(path), PathBuf::from);
-    let reader = match &call.reader {
-        Reader::Npy { path } => fe_data::Reader::Npy { path: at(path) },
-        Reader::Npz { path, array } => fe_data::Reader::Npz { path: at(path), array: array.clone() },
-        Reader::Csv { path, columns } => fe_data::Reader::Csv { path: at(path), columns: columns.clone() },
-        Reader::Json { path, field } => fe_data::Reader::Json { path: at(path), field: field.clone() },
-        Reader::Idx { path } => fe_data::Reader::Idx { path: at(path) },
-        Reader::Images { path, channels } => fe_data::Reader::Images { pattern: at(path), channels: colors(*channels) },
-        Reader::Patches { path, array, images, channels, border, size, count, seed } => fe_data::Reader::Patches {
-            pattern: at(path),
-            array: array.clone(),
-            images: *images,
-            channels: colors(*channels),
-            size: *size,
-            count: *count,
-            seed: *seed,
-            border: *border,
-        },
-        Reader::NormalDraws { mean, sd, count, seed } => {
-            fe_data::Reader::NormalDraws { mean: *mean, sd: *sd, count: *count, seed: *seed }
-        }
-        Reader::Numbers { .. } => return None,
-    };
-    Some(fe_data::Source { reader, stages: stages(call) })
-}
-
-fn colors(channels: Channels) -> fe_data::Channels {
-    match channels {
-        Channels::Grey => fe_data::Channels::Grey,
-        Channels::Color => fe_data::Channels::Color,
-    }
-}
-
-/// The caller's array in the place of what a reader would give.
-fn in_memory(call: &SourceCall, array: Arc<fe_data::InMemory>) -> fe_data::Source {
-    fe_data::Source { reader: fe_data::Reader::Memory(array), stages: stages(call) }
-}
-
-fn stages(call: &SourceCall) -> Vec<fe_data::Stage> {
-    let stage = |stage: &Stage| match stage {
-        Stage::Whiten => fe_data::Stage::Whiten,
-        Stage::Standardize => fe_data::Stage::Standardize,
-    };
-    call.stages.iter().map(|s| stage(&s.0)).collect()
 }
 
 /// A failed derivation as what ends the way.

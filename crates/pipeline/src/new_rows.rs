@@ -48,6 +48,8 @@ impl OnNewRows {
 
         let mut remembered = run.remembered();
         remembered.statistics.retain(|name, _| headers.contains_key(name));
+        // What only said which rows to hold out is not needed of those that are new.
+        program.data.retain(|d| !d.for_holdout || given.contains(d.name.as_str()));
         let all: Vec<u64> = (0..rows as u64).collect();
         let arrays = data::load_as(&program, &sources, &all, &remembered, cache.as_deref())?;
         let executor = executor::open(Some(ExecutorKind::Cpu), Precision::F64, "cpu")?;
@@ -125,7 +127,8 @@ fn new_rows(
     given: &HashSet<&str>,
 ) -> Result<usize, Error> {
     let with_rows = |d: &&Data| d.axes.first().is_some_and(|a| a.id == row.axis && a.primes == 0);
-    let names: Vec<&str> = program.data.iter().filter(with_rows).map(|d| d.name.as_str()).collect();
+    let needed = program.data.iter().filter(with_rows).filter(|d| !d.for_holdout);
+    let names: Vec<&str> = needed.map(|d| d.name.as_str()).collect();
     let is_given = |name: &str| given.contains(name);
     if !names.iter().any(|n| is_given(n)) {
         return Err(Error::Option(
@@ -142,11 +145,11 @@ fn new_rows(
             return Err(Error::Request(format!("`{}` is not read from a file, so no other can be given", data.name)));
         }
         let (Some(before), Some(source), true) = (headers.get(&data.name), source, replaced) else {
-            sizes.extend(rows.then_some((data, call, row.rows)));
+            sizes.extend((rows && !data.for_holdout).then_some((data, call, row.rows)));
             continue;
         };
         // Statistics are there already, so one row will do.
-        let stages = source.stages.iter().copied().filter(|s| *s != fe_data::Stage::Standardize).collect();
+        let stages = source.stages.iter().filter(|s| **s != fe_data::Stage::Standardize).cloned().collect();
         let now = match fe_data::header(&fe_data::Source { stages, ..source.clone() }) {
             Ok(header) => header,
             Err(e) => {

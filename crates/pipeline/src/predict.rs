@@ -211,7 +211,7 @@ impl Asked {
             return Err(Box::new(Diagnostic::error("R0010", message, call.span, "read here")));
         }
         // Statistics are there already, so one row will do.
-        let stages = source.stages.iter().copied().filter(|s| *s != fe_data::Stage::Standardize).collect();
+        let stages = source.stages.iter().filter(|s| **s != fe_data::Stage::Standardize).cloned().collect();
         let now = fe_data::header(&fe_data::Source { stages, ..source.clone() });
         let now = now.map_err(|e| Box::new(load::data_diagnostic(&e, call)))?;
         if let Some(before) = self.headers.get(&data.name) {
@@ -289,8 +289,11 @@ impl Asked {
             if unseen.is_empty() {
                 continue;
             }
-            if let Some(levels) = self.remembered.levels.get_mut(&name) {
-                levels.extend(unseen.iter().cloned());
+            // Several columns may have levels of one axis: a new one has the same place in all of them.
+            for other in self.program.data.iter().filter(|d| d.index == Some(axis)) {
+                if let Some(levels) = self.remembered.levels.get_mut(&other.name) {
+                    levels.extend(unseen.iter().cloned());
+                }
             }
             self.set_extent(axis, had + unseen.len());
             if let Some(data) = self.program.data.get_mut(k) {

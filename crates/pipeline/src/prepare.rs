@@ -1,10 +1,11 @@
 //! From a program to all that its fit needs: understood, derived, its data loaded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::time::Instant;
 
-use fe_check::{Header, Program, TrainSpec};
-use fe_graph::Executor;
+use fe_check::{Header, Holdout, Program, SourceCall, TrainSpec};
+use fe_graph::{ExecutionError, Executor, Feed, InputId, NodeId, Op};
 use fe_objective::Objective;
 use fe_syntax::Diagnostic;
 use fe_train::Problem;
@@ -14,7 +15,7 @@ use crate::data::{self, Arrays, Shared};
 use crate::error::Error;
 use crate::executor;
 use crate::load::{self, Loaded};
-use crate::options::{FitOptions, Precision, ReadOptions};
+use crate::options::{ExecutorKind, FitOptions, Precision, ReadOptions};
 use crate::record::{DataRecord, Identity, RunOptions, SweepRecord};
 use crate::text::Text;
 
@@ -23,6 +24,9 @@ const DOUBLE_BELOW: usize = 100_000;
 
 /// Rows trained on, and rows held out.
 type Split = (Vec<u64>, Vec<u64>);
+
+/// What the data are read from.
+type Sources = [(SourceCall, Option<fe_data::Source>)];
 
 /// A program with all that its fit needs.
 pub struct Prepared {
@@ -87,7 +91,7 @@ pub fn prepare_with(
     let seed = program.train.seed.unwrap_or(0);
     let objective = derive(&program, text)?;
     let rows = program.row.map_or(0, |r| r.rows);
-    let split = split(&program, seed)?;
+    let split = split(&program, &sources, seed, cache.as_deref())?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
     let as_written = match by_lbfgs && !objective.guides.non_centred.is_empty() {
         true => {
@@ -127,9 +131,41 @@ pub fn prepare_with(
     })
 }
 
-fn split(program: &Program, seed: u64) -> Result<Split, Error> {
+fn split(program: &Program, sources: &Sources, seed: u64, cache: Option<&Path>) -> Result<Split, Error> {
     let rows = program.row.map_or(0, |r| r.rows);
-    fe_train::split(rows, program.train.holdout, seed).map_err(Error::Request)
+    match program.train.holdout {
+        Some(Holdout::Where(condition)) => where_split(program, condition, sources, cache),
+        other => fe_train::split(rows, other.and_then(Holdout::share), seed).map_err(Error::Request),
+    }
+}
+
+/// Rows at which a value of data alone is 0, and those at which it is not.
+fn where_split(program: &Program, condition: NodeId, sources: &Sources, cache: Option<&Path>) -> Result<Split, Error> {
+    let mut program = program.clone();
+    let read: HashSet<InputId> = program
+        .graph
+        .reachable(&[condition])
+        .into_iter()
+        .filter_map(|n| match program.graph.node(n).op {
+            Op::Input(input) => Some(input),
+            _ => None,
+        })
+        .collect();
+    program.data.retain(|d| read.contains(&d.input));
+    let rows: Vec<u64> = (0..program.row.map_or(0, |r| r.rows) as u64).collect();
+    let arrays = data::load(&program, sources, &rows, cache)?;
+    let executor = executor::open(Some(ExecutorKind::Cpu), Precision::F64, "cpu")?;
+    let internal = |e: ExecutionError| Error::Internal(e.to_string());
+    let mut compiled = executor.compile(&program.graph, &[condition]).map_err(internal)?;
+    let found = compiled.run(&Feed { inputs: arrays.tensors, ..Feed::default() }).map_err(internal)?;
+    let held = found.into_iter().next().map(|t| t.values).unwrap_or_default();
+    let of = |out: bool| rows.iter().zip(&held).filter(|(_, v)| (**v != 0.0) == out).map(|(row, _)| *row).collect();
+    let (train, heldout): Split = (of(false), of(true));
+    match (train.is_empty(), heldout.is_empty()) {
+        (true, _) => Err(Error::Request("`holdout` holds all rows out, and leaves none to train on".into())),
+        (_, true) => Err(Error::Request("`holdout` holds no row out: its condition holds of none".into())),
+        _ => Ok((train, heldout)),
+    }
 }
 
 /// The `train` block with the caller's wishes.
@@ -157,7 +193,7 @@ impl Prepared {
         executor: Box<dyn Executor>,
     ) -> Result<Self, Error> {
         let Loaded { program, warnings, sources, headers, cache } = loaded;
-        let split = split(&program, seed)?;
+        let split = split(&program, &sources, seed, cache.as_deref())?;
         let arrays = data::load(&program, &sources, &split.0, cache.as_deref())?;
         let precision = Precision::F64;
         let (as_written, seconds) = (None, Seconds::default());

@@ -101,6 +101,9 @@ pub struct HeaderRecord {
     pub whole_numbers: bool,
     /// The number of its levels, of text.
     pub level_count: Option<usize>,
+    /// Names of its columns, of a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// How a point of a sweep was made.
@@ -136,8 +139,12 @@ pub struct Levels {
 impl DataRecord {
     /// What is known of the arrays of a program.
     pub fn of(arrays: &Arrays, headers: &HashMap<String, Header>) -> Vec<Self> {
-        let header =
-            |h: &Header| HeaderRecord { shape: h.shape.clone(), whole_numbers: h.integer, level_count: h.levels };
+        let header = |h: &Header| HeaderRecord {
+            shape: h.shape.clone(),
+            whole_numbers: h.integer,
+            level_count: h.levels.as_ref().map(Vec::len),
+            columns: h.columns.clone(),
+        };
         let record = |(name, sha256): &(String, String)| Self {
             name: name.clone(),
             sha256: sha256.clone(),
@@ -198,8 +205,11 @@ impl RunRecord {
     pub fn headers(&self, folder: &Path) -> Result<HashMap<String, Header>, Error> {
         let header = |record: &DataRecord| {
             let h = record.header.as_ref()?;
-            let header = Header { shape: h.shape.clone(), levels: h.level_count, integer: h.whole_numbers };
-            Some((record.name.clone(), header))
+            let levels = self.levels.iter().find(|l| l.name == record.name).map(|l| l.levels.clone());
+            // Of text that is compared at once no levels are kept: nothing counts along them.
+            let levels = h.level_count.map(|_| levels.unwrap_or_default());
+            let (shape, columns) = (h.shape.clone(), h.columns.clone());
+            Some((record.name.clone(), Header { shape, levels, columns, integer: h.whole_numbers }))
         };
         self.identity.data.iter().map(header).collect::<Option<_>>().ok_or_else(|| {
             let path = folder.join(FILE);

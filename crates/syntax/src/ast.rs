@@ -169,8 +169,37 @@ pub enum ExprKind {
     Parenthesised(Expr),
     /// `as[1, 28, 28]`
     Shape { function: Name, sizes: Vec<Expr> },
+    /// `where split == "test"`, `all but "y"`: words that give what follows another meaning
+    Clause { word: Clause, operand: Expr },
     /// Stands where an expression could not be read.
     Error,
+}
+
+/// Words before an expression that only matter in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// `where`: the rows of which a condition holds.
+    Where,
+    /// `all but`: the columns that are not named.
+    AllBut,
+}
+
+impl Clause {
+    /// How it is written.
+    pub fn written(self) -> &'static str {
+        match self {
+            Self::Where => "where",
+            Self::AllBut => "all but",
+        }
+    }
+
+    /// How many words it is.
+    pub fn words(self) -> usize {
+        match self {
+            Self::Where => 1,
+            Self::AllBut => 2,
+        }
+    }
 }
 
 /// An argument of a call.

@@ -186,6 +186,7 @@ fn expr(it: &Expr) -> String {
         ExprKind::List(items) => format!("[{}]", listed(items)),
         ExprKind::Parenthesised(inner) => format!("(() {})", expr(inner)),
         ExprKind::Shape { function, sizes } => format!("({}[] {})", function.value, listed(sizes)),
+        ExprKind::Clause { word, operand } => format!("({} {})", word.written(), expr(operand)),
         ExprKind::Error => "(error)".to_owned(),
     }
 }

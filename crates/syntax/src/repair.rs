@@ -56,6 +56,24 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
             {
                 Token::Price
             }
+            // `holdout = where split == "test"`
+            Token::Name("where")
+                if in_train
+                    && last.is_some_and(|last| last.token == Token::Equals)
+                    && next.is_some_and(Token::starts_operand)
+                    && peek(2).is_none_or(|lexeme| lexeme.token != Token::Equals) =>
+            {
+                Token::Where
+            }
+            // `csv("d.csv", all but "y")`
+            Token::Name("all")
+                if open > 0
+                    && next == Some(Token::Name("but"))
+                    && peek(2).is_some_and(|lexeme| matches!(lexeme.token, Token::Text(_))) =>
+            {
+                Token::All
+            }
+            Token::Name("but") if last.is_some_and(|last| last.token == Token::All) => Token::But,
             Token::Name(word @ ("True" | "False" | "TRUE" | "FALSE")) if !opens && next != Some(Token::Equals) => {
                 let meant = if word.eq_ignore_ascii_case("true") { "true" } else { "false" };
                 diagnostics.push(messages::capital_boolean(lexeme.span, word, meant));

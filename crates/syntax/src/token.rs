@@ -45,6 +45,12 @@ pub enum Token<'s> {
     Price,
     /// A place of no width before a line that opens with no keyword.
     Stray,
+    /// The word `where` before a condition; elsewhere it is a name.
+    Where,
+    /// The word `all` of `all but "y"`; elsewhere it is a name.
+    All,
+    /// The word `but` behind it.
+    But,
 
     #[token("if")]
     If,

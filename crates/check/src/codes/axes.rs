@@ -227,4 +227,38 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a share that dropout cannot leave out",
         "What is left is divided by its share, so some must be left: `dropout(0.1)` leaves out a tenth.",
     ),
+    (
+        "E0252",
+        "an element by its name, of an axis without names",
+        "A level of text names an element of the axis that an `index` of it counts along, and a column of a table one of \
+         a matrix' last axis. Other axes are counted from 0.",
+    ),
+    (
+        "E0253",
+        "an unknown level or column",
+        "No element of these axes has this name. The message lists those they have.",
+    ),
+    (
+        "E0254",
+        "a name of elements of several axes",
+        "Which of the axes is meant cannot be known by the name alone. With an index for each axis, in order, it can.",
+    ),
+    ("E0255", "levels put in order", "Levels are compared by `==` and `!=`. For an order, compare numbers."),
+    (
+        "E0256",
+        "a text compared with numbers",
+        "A text is looked up among the levels of what it is compared with: a column of text declared as an `index`.",
+    ),
+    ("E0257", "a standard deviation of one element", "`sd` divides by n − 1, which is 0 of one element."),
+    (
+        "E0258",
+        "a dot product over two axes",
+        "`dot` sums the products along the last axis of both. For another axis there is `sum(a * b, D)`.",
+    ),
+    (
+        "E0259",
+        "numbers of rows",
+        "Rows may come in batches, in any order, and new ones have no place among them. A number that means something, \
+         such as a time, is data.",
+    ),
 ];

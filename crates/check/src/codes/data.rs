@@ -40,7 +40,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0612",
         "text where numbers are due",
-        "A column of text is read as levels, numbered from 0 in order of appearance, where it is declared as an `index`.",
+        "A column of text is read as levels, numbered from 0 in their order, where it is declared as an `index`; or as \
+         yes and no, where it is compared with the level that is yes.",
     ),
     (
         "E0613",
@@ -49,4 +50,26 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     ("E0614", "data that depend on what is fitted", "Data are fixed before the fit. Compute with them in a `let`."),
     ("E0615", "a switch that is neither on nor off", "The argument is `true` or `false`, written so, without quotes."),
+    (
+        "E0616",
+        "days without the date that they are counted from",
+        "A column of dates becomes numbers by the date that counts as 0, so that new rows are counted from the same.",
+    ),
+    ("E0617", "a level stated twice", "`categories` states each level once, in the order of their numbers."),
+    (
+        "E0618",
+        "a level that is no text",
+        "`categories` takes the levels in their order, as texts or numbers. Without any they are sorted.",
+    ),
+    (
+        "E0619",
+        "a condition of a reader without quotes",
+        "A reader's condition is about columns of its file, whatever the program calls them: so it is a text.",
+    ),
+    ("E0620", "a condition of a reader that cannot be read", "The message says what is wrong with its text."),
+    (
+        "E0621",
+        "a condition of a reader that compares nothing",
+        "A condition compares columns with numbers or texts, and joins comparisons by `and`, `or` and `not`.",
+    ),
 ];

@@ -180,4 +180,9 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ("E0136", "a missing argument of a distribution", "The distribution lacks an argument that has no default."),
     ("E0137", "an argument given twice", "An argument is given by place and by name, or twice by name."),
     ("E0138", "a program without statements", "The file is empty, or holds comments alone."),
+    (
+        "E0139",
+        "words of another place",
+        "`where` stands before the condition of `holdout`, and `all but` before the columns that a reader leaves out.",
+    ),
 ];

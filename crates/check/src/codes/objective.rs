@@ -93,7 +93,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0526",
         "a holdout that is no fraction",
-        "`holdout` is the part of the rows that is not trained on, such as `10%`.",
+        "`holdout` is the part of the rows that is not trained on, such as `10%`, or `where` and a condition of theirs.",
     ),
     ("E0527", "an unknown optimizer", "No optimizer has this name. Names stand without quotes."),
     (
@@ -102,4 +102,14 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The optimizer has no such argument. The message lists those it has.",
     ),
     ("E0529", "a momentum out of range", "A momentum of 1 or more would never forget a step, and diverge."),
+    (
+        "E0530",
+        "rows held out by what is no condition of rows",
+        "`holdout = where` takes a condition of data alone that has a value for each row.",
+    ),
+    (
+        "E0531",
+        "rows held out by what is scaled by the others",
+        "`standardize` takes its mean and its sd from the rows that are trained on, so it cannot decide which these are.",
+    ),
 ];

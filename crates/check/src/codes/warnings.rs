@@ -25,4 +25,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "An exponential of what grows without end can overflow early in a fit. Bound what stands inside, or use \
          `softplus`.",
     ),
+    (
+        "W0105",
+        "a matrix of all columns that holds other data too",
+        "A table read without names is a matrix of all its columns of numbers, and one of them is other data of the \
+         program: a response among its own predictors, perhaps. `all but` leaves columns out.",
+    ),
 ];

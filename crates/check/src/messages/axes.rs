@@ -35,6 +35,64 @@ pub fn quoted_axis(text: &str, span: Span) -> Diagnostic {
         .help(format!("write `{}`", if bare.is_empty() { "N" } else { &bare }))
 }
 
+pub fn no_labels(text: &str, span: Span, have: &str, of: Span) -> Diagnostic {
+    error("E0252", format!("no element is called `{text}`: the elements of [{have}] have no names"), span, "a name")
+        .and(of, format!("[{have}]"))
+        .help("levels of an `index(J)` of text name the elements of J, and columns of a table those of a matrix")
+}
+
+pub fn unknown_label(text: &str, span: Span, near: Option<&str>, known: &[(String, Vec<String>)]) -> Diagnostic {
+    let of = |(axis, labels): &(String, Vec<String>)| {
+        let mut shown: Vec<&str> = labels.iter().take(12).map(String::as_str).collect();
+        if labels.len() > shown.len() {
+            shown.push("…");
+        }
+        format!("{axis} has {}", shown.join(", "))
+    };
+    let all: Vec<String> = known.iter().map(of).collect();
+    let help = match near {
+        Some(near) => format!("did you mean `\"{near}\"`? {}", all.join("; ")),
+        None => all.join("; "),
+    };
+    error("E0253", format!("no element is called `{text}`"), span, "not known").help(help)
+}
+
+pub fn label_of_several(text: &str, span: Span, axes: &[String]) -> Diagnostic {
+    error("E0254", format!("`{text}` names an element of {}", list_of(axes, "and of")), span, "of which")
+        .help("write an index for each axis, in order")
+}
+
+pub fn text_operator(at: Span, text: Span) -> Diagnostic {
+    error("E0255", "levels are the same or not, and have no size", at, "an order")
+        .and(text, "a level")
+        .help("write `==` or `!=`")
+}
+
+pub fn text_against_number(text: Span, value: Span) -> Diagnostic {
+    error("E0256", "a text is compared with numbers", text, "a text")
+        .and(value, "numbers")
+        .help("a column of text declared as an `index(J)` can be compared with its levels: `species == \"gentoo\"`")
+}
+
+pub fn sd_of_one(span: Span) -> Diagnostic {
+    error("E0257", "one element has no standard deviation", span, "one element")
+        .help("`sd` divides by n − 1: take it over an axis of two elements or more")
+}
+
+pub fn numbers_of_rows(span: Span, row: &str) -> Diagnostic {
+    error("E0259", format!("rows have no order, so `{row}` has no numbers to count them by"), span, "over the rows")
+        .help(format!(
+            "read the number as data, `data t[{row}] = …`, or let a chain count its steps: `for t in {row} {{ … }}`"
+        ))
+}
+
+pub fn dot_axes(span: Span, left: &(Span, String), right: &(Span, String)) -> Diagnostic {
+    error("E0258", "`dot` sums over the last axis of both, which must be the same", span, "they differ")
+        .and(left.0, format!("[{}]", left.1))
+        .and(right.0, format!("[{}]", right.1))
+        .help("write `sum(a * b, D)` with the axis that is summed, or `a @ b` for a product of matrices")
+}
+
 pub fn not_an_axis(span: Span) -> Diagnostic {
     error("E0201", "an axis is due here, by its name or by its size", span, "neither").help(
         "write an axis, as in `sum(x, D)`, or a size, as in `dense(64)`; a computed size gets a name: `dim H = 2 * K`",

@@ -31,7 +31,7 @@ pub fn two_readers(name: &str, second: Span, first: Span) -> Diagnostic {
 
 pub fn unknown_reader(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0602", format!("there is no reader `{name}`"), span, "not known");
-    did_you_mean(found, near, "there are npy, npz, csv, json, idx, images, patches and normal_draws")
+    did_you_mean(found, near, "there are csv, parquet, arrow, npy, npz, json, idx, images, patches and normal_draws")
 }
 
 pub fn reader_argument(reader: &str, argument: &Name, near: Option<&str>, known: &[&str], usage: &str) -> Diagnostic {
@@ -124,10 +124,60 @@ pub fn empty_data(name: &str, span: Span) -> Diagnostic {
     error("E0611", format!("`{name}` has no elements along this axis"), span, "0 elements").help("check the file")
 }
 
-pub fn text_data(name: &str, span: Span, source: Span, levels: usize) -> Diagnostic {
-    error("E0612", format!("`{name}` holds text, with {levels} levels"), span, "not numbers")
+/// The first few levels, in words.
+fn some_of(levels: &[String]) -> String {
+    let mut shown: Vec<&str> = levels.iter().take(6).map(String::as_str).collect();
+    if levels.len() > shown.len() {
+        shown.push("…");
+    }
+    shown.join(", ")
+}
+
+pub fn text_data(name: &str, span: Span, source: Span, levels: &[String]) -> Diagnostic {
+    let count = levels.len();
+    error("E0612", format!("`{name}` holds text, with {count} levels: {}", some_of(levels)), span, "not numbers")
         .and(source, "a column of text")
         .help(format!("declare it as an index: `data {name}[N] : index(J) = …`"))
+}
+
+pub fn text_as_truth(name: &str, span: Span, source: Span, levels: &[String]) -> Diagnostic {
+    let level = levels.last().map_or("yes", String::as_str);
+    error("E0612", format!("`{name}` holds text: {}", some_of(levels)), span, "which of them is true is not said")
+        .and(source, "a column of text")
+        .help(format!("say it: `data {name}[N] : bool = csv(…) == \"{level}\"`"))
+}
+
+pub fn days_since(span: Span) -> Diagnostic {
+    error("E0616", "`days` takes the date that counts as day 0", span, "none here")
+        .help("write `|> days(\"2020-01-01\")`: a number of days since then, dates in the form year-month-day")
+}
+
+pub fn level_twice(level: &str, span: Span) -> Diagnostic {
+    error("E0617", format!("the level `{level}` is stated twice"), span, "again")
+        .help("state each level once, in order")
+}
+
+pub fn level_no_text(span: Span) -> Diagnostic {
+    error("E0618", "`categories` takes levels, in their order", span, "neither a text nor a number")
+        .help("write them in double quotes: `|> categories(\"low\", \"high\")`; without any they are sorted")
+}
+
+pub fn where_no_text(span: Span) -> Diagnostic {
+    error("E0619", "the condition of a reader stands in quotes", span, "not a text").help(
+        "its names are columns of the file, not of the program: write `where = \"split == 'train' and age >= 18\"`",
+    )
+}
+
+pub fn where_unread(span: Span, why: &str) -> Diagnostic {
+    error("E0620", format!("the condition cannot be read: {why}"), span, "here").help(
+        "write comparisons of columns, joined by `and`, `or`, `not`: `where = \"split == 'train' and age >= 18\"`",
+    )
+}
+
+pub fn where_compares(span: Span) -> Diagnostic {
+    error("E0621", "a condition compares columns with numbers or texts", span, "not such a comparison").help(
+        "write a column, a comparison and a value: `age >= 18`, `split == 'train'`; join them by `and`, `or`, `not`",
+    )
 }
 
 pub fn level_count(name: &str, span: Span, axis: &str, levels: usize, size: usize, stated: Option<Span>) -> Diagnostic {

@@ -129,6 +129,12 @@ pub fn text_here(span: Span) -> Diagnostic {
         .help("texts name files and columns, as in `csv(\"file.csv\", \"column\")`; names stand without quotes")
 }
 
+pub fn clause_here(words: &str, span: Span) -> Diagnostic {
+    let place =
+        if words == "where" { "`holdout = where split == \"test\"`" } else { "`csv(\"d.csv\", all but \"y\")`" };
+    error("E0139", format!("`{words}` has no meaning here"), span, "no value").help(format!("it stands in {place}"))
+}
+
 pub fn stated_twice(word: &str, again: Span, first: Span) -> Diagnostic {
     error("E0112", format!("`{word}` is stated twice"), again, "again")
         .and(first, "first here")

@@ -260,7 +260,39 @@ pub fn lbfgs_in_batches(span: Span, optimizer: Span) -> Diagnostic {
 
 pub fn holdout_fraction(span: Span, value: f64) -> Diagnostic {
     error("E0526", "`holdout` is a fraction of the rows, between 0 and 1", span, format!("this is {value}"))
-        .help("write `holdout = 10%`")
+        .help("write `holdout = 10%`, or `holdout = where` and a condition")
+}
+
+pub fn holdout_without_where(span: Span, written: &str) -> Diagnostic {
+    error(
+        "E0526",
+        "`holdout` is a fraction of the rows, or `where` and a condition",
+        span,
+        "a condition without `where`",
+    )
+    .help(format!("write `holdout = where {written}`"))
+}
+
+pub fn holdout_of_what(span: Span, row: &str, have: Option<&str>) -> Diagnostic {
+    let label = match have {
+        Some("") => "the same for all rows".to_owned(),
+        Some(have) => format!("over [{have}]"),
+        None => "not of data alone".to_owned(),
+    };
+    error("E0530", format!("rows are held out by a condition of data over `{row}`"), span, label).help(format!(
+        "write a comparison of a column of the rows: `data split[{row}] : index(P) = …` and `where split == \"test\"`"
+    ))
+}
+
+pub fn holdout_of_scaled(span: Span, name: &str, declared: Span) -> Diagnostic {
+    error(
+        "E0531",
+        format!("the rows held out are chosen by `{name}`, which is scaled by the others"),
+        span,
+        "chosen here",
+    )
+    .and(declared, "`standardize` takes its mean and sd from the rows that are trained on")
+    .help("read the column once more without `standardize`, and choose by that")
 }
 
 pub fn unknown_optimizer(name: &str, span: Span, near: Option<&str>) -> Diagnostic {

@@ -35,3 +35,14 @@ pub fn rate_overflow(family: &str, parameter: &str, span: Span, inner: Span, wha
         .and(inner, format!("of {what}, which grows without end"))
         .help("bound what stands inside, as in `exp(5 - softplus(5 - a))`, or use `softplus(…)`")
 }
+
+pub fn column_taken_along(name: &str, span: Span, column: &str, other: &str, read: Span) -> Diagnostic {
+    Diagnostic::warning(
+        "W0105",
+        format!("`{name}` takes the column `{column}` along, which `{other}` is"),
+        span,
+        "all columns",
+    )
+    .and(read, format!("`{column}` is read here"))
+    .help(format!("leave it out, `csv(…, all but \"{column}\")`, or name the columns"))
+}

@@ -5,3 +5,4 @@ mod common;
 mod errors;
 mod preprocessing;
 mod readers;
+mod tables;

@@ -59,7 +59,7 @@ impl Bound {
 
     fn problem(&self) -> Problem<'_> {
         let rows = self.program.row.map_or(0, |r| r.rows);
-        let split = split(rows, self.program.train.holdout, 0).unwrap();
+        let split = split(rows, self.program.train.holdout.and_then(|h| h.share()), 0).unwrap();
         Problem::new(&self.objective, &self.executor, self.tensors.clone(), split, 0).unwrap()
     }
 }

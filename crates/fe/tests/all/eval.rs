@@ -225,7 +225,7 @@ fn levels_of_text_are_those_of_the_fit() {
     table(&folder.path().join("turned.csv"), &turned);
     let output = run(folder.path(), &["eval", "fit", "--data", "y=turned.csv", "--data", "g=turned.csv"]);
     assert_eq!(code(&output), 3);
-    for words in ["[R0012]", "`violet`, which the fit has not seen", "the levels of the fit are red"] {
+    for words in ["[R0012]", "`violet`, which the fit has not seen", "the levels of the fit are blue, green, red"] {
         assert!(stderr(&output).contains(words), "`{words}` in {}", stderr(&output));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::common::*;
-use fe_check::{Header, Overrides, Reader};
+use fe_check::{Columns, Header, Overrides, Reader};
 use fe_objective::Underivable;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -120,9 +120,10 @@ fn headers(source: &str, overrides: &Overrides) -> HashMap<String, Header> {
     let (calls, _) = fe_check::sources(&parsed.ast, overrides);
     let header = |reader: Reader| {
         let shape = match reader {
+            Reader::Input => vec![8],
             Reader::Numbers { shape, .. } => shape,
-            Reader::Csv { columns, .. } if columns.len() > 1 => vec![8, columns.len()],
-            Reader::Csv { .. } | Reader::Json { .. } => vec![8],
+            Reader::Table { columns: Columns::Named(c), .. } if c.len() > 1 => vec![8, c.len()],
+            Reader::Table { .. } | Reader::Json { .. } => vec![8],
             Reader::Patches { size, count, .. } => vec![count, size.saturating_mul(size)],
             Reader::NormalDraws { count, .. } => vec![count],
             Reader::Idx { .. } | Reader::Images { .. } => vec![8, 28, 28],

@@ -402,6 +402,16 @@ fn factors_of_matrices() {
         case.check_gradient(curved, &[m], TOLERANCE);
         case.check_second(curved, &[m], 1e-6);
     }
+    let mut case = Case::new(5);
+    let a = case.axis("A", 3);
+    let x = case.input("x", &[a, a.primed()], -0.3, 0.3);
+    let (i, j) = (case.graph.iota(a), case.graph.iota(a.primed()));
+    let eye = case.graph.equal(i, j);
+    let matrix = case.graph.add(x.1, eye);
+    let inverse = case.graph.inverse(matrix, a, a.primed());
+    let curved = curve(&mut case, inverse);
+    case.check_gradient(curved, &[x], TOLERANCE);
+    case.check_second(curved, &[x], 1e-6);
     // A matrix that is not symmetric counts by its symmetric part, and so does its derivative.
     let mut case = Case::new(4);
     let a = case.axis("A", 3);

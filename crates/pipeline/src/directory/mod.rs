@@ -237,6 +237,7 @@ pub fn groups(run: &Run) -> Vec<Group> {
         groups.push(Group { name: "observed_data".into(), arrays, ..Group::default() });
     }
     groups.extend(log_likelihood(run));
+    groups.extend(posterior_predictive(run));
     let constant = constant_data(run);
     if !constant.is_empty() {
         groups.push(Group { name: "constant_data".into(), arrays: constant, ..Group::default() });
@@ -258,6 +259,59 @@ fn log_likelihood(run: &Run) -> Option<Group> {
     };
     let array = Array { name, axes: vec![axis], shape: vec![found.rows], values: found.values };
     Some(Group { name: "log_likelihood".into(), draws: found.draws, arrays: vec![array], ..Group::default() })
+}
+
+/// The most draws of data that are written, and the most numbers that they, and the latents behind them, may be.
+const MOST_PREDICTIVE: usize = 500;
+const MOST_PREDICTED: usize = 1_000_000;
+const MOST_BEHIND: usize = 20_000_000;
+
+/// Data drawn anew given draws of the guide, at the rows that were trained on; none where a likelihood cannot be drawn from, or
+/// where fewer than ten draws would fit.
+fn posterior_predictive(run: &Run) -> Option<Group> {
+    let (program, problem) = (run.fitted.program, &run.fitted.problem);
+    let size = |axes: &[fe_graph::Axis]| {
+        axes.iter().map(|a| program.graph.extent_of(a.id)).fold(1usize, usize::saturating_mul)
+    };
+    let report = &problem.objective.report.predictive;
+    let told: usize = report.iter().map(|p| size(&p.axes)).fold(0, usize::saturating_add);
+    let behind = program.latents.iter().map(|l| size(&l.axes)).fold(told, usize::saturating_add);
+    let count = MOST_PREDICTIVE.min(MOST_PREDICTED / told.max(1)).min(MOST_BEHIND / behind.max(1));
+    if report.is_empty() || count < 10 {
+        return None;
+    }
+    let end = run.fitted.solution();
+    let drawn = fe_train::posterior_predictive(problem, &end.values, &end.preconditioners, count).ok()?;
+    let row = program.row.map(|r| program.graph.axis_name(fe_graph::Axis::plain(r.axis)));
+    let arrays = drawn.into_iter().map(|d| {
+        let array = Array { name: d.name, axes: d.axes, shape: d.shape, values: d.values };
+        match &row {
+            Some(row) if !problem.heldout.is_empty() => rows_of(array, count, row, &problem.train),
+            _ => array,
+        }
+    });
+    let said = "data drawn anew, given draws of the fitted guide".to_owned();
+    let attributes = vec![("draws_of".to_owned(), said)];
+    let (name, arrays) = ("posterior_predictive".into(), arrays.collect());
+    Some(Group { name, draws: count, chains: 1, arrays, attributes, ..Group::default() })
+}
+
+/// Some of the rows of an array of draws.
+fn rows_of(array: Array, draws: usize, row: &str, rows: &[u64]) -> Array {
+    let Some(at) = array.axes.iter().position(|a| a == row) else { return array };
+    let extent = array.shape.get(at).copied().unwrap_or(1).max(1);
+    let inner: usize = array.shape.iter().skip(at + 1).product::<usize>().max(1);
+    let outer = draws * array.shape.iter().take(at).product::<usize>();
+    let mut values = Vec::with_capacity(outer * rows.len() * inner);
+    for o in 0..outer {
+        for &r in rows {
+            let start = (o * extent + r as usize) * inner;
+            values.extend(array.values.get(start..start + inner).unwrap_or_default());
+        }
+    }
+    let mut shape = array.shape.clone();
+    shape.iter_mut().skip(at).take(1).for_each(|n| *n = rows.len());
+    Array { shape, values, ..array }
 }
 
 /// The most numbers of a datum that are written beside the draws.

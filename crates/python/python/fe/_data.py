@@ -12,14 +12,22 @@ from ._errors import DataError
 Incoming = tuple[list[int], bytes, str, "list[str] | None"]
 
 
+def _sorted(levels: set[str]) -> list[str]:
+    """As numbers where all of them are, else by their characters."""
+    try:
+        return sorted(levels, key=lambda level: (float(level), level))
+    except ValueError:
+        return sorted(levels)
+
+
 def _levels(values: list[Any], levels: list[str] | None, name: str) -> Incoming:
-    """Text as indices of its levels: in the order stated, else of first appearance. What is missing is NaN."""
+    """Text as indices of its levels: in the order stated, else sorted as the command sorts them. What is missing is NaN."""
 
     def missing(v: Any) -> bool:
         return v is None or v != v or v is getattr(_pandas(), "NA", object())
 
     texts = [None if missing(v) else str(v) for v in values]
-    known = levels if levels is not None else list(dict.fromkeys(t for t in texts if t is not None))
+    known = levels if levels is not None else _sorted({t for t in texts if t is not None})
     place = {level: float(k) for k, level in enumerate(known)}
     try:
         codes = np.array([np.nan if t is None else place[t] for t in texts], dtype=np.float64)

@@ -81,6 +81,11 @@ impl<'s> Writer<'_, 's> {
                 self.bracket(&items, false)
             }
             ExprKind::Parenthesised(inner) => self.bracket(&[(inner, false)], false),
+            ExprKind::Clause { word, operand } => {
+                let mut parts: Vec<Doc> = (0..word.words()).flat_map(|_| [self.token(), Doc::Space]).collect();
+                parts.push(self.expr(operand));
+                Doc::Join(parts)
+            }
             ExprKind::Name(_) | ExprKind::Text(_) | ExprKind::Error => self.token(),
         }
     }

@@ -43,7 +43,7 @@ impl Bound {
 
     pub fn problem(&self) -> Problem<'_> {
         let rows = self.program().row.map_or(0, |r| r.rows);
-        let split = fe_train::split(rows, self.program().train.holdout, 0).unwrap();
+        let split = fe_train::split(rows, self.program().train.holdout.and_then(|h| h.share()), 0).unwrap();
         Problem::new(self.objective(), &self.executor, self.model.data.clone(), split, 0).unwrap()
     }
 

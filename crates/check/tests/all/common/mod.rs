@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use fe_check::{Checked, Header, Overrides, Program, Reader, check, sources};
+use fe_check::{Checked, Columns, Header, Overrides, Program, Reader, check, sources};
 use fe_syntax::{Diagnostic, parse};
 
 pub const EIGHT_SCHOOLS: &str = r#"model eight_schools
@@ -115,10 +115,10 @@ pub fn headers(text: &str) -> HashMap<String, Header> {
     let ast = parse(text).ast;
     let (calls, _) = sources(&ast, &Overrides::default());
     let shape = |reader: &Reader| match reader {
-        Reader::Csv { path, .. } if path.contains("schools") => vec![8],
-        Reader::Csv { columns, .. } if columns.len() > 1 => vec![434, columns.len()],
-        Reader::Csv { path, .. } if path == "y.csv" => vec![600],
-        Reader::Csv { .. } => vec![272],
+        Reader::Table { path, .. } if path.contains("schools") => vec![8],
+        Reader::Table { columns: Columns::Named(c), .. } if c.len() > 1 => vec![434, c.len()],
+        Reader::Table { path, .. } if path == "y.csv" => vec![600],
+        Reader::Table { .. } => vec![272],
         Reader::Idx { .. } => vec![10_000, 28, 28],
         Reader::Npy { .. } => vec![600, 12],
         Reader::Patches { size, count, .. } => vec![*count, size * size],
@@ -129,10 +129,12 @@ pub fn headers(text: &str) -> HashMap<String, Header> {
         .iter()
         .map(|c| {
             let levels = match &c.reader {
-                Reader::Csv { columns, .. } if columns.iter().any(|c| c == "county") => Some(85),
+                Reader::Table { columns: Columns::Named(c), .. } if c.iter().any(|c| c == "county") => {
+                    Some((0..85).map(|k| format!("county {k}")).collect())
+                }
                 _ => None,
             };
-            (c.data.clone(), Header { shape: shape(&c.reader), levels, integer: false })
+            (c.data.clone(), Header { shape: shape(&c.reader), levels, ..Header::default() })
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use fe_data::{Channels, DataError, Reader, Source, Stage, header, load};
+use fe_data::{Channels, Columns, DataError, Format, Reader, Source, Stage, Table, header, load};
 use tempfile::TempDir;
 
 /// A folder of test files that goes away with the test.
@@ -61,7 +61,7 @@ pub fn npz(path: PathBuf, array: Option<&str>) -> Source {
 }
 
 pub fn csv(path: PathBuf, columns: &[&str]) -> Source {
-    source(Reader::Csv { path, columns: columns.iter().map(|name| name.to_string()).collect() })
+    source(Reader::Table(table(path, columns)))
 }
 
 pub fn json(path: PathBuf, field: Option<&str>) -> Source {
@@ -148,4 +148,11 @@ pub fn encode(image: &image::DynamicImage, format: image::ImageFormat) -> Vec<u8
 /// A texture without symmetry.
 pub fn texture(row: u32, column: u32) -> u8 {
     ((row * row * 31 + column * 17 + row * column * 7) % 251) as u8
+}
+
+/// Columns of a table of text; of none, all of them.
+pub fn table(path: PathBuf, columns: &[&str]) -> Table {
+    let names: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
+    let columns = if names.is_empty() { Columns::AllBut(names) } else { Columns::Named(names) };
+    Table { path, format: Some(Format::Text), columns, rows: None }
 }

@@ -378,3 +378,26 @@ fn factors_of_matrices() {
     let none = g.cholesky(negative, a, a.primed());
     check(&case, &[lower, other, inverse, plain, none], 2e-4);
 }
+
+#[test]
+fn inverses_of_matrices() {
+    let mut case = Case::new(12);
+    let (a, b) = (case.axis("A", 5), case.axis("B", 3));
+    let m = case.input("m", &[a, a.primed(), b], -1.0, 1.0).1;
+    let g = &mut case.graph;
+    // No matrix has a small pivot everywhere, and rows have to be exchanged where the diagonal is 0.
+    let (i, j) = (g.iota(a), g.iota(a.primed()));
+    let eye = g.equal(i, j);
+    let one = g.constant(1.0);
+    let off = g.sub(one, eye);
+    let hollow = g.mul(m, off);
+    let far = g.scale(eye, 3.0);
+    let moved = g.add(m, far);
+    let (plain, other) = (g.inverse(moved, a, a.primed()), g.inverse(moved, a.primed(), a));
+    let exchanged = g.inverse(hollow, a, a.primed());
+    let zero = g.constant(0.0);
+    let none = g.mul(hollow, zero);
+    let none = g.inverse(none, a, a.primed());
+    check(&case, &[plain, other, none], 2e-4);
+    check(&case, &[exchanged], 5e-3);
+}

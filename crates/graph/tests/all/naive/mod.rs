@@ -83,6 +83,7 @@ fn run(graph: &Graph, outputs: &[NodeId], run: &Run) -> Vec<Tensor> {
                 let result = match kind {
                     Factor::Cholesky => cholesky_by_columns(&a),
                     Factor::Inverse => inverse_by_substitution(&a),
+                    Factor::FullInverse => inverse_by_cofactors(&a),
                 };
                 for i in 0..n {
                     for j in 0..n {
@@ -467,6 +468,29 @@ fn cholesky_by_columns(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
 }
 
 /// Column by column, L b = e.
+/// Each cofactor over the determinant.
+fn inverse_by_cofactors(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    fn determinant(a: &[Vec<f64>]) -> f64 {
+        match a {
+            [] => 1.0,
+            [first, rest @ ..] => (0..a.len())
+                .map(|j| {
+                    let minor: Vec<Vec<f64>> = rest.iter().map(|row| [&row[..j], &row[j + 1..]].concat()).collect();
+                    first[j] * if j.is_multiple_of(2) { 1.0 } else { -1.0 } * determinant(&minor)
+                })
+                .sum(),
+        }
+    }
+    let n = a.len();
+    let whole = determinant(a);
+    let cofactor = |i: usize, j: usize| {
+        let minor: Vec<Vec<f64>> =
+            (0..n).filter(|&r| r != i).map(|r| (0..n).filter(|&c| c != j).map(|c| a[r][c]).collect()).collect();
+        determinant(&minor) * if (i + j).is_multiple_of(2) { 1.0 } else { -1.0 }
+    };
+    (0..n).map(|i| (0..n).map(|j| cofactor(j, i) / whole).collect()).collect()
+}
+
 fn inverse_by_substitution(l: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = l.len();
     let mut inverse = vec![vec![0.0; n]; n];
