@@ -89,9 +89,11 @@ impl Objective {
     /// Where there is none, with the reason.
     pub fn pull_back(&mut self, program: &Program) -> Result<PulledBack, Underivable> {
         let weight = self.weight_or_reason(program)?;
+        // Chains move in all that has a weight of its own, and not at the mode of some of it.
+        let weighed = self.guides.latents.iter().any(|l| l.guide.is_at_mode());
         match self.density.clone() {
-            Some(density) => Ok(density),
-            None => self.over_noise(weight).map_err(|missing| missing.message(place(program))),
+            Some(density) if !weighed => Ok(density),
+            _ => self.over_noise(weight, !weighed).map_err(|missing| missing.message(place(program))),
         }
     }
 
@@ -112,11 +114,13 @@ impl Objective {
             }
         }
         if numbers <= FEW {
-            self.density = self.over_noise(weight).ok();
+            self.density = self.over_noise(weight, true).ok();
         }
     }
 
-    fn over_noise(&mut self, weight: NodeId) -> Result<PulledBack, Missing> {
+    /// `conditional` where noise of what is integrated out is left out: the density is the same at any, or that at the mode is
+    /// enough.
+    fn over_noise(&mut self, weight: NodeId, conditional: bool) -> Result<PulledBack, Missing> {
         let mut noise: Vec<NoiseInput> = vec![];
         let mut replaced = HashMap::new();
         let mut sites = HashSet::new();
@@ -128,7 +132,7 @@ impl Objective {
             };
             let axes = self.axes_without_samples(id);
             // The weight is the same wherever an exact conditional is drawn.
-            if self.guides.eliminated.contains(&site) {
+            if conditional && self.guides.eliminated.contains(&site) {
                 let level = if kind == NoiseKind::Normal { 0.0 } else { 0.5 };
                 replaced.insert(id, self.graph.full(level, &axes));
                 continue;
