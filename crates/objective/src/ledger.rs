@@ -395,7 +395,7 @@ impl Deriver<'_> {
     }
 
     /// log p(x, z) − log q(z) of each sample.
-    fn log_weight(&mut self) -> Option<NodeId> {
+    pub(crate) fn log_weight(&mut self) -> Option<NodeId> {
         let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_exact(*k));
         let size: usize = drawn
             .map(|(_, l)| l)

@@ -89,11 +89,9 @@ impl Objective {
     /// Where there is none, with the reason.
     pub fn pull_back(&mut self, program: &Program) -> Result<PulledBack, Underivable> {
         let weight = self.weight_or_reason(program)?;
-        // Chains move in all that has a weight of its own, and not at the mode of some of it.
-        let weighed = self.guides.latents.iter().any(|l| l.guide.is_at_mode());
         match self.density.clone() {
-            Some(density) if !weighed => Ok(density),
-            _ => self.over_noise(weight, !weighed).map_err(|missing| missing.message(place(program))),
+            Some(density) => Ok(density),
+            None => self.over_noise(weight).map_err(|missing| missing.message(place(program))),
         }
     }
 
@@ -114,13 +112,11 @@ impl Objective {
             }
         }
         if numbers <= FEW {
-            self.density = self.over_noise(weight, true).ok();
+            self.density = self.over_noise(weight).ok();
         }
     }
 
-    /// `conditional` where noise of what is integrated out is left out: the density is the same at any, or that at the mode is
-    /// enough.
-    fn over_noise(&mut self, weight: NodeId, conditional: bool) -> Result<PulledBack, Missing> {
+    fn over_noise(&mut self, weight: NodeId) -> Result<PulledBack, Missing> {
         let mut noise: Vec<NoiseInput> = vec![];
         let mut replaced = HashMap::new();
         let mut sites = HashSet::new();
@@ -131,8 +127,9 @@ impl Objective {
                 _ => continue,
             };
             let axes = self.axes_without_samples(id);
-            // The weight is the same wherever an exact conditional is drawn.
-            if conditional && self.guides.eliminated.contains(&site) {
+            // The weight is the same wherever an exact conditional is drawn; of a Gaussian at its mode, that at the mode is the
+            // Laplace approximation.
+            if self.guides.eliminated.contains(&site) {
                 let level = if kind == NoiseKind::Normal { 0.0 } else { 0.5 };
                 replaced.insert(id, self.graph.full(level, &axes));
                 continue;
@@ -198,6 +195,9 @@ impl Objective {
         for latent in &program.latents {
             if matches!(latent.guide, fe_check::Guide::Point | fe_check::Guide::PointAt(_)) {
                 return Err(messages::nuts_beside_point(&latent.name, latent.guide_span.unwrap_or(latent.span)));
+            }
+            if choice(&latent.name).is_some_and(GuideKind::is_at_mode) {
+                return Err(messages::nuts_beside_mode(&latent.name, latent.span));
             }
             if latent.support.is_discrete() && !exact(&latent.name) {
                 return Err(messages::nuts_of_counts(&latent.name, latent.span));

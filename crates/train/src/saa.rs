@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use fe_graph::{Axis, Compiled, ExecutionError, NodeId, Tensor};
+use fe_objective::GuideKind;
 
 use crate::lbfgs::{self, Curvature, Options, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
@@ -13,6 +14,9 @@ use crate::reading::{largest, part};
 /// Numbers of the largest value that a pass computes, where latents are summed at every draw: many arrays of that size, which
 /// should stay near the core.
 const BUDGET: usize = 1 << 18;
+
+/// The same where a mode is sought at every draw, by many more arrays.
+const SOUGHT: usize = 1 << 16;
 
 /// A compiled objective that is the same function at every evaluation.
 pub(crate) struct SaaObjective<'a> {
@@ -38,8 +42,12 @@ impl<'a> SaaObjective<'a> {
         outputs.extend(o.spikes.iter().map(|e| e.sum));
         outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
         let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
-        let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
-        let most = if apart && summed { (BUDGET / largest(problem, &outputs)).max(1) } else { usize::MAX };
+        let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
+        let most = match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
+            (false, false) => usize::MAX,
+            (true, _) => (BUDGET / largest(problem, &outputs)).max(1),
+            (false, true) => (SOUGHT / largest(problem, &outputs)).max(1),
+        };
         Ok(Self { problem, compiled: problem.compile(&outputs)?, outputs, most, sums: vec![] })
     }
 

@@ -16,8 +16,8 @@ use super::chain::{self, Layout, Smoothed};
 use super::plan::Linked;
 
 /// Newton's steps, and how much of one is tried each time: what lowers U most is taken, so that none makes it worse.
-const MOVES: usize = 12;
-const PARTS: [f64; 5] = [1.0, 0.4, 0.1, 0.02, 0.0];
+const MOVES: usize = 10;
+const PARTS: [f64; 4] = [1.0, 0.3, 0.05, 0.0];
 
 /// What is larger, or no number, is no place to go to.
 const HIGHEST: f64 = 1e300;

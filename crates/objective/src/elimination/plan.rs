@@ -139,13 +139,19 @@ struct Read {
 pub(crate) fn plan(g: &mut Graph, program: &Program, at_points: bool) -> Plan {
     // What is tried leaves nothing behind in the graph.
     let (stages, points) = found(&mut g.clone(), program, at_points);
-    if stages.is_empty() && points.is_empty() {
-        let around = if at_points { around(&mut g.clone(), program) } else { None };
-        let Some((steps, linked, latents)) = around else { return Plan::default() };
-        let read = terms(g, program).unwrap_or_default();
-        let own = read.iter().filter(|t| t.latents.iter().any(|k| latents.contains(k)));
-        let terms = own.map(|t| t.density).collect();
-        return Plan { around: Some(Around { steps, linked, latents, terms }), ..Plan::default() };
+    if stages.is_empty() {
+        // Points take one latent of each group, and would leave the others behind.
+        let more = |a: &Found| points.is_empty() || a.latents.iter().any(|k| !points.contains(k));
+        let around = if at_points { around(&mut g.clone(), program).filter(more) } else { None };
+        if let Some(Found { steps, linked, latents }) = around {
+            let read = terms(g, program).unwrap_or_default();
+            let own = read.iter().filter(|t| t.latents.iter().any(|k| latents.contains(k)));
+            let terms = own.map(|t| t.density).collect();
+            return Plan { around: Some(Around { steps, linked, latents, terms }), ..Plan::default() };
+        }
+        if points.is_empty() {
+            return Plan::default();
+        }
     }
     let out: Vec<usize> = stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
     let read = terms(g, program).unwrap_or_default();
@@ -202,10 +208,16 @@ fn left(g: &Graph, program: &Program, gone: &[usize]) -> usize {
     kept.map(|(_, l)| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add)
 }
 
+/// What was found to be taken at its mode, with how it hangs together along an axis.
+struct Found {
+    steps: Axis,
+    linked: Linked,
+    latents: Vec<usize>,
+}
+
 /// What is taken by the Gaussian at its mode given all others: latents with normal priors whose scales or means hang on others,
-/// along one axis, in which every term is log-concave; with how they hang together along it. `None` where there are none, or the
-/// structure is another.
-fn around(g: &mut Graph, program: &Program) -> Option<(Axis, Linked, Vec<usize>)> {
+/// along one axis, in which every term is log-concave. `None` where there are none, or the structure is another.
+fn around(g: &mut Graph, program: &Program) -> Option<Found> {
     if !is_plain(program) {
         return None;
     }
@@ -255,7 +267,7 @@ fn around(g: &mut Graph, program: &Program) -> Option<(Axis, Linked, Vec<usize>)
         Link::Band(1) => Linked::Neighbours,
         Link::Band(_) | Link::Any => return None,
     };
-    Some((steps, linked, latents))
+    Some(Found { steps, linked, latents })
 }
 
 /// Whether these are all that the program's guide would hold, none of them along a chain, and too large to share a full-rank one:
