@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::convert::Infallible;
+
 use fe_graph::plan::{Plan, View};
 use fe_graph::{Axis, Factor, matrix};
 
@@ -32,17 +34,28 @@ impl BoundFactor {
     /// Runs it, in f64; `values` is room for the matrices.
     pub fn run<T: Real>(&self, arena: &Arena<T>, values: &mut Vec<f64>) {
         values.clear();
-        self.walk.each(|[from, _]| {
+        let read = |[from, _]: [usize; 2], (n, [by, _]): (usize, [usize; 2])| {
+            let reach = n.saturating_sub(1) * by + 1;
             // SAFETY: matrices are not written while they are factorised (see `Arena`).
-            values.extend(unsafe { arena.read(from, 1) }.iter().map(|v| v.to_f64()));
-        });
-        matrix::factorize(self.kind, self.rows, values);
-        let mut factors = values.iter();
-        self.walk.each(|[_, into]| {
-            if let Some(&value) = factors.next() {
-                // SAFETY: the factors' place is this task's own.
-                unsafe { arena.write(into, 1) }.fill(T::from_f64(value));
+            let own = unsafe { arena.read(from, reach) };
+            if by == 1 {
+                values.extend(own.iter().map(|v| v.to_f64()));
+            } else {
+                values.extend((0..n).filter_map(|k| own.get(k * by)).map(|v| v.to_f64()));
             }
-        });
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = self.walk.rows(read);
+        matrix::factorize(self.kind, self.rows, values);
+        let mut factors = values.as_slice();
+        let write = |[_, into]: [usize; 2], (n, [_, by]): (usize, [usize; 2])| {
+            let (row, rest) = factors.split_at(n.min(factors.len()));
+            factors = rest;
+            // SAFETY: the factors' place is this task's own.
+            let own = unsafe { arena.write(into, n.saturating_sub(1) * by + 1) };
+            own.iter_mut().step_by(by.max(1)).zip(row).for_each(|(o, &v)| *o = T::from_f64(v));
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = self.walk.rows(write);
     }
 }

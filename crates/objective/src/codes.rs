@@ -166,6 +166,13 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The multiplier of a bound on a rate is the weight that the exact guide is taken at: it is found by a search, as what is \
          bounded falls when it is raised. Of two at once neither falls by itself.",
     ),
+    (
+        "E0845",
+        "chains beside a Gaussian at its mode",
+        "The guide of a chain or of vectors of groups whose likelihood is log-concave is the Gaussian at their mode given all others. \
+         Chains that moved in the others alone would have the Laplace approximation for their limit, and the referee has to have \
+         the posterior. Behind a latent, `by guide` keeps it in the guide, whose noise chains move in.",
+    ),
 ];
 
 #[cfg(test)]

@@ -157,6 +157,7 @@ impl<'a> Deriver<'a> {
             random,
             enumeration: Enumeration::default(),
             weights,
+            chosen: None,
         };
         d.enumeration = d.enumerate()?;
         d.random.extend(d.enumerated_nodes());
@@ -199,8 +200,11 @@ impl<'a> Deriver<'a> {
         minimised: Minimised,
     ) -> Result<Objective, Underivable> {
         let program = self.program;
+        // Terms are done: what is drawn from here on is read.
+        let chosen = self.choose_draws();
         let latents = self.ledger(&terms);
-        let report = self.report_nodes();
+        let mut report = self.report_nodes();
+        report.log_weight = chosen.or(report.log_weight);
         let joints = self.joints()?;
         let chains = self.chains()?;
         let readouts = self.readouts();
@@ -218,7 +222,7 @@ impl<'a> Deriver<'a> {
         // What is drawn of exact conditionals, of finite latents too.
         let summed = program.latents.iter().enumerate().filter(|(k, _)| self.is_enumerated(*k));
         let summed: Vec<Site> = summed.flat_map(|(_, l)| enumeration::sites(l)).collect();
-        let eliminated = self.realised.eliminated.iter().map(|e| e.site).chain(summed).collect();
+        let eliminated = self.realised.eliminated.iter().map(|e| e.site).chain(summed).chain(self.chosen).collect();
         let exact = latents.iter().filter(|l| l.guide.is_exact() && !l.local && program.row.is_some());
         let of_all_rows = exact.map(|l| l.name.clone()).collect();
         let mut parameters = guide::declared(program);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use fe_check::Program;
 use fe_distribution::Distribution;
-use fe_graph::{Axis, Graph, InputId, NodeId};
+use fe_graph::{Axis, Graph, InputId, NodeId, Site};
 
 use crate::drawing::Scored;
 use crate::enumerated::Enumeration;
@@ -37,6 +37,8 @@ pub(crate) struct Deriver<'a> {
     pub(crate) random: HashSet<NodeId>,
     pub(crate) enumeration: Enumeration,
     pub(crate) weights: Weights,
+    /// Where draws of a Gaussian at its mode were chosen by their weights, the site of the choice.
+    pub(crate) chosen: Option<Site>,
 }
 
 /// Inputs of the whole objective, each with its node.

@@ -90,6 +90,7 @@ impl Estimate {
 /// Why a term is known in closed form where latents are integrated out and none is drawn, and why it is a mean over draws of the
 /// others.
 const ALONE: &str = "all that has a guide is Gaussian together, and is integrated out";
+const AT_MODE: &str = "the Gaussian at the mode given the others is integrated; the others are drawn";
 const GIVEN_OTHERS: &str = "what is Gaussian given the others is integrated out; the others are drawn";
 
 impl Deriver<'_> {
@@ -119,6 +120,7 @@ impl Deriver<'_> {
         let estimator = match over {
             Some(_) => Estimator::Enumeration(Remainder::Drawn),
             None if eliminated && !self.g.has_axis(value, Axis::SAMPLE) => Estimator::ClosedForm,
+            None if eliminated && self.is_around() => Estimator::AtMode,
             None if eliminated => Estimator::Elimination,
             None => self.by_draws_of(value),
         };
@@ -143,7 +145,11 @@ impl Deriver<'_> {
                 return Ok((given, format!("{reason}; {given_draws}"), false));
             }
             let alone = !self.g.has_axis(given, Axis::SAMPLE);
-            let reason = if alone { ALONE } else { GIVEN_OTHERS };
+            let reason = match (alone, self.is_around()) {
+                (true, _) => ALONE,
+                (false, true) => AT_MODE,
+                (false, false) => GIVEN_OTHERS,
+            };
             return Ok((given, reason.into(), true));
         }
         Ok((self.sample(node, span)?, reason, false))

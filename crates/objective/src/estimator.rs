@@ -17,6 +17,8 @@ pub enum Estimator {
     Enumeration(Remainder),
     /// In closed form given other latents, by the exact conditional; those are drawn.
     Elimination,
+    /// In closed form given other latents, by the Gaussian at the mode given them; those are drawn.
+    AtMode,
     /// A mean over draws of the guide.
     Draws {
         /// The derivative that the draws have.
@@ -56,7 +58,7 @@ impl Estimator {
         match self {
             Self::Exact | Self::ClosedForm | Self::Quadrature => false,
             Self::Enumeration(rest) => matches!(rest, Remainder::DrawnParents | Remainder::Drawn),
-            Self::ClosedFormGivenDraws | Self::Elimination | Self::Draws { .. } => true,
+            Self::ClosedFormGivenDraws | Self::Elimination | Self::AtMode | Self::Draws { .. } => true,
         }
     }
 
@@ -68,6 +70,7 @@ impl Estimator {
             Self::ClosedFormGivenDraws => "closed form, parents sampled",
             Self::Quadrature => "quadrature",
             Self::Elimination => "elimination, parents sampled",
+            Self::AtMode => "nested Laplace, parents sampled",
             Self::Enumeration(Remainder::Closed) => "enumeration",
             Self::Enumeration(Remainder::Quadrature) => "enumeration, quadrature",
             Self::Enumeration(Remainder::DrawnParents) => "enumeration, parents sampled",

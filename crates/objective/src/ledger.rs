@@ -203,7 +203,8 @@ impl Deriver<'_> {
 
     /// Mean and variance of a value given draws of all that is not integrated out.
     pub(crate) fn moments_given(&mut self, node: NodeId, axes: &[Axis]) -> Option<(NodeId, NodeId)> {
-        if self.realised.eliminated.is_empty() {
+        // Draws that have weights of their own stand for nothing but themselves.
+        if self.realised.eliminated.is_empty() || self.is_around() {
             return None;
         }
         let node = self.after(node);
@@ -402,8 +403,14 @@ impl Deriver<'_> {
         conditional || self.is_enumerated(k)
     }
 
+    /// Whether latents are taken by the Gaussian at their mode given all others.
+    pub(crate) fn is_around(&self) -> bool {
+        let around = |p: &Posterior| matches!(p, Posterior::Joint(JointPart { of: Carrier::Around, .. }));
+        self.realised.posteriors.iter().any(around)
+    }
+
     /// log p(x, z) − log q(z) of each sample.
-    fn log_weight(&mut self) -> Option<NodeId> {
+    pub(crate) fn log_weight(&mut self) -> Option<NodeId> {
         let drawn = self.program.latents.iter().enumerate().filter(|(k, _)| !self.is_exact(*k));
         let size: usize = drawn
             .map(|(_, l)| l)

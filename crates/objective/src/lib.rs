@@ -36,6 +36,7 @@ mod readouts;
 mod refinement;
 mod relaxation;
 pub mod relaxed;
+mod resampled;
 mod score;
 mod sequence;
 mod stencil;

@@ -166,6 +166,18 @@ pub fn nuts_beside_point(latent: &str, guide: Span) -> Underivable {
     error("E0832", message, guide, format!("leave out `guide {latent} = point`, or make it a `param`"))
 }
 
+pub fn nuts_beside_mode(latent: &str, span: Span) -> Underivable {
+    let message = format!(
+        "the guide of `{latent}` is the Gaussian at its mode, and chains would move in the others at that mode alone"
+    );
+    error(
+        "E0845",
+        message,
+        span,
+        format!("keep it in the guide, where chains can draw it: `latent {latent} … by guide`"),
+    )
+}
+
 pub fn nuts_of_counts(latent: &str, span: Span) -> Underivable {
     let message = format!("`{latent}` is discrete and not summed out, and NUTS moves along a density that has a slope");
     let help =

@@ -127,7 +127,8 @@ impl Objective {
                 _ => continue,
             };
             let axes = self.axes_without_samples(id);
-            // The weight is the same wherever an exact conditional is drawn.
+            // The weight is the same wherever an exact conditional is drawn; of a Gaussian at its mode, that at the mode is the
+            // Laplace approximation.
             if self.guides.eliminated.contains(&site) {
                 let level = if kind == NoiseKind::Normal { 0.0 } else { 0.5 };
                 replaced.insert(id, self.graph.full(level, &axes));
@@ -194,6 +195,9 @@ impl Objective {
         for latent in &program.latents {
             if matches!(latent.guide, fe_check::Guide::Point | fe_check::Guide::PointAt(_)) {
                 return Err(messages::nuts_beside_point(&latent.name, latent.guide_span.unwrap_or(latent.span)));
+            }
+            if choice(&latent.name).is_some_and(GuideKind::is_at_mode) {
+                return Err(messages::nuts_beside_mode(&latent.name, latent.span));
             }
             if latent.support.is_discrete() && !exact(&latent.name) {
                 return Err(messages::nuts_of_counts(&latent.name, latent.span));

@@ -27,6 +27,9 @@ fn why_in_turn(turn: Turn) -> &'static str {
     }
 }
 
+/// Why the rate of what is taken at its mode is a mean over draws of the others.
+const AT_MODE: &str = "its guide is the Gaussian at its mode given the latents that are drawn";
+
 /// What is known of a term before its expectation is.
 struct Heading<'t> {
     name: &'t str,
@@ -196,20 +199,26 @@ impl Deriver<'_> {
         let e = self.expect(potential, &[], latent.span)?;
         let kind = match of {
             Carrier::Group(group) => self.realised.groups.get(group).map(|x| x.kind),
-            Carrier::Chain(_) | Carrier::Conditional => None,
+            Carrier::Chain(_) | Carrier::Conditional | Carrier::Around => None,
         };
         let entropy = self.expect(entropy, &[], latent.span)?;
         let value = self.g.sub(e.value, entropy.value);
         let formula = match of {
             Carrier::Conditional => format!("E KL(p({0} | all else) ‖ p({0}))", latent.name),
+            Carrier::Around => format!("E KL(q({0} | all else) ‖ p({0}))", latent.name),
             _ => formula::joint_rate(latent, kind, log_prior.is_some()),
         };
         let exact = matches!(of, Carrier::Conditional);
+        let given = exact || matches!(of, Carrier::Around);
         let estimate = match (e.is_sampled(), entropy.is_sampled()) {
-            _ if exact && self.g.has_axis(value, Axis::SAMPLE) => Estimate {
+            _ if given && self.g.has_axis(value, Axis::SAMPLE) => Estimate {
                 value,
-                estimator: Estimator::Elimination,
-                reason: "its guide is its exact conditional given the latents that are drawn".into(),
+                estimator: if exact { Estimator::Elimination } else { Estimator::AtMode },
+                reason: if exact {
+                    "its guide is its exact conditional given the latents that are drawn".into()
+                } else {
+                    AT_MODE.into()
+                },
                 draws: [e.draws, entropy.draws].concat(),
             },
             (false, false) => {

@@ -12,6 +12,7 @@ use crate::figures::{ByRow, Figures, RateSplit, TermFigure};
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{matched_draws, noise_sites};
 use crate::reading::{largest, part};
+use crate::starts::evaluation;
 use crate::streams::Purpose;
 
 /// Noise of one pass over the samples.
@@ -25,7 +26,10 @@ fn sample_count(rows: usize) -> usize {
     (131_072 / rows.max(1)).clamp(8, 16_384)
 }
 
-/// Samples where they are spread evenly; and where latents are summed at each, the numbers of the largest value of a pass.
+/// Numbers that the samples of all rows may compute before they are spread evenly, where that can be done.
+const COSTLY: usize = 1 << 28;
+
+/// Samples where they are spread evenly; and where a sample costs much, the numbers of the largest value of a pass.
 const EVEN: usize = 1024;
 const EVEN_WIDTH: usize = 1 << 17;
 
@@ -102,7 +106,9 @@ impl<'a> Totals<'a> {
         let count = if o.row.is_some() { rows.len().max(1) } else { 1 };
         let summed = Summed::new(o);
         // Where latents are integrated out, what is left to draw is of few dimensions, and spread evenly.
-        let even = match o.guides.eliminated.is_empty() {
+        // So is noise of few dimensions where a draw costs much.
+        let costly = evaluation(problem, 1).saturating_mul(sample_count(count)) > COSTLY;
+        let even = match o.guides.eliminated.is_empty() && !costly {
             true => None,
             false => matched_draws(problem, &summed.nodes, EVEN),
         };
@@ -113,8 +119,8 @@ impl<'a> Totals<'a> {
         };
         let mut compiled = problem.compile(&summed.nodes)?;
         let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let at_points = even.is_some() && o.guides.latents.iter().any(|l| l.guide.is_summed());
-        let width = match at_points {
+        let large = even.is_some() && (costly || o.guides.latents.iter().any(|l| l.guide.is_summed()));
+        let width = match large {
             true => EVEN_WIDTH / largest(problem, &summed.nodes),
             false => {
                 let block = block_size(o, rows.len());

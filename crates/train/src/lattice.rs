@@ -12,9 +12,18 @@ use crate::qmc::MatchedDraws;
 use crate::streams::FixedSet;
 use crate::target::{Target, log_normal};
 
-/// Cells along each axis, by dimension; and by how many times fewer show where the posterior is.
-const CELLS: [usize; 3] = [256, 56, 18];
-const COARSER: usize = 2;
+/// Cells along each axis, by dimension, of the box that shows where the posterior is; and of those that are proposed from.
+const COARSE: [usize; 3] = [128, 28, 10];
+const CELLS: [usize; 3] = [256, 96, 32];
+
+/// Log density below the highest that counts as this much: what is interpolated has no ends.
+const FLOOR: f64 = 50.0;
+
+/// Draws by which an interpolated lattice is judged, and the effective share of them below which the density itself is evaluated
+/// at the corners of fewer cells, by dimension.
+const JUDGED: usize = 256;
+const LEAST: f64 = 0.85;
+const EVALUATED: [usize; 3] = [256, 56, 18];
 
 /// How far from the guide's mean an axis is looked along, in its standard deviations, and in how many steps.
 const REACH: f64 = 32.0;
@@ -89,6 +98,11 @@ impl Lattice {
     /// corner, so no weight of a draw is above the number of corners, however steep a tail: at centres the target says
     /// nothing of the near side of a cell.
     fn mass(&self, target: &mut Target) -> Result<Vec<f64>, ExecutionError> {
+        Ok(self.shares(&self.logs(target)?))
+    }
+
+    /// The log density at every corner.
+    fn logs(&self, target: &mut Target) -> Result<Vec<f64>, ExecutionError> {
         let sides: Vec<usize> = self.edges.iter().map(Vec::len).collect();
         let count: usize = sides.iter().product();
         let corner = |k: usize| {
@@ -100,13 +114,40 @@ impl Lattice {
             });
             along.collect()
         };
-        let logs = target.at(&(0..count).map(corner).collect::<Vec<Vec<f64>>>())?;
+        target.at(&(0..count).map(corner).collect::<Vec<Vec<f64>>>())
+    }
+
+    /// The mass of every cell, from the log density at every corner.
+    fn shares(&self, logs: &[f64]) -> Vec<f64> {
+        let sides: Vec<usize> = self.edges.iter().map(Vec::len).collect();
         let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let heights: Vec<f64> = logs.iter().map(|l| (l - highest).exp()).collect();
         let mass: Vec<f64> =
             (0..self.count()).map(|c| self.height(c, &sides, &heights) * self.log_volume(c).exp()).collect();
         let total: f64 = mass.iter().sum();
-        Ok(mass.into_iter().map(|m| m / total).collect())
+        mass.into_iter().map(|m| m / total).collect()
+    }
+
+    /// The log density at every corner of a finer lattice within this one, whose cells are even: by cubics along one axis after
+    /// another. What is nearly normal is nearly quadratic there.
+    fn interpolated(&self, logs: &[f64], finer: &Self) -> Vec<f64> {
+        let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut values: Vec<f64> = logs.iter().map(|l| l.max(highest - FLOOR)).collect();
+        let mut stride = 1;
+        for (own, edges) in self.edges.iter().zip(&finer.edges) {
+            let (count, new) = (own.len(), edges.len());
+            let rows: Vec<(usize, [f64; 4])> = edges.iter().map(|&x| cubic(own, x)).collect();
+            let mut next = Vec::with_capacity(values.len() / count.max(1) * new);
+            for block in values.chunks(stride * count) {
+                for (first, weights) in &rows {
+                    let at = |k: usize, j: usize| block.get((first + k) * stride + j).copied().unwrap_or(0.0);
+                    next.extend((0..stride).map(|j| (0..4).zip(weights).map(|(k, w)| w * at(k, j)).sum::<f64>()));
+                }
+            }
+            values = next;
+            stride *= new;
+        }
+        values
     }
 
     /// The mean of what the corners of a cell have.
@@ -196,9 +237,11 @@ pub(crate) fn proposal(
     modes: &[&[f64]],
 ) -> Result<Option<(MatchedDraws, Vec<f64>)>, ExecutionError> {
     let dimension = target.dimension;
-    let Some(&cells) = dimension.checked_sub(1).and_then(|d| CELLS.get(d)) else { return Ok(None) };
-    let Some(mut lattice) = along_axes(target, dimension, cells / COARSER)? else { return Ok(None) };
-    let mut mass = lattice.mass(target)?;
+    let of = |list: &[usize; 3]| dimension.checked_sub(1).and_then(|d| list.get(d)).copied();
+    let (Some(coarse), Some(cells), Some(fewer)) = (of(&COARSE), of(&CELLS), of(&EVALUATED)) else { return Ok(None) };
+    let Some(mut lattice) = along_axes(target, dimension, coarse)? else { return Ok(None) };
+    let mut logs = lattice.logs(target)?;
+    let mut mass = lattice.shares(&logs);
     for round in 0.. {
         let Some(grown) = lattice.grown(&mass) else { break };
         // Tails that go on and on are in no box.
@@ -206,18 +249,53 @@ pub(crate) fn proposal(
             return Ok(None);
         }
         lattice = grown;
-        mass = lattice.mass(target)?;
+        logs = lattice.logs(target)?;
+        mass = lattice.shares(&logs);
     }
     if modes.iter().any(|m| !lattice.holds(m)) {
         return Ok(None);
     }
-    lattice = lattice.refined(&mass, cells);
-    mass = lattice.mass(target)?;
+    let fine = lattice.refined(&mass, cells);
+    let found = fine.shares(&lattice.interpolated(&logs, &fine));
+    (lattice, mass) = if is_close(target, &fine, &found, problem.seed)? {
+        (fine, found)
+    } else {
+        let evaluated = lattice.refined(&mass, fewer);
+        let mass = evaluated.mass(target)?;
+        (evaluated, mass)
+    };
     let Some((points, densities)) = drawn(&lattice, &mass, count, FixedSet::Reading.seed(problem.seed)) else {
         return Ok(None);
     };
     let correction = points.iter().zip(densities).map(|(e, q)| log_normal(e) - q).collect();
     Ok(Some((target.draws(&points), correction)))
+}
+
+/// The four neighbours of a point among even places, by the first of them, and the weights of the cubic through them.
+fn cubic(places: &[f64], x: f64) -> (usize, [f64; 4]) {
+    let (low, next) = (places.first().copied().unwrap_or(0.0), places.get(1).copied().unwrap_or(1.0));
+    let at = (x - low) / (next - low);
+    let first = (at.floor().max(1.0) as usize - 1).min(places.len().saturating_sub(4));
+    let t = at - first as f64;
+    let weights = [
+        (t - 1.0) * (t - 2.0) * (t - 3.0) / -6.0,
+        t * (t - 2.0) * (t - 3.0) / 2.0,
+        t * (t - 1.0) * (t - 3.0) / -2.0,
+        t * (t - 1.0) * (t - 2.0) / 6.0,
+    ];
+    (first, weights)
+}
+
+/// Whether draws of a histogram have level weights.
+fn is_close(target: &mut Target, lattice: &Lattice, mass: &[f64], seed: u64) -> Result<bool, ExecutionError> {
+    let Some((points, densities)) = drawn(lattice, mass, JUDGED, FixedSet::Modes.seed(seed)) else {
+        return Ok(false);
+    };
+    let logs: Vec<f64> = target.at(&points)?.into_iter().zip(densities).map(|(t, q)| t - q).collect();
+    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logs.iter().map(|l| (l - highest).exp()).collect();
+    let (sum, squares) = weights.iter().fold((0.0, 0.0), |(s, q), w| (s + w, q + w * w));
+    Ok(sum * sum >= LEAST * JUDGED as f64 * squares)
 }
 
 /// The box in which the posterior lies along each axis of the noise, through the guide's mean.
@@ -263,4 +341,31 @@ fn drawn(lattice: &Lattice, mass: &[f64], count: usize, seed: u64) -> Option<(Ve
         densities.push((((1.0 - LEVEL) * m + level) / total).ln() - lattice.log_volume(cell));
     }
     Some((points, densities))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cubic_is_interpolated_exactly_in_three_dimensions() {
+        let f = |p: &[f64]| 0.3 * p[0].powi(3) - p[0] * p[1] + 0.5 * p[1].powi(2) - p[2].powi(3) * 0.1 + p[0] * p[2];
+        let coarse = Lattice::even(&[(-2.0, 3.0), (-1.0, 1.5), (0.0, 4.0)], 7);
+        let corners = |l: &Lattice| -> Vec<Vec<f64>> {
+            let mut all = vec![];
+            for &z in &l.edges[2] {
+                for &y in &l.edges[1] {
+                    all.extend(l.edges[0].iter().map(|&x| vec![x, y, z]));
+                }
+            }
+            all
+        };
+        let logs: Vec<f64> = corners(&coarse).iter().map(|p| f(p)).collect();
+        let mass = coarse.shares(&logs);
+        let fine = coarse.refined(&mass, 11);
+        for (found, p) in coarse.interpolated(&logs, &fine).iter().zip(corners(&fine)) {
+            assert!((found - f(&p)).abs() < 1e-10, "{found}, not {} at {p:?}", f(&p));
+        }
+    }
 }

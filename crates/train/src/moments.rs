@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fe_graph::{Compiled, ExecutionError, InputId, NodeId, Tensor};
+use fe_objective::LatentNodes;
 
 use crate::problem::{Problem, Values};
 use crate::qmc::{MatchedDraws, matched_draws};
@@ -35,15 +36,15 @@ pub struct Change {
 }
 
 impl<'a> Moments<'a> {
-    /// Of latents that are drawn from an exact conditional only where there are no others: they follow from these. `None` where
-    /// no latent is in the posterior table, or too many are.
+    /// Of latents that are drawn from a conditional only where there are no others: they follow from these. `None` where no latent is in the posterior table, or too many are.
     ///
     /// # Errors
     /// When the executor cannot compile.
     pub fn new(problem: &'a Problem<'a>) -> Result<Option<Self>, ExecutionError> {
         let o = problem.objective;
         let named = |exact: bool| -> HashSet<&str> {
-            o.guides.latents.iter().filter(|l| l.guide.is_exact() == exact).map(|l| l.name.as_str()).collect()
+            let follows = |l: &&LatentNodes| l.guide.is_exact() || l.guide.is_at_mode();
+            o.guides.latents.iter().filter(|l| follows(l) == exact).map(|l| l.name.as_str()).collect()
         };
         let drawn = |latents: &HashSet<&str>| o.report.posterior.iter().any(|p| latents.contains(p.name.as_str()));
         let latents = Some(named(false)).filter(drawn).unwrap_or_else(|| named(true));

@@ -47,6 +47,10 @@ const MEASURED: usize = 512;
 const MOST_WORK: usize = 2_000_000_000;
 const FEWEST: usize = 2048;
 
+/// The same where latents are integrated out: what is left to draw is of few dimensions, and spread evenly.
+const MOST_WORK_LEFT: usize = 500_000_000;
+const FEWEST_LEFT: usize = 1024;
+
 /// The 95 % quantile of the standard normal distribution.
 const UPPER: f64 = 1.644_853_626_951_472_2;
 
@@ -180,8 +184,13 @@ pub(crate) fn posterior(
     outputs.extend(given.flat_map(|(mean, variance)| [mean, variance]));
     outputs.extend(o.report.log_weight);
     // Moments are exact given what is drawn, and that is spread evenly.
-    let most = if o.guides.eliminated.is_empty() { DRAWS } else { 2 * FEWEST };
-    let count = (MOST_WORK / evaluation(problem, 1).max(1)).clamp(FEWEST, most);
+    let exact = !o.guides.eliminated.is_empty() && o.guides.latents.iter().all(|l| !l.guide.is_at_mode());
+    let (work, fewest, most) = match (o.guides.eliminated.is_empty(), exact) {
+        (true, _) => (MOST_WORK, FEWEST, DRAWS),
+        (false, false) => (MOST_WORK, FEWEST, 2 * FEWEST),
+        (false, true) => (MOST_WORK_LEFT, FEWEST_LEFT, 2 * FEWEST),
+    };
+    let count = (work / evaluation(problem, 1).max(1)).clamp(fewest, most);
     let matched = matched_draws(problem, &outputs, count);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fe_graph::{Axis, Compiled, ExecutionError, NodeId, Tensor};
+use fe_objective::GuideKind;
 
 use crate::checkpoint::{Keeper, Moment, State, Way};
 use crate::journal::{Ended, Iteration, Journal};
@@ -16,6 +17,9 @@ use crate::reading::{largest, part};
 /// Numbers of the largest value that a pass computes, where latents are summed at every draw: many arrays of that size, which
 /// should stay near the core.
 const BUDGET: usize = 1 << 18;
+
+/// The same where a mode is sought at every draw, by many more arrays.
+const SOUGHT: usize = 1 << 16;
 
 /// A compiled objective that is the same function at every evaluation.
 pub(crate) struct SaaObjective<'a> {
@@ -81,18 +85,14 @@ impl<'a> SaaObjective<'a> {
         outputs.extend(o.spikes.iter().map(|e| e.sum));
         outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
         let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
-        let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
-        let most = if apart && summed { (BUDGET / largest(problem, &outputs)).max(1) } else { usize::MAX };
-        Ok(Self {
-            problem,
-            compiled: problem.compile(&outputs)?,
-            outputs,
-            most,
-            sums: vec![],
-            kept,
-            made: 0,
-            closed: false,
-        })
+        let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
+        let most = match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
+            (false, false) => usize::MAX,
+            (true, _) => (BUDGET / largest(problem, &outputs)).max(1),
+            (false, true) => (SOUGHT / largest(problem, &outputs)).max(1),
+        };
+        let compiled = problem.compile(&outputs)?;
+        Ok(Self { problem, compiled, outputs, most, sums: vec![], kept, made: 0, closed: false })
     }
 
     /// The objective, nats per row, and its gradient, all parameters one behind the other.

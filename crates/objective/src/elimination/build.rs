@@ -8,7 +8,8 @@ use fe_graph::{Axis, Graph, NodeId, Site, axis};
 
 use super::block::{self, Gaussian, at, transposed_times};
 use super::chain::{self, Layout, Member, Smoothed};
-use super::{Eliminated, Plan, Stage, Structure, elements, points};
+use super::plan::{Around, Linked};
+use super::{Eliminated, Plan, Stage, Structure, around, elements, expanded, points, reads};
 use crate::guide::builder::Builder;
 use crate::guide::kind::GuideKind;
 use crate::guide::types::{Carrier, JointPart, Motion, Posterior};
@@ -78,8 +79,14 @@ pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterio
     for stage in solved.into_iter().rev() {
         match stage {
             Solved::Block { latent, dense, of } => list.extend(put_block(b, &mut place, latent, &dense, &of)),
-            Solved::Chain(of) => list.extend(put_chain(b, &mut place, &of)),
+            Solved::Chain(of) => list.extend(put_chain(b, &mut place, &of, Carrier::Conditional)),
         }
+    }
+    if let Some(around) = &plan.around {
+        let of = at_mode(b, around)?;
+        // It is no conditional at which what is minimised has no derivative.
+        let mut live = InPlace { exact: place.exact.clone(), stopped: place.exact };
+        list.extend(put_chain(b, &mut live, &of, Carrier::Around));
     }
     note(b, plan);
     Ok(list)
@@ -92,13 +99,22 @@ fn solve(b: &mut Builder, plan: &Plan) -> Result<Vec<Solved>, Underivable> {
         let total = g.sum_all_but(term, &[]);
         energy = g.sub(energy, total);
     }
-    let all = || plan.stages.iter().flat_map(|s| s.latents()).filter_map(|&k| program.latents.get(k));
+    let all = || plan.latents_of_stages().filter_map(|k| program.latents.get(k));
     let mut zeros: HashMap<NodeId, NodeId> = HashMap::new();
     for latent in all() {
         zeros.insert(latent.node, g.full(0.0, &axis::sorted(&latent.axes)));
     }
     let span = all().next().map(|l| l.span).unwrap_or_default();
     let failed = |e: fe_graph::DerivativeError| messages::no_derivative("the joint density", &e, span);
+    if plan.stages.iter().all(|s| matches!(s, Stage::Block { .. })) {
+        let latents: Vec<(usize, &Latent)> =
+            plan.latents_of_stages().filter_map(|k| program.latents.get(k).map(|l| (k, l))).collect();
+        let axes: Vec<(usize, NodeId, Vec<Axis>)> = latents.iter().map(|(k, l)| (*k, l.node, l.axes.clone())).collect();
+        let links = reads::links(g, &plan.terms, &axes);
+        if let Some(written) = expanded::expanded(g, energy, &latents, &zeros, &links).map_err(failed)? {
+            energy = written;
+        }
+    }
     let mut solved = vec![];
     for stage in &plan.stages {
         let latents: Vec<(usize, &Latent)> =
@@ -114,7 +130,7 @@ fn solve(b: &mut Builder, plan: &Plan) -> Result<Vec<Solved>, Underivable> {
             }
             (Stage::Chain { steps, apart, .. }, ..) => {
                 let layout = Layout::new(g, &latents, *steps, *apart);
-                let of = chain::integrate(g, layout, &nodes, (energy, &gradients), &zeros);
+                let of = chain::integrate(g, (layout, Linked::Neighbours), &nodes, (energy, &gradients), &zeros);
                 energy = of.left;
                 solved.push(Solved::Chain(of));
             }
@@ -126,6 +142,24 @@ fn solve(b: &mut Builder, plan: &Plan) -> Result<Vec<Solved>, Underivable> {
         g.set_origin(before);
     }
     Ok(solved)
+}
+
+/// The Gaussian at the mode of some latents given all others.
+fn at_mode(b: &mut Builder, around: &Around) -> Result<Smoothed, Underivable> {
+    let (g, program) = (&mut *b.g, b.program);
+    let latents: Vec<(usize, &Latent)> =
+        around.latents.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l))).collect();
+    let first = latents.first().map(|(_, l)| (g.origin_of(l.node), l.span)).unwrap_or_default();
+    let before = g.set_origin(first.0);
+    let mut energy = g.constant(0.0);
+    for &term in &around.terms {
+        let total = g.sum_all_but(term, &[]);
+        energy = g.sub(energy, total);
+    }
+    let layout = Layout::new(g, &latents, around.steps, false);
+    let found = around::mode(g, (layout, around.linked), &latents, energy);
+    g.set_origin(before);
+    found.map_err(|e| messages::no_derivative("the joint density", &e, first.1))
 }
 
 /// Standard normal numbers as a primitive of the graph.
@@ -197,7 +231,12 @@ fn put_block(
     Some((number, Posterior::Joint(part), GuideKind::Eliminated { structure }))
 }
 
-fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize, Posterior, GuideKind)> {
+fn put_chain(
+    b: &mut Builder,
+    place: &mut InPlace,
+    of: &Smoothed,
+    carrier: Carrier,
+) -> Vec<(usize, Posterior, GuideKind)> {
     let layout = &of.layout;
     let members: Vec<(&Member, &Latent)> =
         layout.members.iter().filter_map(|m| Some((m, b.program.latents.get(m.number)?))).collect();
@@ -224,6 +263,10 @@ fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize,
         Block::Scalars => Structure::Chain { steps, width: 1, chains: layout.width },
         Block::Vector(_) => Structure::Chain { steps, width: layout.width, chains: 1 },
     };
+    let kind = match carrier {
+        Carrier::Around => GuideKind::AtMode { structure },
+        _ => GuideKind::Eliminated { structure },
+    };
     for (member, latent) in &members {
         let own = value.map(&mut |v| layout.take(g, v, member));
         place.exact.insert(latent.node, own.exact);
@@ -232,13 +275,13 @@ fn put_chain(b: &mut Builder, place: &mut InPlace, of: &Smoothed) -> Vec<(usize,
         b.done.exact.insert(latent.node, own.exact);
         let (scale, own_noise) = (layout.take(g, log_scale.stopped, member), layout.take(g, noise, member));
         let part = JointPart {
-            of: Carrier::Conditional,
+            of: carrier,
             log_jacobian: g.constant(0.0),
             entropy: entropy(g, scale),
             log_density: log_density(g, own_noise, scale),
             log_prior: None,
         };
-        list.push((member.number, Posterior::Joint(part), GuideKind::Eliminated { structure }));
+        list.push((member.number, Posterior::Joint(part), kind));
     }
     let log_density = log_density(g, noise, log_scale.exact);
     g.set_origin(before);
@@ -257,18 +300,27 @@ fn note(b: &mut Builder, plan: &Plan) {
     let given = (0..b.program.latents.len()).filter(|&k| !plan.holds(k));
     let met = given.filter(|k| {
         b.program.latents.get(*k).is_some_and(|l| {
-            plan.terms.iter().chain(plan.points.iter().flat_map(|p| &p.1)).any(|&t| b.g.depends_on(t, &[l.node].into()))
+            let around = plan.around.iter().flat_map(|a| &a.terms);
+            let terms = plan.terms.iter().chain(plan.points.iter().flat_map(|p| &p.1)).chain(around);
+            terms.into_iter().any(|&t| b.g.depends_on(t, &[l.node].into()))
         })
     });
     let given = names(met.collect());
     let keep = "`by guide` behind a latent keeps it in the guide";
-    let gaussian: Vec<usize> = plan.stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
+    let gaussian: Vec<usize> = plan.latents_of_stages().collect();
     if !gaussian.is_empty() {
         let of = names(gaussian);
         let condition = if given.is_empty() { String::new() } else { format!("given {given}, ") };
         b.done
             .notes
             .push(format!("{condition}the posterior of {of} is Gaussian, and is integrated out exactly; {keep}"));
+    }
+    if let Some(around) = &plan.around {
+        let of = names(around.latents.clone());
+        b.done.notes.push(format!(
+            "given {given}, the guide of {of} is the Gaussian at its mode, which follows them (a nested Laplace approximation): \
+             the weights of its draws say how exactly; {keep}"
+        ));
     }
     if !plan.points.is_empty() {
         let of = names(plan.points.iter().map(|p| p.0).collect());

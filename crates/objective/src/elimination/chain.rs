@@ -14,6 +14,7 @@ use fe_check::Latent;
 use fe_graph::{Axis, Graph, NodeId, Recurrence, Tensor, axis};
 
 use super::block::{at, identity};
+use super::plan::Linked;
 use crate::markov::{Block, Recursion, earlier};
 
 /// Steps that are probed together: those whose neighbours are apart from each other's.
@@ -124,7 +125,7 @@ impl Layout {
 /// integrated out, these latents included.
 pub(super) fn integrate(
     g: &mut Graph,
-    layout: Layout,
+    (layout, linked): (Layout, Linked),
     nodes: &[NodeId],
     (energy, gradients): (NodeId, &[NodeId]),
     zeros: &HashMap<NodeId, NodeId>,
@@ -134,8 +135,11 @@ pub(super) fn integrate(
     let at_zero: Vec<NodeId> = gradients.iter().map(|&n| at(g, n, &own)).collect();
     let slope = layout.put(g, at_zero);
     let slope = g.broadcast(slope, &layout.axes());
-    let (on, beside) = blocks(g, &layout, nodes, gradients, zeros);
-    let precision = backward(g, &layout, on, beside);
+    let (on, beside) = blocks(g, (&layout, linked), nodes, gradients, zeros);
+    let precision = match linked {
+        Linked::Neighbours => backward(g, &layout, on, beside),
+        Linked::Nothing => on,
+    };
     let (factor, spread, log_scale) = match block {
         Block::Scalars => {
             let (root, log) = (g.sqrt(precision), g.log(precision));
@@ -153,21 +157,13 @@ pub(super) fn integrate(
     };
     let transition = block.product(g, spread, beside);
     let transition = g.neg(transition);
-    // h, from the last step backward.
-    let turned = match block {
-        Block::Scalars => transition,
-        Block::Vector(row) => g.transposed(transition, row, row.primed()),
+    let mean = match linked {
+        Linked::Neighbours => smoothed(g, &layout, slope, spread, transition),
+        Linked::Nothing => {
+            let given = g.neg(slope);
+            block.apply(g, spread, given)
+        }
     };
-    let turned = from_behind(g, turned, steps, 1);
-    let (place, zero) = (g.iota(steps), g.constant(0.0));
-    let first = g.equal(place, zero);
-    let turned = g.select(first, zero, turned);
-    let given = g.neg(slope);
-    let given = from_behind(g, given, steps, 0);
-    let pulled = Recursion::new(g, block, turned, steps).states(g, given);
-    let pulled = from_behind(g, pulled, steps, 0);
-    let shift = block.apply(g, spread, pulled);
-    let mean = Recursion::new(g, block, transition, steps).states(g, shift);
     let mean = g.broadcast(mean, &layout.axes());
     let log_scale = g.broadcast(log_scale, &layout.axes());
     let means: HashMap<NodeId, NodeId> =
@@ -181,6 +177,25 @@ pub(super) fn integrate(
     Smoothed { layout, transition, factor, spread, mean, log_scale, left }
 }
 
+/// The mean, from h, which is had from the last step backward.
+fn smoothed(g: &mut Graph, layout: &Layout, slope: NodeId, spread: NodeId, transition: NodeId) -> NodeId {
+    let Layout { steps, block, .. } = *layout;
+    let turned = match block {
+        Block::Scalars => transition,
+        Block::Vector(row) => g.transposed(transition, row, row.primed()),
+    };
+    let turned = from_behind(g, turned, steps, 1);
+    let (place, zero) = (g.iota(steps), g.constant(0.0));
+    let first = g.equal(place, zero);
+    let turned = g.select(first, zero, turned);
+    let given = g.neg(slope);
+    let given = from_behind(g, given, steps, 0);
+    let pulled = Recursion::new(g, block, turned, steps).states(g, given);
+    let pulled = from_behind(g, pulled, steps, 0);
+    let shift = block.apply(g, spread, pulled);
+    Recursion::new(g, block, transition, steps).states(g, shift)
+}
+
 /// x at the steps counted from the last one, and so many on.
 fn from_behind(g: &mut Graph, x: NodeId, steps: Axis, on: usize) -> NodeId {
     let length = g.extent_of(steps.id);
@@ -191,21 +206,22 @@ fn from_behind(g: &mut Graph, x: NodeId, steps: Axis, on: usize) -> NodeId {
 }
 
 /// The blocks of the Hessian on the diagonal, and those beside it, 0 at the first step: differences of the gradient at
-/// every third step's unit vectors.
+/// every third step's unit vectors, or at those of all steps where they are apart.
 fn blocks(
     g: &mut Graph,
-    layout: &Layout,
+    (layout, linked): (&Layout, Linked),
     nodes: &[NodeId],
     gradients: &[NodeId],
     zeros: &HashMap<NodeId, NodeId>,
 ) -> (NodeId, NodeId) {
     let length = g.extent_of(layout.steps.id);
-    let phase = Axis::plain(g.add_axis("phase", PHASES));
+    let phases = if linked == Linked::Neighbours { PHASES } else { 1 };
+    let phase = Axis::plain(g.add_axis("phase", phases));
     let mask = |g: &mut Graph, by: usize| {
         let values = (0..length)
-            .flat_map(|t| (0..PHASES).map(move |r| f64::from(u8::from(t >= by && (t - by) % PHASES == r))))
+            .flat_map(|t| (0..phases).map(move |r| f64::from(u8::from(t >= by && (t - by) % phases == r))))
             .collect();
-        g.literal(Tensor { shape: vec![length, PHASES], values }, &[layout.steps, phase])
+        g.literal(Tensor { shape: vec![length, phases], values }, &[layout.steps, phase])
     };
     let (now, before) = (mask(g, 0), mask(g, 1));
     let probe = match layout.block {
@@ -235,7 +251,14 @@ fn blocks(
         axes = axis::union(&axes, &[row.primed()]);
     }
     let whole = g.broadcast(whole, &axes);
-    (g.contract(whole, now, &[phase]), g.contract(whole, before, &[phase]))
+    let beside = match linked {
+        Linked::Neighbours => g.contract(whole, before, &[phase]),
+        Linked::Nothing => {
+            let axes: Vec<Axis> = g.axes_of(whole).iter().copied().filter(|a| *a != phase).collect();
+            g.full(0.0, &axes)
+        }
+    };
+    (g.contract(whole, now, &[phase]), beside)
 }
 
 /// S_t of every step.

@@ -8,14 +8,19 @@
 //! So θ alone keeps a guide, and the guide of z is this conditional: expectations over z are closed given draws of θ. Several
 //! blocks are taken one after another, each from what the ones before it leave, which is quadratic still. H is had by
 //! putting unit vectors into the gradient; how the elements of z hang together ([`reads`]) says how many are needed: one
-//! for elements apart from each other, three for a chain, one for each element of what is left.
+//! for elements apart from each other, three for a chain, one for each element of what is left. Where there is no chain U is
+//! first written out as a quadratic ([`expanded`]), so that stages after the first do not read the rows again.
 //!
 //! Elements that are apart from each other and not Gaussian are integrated at points ([`points`]), which the sums over
-//! finite latents take for values.
+//! finite latents take for values. Chains and vectors of groups whose likelihood is log-concave keep a guide that follows θ, the
+//! Gaussian at their mode ([`around`]).
 
+mod around;
 mod block;
 mod build;
 mod chain;
+mod convex;
+mod expanded;
 mod plan;
 mod points;
 mod reads;

@@ -8,7 +8,7 @@ use fe_distribution::Support;
 use fe_graph::{Axis, Graph, NodeId, Op};
 
 use super::reads::{Link, Links, links};
-use super::{elements, weighs_all_the_same};
+use super::{convex, elements, weighs_all_the_same};
 use crate::degree::{Degree, Degrees};
 use crate::guide::chains::BLOCK_LIMIT;
 use crate::guide::types::FULL_RANK_LIMIT;
@@ -32,8 +32,13 @@ const ALONE: Limits = Limits { dense: 1 << 10, matrix: 1 << 20 };
 /// The most elements of the terms that read what is integrated at points.
 const POINTS_LIMIT: usize = 1 << 13;
 
-/// The most dimensions of what is left to the guide: it is drawn, and has to be small to be worth that.
+/// The most dimensions of what is left to the guide: it is drawn, and has to be small to be worth that; smaller still where a draw
+/// costs dozens of evaluations.
 const LEFT_LIMIT: usize = 64;
+const LEFT_BY_POINTS: usize = 16;
+
+/// The most numbers of what is taken by the Gaussian about its mode.
+const AROUND_LIMIT: usize = 1 << 13;
 
 /// What is integrated out.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +49,28 @@ pub(crate) struct Plan {
     pub terms: Vec<NodeId>,
     /// Latents of which each element is integrated at points, with the terms that read them.
     pub points: Vec<(usize, Vec<NodeId>)>,
+    /// Where nothing is integrated out exactly, what is taken by the Gaussian at its conditional mode.
+    pub around: Option<Around>,
+}
+
+/// Latents that are taken together by the Gaussian at their mode given all others.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    /// The axis along which they are a chain, or go their own ways.
+    pub steps: Axis,
+    pub linked: Linked,
+    pub latents: Vec<usize>,
+    /// log p of every term that reads them.
+    pub terms: Vec<NodeId>,
+}
+
+/// How steps hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linked {
+    /// Each with its neighbours.
+    Neighbours,
+    /// Not at all.
+    Nothing,
 }
 
 /// Latents that are integrated out together.
@@ -68,7 +95,12 @@ impl Stage {
 impl Plan {
     /// Whether a latent is integrated out.
     pub fn holds(&self, k: usize) -> bool {
-        self.stages.iter().any(|s| s.latents().contains(&k)) || self.by_points(k)
+        self.stages.iter().any(|s| s.latents().contains(&k)) || self.by_points(k) || self.is_around(k)
+    }
+
+    /// Whether a latent is taken by the Gaussian at its conditional mode.
+    pub fn is_around(&self, k: usize) -> bool {
+        self.around.as_ref().is_some_and(|a| a.latents.contains(&k))
     }
 
     /// Whether a latent is integrated at points.
@@ -76,15 +108,20 @@ impl Plan {
         self.points.iter().any(|p| p.0 == k)
     }
 
+    /// The numbers of what the stages integrate out.
+    pub fn latents_of_stages(&self) -> impl Iterator<Item = usize> {
+        self.stages.iter().flat_map(|s| s.latents().iter().copied())
+    }
+
     /// The numbers of all that is integrated out.
     pub fn latents(&self) -> Vec<usize> {
-        let stages = self.stages.iter().flat_map(|s| s.latents().iter().copied());
-        stages.chain(self.points.iter().map(|p| p.0)).collect()
+        let around = self.around.iter().flat_map(|a| a.latents.iter().copied());
+        self.latents_of_stages().chain(self.points.iter().map(|p| p.0)).chain(around).collect()
     }
 
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.stages.is_empty() && self.points.is_empty()
+        self.stages.is_empty() && self.points.is_empty() && self.around.is_none()
     }
 }
 
@@ -102,8 +139,19 @@ struct Read {
 pub(crate) fn plan(g: &mut Graph, program: &Program, at_points: bool) -> Plan {
     // What is tried leaves nothing behind in the graph.
     let (stages, points) = found(&mut g.clone(), program, at_points);
-    if stages.is_empty() && points.is_empty() {
-        return Plan::default();
+    if stages.is_empty() {
+        // Points take one latent of each group, and would leave the others behind.
+        let more = |a: &Found| points.is_empty() || a.latents.iter().any(|k| !points.contains(k));
+        let around = if at_points { around(&mut g.clone(), program).filter(more) } else { None };
+        if let Some(Found { steps, linked, latents }) = around {
+            let read = terms(g, program).unwrap_or_default();
+            let own = read.iter().filter(|t| t.latents.iter().any(|k| latents.contains(k)));
+            let terms = own.map(|t| t.density).collect();
+            return Plan { around: Some(Around { steps, linked, latents, terms }), ..Plan::default() };
+        }
+        if points.is_empty() {
+            return Plan::default();
+        }
     }
     let out: Vec<usize> = stages.iter().flat_map(|s| s.latents().iter().copied()).collect();
     let read = terms(g, program).unwrap_or_default();
@@ -111,21 +159,21 @@ pub(crate) fn plan(g: &mut Graph, program: &Program, at_points: bool) -> Plan {
         read.iter().filter(|t| t.latents.iter().any(|k| ks.contains(k))).map(|t| t.density).collect()
     };
     let points = points.into_iter().map(|k| (k, reading(&[k]))).collect();
-    Plan { stages, terms: reading(&out), points }
+    Plan { stages, terms: reading(&out), points, around: None }
 }
 
 /// The stages of a plan, and what is integrated at points; none where nothing is integrated out.
 fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<usize>) {
     let nothing = || (vec![], vec![]);
-    let train = &program.train;
-    let batched = train.batch.is_some() || train.holdout.is_some();
-    let other = program.objective.importance.is_some() || !program.objective.bounds.is_empty();
-    if batched || other || !weighs_all_the_same(program) {
+    if !is_plain(program) {
         return nothing();
     }
     let Some(terms) = terms(g, program) else { return nothing() };
     let all: Vec<usize> = candidates(g, program, &terms);
-    let points = if at_points { points(g, program, &terms, &all) } else { vec![] };
+    let mut points = if at_points { points(g, program, &terms, &all) } else { vec![] };
+    if left(g, program, &points) > LEFT_BY_POINTS {
+        points = vec![];
+    }
     let meets = |k: usize| terms.iter().any(|t| t.latents.contains(&k) && t.latents.iter().any(|j| points.contains(j)));
     let mut out: Vec<usize> = all.into_iter().filter(|&k| !meets(k)).collect();
     let whole = quadratic(g, program, &terms, out.clone());
@@ -135,10 +183,8 @@ fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<
     loop {
         out = quadratic(g, program, &terms, out);
         out = given_others(program, &terms, out);
-        let kept = |k: &usize| !out.contains(k) && !points.contains(k);
-        let left = program.latents.iter().enumerate().filter(|(k, l)| kept(k) && !l.support.is_discrete());
-        let left = left.map(|(_, l)| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add);
-        if out.is_empty() && points.is_empty() || left > LEFT_LIMIT {
+        let gone = [out.as_slice(), &points].concat();
+        if gone.is_empty() || left(g, program, &gone) > LEFT_LIMIT {
             return nothing();
         }
         match stages(g, program, &terms, &out, DRAWN) {
@@ -146,6 +192,82 @@ fn found(g: &mut Graph, program: &Program, at_points: bool) -> (Vec<Stage>, Vec<
             Err(too_large) => out.retain(|&k| k != too_large),
         }
     }
+}
+
+/// Whether the whole of the free energy is minimised, on all rows at once.
+fn is_plain(program: &Program) -> bool {
+    let train = &program.train;
+    let batched = train.batch.is_some() || train.holdout.is_some();
+    let other = program.objective.importance.is_some() || !program.objective.bounds.is_empty();
+    !batched && !other && weighs_all_the_same(program)
+}
+
+/// The dimensions of what is left to the guide.
+fn left(g: &Graph, program: &Program, gone: &[usize]) -> usize {
+    let kept = program.latents.iter().enumerate().filter(|(k, l)| !gone.contains(k) && !l.support.is_discrete());
+    kept.map(|(_, l)| l.support.free_elements(g, &l.axes)).fold(0, usize::saturating_add)
+}
+
+/// What was found to be taken at its mode, with how it hangs together along an axis.
+struct Found {
+    steps: Axis,
+    linked: Linked,
+    latents: Vec<usize>,
+}
+
+/// What is taken by the Gaussian at its mode given all others: latents with normal priors whose scales or means hang on others,
+/// along one axis, in which every term is log-concave. `None` where there are none, or the structure is another.
+fn around(g: &mut Graph, program: &Program) -> Option<Found> {
+    if !is_plain(program) {
+        return None;
+    }
+    let terms = terms(g, program)?;
+    let free = |k: usize| {
+        let open = |l: &Latent| !l.support.is_discrete() && !matches!(l.guide, Guide::Point | Guide::PointAt(_));
+        program.latents.get(k).is_some_and(open)
+    };
+    let normal = |l: &Latent| l.prior.family.gaussian_on() == Some(Support::Real);
+    let suits = |k: &usize| program.latents.get(*k).is_some_and(|l| normal(l) && !l.axes.is_empty());
+    let all: Vec<usize> = candidates(g, program, &terms).into_iter().filter(suits).collect();
+    let own = |k: usize, l: &Latent| {
+        let others = program.latents.iter().enumerate().filter(|(j, _)| *j != k && free(*j));
+        let others: HashSet<NodeId> = others.map(|(_, l)| l.node).collect();
+        l.prior.args.iter().any(|&a| g.depends_on(a, &others))
+    };
+    let latents: Vec<usize> = all.into_iter().filter(|&k| program.latents.get(k).is_some_and(|l| own(k, l))).collect();
+    let of: Vec<&Latent> = latents.iter().filter_map(|&k| program.latents.get(k)).collect();
+    let steps = match of.iter().find_map(|l| l.chain) {
+        Some(steps) => steps,
+        None => of.first()?.axes.first().copied()?,
+    };
+    let size: usize = of.iter().map(|l| elements(g, &l.axes)).sum();
+    let length = g.extent_of(steps.id);
+    let shared = of.iter().all(|l| l.axes.contains(&steps));
+    let width = size / length.max(1);
+    let fits = shared && length > 1 && size <= AROUND_LIMIT && width <= BLOCK_LIMIT;
+    if !fits || left(g, program, &latents) > LEFT_BY_POINTS {
+        return None;
+    }
+    let nodes: Vec<NodeId> = of.iter().map(|l| l.node).collect();
+    let mut read = vec![];
+    for term in terms.iter().filter(|t| t.latents.iter().any(|k| latents.contains(k))) {
+        let cost = g.neg(term.density);
+        if !convex::is_convex(g, cost, &nodes) {
+            return None;
+        }
+        read.push(term.density);
+    }
+    let axes: Vec<(usize, NodeId, Vec<Axis>)> =
+        latents.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l.node, l.axes.clone()))).collect();
+    let links = links(g, &read, &axes);
+    let pairs = latents.iter().flat_map(|&a| latents.iter().map(move |&b| (a, b))).filter(|&(a, b)| links.meet(a, b));
+    let most = pairs.map(|(a, b)| links.along(a, b, steps)).max().unwrap_or(Link::Same);
+    let linked = match most {
+        Link::Same => Linked::Nothing,
+        Link::Band(1) => Linked::Neighbours,
+        Link::Band(_) | Link::Any => return None,
+    };
+    Some(Found { steps, linked, latents })
 }
 
 /// Whether these are all that the program's guide would hold, none of them along a chain, and too large to share a full-rank one:

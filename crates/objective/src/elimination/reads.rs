@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fe_graph::{Axis, Binary, Graph, NodeId, Op, Unary};
+use fe_graph::{Axis, Binary, Graph, Node, NodeId, Op, Unary};
 
 use crate::degree::{Degree, Degrees};
 
@@ -98,7 +98,8 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
 
-/// The links of latents, given by number, node and axes, in terms that are quadratic in them.
+/// The links of latents, given by number, node and axes, in terms of any form: what one operation bends together, it
+/// multiplies.
 pub(crate) fn links(g: &Graph, terms: &[NodeId], latents: &[(usize, NodeId, Vec<Axis>)]) -> Links {
     let primitive = |n: NodeId| latents.iter().any(|l| l.1 == n).then_some(Degree::Affine);
     let mut degrees = Degrees::default();
@@ -110,21 +111,31 @@ pub(crate) fn links(g: &Graph, terms: &[NodeId], latents: &[(usize, NodeId, Vec<
             reads.insert(n, Reads::from([(*k, own.collect())]));
             continue;
         }
-        let node = g.node(n);
-        match degrees.of(g, n, &primitive) {
-            Degree::Fixed => {}
-            Degree::Affine => drop(reads.insert(n, of_operation(g, n, &reads))),
-            Degree::Other => {
-                // Sums of products multiply nothing.
-                let adds = matches!(node.op, Op::Binary(Binary::Add | Binary::Sub) | Op::Select);
-                if !adds {
-                    let all = node.inputs.iter().filter_map(|i| reads.get(i)).cloned();
-                    record(&mut links, &all.fold(Reads::new(), union));
-                }
-            }
+        let degree = degrees.of(g, n, &primitive);
+        if degree == Degree::Fixed {
+            continue;
         }
+        let node = g.node(n);
+        if degree == Degree::Other && !is_linear(node, &reads) {
+            let all = node.inputs.iter().filter_map(|i| reads.get(i)).cloned();
+            record(&mut links, &all.fold(Reads::new(), union));
+        }
+        reads.insert(n, of_operation(g, n, &reads));
     }
     links
+}
+
+/// Whether an operation adds up what hangs on latents, and bends none of it.
+fn is_linear(node: &Node, reads: &HashMap<NodeId, Reads>) -> bool {
+    let fixed = |k: usize| node.inputs.get(k).is_some_and(|i| !reads.contains_key(i));
+    match &node.op {
+        Op::Unary(Unary::Neg) | Op::Sum(_) | Op::Broadcast(_) | Op::Rename(_) | Op::Reshape { .. } => true,
+        Op::Binary(Binary::Add | Binary::Sub) => true,
+        Op::Binary(Binary::Mul) | Op::Contract(_) => fixed(0) || fixed(1),
+        Op::Binary(Binary::Div) | Op::Gather { .. } | Op::ScatterAdd { .. } => fixed(1),
+        Op::Select => fixed(0),
+        _ => false,
+    }
 }
 
 /// Both reads together.
@@ -170,7 +181,7 @@ fn link(places: Places) -> Link {
     }
 }
 
-/// The reads of an affine node, from those of its operands.
+/// The reads of a node, from those of its operands.
 fn of_operation(g: &Graph, id: NodeId, known: &HashMap<NodeId, Reads>) -> Reads {
     let node = g.node(id);
     let mut reads = node.inputs.iter().filter_map(|i| known.get(i)).cloned().fold(Reads::new(), union);
@@ -184,7 +195,7 @@ fn of_operation(g: &Graph, id: NodeId, known: &HashMap<NodeId, Reads>) -> Reads 
         Place::Pick(index) => g.axes_of(index).iter().any(|a| touched.contains(a)),
     };
     match (&node.op, node.inputs.as_slice()) {
-        (Op::Unary(Unary::Neg) | Op::Binary(_) | Op::Select | Op::Broadcast(_), _) => {}
+        (Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Broadcast(_) | Op::Stop, _) => {}
         (Op::Sum(over) | Op::Contract(over), _) => each(&mut reads, &|axis, p| (!along(axis, p, over)).then_some(p)),
         (Op::Rename(pairs), _) => {
             let touched: Vec<Axis> = pairs.iter().flat_map(|p| [p.0, p.1]).collect();

@@ -70,6 +70,11 @@ pub enum GuideKind {
         /// How its elements hang together.
         structure: Structure,
     },
+    /// The Gaussian at the mode given others, which follows them.
+    AtMode {
+        /// How its elements hang together.
+        structure: Structure,
+    },
     /// The prior.
     Prior,
 }
@@ -119,6 +124,11 @@ impl GuideKind {
         matches!(self, Self::Enumeration | Self::Eliminated { .. } | Self::InTurn { .. })
     }
 
+    /// Whether it is the Gaussian at the mode given others: an approximation, whose draws have weights.
+    pub fn is_at_mode(self) -> bool {
+        matches!(self, Self::AtMode { .. })
+    }
+
     /// Whether it is summed over values or points.
     pub fn is_summed(self) -> bool {
         matches!(self, Self::Enumeration | Self::Eliminated { structure: Structure::Points { .. } })
@@ -151,6 +161,10 @@ impl fmt::Display for GuideKind {
             Self::Eliminated { structure } => {
                 let of = structure_text(structure);
                 write!(f, "the exact conditional, by elimination: {of}")
+            }
+            Self::AtMode { structure } => {
+                let of = structure_text(structure);
+                write!(f, "the Gaussian at its mode given the others: {of}")
             }
             Self::Prior => f.write_str("prior"),
         }

@@ -126,7 +126,7 @@ impl Builder<'_> {
                     Carrier::Chain(chain) => {
                         self.done.chains.get(chain).map_or(GuideKind::Prior, |c| chains::kind(self.g, c))
                     }
-                    Carrier::Conditional => GuideKind::Prior,
+                    Carrier::Conditional | Carrier::Around => GuideKind::Prior,
                     Carrier::Group(group) => self.done.groups.get(group).map_or(GuideKind::Prior, |x| {
                         GuideKind::Joint { kind: x.kind, dimension: x.dimension, non_centred: part.log_prior.is_some() }
                     }),

@@ -54,6 +54,8 @@ pub(crate) enum Carrier {
     Chain(usize),
     /// Its exact conditional, which is Gaussian.
     Conditional,
+    /// The Gaussian at its mode given all else.
+    Around,
 }
 
 /// A standard normal vector: its node, its noise, and its axes.

@@ -400,3 +400,179 @@ fn what_is_not_quadratic_stays_in_the_guide() {
     // Where nothing that it depends on is drawn, the free energy is closed already.
     assert!(kept("data y[N] = [0.3, 0.8]\nlatent a ~ Normal(0, 1)\nobserve y ~ Normal(a, 1)\n"));
 }
+
+/// Chains and vectors of groups with a log-concave likelihood: −log p at the mode and the Hessian there, worked out here by Newton's
+/// method on dense matrices; its gradient and that of what is minimised by differences; and the weights of its draws, whose mean is
+/// the evidence.
+mod at_the_mode {
+    use super::*;
+
+    /// −log p(z, y | θ) of one latent vector, its gradient and its Hessian.
+    type Energy<'e> = dyn Fn(&DVector<f64>) -> (f64, DVector<f64>, DMatrix<f64>) + 'e;
+
+    /// U(m) + ½ log |H| − (d/2) log 2π.
+    fn laplace(dimension: usize, energy: &Energy) -> f64 {
+        let mut z = DVector::zeros(dimension);
+        for _ in 0..100 {
+            let (value, gradient, hessian) = energy(&z);
+            let step = hessian.cholesky().unwrap().solve(&gradient);
+            let part = (0..30).map(|k| 0.5f64.powi(k)).find(|p| energy(&(&z - &step * *p)).0 <= value).unwrap();
+            z -= step * part;
+        }
+        let (value, gradient, hessian) = energy(&z);
+        assert!(gradient.amax() < 1e-9);
+        let log_det: f64 = hessian.cholesky().unwrap().l().diagonal().iter().map(|v| 2.0 * v.ln()).sum();
+        value + 0.5 * log_det - 0.5 * dimension as f64 * (2.0 * std::f64::consts::PI).ln()
+    }
+
+    /// Adds a Gaussian prior of zero mean.
+    fn with_prior(
+        covariance: &DMatrix<f64>,
+        likelihood: impl Fn(usize, f64) -> (f64, f64, f64),
+        read: impl Fn(&DVector<f64>) -> Vec<(usize, f64)>,
+        slopes: &DMatrix<f64>,
+        z: &DVector<f64>,
+    ) -> (f64, DVector<f64>, DMatrix<f64>) {
+        let precision = covariance.clone().try_inverse().unwrap();
+        let log_det: f64 = covariance.clone().cholesky().unwrap().l().diagonal().iter().map(|v| v.ln()).sum();
+        let mut value =
+            0.5 * z.dot(&(&precision * z)) + log_det + 0.5 * z.len() as f64 * (2.0 * std::f64::consts::PI).ln();
+        let mut gradient = &precision * z;
+        let mut hessian = precision;
+        for (row, at) in read(z) {
+            let (v, first, second) = likelihood(row, at);
+            let own = slopes.row(row).transpose();
+            value += v;
+            gradient += &own * first;
+            hessian += &own * own.transpose() * second;
+        }
+        (value, gradient, hessian)
+    }
+
+    fn holds_at_mode(source: &str, expected: &dyn Fn(&[f64]) -> f64) -> Model {
+        let model = model(source);
+        let dimension = model.objective.guides.joints[0].dimension;
+        assert!(model.objective.guides.latents.iter().any(|l| l.guide.is_at_mode()));
+        for k in 0..3 {
+            let u: Vec<f64> = (0..dimension).map(|j| 0.4 * ((k * 3 + j) as f64).sin() - 0.3).collect();
+            let scales: Vec<f64> = u.iter().map(|u| u.exp()).collect();
+            let prior: f64 = u.iter().map(|&u| half_normal(u, 2.0)).sum();
+            let given = expected(&scales);
+            let landscape = &model.objective.guides.joints[0].landscape;
+            let mut point = fixed(&model, &u);
+            let mut energy = |u: &[f64]| {
+                point.set(&model, landscape.point, u);
+                model.number(&point, landscape.potential)
+            };
+            let found = energy(&u);
+            assert!((found - given - prior).abs() < 1e-8, "{found}, not {}", given + prior);
+            let slope: Vec<f64> = (0..dimension)
+                .map(|j| {
+                    let mut moved = |by: f64| {
+                        let mut at = u.clone();
+                        at[j] += by;
+                        energy(&at)
+                    };
+                    (moved(1e-5) - moved(-1e-5)) / 2e-5
+                })
+                .collect();
+            point.set(&model, landscape.point, &u);
+            for (a, b) in model.at(&point, &[landscape.gradient])[0].values.iter().zip(&slope) {
+                assert!((a - b).abs() < 1e-6 * (1.0 + b.abs()), "{a}, by differences {b}");
+            }
+        }
+        let wide = Point { samples: 3, ..model.start() };
+        let (gradient, differences) = (model.gradient(&wide), model.differences(&wide, 1e-5));
+        for (a, b) in gradient.iter().zip(&differences).flat_map(|(a, b)| a.values.iter().zip(&b.values)) {
+            assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a}, by differences {b}");
+        }
+        model
+    }
+
+    fn log_factorial(y: f64) -> f64 {
+        (1..=y as u32).map(|k| f64::from(k).ln()).sum()
+    }
+
+    #[test]
+    fn counts_of_a_walk_and_noise_whose_size_drifts() {
+        let counts = [2.0, 0.0, 1.0, 4.0, 7.0, 3.0];
+        let list = |v: &[f64]| v.iter().map(|v| v.to_string()).collect::<Vec<_>>().join(", ");
+        let source = format!(
+            "data y[T] : count = [{}]\nlatent s ~ HalfNormal(2)\nfor t in T {{\n  latent w[t] ~ Normal(if t == 0 then 0 else w[t-1], if t == 0 then 1.3 else s)\n  observe y[t] ~ Poisson(exp(w[t]))\n}}\n",
+            list(&counts)
+        );
+        let each = |z: &DVector<f64>| z.iter().copied().enumerate().collect::<Vec<_>>();
+        let unit = DMatrix::identity(6, 6);
+        let model = holds_at_mode(&source, &|s| {
+            let covariance = DMatrix::from_fn(6, 6, |i, j| walk(i, j, 1.3, s[0]));
+            let poisson = |row: usize, a: f64| {
+                (a.exp() - counts[row] * a + log_factorial(counts[row]), a.exp() - counts[row], a.exp())
+            };
+            laplace(6, &|z| with_prior(&covariance, poisson, each, &unit, z))
+        });
+        // The evidence given s: the mean weight of draws, against a sum over a fine grid, step by step.
+        let s = 0.7;
+        let grid: Vec<f64> = (-600..=600).map(|k| f64::from(k) * 0.02).collect();
+        let normal = |x: f64, sd: f64| (-0.5 * (x / sd).powi(2)).exp() / (sd * (2.0 * std::f64::consts::PI).sqrt());
+        let seen = |t: usize, w: f64| (counts[t] * w - w.exp() - log_factorial(counts[t])).exp();
+        let mut forward: Vec<f64> = grid.iter().map(|&w| normal(w, 1.3) * seen(0, w)).collect();
+        for t in 1..6 {
+            forward = grid
+                .iter()
+                .map(|&w| {
+                    let sum: f64 = grid.iter().zip(&forward).map(|(&b, f)| normal(w - b, s) * f * 0.02).sum();
+                    sum * seen(t, w)
+                })
+                .collect();
+        }
+        let exact = forward.iter().sum::<f64>() * 0.02;
+        let weight = model.objective.report.log_weight.unwrap();
+        let reported = model.objective.report.posterior.iter().find(|r| r.name == "s").unwrap().node;
+        let point = Point { samples: 4000, ..fixed(&model, &[f64::ln(s)]) };
+        let found = model.at(&point, &[weight, reported]);
+        // Less the density of the guide, which is as good as a point: a normal of width 1e-9.
+        let ratios: Vec<f64> = found[0]
+            .values
+            .iter()
+            .zip(&found[1].values)
+            .map(|(log, own)| {
+                let off = (own.ln() - s.ln()) / 1e-9;
+                let guide = -0.5 * off * off - 1e-9f64.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln();
+                (log + guide + half_normal(s.ln(), 2.0) - exact.ln()).exp()
+            })
+            .collect();
+        let count = ratios.len() as f64;
+        let mean = ratios.iter().sum::<f64>() / count;
+        let sd = (ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / count).sqrt();
+        assert!(sd < 0.3, "{sd}");
+        assert!((mean - 1.0).abs() < 5.0 * sd / count.sqrt(), "{mean} ± {}", sd / count.sqrt());
+    }
+
+    #[test]
+    fn vectors_of_groups_and_logits() {
+        let flips = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+        let x = numbers(7, 2.2);
+        let source = format!(
+            "dim J = 3\ndata of[N] : index(J) = [{}]\ndata x[N] = [{}]\ndata y[N] : bool = [{}]\nlatent s ~ HalfNormal(2)\nlatent r ~ HalfNormal(2)\nlatent a[J] ~ Normal(0, s)\nlatent b[J] ~ Normal(0, r)\nobserve y ~ Bernoulli(logits = a[of] + b[of] * x)\n",
+            OF.map(|k| k.to_string()).join(", "),
+            list(&x),
+            flips.map(|v| v.to_string()).join(", ")
+        );
+        // z = (a, b)
+        let slopes = DMatrix::from_fn(7, 6, |n, k| match k {
+            k if k == OF[n] => 1.0,
+            k if k == 3 + OF[n] => x[n],
+            _ => 0.0,
+        });
+        let read = |z: &DVector<f64>| (0..7).map(|n| (n, (slopes.row(n) * z)[0])).collect::<Vec<_>>();
+        holds_at_mode(&source, &|s| {
+            let covariance =
+                DMatrix::from_fn(6, 6, |i, j| if i == j { if i < 3 { s[0] * s[0] } else { s[1] * s[1] } } else { 0.0 });
+            let bernoulli = |row: usize, a: f64| {
+                let p = 1.0 / (1.0 + (-a).exp());
+                ((1.0 + a.exp()).ln() - flips[row] * a, p - flips[row], p * (1.0 - p))
+            };
+            laplace(6, &|z| with_prior(&covariance, bernoulli, read, &slopes, z))
+        });
+    }
+}
