@@ -35,6 +35,7 @@ mod prepare;
 mod record;
 mod row_codes;
 pub mod sample;
+pub mod stream;
 pub mod sweep;
 mod text;
 mod threads;

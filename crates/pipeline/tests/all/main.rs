@@ -1,6 +1,8 @@
 //! From a text to a document and back from its directory, without a command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod stream;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
