@@ -207,3 +207,56 @@ def test_a_cell_is_a_program() -> None:
     ipython.user_ns["df"] = rows()
     ipython.run_cell_magic("fe", "--data df --out found --seed 1", REGRESSION)
     assert ipython.user_ns["found"].verdict.converged
+
+
+FILTER = """
+data y[T, D] = csv("rows.csv", "x", "y")
+for t in T {
+  let p[t] = if t == 0 then 0 else 0.9 * m[t-1]
+  latent z[t] ~ Normal(p[t], 1)
+  guide z[t] ~ Normal(m[t], 0.5)
+  refine m[t] from p[t] over 1 steps by natural_gradient(step = 0.5)
+  observe y[t] ~ Normal(z[t], 0.8)
+}
+"""
+
+
+def test_a_stream_is_the_loop_line_by_line(folder: Path) -> None:
+    data = np.stack([rows()["x"], rows()["y"]], axis=1)
+    fit = fe.Model(FILTER).fit({"y": data}, steps=0)
+    run = fit.stream()
+    answers = [run.step(y) for y in data]
+    assert sum(a["free_energy"] for a in answers) == pytest.approx(fit.F, abs=1e-10)
+    assert np.allclose([a["codes"]["z"]["mean"] for a in answers], fit.codes("z")["z_mean"], atol=1e-12)
+    # The command says the same.
+    (folder / "filter.fe").write_text(FILTER)
+    lines = "\n".join(json.dumps({"y": y.tolist()}) for y in data)
+    done = subprocess.run([FE, "stream", "filter.fe"], cwd=folder, input=lines, capture_output=True, text=True, check=True)
+    assert [json.loads(l)["free_energy"] for l in done.stdout.splitlines()] == [a["free_energy"] for a in answers]
+    with pytest.raises(fe.DataError, match="holds 3 numbers"):
+        run.step([0.1, 0.2, 0.3])
+    with pytest.raises(fe.DataError, match="gives no `q`"):
+        run.step(y=[0.1, 0.2], q=1)
+
+
+def test_a_plan_is_made_anew_from_where_a_line_says_that_it_is() -> None:
+    program = """
+dim T = 20
+data place = 1
+data speed = 0
+param a[T] = 0
+let s[0] = place
+let v[0] = speed
+for t in T {
+  let v[t+1] = v[t] + 0.1 * a[t]
+  let s[t+1] = s[t] + 0.1 * v[t+1]
+  loss cost = s[t+1]^2 + 0.1 * v[t+1]^2 + 0.01 * a[t]^2
+}
+"""
+    run = fe.Model(program).stream(plan=True, starts=1)
+    place, speed = 1.0, 0.0
+    for _ in range(60):
+        a = float(run.step(place=place, speed=speed)["action"]["a"])
+        speed += 0.1 * a
+        place += 0.1 * speed
+    assert abs(place) < 0.01 and abs(speed) < 0.05

@@ -14,7 +14,7 @@ use crate::program::Row;
 use crate::range::Range;
 use crate::reads::expression_reads;
 use crate::scope::nearest;
-use crate::source::Header;
+use crate::source::{Header, Rows};
 use crate::value::{Along, Level, Value};
 
 /// The longest axis: indices must be exact in a 32-bit float pipeline's integers.
@@ -84,6 +84,11 @@ impl<'a> Checker<'a> {
     /// The axis that comes first in every observed array. What is observed, is the data that `observe` names, or a
     /// `let` of data; where nothing is, the data that a loss reads.
     fn row_name(&mut self) -> Option<&'a str> {
+        match &self.overrides.rows {
+            Rows::Unknown => {}
+            Rows::None => return None,
+            Rows::Along(name) => return self.scope.get(name).map(|_| name.as_str()),
+        }
         let ast = self.ast;
         let mut firsts: Vec<(&'a str, Span)> = vec![];
         let mut observed = false;

@@ -169,9 +169,23 @@ pub struct Header {
     pub integer: bool,
 }
 
+/// The row axis, where it is known before the program is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// It is not: what is observed decides.
+    #[default]
+    Unknown,
+    /// There is none.
+    None,
+    /// The axis of this name.
+    Along(String),
+}
+
 /// Values given on the command line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
     /// `--set name=value`
     pub set: Vec<(String, String)>,
+    /// The row axis of the whole program, where this is a part of one.
+    pub rows: Rows,
 }

@@ -41,6 +41,9 @@ pub enum Command {
     Predict(PredictArgs),
     /// A finished run on new rows: free energy, distortion, rate and energy of each.
     Eval(EvalArgs),
+    /// A finished run turned one line at a time: observations in, posteriors, F and actions out, its state carried.
+    #[command(after_help = STREAM_HELP)]
+    Stream(StreamArgs),
     /// A finished run held to long chains of NUTS: each number of its table, and a verdict.
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
@@ -90,6 +93,17 @@ for each point.";
 const CODES_HELP: &str = "\
 For each latent NAME_mean and NAME_sd, over its axes; of one with finitely many values NAME_probability, these last. Of a `let`
 too, its mean and standard deviation under the guide.";
+
+const STREAM_HELP: &str = "\
+A line is an object of JSON, {\"x\": [0.1, 0.2]}, or a row of a table whose first line is its header. For each there is one line
+on standard output at once: line, free_energy, distortion, rate, spikes, what the guide says of each latent, and the action that
+moves the states that are written ahead.
+
+A program with a loop makes one turn of it for each line; one without takes each line for a row. With --plan, what lines
+give replaces the program's data, and its parameters are fitted again from where they were, moved by one position.
+
+Exit codes: 0 at the end of the input, or when nobody reads any more; 1 the program does not go line by line, 3 a line is wrong,
+130 after Ctrl-C.";
 
 const VERIFY_HELP: &str = "\
 Four chains move in what elimination and enumeration leave of the posterior, conditioned by the fitted guide, until every
@@ -393,6 +407,52 @@ pub struct VerifyArgs {
     pub strict: bool,
 }
 
+/// `fe stream`
+#[derive(Args, Clone, Debug)]
+pub struct StreamArgs {
+    /// A run directory; or a program, with its parameters at their start.
+    pub run: String,
+    /// Replace the file of the reader in a data declaration, of a program.
+    #[arg(long = "data", value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+    /// Set a `const` or `dim`, of a program.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Latents and `let`s to tell of [default: every latent].
+    #[arg(long = "latent", value_name = "NAME")]
+    pub latents: Vec<String>,
+    /// The form of lines, in and out [default: that of the first line].
+    #[arg(long)]
+    pub form: Option<FormArg>,
+    /// Make the plan anew at each line.
+    #[arg(long)]
+    pub plan: bool,
+    /// The most iterations of a plan at a line.
+    #[arg(long, default_value_t = 50, requires = "plan", value_parser = clap::value_parser!(usize))]
+    pub steps: usize,
+    /// Starts of a plan that are compared at a line: the last plan, and others of the program's own.
+    #[arg(long, default_value_t = 2, requires = "plan", value_parser = clap::value_parser!(usize))]
+    pub starts: usize,
+    /// Draws of what has no closed form.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(usize))]
+    pub samples: usize,
+    /// Seed of the draws [default: the run's].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Threads [default: 1, as a turn is small].
+    #[arg(long)]
+    pub threads: Option<usize>,
+}
+
+/// The form of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormArg {
+    /// An object a line.
+    Json,
+    /// A table with a header.
+    Csv,
+}
+
 /// `fe report`
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
@@ -472,6 +532,7 @@ impl Command {
             Self::Sweep(args) => args.fit.threads,
             Self::Compare(args) => args.fit.threads,
             Self::Verify(args) => args.threads,
+            Self::Stream(args) => args.threads.or(Some(1)),
             Self::Check(_)
             | Self::Explain(_)
             | Self::Sample(_)

@@ -16,6 +16,7 @@ mod render;
 mod report;
 mod run;
 mod sample;
+mod stream;
 mod sweep;
 mod verify;
 
@@ -58,6 +59,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Predict(args) => predict::predict(args),
         Command::Sample(args) => sample::sample(args),
         Command::Eval(args) => eval::eval(args),
+        Command::Stream(args) => stream::stream(args),
         Command::Verify(args) => verify::verify(args),
         Command::Report(args) => report::report(args),
         Command::Fmt(args) => commands::fmt(args),

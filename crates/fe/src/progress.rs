@@ -81,6 +81,14 @@ fn watch() {
     });
 }
 
+/// Has Ctrl-C and its like end the command where it stands: what was told is told, and there is nothing to keep.
+pub fn end_at_once() {
+    let now = Arc::new(AtomicBool::new(true));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&now));
+    }
+}
+
 /// Shows on standard error how work on several fits goes.
 pub struct Shown {
     quiet: bool,

@@ -68,4 +68,17 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A column of text holds a level that was not among those of the fit, which has no parameter for it. Exit code \
          3.",
     ),
+    (
+        "R0020",
+        "a program that does not go line by line",
+        "`fe stream` makes one turn of the program's loop for each line. What reads all positions at once, a latent whose past \
+         is not known, or a guide that is one for all rows of the fit has no part in a single turn. A guide that is stated from \
+         what a line gives, or refined with the last posterior as the next prior, has one.",
+    ),
+    (
+        "R0021",
+        "a line of a stream that is not like the data",
+        "A line gives each of the data that have rows or run along the loop, with as many numbers as a row of the fit had, and \
+         may give the states that are written ahead. Exit code 3.",
+    ),
 ];

@@ -220,7 +220,13 @@ fn read(data: &Data, array: fe_data::Array, arrays: &mut Arrays) -> Vec<f64> {
 }
 
 /// The first value outside the declared type, or outside the support of the likelihood that observes it as it is.
-fn misfit(program: &Program, data: &Data, call: &SourceCall, values: &[f64], extents: &[usize]) -> Option<Diagnostic> {
+pub(crate) fn misfit(
+    program: &Program,
+    data: &Data,
+    call: &SourceCall,
+    values: &[f64],
+    extents: &[usize],
+) -> Option<Diagnostic> {
     let plain = program.graph.node(data.node).op == fe_graph::Op::Input(data.input);
     let by_type = plain.then_some((data.support, "its type".to_owned()));
     let observed = |o: &&Observe| plain && o.value == data.node;

@@ -22,6 +22,7 @@ use crate::record::RunRecord;
 use crate::text::Text;
 
 /// What a run directory says of its fit.
+#[derive(Clone)]
 pub struct Finished {
     /// The program, its paths relative to where it was when it was run.
     pub text: Text,

@@ -37,6 +37,7 @@ mod record;
 mod row_codes;
 pub mod sample;
 mod sources;
+pub mod stream;
 pub mod sweep;
 mod text;
 mod threads;

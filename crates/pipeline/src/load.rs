@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use fe_check::{Columns, Overrides, Program, Reader, SourceCall};
+use fe_check::{Columns, Overrides, Program, Reader, Rows, SourceCall};
 use fe_data::DataError;
 use fe_objective::Underivable;
-use fe_syntax::{Diagnostic, Severity, Span};
+use fe_syntax::{Diagnostic, Parsed, Severity, Span};
 
 use crate::error::{Error, OptionName};
 use crate::options::ReadOptions;
@@ -39,10 +39,20 @@ pub fn load_with(
     options: &ReadOptions,
     known: &HashMap<String, fe_check::Header>,
 ) -> Result<Loaded, Error> {
+    load_parsed(fe_syntax::parse(&text.source), text, options, known, Rows::Unknown)
+}
+
+/// As [`load_with`], of a program that was read already.
+pub(crate) fn load_parsed(
+    parsed: Parsed,
+    text: &Text,
+    options: &ReadOptions,
+    known: &HashMap<String, fe_check::Header>,
+    rows: Rows,
+) -> Result<Loaded, Error> {
     let replaced: HashMap<&str, &str> = options.data.iter().map(|a| (a.name.as_str(), a.value.as_str())).collect();
     let set = options.set.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
-    let overrides = Overrides { set };
-    let parsed = fe_syntax::parse(&text.source);
+    let overrides = Overrides { set, rows };
     let (calls, mut diagnostics) = fe_check::sources(&parsed.ast, &overrides);
     let given = options.data.iter().map(|a| &a.name).chain(options.arrays.keys());
     if let Some(name) = given.into_iter().find(|n| !calls.iter().any(|c| c.data == **n)) {
@@ -135,7 +145,7 @@ pub fn load_with(
 pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Vec<String>)> {
     let set = options.set.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
     let parsed = fe_syntax::parse(&text.source);
-    let (calls, _) = fe_check::sources(&parsed.ast, &Overrides { set });
+    let (calls, _) = fe_check::sources(&parsed.ast, &Overrides { set, ..Overrides::default() });
     let names = |reader: Reader| match reader {
         Reader::Table { columns: Columns::Named(columns), .. } => columns,
         Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => name.into_iter().collect(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use fe_pipeline::directory::{self, File, Writing};
+use fe_pipeline::stream::{self, Online, Plan, PlanOptions, StreamOptions};
 use fe_pipeline::{
     Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, predict, sample, sources,
 };
@@ -13,6 +14,7 @@ use pyo3::types::PyBytes;
 
 use crate::convert::{Incoming, Outgoing, outgoing, reading};
 use crate::error::raised;
+use crate::stream::Stream;
 use crate::work::without_lock;
 
 /// What a fit has made.
@@ -166,6 +168,30 @@ impl Fit {
             without_lock(py, None, |_| if own { evaluate_own(run, &new.set, true) } else { evaluate(run, &new) })?;
         let Evaluated { evaluation, .. } = found.map_err(|e| self.raised(py, &e))?;
         Ok(json(&evaluation))
+    }
+
+    /// A stream of lines, from where the fit ended; a plan that is made anew at each where `plan` gives its iterations and starts.
+    fn stream(
+        &self,
+        py: Python<'_>,
+        names: Vec<String>,
+        samples: usize,
+        seed: Option<u64>,
+        plan: Option<(usize, usize)>,
+    ) -> PyResult<Stream> {
+        let run = &self.made.finished;
+        let opened = without_lock(py, None, |_| match plan {
+            None => {
+                let options = StreamOptions { names, samples, seed };
+                stream::Stream::open(run.clone(), options).map(|s| Online::Turns(Box::new(s)))
+            }
+            Some((steps, starts)) => {
+                let prepared = run.prepare()?;
+                let plan = Plan::open(&run.text, prepared, Some(run), PlanOptions { steps, starts })?;
+                Ok(Online::Plans(Box::new(plan)))
+            }
+        })?;
+        opened.map(Stream::new).map_err(|e| self.raised(py, &e))
     }
 
     /// New data for each of so many draws of the guide.

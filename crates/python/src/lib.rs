@@ -8,6 +8,7 @@ mod convert;
 mod error;
 mod fit;
 mod model;
+mod stream;
 mod work;
 
 use fe_report::{elpd_table, json};
@@ -64,5 +65,6 @@ fn _fe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(load, module)?)?;
     module.add_function(wrap_pyfunction!(compare, module)?)?;
     module.add_class::<model::Model>()?;
+    module.add_class::<stream::Stream>()?;
     module.add_class::<fit::Fit>()
 }

@@ -1,9 +1,10 @@
 //! A fit from start to figures: the method, the steps, and the results.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fe_check::TrainSpec;
-use fe_graph::{ExecutionError, NodeId, NonFinite, Tensor};
+use fe_graph::{ExecutionError, InputId, NodeId, NonFinite, Tensor};
 use fe_objective::{Objective, Pricing};
 
 use crate::batches;
@@ -193,6 +194,17 @@ pub fn split(rows: usize, holdout: Option<f64>, seed: u64) -> Result<(Vec<u64>, 
     Ok((train, heldout))
 }
 
+/// Where a fit ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// The parameters, on the unconstrained scale.
+    pub values: Values,
+    /// Over training rows.
+    pub figures: Figures,
+    /// Inputs that belong to the fit: the start of Gaussian guides, and multipliers.
+    pub extra: HashMap<InputId, Arc<Tensor>>,
+}
+
 /// A fit with its figures, whose posterior has not been read.
 pub struct Unread {
     fit: Fit,
@@ -219,6 +231,11 @@ impl Unread {
     /// Says that what it was to be held to was ended from outside.
     pub fn interrupt(&mut self) {
         self.fit.interrupted = true;
+    }
+
+    /// Where it ended, for a caller that needs no posterior.
+    pub fn end(self) -> End {
+        End { values: self.fit.values, figures: self.fit.figures, extra: self.extra.extra }
     }
 
     /// Reads the posterior: its table and how far it can be trusted, draws, and what leave-one-out needs.

@@ -56,13 +56,14 @@ pub mod streams;
 mod tails;
 mod target;
 mod trace;
+mod turns;
 
 pub use bounds::Bounded;
 pub use checkpoint::{Keeper, Moment, State, Unkept};
 pub use descent::{Refined, RefinedAt};
 pub use estimates::{Estimate, StandardErrors};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
-pub use fit::{Checks, Fit, FitError, Monitor, Unread, fit, minimise, split};
+pub use fit::{Checks, End, Fit, FitError, Monitor, Unread, fit, minimise, split};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
 pub use moments::Change;
 pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};
@@ -72,7 +73,7 @@ pub use predictive::{
     KnownDraws, Predicting, Predictive, PredictiveError, Prior, known_draws, posterior_predictive, predict,
     prior_predictive,
 };
-pub use problem::{Kept, Problem, Setting, Values, from_sorted, to_sorted, unconstrained};
+pub use problem::{Kept, Problem, Ready, Setting, Values, from_sorted, to_sorted, unconstrained, unconstrained_value};
 pub use proposal::Modes;
 pub use readouts::{Known, RowCode, RowCodes, codes};
 pub use response::{Response, Understated};
@@ -80,3 +81,4 @@ pub use sampled::{Drawn, Draws, LogLikelihood, Loo};
 pub use starts::Starts;
 pub use tails::CutOff;
 pub use trace::TracePoint;
+pub use turns::{TurnInput, TurnOutput, Turning};

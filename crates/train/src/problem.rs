@@ -1,6 +1,7 @@
 //! An objective bound to its data: the feed of the executor for any set of rows.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use fe_check::Schedule;
@@ -36,6 +37,12 @@ pub struct Kept {
     pub trained: usize,
     /// Statistics of those rows, by name; see [`Problem::statistics`].
     pub statistics: HashMap<String, Tensor>,
+}
+
+/// What was compiled of one objective's values of data alone, to be run again on other data.
+#[derive(Default)]
+pub struct Ready {
+    compiled: HashMap<InputId, Box<dyn Compiled>>,
 }
 
 /// The setting of a run: all that it needs besides parameters and data.
@@ -79,7 +86,7 @@ impl<'a> Problem<'a> {
         split: (Vec<u64>, Vec<u64>),
         seed: u64,
     ) -> Result<Self, ExecutionError> {
-        Self::bound(objective, executor, data, split, seed, None)
+        Self::bound(objective, executor, data, split, seed, None, &mut Ready::default())
     }
 
     /// Binds rows that a finished fit has not seen, all of them held out; statistics are those of its own rows.
@@ -93,8 +100,23 @@ impl<'a> Problem<'a> {
         kept: &Kept,
         seed: u64,
     ) -> Result<Self, ExecutionError> {
+        Self::of_new_rows_again(objective, executor, data, kept, seed, &mut Ready::default())
+    }
+
+    /// As [`Problem::of_new_rows`], many times over: what data alone decide is compiled once.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_new_rows_again(
+        objective: &'a Objective,
+        executor: &'a dyn Executor,
+        data: HashMap<InputId, Arc<Tensor>>,
+        kept: &Kept,
+        seed: u64,
+        ready: &mut Ready,
+    ) -> Result<Self, ExecutionError> {
         let rows = objective.row.map_or(0, |r| r.rows) as u64;
-        Self::bound(objective, executor, data, (vec![], (0..rows).collect()), seed, Some(kept))
+        Self::bound(objective, executor, data, (vec![], (0..rows).collect()), seed, Some(kept), ready)
     }
 
     fn bound(
@@ -104,6 +126,7 @@ impl<'a> Problem<'a> {
         (train, heldout): (Vec<u64>, Vec<u64>),
         seed: u64,
         kept: Option<&Kept>,
+        ready: &mut Ready,
     ) -> Result<Self, ExecutionError> {
         let mut problem = Self {
             objective,
@@ -125,7 +148,10 @@ impl<'a> Problem<'a> {
                 problem.select_training_rows();
                 continue;
             }
-            let mut compiled = executor.compile(&objective.graph, &[prepared.node])?;
+            let compiled = match ready.compiled.entry(prepared.input) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(executor.compile(&objective.graph, &[prepared.node])?),
+            };
             let feed = if prepared.statistic {
                 problem.feed(&[], &problem.train.clone(), &Setting::default())
             } else {
@@ -311,8 +337,13 @@ impl<'a> Problem<'a> {
 
     /// The unconstrained values of a parameter saved on the program's scale, in its declared order.
     pub fn unconstrained_value(&self, parameter: &Parameter, saved: &[f64]) -> Vec<f64> {
-        bijector(parameter).unconstrain(&self.objective.graph, saved)
+        unconstrained_value(&self.objective.graph, parameter, saved)
     }
+}
+
+/// The unconstrained values of a parameter saved on the program's scale, in its declared order.
+pub fn unconstrained_value(g: &Graph, parameter: &Parameter, saved: &[f64]) -> Vec<f64> {
+    bijector(parameter).unconstrain(g, saved)
 }
 
 /// A program's parameter on the unconstrained scale, over its input's sorted axes, from values on the program's scale as

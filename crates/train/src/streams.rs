@@ -37,6 +37,8 @@ pub enum Purpose {
     Curvature,
     /// What a guide says of rows.
     Codes,
+    /// Lines of a stream, each a step.
+    Lines,
 }
 
 /// The steps `first`, `first + every`, … below `end`.
@@ -48,7 +50,7 @@ struct Steps {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Training,
         Self::Figures,
         Self::Table,
@@ -60,6 +62,7 @@ impl Purpose {
         Self::Chains,
         Self::Curvature,
         Self::Codes,
+        Self::Lines,
     ];
 
     const fn steps(self) -> Steps {
@@ -76,6 +79,7 @@ impl Purpose {
             Self::Chains => (1 << 45..1 << 46, (0, 1)),
             Self::Curvature => (1 << 46..1 << 47, (0, 1)),
             Self::Codes => (1 << 47..1 << 48, (0, 1)),
+            Self::Lines => (1 << 48..1 << 49, (0, 1)),
         };
         Steps { first: start + offset, every, end }
     }

@@ -42,7 +42,7 @@ fn survive(text: &str, size: usize) {
     let headers: HashMap<String, Header> =
         calls.into_iter().map(|c| (c.data, Header { shape: vec![size, 4, 4], ..Header::default() })).collect();
     for set in [vec![], vec![("K".to_owned(), "2".to_owned()), ("beta".to_owned(), "x".to_owned())]] {
-        let checked = check(&parsed.ast, &headers, &Overrides { set }, "fuzz");
+        let checked = check(&parsed.ast, &headers, &Overrides { set, ..Overrides::default() }, "fuzz");
         let known: BTreeSet<&str> = CODES.iter().map(|c| c.0).collect();
         let said = || checked.diagnostics.iter().chain(&checked.wrong_overrides);
         for d in said() {

@@ -137,7 +137,7 @@ fn overrides() {
                 observe x ~ Normal(sum(w), s)\n";
     let set = |pairs: &[(&str, &str)]| {
         let set = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        checked_with(text, &Overrides { set })
+        checked_with(text, &Overrides { set, ..Overrides::default() })
     };
     let p = set(&[("s", "0.5"), ("K", "1_000")]).program.unwrap();
     assert_eq!(p.graph.extent_of(p.latents[0].axes[0].id), 1000);

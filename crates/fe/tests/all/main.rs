@@ -20,6 +20,7 @@ mod rules_axes;
 mod rules_guides;
 mod rules_rows;
 mod sample;
+mod stream;
 mod sweep;
 mod tables;
 mod verdict;

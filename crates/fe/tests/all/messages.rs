@@ -35,7 +35,11 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("E08", "Derivation and fitting", ""),
     ("W", "Warnings", "The program is fitted all the same."),
     ("D", "Data", "Exit code 3."),
-    ("R", "At run time", "Exit code 4, except R0002 and those of `fe eval`, which are errors of the data."),
+    (
+        "R",
+        "At run time",
+        "Exit code 4, except R0002 and those of `fe eval` and `fe stream`, which are errors of the data; R0020 has 1.",
+    ),
 ];
 
 /// A code, its title, and its explanation.
@@ -175,7 +179,7 @@ fn every_code_is_explained() {
 
 /// Codes of which no program alone is an example: of the command line, and of files that are damaged, change, or are rare.
 const WITHOUT_EXAMPLE: &[&str] =
-    &["D0003", "D0008", "D0012", "D0018", "D0020", "D0030", "E0113", "E0114", "E0611", "R0012"];
+    &["D0003", "D0008", "D0012", "D0018", "D0020", "D0030", "E0113", "E0114", "E0611", "R0012", "R0020", "R0021"];
 
 #[test]
 fn every_other_code_has_an_example() {

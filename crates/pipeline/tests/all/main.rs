@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod resume;
+mod stream;
 
 use std::collections::HashMap;
 use std::path::Path;

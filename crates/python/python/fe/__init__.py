@@ -26,7 +26,7 @@ from ._results import Arrays, Loo, Param, Verdict, inference_data as _inference_
 __version__ = _fe.__version__
 __all__ = [
     "Arrays", "DataError", "Error", "Fault", "FileError", "Fit", "FitError", "Loo", "Model", "Param", "ProgramError",
-    "RequestError", "Sweep", "Verdict", "check", "compare", "load",
+    "RequestError", "Stream", "Sweep", "Verdict", "check", "compare", "load",
 ]  # fmt: skip
 
 
@@ -127,6 +127,25 @@ class Model:
                 seed=seed, steps=steps, epochs=epochs, threads=threads, precision=precision,
             )  # fmt: skip
         return Sweep(json.loads(found))
+
+
+    def stream(
+        self,
+        data: Any = None,
+        *names: str,
+        set: Mapping[str, Any] | None = None,
+        files: Mapping[str, str | os.PathLike[str]] | None = None,
+        **options: Any,
+    ) -> Stream:
+        """A stream whose parameters stay at their start; of a fitted program, :meth:`Fit.stream`.
+
+        ``data`` says how large the program's data are, and holds what a line does not give.
+        """
+        values = _set(set)
+        arrays, paths = self._read(data, files, values)
+        # A plan is made by its first fit.
+        made = self._model.fit(arrays, paths, values, steps=None if options.get("plan") else 0)
+        return Fit(made).stream(*names, **options)
 
 
 class Fit:
@@ -250,10 +269,47 @@ class Fit:
         arrays, paths = self._new(data, files)
         return json.loads(self._made.eval(arrays, paths, _set(set)))
 
+    def stream(
+        self, *names: str, samples: int = 64, seed: int | None = None, plan: bool = False, steps: int = 50, starts: int = 2
+    ) -> Stream:
+        """The program turned one line at a time, its state carried: online inference, or a controller in a loop.
+
+        ``names`` are the latents and ``let`` values to tell of, by default every latent. With ``plan`` the parameters are fitted again
+        at each line, from where they were, moved by one position.
+        """
+        return Stream(self._made.stream(list(names), samples, seed, (steps, starts) if plan else None))
+
     def sample(self, count: int = 1000, seed: int | None = None) -> dict[str, np.ndarray]:
         """New data for each of so many draws of the guide, draws first."""
         (_, draws, _, arrays, _, _), = self._made.sample(count, seed)
         return {n: np.frombuffer(v, dtype=np.float64).reshape([draws, *s]).copy() for n, _, s, v in arrays}
+
+
+class Stream:
+    """A program or a fit in the course of a stream: ``answer = stream.step(x)``."""
+
+    def __init__(self, made: Any) -> None:
+        self._made = made
+        self.notes: list[str] = made.notes()
+        self.taken: dict[str, bool] = dict(made.taken())
+
+    def step(self, value: Any = None, /, **given: Any) -> dict[str, Any]:
+        """Answers a line: ``step(frame)`` where lines give one thing, else ``step(x=…, s=…)``; what may be left out goes on by itself.
+
+        The answer has ``free_energy``, ``distortion`` and ``rate`` in nats, ``spikes``, ``codes`` by latent with ``mean``, ``sd`` and a
+        ``draw``, and the ``action`` that moves the states.
+        """
+        if value is not None:
+            needed = [name for name, optional in self.taken.items() if not optional]
+            if len(needed) != 1:
+                raise RequestError(f"lines give {', '.join(self.taken) or 'nothing'}: name what is given, as in step(x=...)")
+            given = {needed[0]: value, **given}
+        line = json.dumps({name: _listed(v) for name, v in given.items()})
+        answer = json.loads(self._made.step(line))
+        answer["codes"] = {name: {k: _array(v) for k, v in of.items()} for name, of in answer["codes"].items()}
+        if "action" in answer:
+            answer["action"] = {name: _array(v) for name, v in answer["action"].items()}
+        return answer
 
 
 class Sweep:
@@ -296,6 +352,15 @@ def compare(fits: Mapping[str, Fit]) -> list[dict[str, Any]]:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _listed(value: Any) -> Any:
+    """Nested lists of numbers or text, ``None`` standing for NaN."""
+    array = np.asarray(value)
+    if array.dtype.kind in "OUS":
+        return array.tolist()
+    numbers = array.astype(np.float64)
+    return np.where(np.isnan(numbers), None, numbers.astype(object)).tolist()
 
 
 def _array(value: Any) -> np.ndarray:
