@@ -149,6 +149,9 @@ pub struct FitArgs {
     /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// Memory that a fit may take: one that needs more is refused before it begins [default: what there is].
+    #[arg(long, value_name = "SIZE", value_parser = fe_pipeline::bytes)]
+    pub memory: Option<u64>,
 }
 
 /// `fe run`
@@ -520,6 +523,7 @@ impl FitArgs {
                 ExecutorArg::Candle => ExecutorKind::Candle,
             }),
             device: self.device.clone(),
+            memory: self.memory,
         }
     }
 }

@@ -24,9 +24,9 @@ fn kept(by_lbfgs: bool) -> (u64, u64) {
 /// Refuses a fit that needs more than there is.
 ///
 /// # Errors
-/// Where what it needs at least is more than the memory of this machine, with the largest array of it; and where one value
+/// Where what it needs at least is more than the bytes that are said, or else than the memory of this machine, with the largest array of it; and where one value
 /// has more numbers than could be reckoned in any time.
-pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<(), Error> {
+pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool, said: Option<u64>) -> Result<(), Error> {
     let (bytes_each, copies_kept) = kept(by_lbfgs);
     let extents = Extents::new(program);
     let g = &objective.graph;
@@ -55,14 +55,14 @@ pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool) -> Resu
             largest = (bytes, Some((node, numbers)));
         }
     }
-    match (memory(), largest.1) {
+    let of = match said {
+        Some(bytes) => format!("the {} of `--memory`", size(bytes)),
+        None => "the memory of this machine".to_owned(),
+    };
+    match (said.or_else(memory), largest.1) {
         (Some(most), Some((node, numbers))) if total > most => {
             let what = extents.said(g, node, numbers);
-            let message = format!(
-                "a fit needs {} at least, more than the memory of this machine: {} has {what}",
-                size(total),
-                name(node, g)
-            );
+            let message = format!("a fit needs {} at least, more than {of}: {} has {what}", size(total), name(node, g));
             Err(refused(program, node, message))
         }
         _ => Ok(()),

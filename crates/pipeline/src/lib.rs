@@ -52,7 +52,7 @@ pub use explain::{explanation, plan};
 pub use finished::{Finished, Solution};
 pub use fit::{Fitted, failed};
 pub use load::{Loaded, load, load_with, sources};
-pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions};
+pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions, bytes};
 pub use page::rewrite;
 pub use predict::{PredictOptions, Predictions, predict};
 pub use prepare::{Prepared, derive, prepare, prepare_with};

@@ -76,12 +76,41 @@ pub struct FitOptions {
     pub executor: Option<ExecutorKind>,
     /// Where it runs: `cpu`, or `cuda:0` in a build with CUDA.
     pub device: String,
+    /// Bytes of memory that it may take; what the machine, or its control group, has where none are said.
+    pub memory: Option<u64>,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { seed: None, steps: None, epochs: None, precision: None, executor: None, device: "cpu".into() }
+        let device = "cpu".into();
+        Self { seed: None, steps: None, epochs: None, precision: None, executor: None, device, memory: None }
     }
+}
+
+/// Bytes: `8GB`, `500 MB`, `64GiB`, or a number of them.
+///
+/// # Errors
+/// When it is none of these.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let unread = || format!("`{text}` is no size of memory: write `8GB`, `500MB` or `64GiB`");
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" | "k" => 1e3,
+        "mb" | "m" => 1e6,
+        "gb" | "g" => 1e9,
+        "tb" | "t" => 1e12,
+        "kib" => 1024.0,
+        "mib" => f64::from(1u32 << 20),
+        "gib" => f64::from(1u32 << 30),
+        "tib" => 1024.0 * f64::from(1u32 << 30),
+        _ => return Err(unread()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| unread())?;
+    // A float becomes an integer by saturation.
+    let found = (number * unit) as u64;
+    if number.is_finite() && found > 0 { Ok(found) } else { Err(unread()) }
 }
 
 /// Floating-point precision.
@@ -111,4 +140,20 @@ pub enum ExecutorKind {
     Cpu,
     /// candle tensors: portable, the reference.
     Candle,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_memory() {
+        for (text, size) in [("8GB", 8_000_000_000), ("1.5 gb", 1_500_000_000), ("64GiB", 64 << 30), ("500", 500)] {
+            assert_eq!(bytes(text), Ok(size));
+        }
+        for wrong in ["", "GB", "-1GB", "8XB", "nan", "infGB", "0"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(bytes("1e300TB"), Ok(u64::MAX));
+    }
 }

@@ -61,9 +61,14 @@ pub(crate) struct Seconds {
 /// # Errors
 /// When it cannot be derived, or a fit of it needs more than the machine has.
 pub fn derive(program: &Program, text: &Text) -> Result<Objective, Error> {
+    derive_within(program, text, None)
+}
+
+/// As [`derive`], within so many bytes of memory where they are said.
+fn derive_within(program: &Program, text: &Text, memory: Option<u64>) -> Result<Objective, Error> {
     let objective = fe_objective::derive(program, &text.source).map_err(load::underivable)?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, program.row.map_or(0, |r| r.rows));
-    budget::foresee(program, &objective, by_lbfgs)?;
+    budget::foresee(program, &objective, by_lbfgs, memory)?;
     Ok(objective)
 }
 
@@ -89,7 +94,7 @@ pub fn prepare_with(
     let Loaded { mut program, warnings, sources, headers, cache } = load::load(text, reading)?;
     program.train = overridden(program.train.clone(), fitting);
     let seed = program.train.seed.unwrap_or(0);
-    let objective = derive(&program, text)?;
+    let objective = derive_within(&program, text, fitting.memory)?;
     let rows = program.row.map_or(0, |r| r.rows);
     let split = split(&program, &sources, seed, cache.as_deref())?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
@@ -97,7 +102,7 @@ pub fn prepare_with(
         true => {
             let mut written = program.clone();
             load::centre(&mut written, &objective.guides.non_centred);
-            let objective = derive(&written, text)?;
+            let objective = derive_within(&written, text, fitting.memory)?;
             Some((written, objective))
         }
         false => None,

@@ -466,3 +466,19 @@ fn the_help_names_options_and_exit_codes() {
     }
     assert!(done(folder.path(), &["--version"]).starts_with("fe "));
 }
+
+#[test]
+fn memory_that_is_said_bounds_a_fit_before_it_begins() {
+    let folder = folder();
+    let program = "dim K = 400\nlatent w[K, K'] ~ Normal(0, 1)\ndata y[N] = [1, 2]\nobserve y ~ Normal(sum(w), 1)\n";
+    std::fs::write(folder.path().join("wide.fe"), program).unwrap();
+    let output = run(folder.path(), &["run", "wide.fe", "--memory", "1MB", "--out", "wide"]);
+    assert_eq!(code(&output), 1);
+    let said = stderr(&output);
+    assert!(said.contains("E0850") && said.contains("more than the 1.0 MB of `--memory`"), "{said}");
+    assert!(said.contains("400 of K by 400 of K"), "{said}");
+    assert!(!folder.path().join("wide").exists());
+    let output = run(folder.path(), &["run", "wide.fe", "--memory", "much"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("write `8GB`"), "{}", stderr(&output));
+}

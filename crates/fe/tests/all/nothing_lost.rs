@@ -233,6 +233,47 @@ fn a_fit_that_is_killed_at_any_moment_is_gone_on_with_bit_for_bit() {
     assert!(gone_on * 2 > count as usize, "{gone_on} of {count} had something to go on with");
 }
 
+/// The same of a sweep: points that are done are kept, and the one in hand is gone on with.
+#[test]
+fn a_sweep_that_is_killed_at_any_moment_is_gone_on_with_bit_for_bit() {
+    let folder = spikes();
+    let program = SPIKES.replace("steps = 4000", "steps = 900");
+    let program = format!("const beta = 1\n{program}").replace("train {", "minimize distortion + beta * rate\ntrain {");
+    std::fs::write(folder.path().join("spikes.fe"), program).unwrap();
+    let begun = |out: &str| {
+        let mut command = fe(folder.path());
+        command.args(["sweep", "spikes.fe", "--over", "beta=0.5,1,2", "--jobs", "1", "--threads", "1", "--out", out]);
+        command.args(["--resume", "--checkpoint", "0", "--quiet"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let ended = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    };
+    let clock = Instant::now();
+    ended(begun("whole"));
+    let took = clock.elapsed();
+    let (whole, run) = (folder.path().join("whole"), folder.path().join("run"));
+    let count = moments() / 2;
+    for moment in 0..count {
+        for part in [f64::from(moment) + 0.5, f64::from(count) * 0.3] {
+            let mut child = begun("run");
+            std::thread::sleep(took.mul_f64(part / f64::from(count)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        ended(begun("run"));
+        assert_eq!(names(&run), names(&whole), "after a kill at moment {moment} of {count}");
+        for point in ["beta=0.5", "beta=1", "beta=2"] {
+            let (found, expected) = (lasting(&run.join(point)), lasting(&whole.join(point)));
+            for (name, bytes) in &expected {
+                assert!(found[name] == *bytes, "{name} of {point} differs after a kill at moment {moment} of {count}");
+            }
+        }
+        std::fs::remove_dir_all(&run).unwrap();
+    }
+}
+
 fn signal(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
