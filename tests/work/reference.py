@@ -193,6 +193,10 @@ def assay():
     p = special.expit(X @ at)
     se = np.sqrt(np.diag(np.linalg.inv(X.T @ (X * (n * p * (1 - p))[:, None]))))
     figures = {"params.a.value": (at[0], 1e-4), "params.b.value": (at[1], 1e-3), "params.a.se": (se[0], 1e-3), "params.b.se": (se[1], 5e-3)}
+    # The dose that half of them survive, by the delta method.
+    slope = np.array([-1 / at[1], at[0] / at[1] ** 2])
+    cov = np.linalg.inv(X.T @ (X * (n * p * (1 - p))[:, None]))
+    figures |= {"params.median.value": (1.8 - at[0] / at[1], 1e-6), "params.median.se": (np.sqrt(slope @ cov @ slope), 1e-5)}
     figures["free_energy_total"] = f(at), 1e-6
     new = pd.DataFrame({"log_dose": [1.75, 1.85], "exposed": [100, 20]})
     new.to_csv(here / "new/assay.csv", index=False)

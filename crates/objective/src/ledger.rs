@@ -107,6 +107,7 @@ impl Deriver<'_> {
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
         let readouts = vec![];
+        let functions = self.functions();
         ReportNodes {
             meters,
             posterior,
@@ -118,6 +119,7 @@ impl Deriver<'_> {
             predictive,
             beyond,
             last_turn,
+            functions,
             readouts,
         }
     }
@@ -127,6 +129,29 @@ impl Deriver<'_> {
         for n in named {
             if let Some(node) = self.drawn(n.node) {
                 list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node, normal: None, given: None });
+            }
+        }
+        list
+    }
+
+    /// `let` values that follow from the program's params and data alone, without rows.
+    fn functions(&mut self) -> Vec<Reported> {
+        let program = self.program;
+        let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
+        let params: HashSet<NodeId> = program.params.iter().filter(|p| !p.name.contains('.')).map(|p| p.node).collect();
+        let rows = |axes: &[Axis]| program.row.is_some_and(|r| axes.iter().any(|a| a.id == r.axis));
+        let mut list = vec![];
+        for l in &program.lets {
+            let g = &program.graph;
+            let size = l.axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+            let follows = g.depends_on(l.node, &params) && !g.depends_on(l.node, &latents);
+            if follows
+                && !rows(&l.axes)
+                && size <= TABLE_LIMIT
+                && let Some(node) = self.drawn(l.node)
+            {
+                let node = self.g.broadcast(node, &l.axes);
+                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal: None, given: None });
             }
         }
         list
