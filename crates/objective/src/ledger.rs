@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_distribution::{Distribution, PoissonRate, Statistic, poisson_rate};
-use fe_graph::{Axis, Graph, NodeId, axis};
+use fe_graph::{Axis, Graph, InputId, NodeId, Op, axis};
 
 use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
@@ -138,15 +138,18 @@ impl Deriver<'_> {
     fn functions(&mut self) -> Vec<Reported> {
         let program = self.program;
         let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
-        let params: HashSet<NodeId> = program.params.iter().filter(|p| !p.name.contains('.')).map(|p| p.node).collect();
+        // By their inputs: what a type makes of one may have been simplified away.
+        let params: HashSet<InputId> =
+            program.params.iter().filter(|p| !p.name.contains('.')).map(|p| p.input).collect();
         let rows = |axes: &[Axis]| program.row.is_some_and(|r| axes.iter().any(|a| a.id == r.axis));
         let mut list = vec![];
         for l in &program.lets {
             let g = &program.graph;
             let size = l.axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
-            let follows = g.depends_on(l.node, &params) && !g.depends_on(l.node, &latents);
-            if follows
-                && !rows(&l.axes)
+            let is_param = |n: NodeId| matches!(g.node(n).op, Op::Input(input) if params.contains(&input));
+            let follows = || g.reachable(&[l.node]).into_iter().any(is_param) && !g.depends_on(l.node, &latents);
+            if !rows(&l.axes)
+                && follows()
                 && size <= TABLE_LIMIT
                 && let Some(node) = self.drawn(l.node)
             {
