@@ -260,3 +260,21 @@ for t in T {
         speed += 0.1 * a
         place += 0.1 * speed
     assert abs(place) < 0.01 and abs(speed) < 0.05
+def test_text_has_the_levels_of_the_command_and_input_is_given(tmp_path):
+    program = """
+data g[N] : index(G) = input
+data y[N] = input
+param a[G] = 0
+observe y ~ Normal(a[g], 1)
+let more = a["b"] - a["10"]
+"""
+    g, y = ["b", "10", "9", "b", "10", "9"], [1.0, 2, 3, 3, 4, 7]
+    fit = fe.Model(program).fit({"g": g, "y": y})
+    # Not all are numbers, so they are sorted as texts.
+    assert fit.document["labels"]["G"] == ["10", "9", "b"]
+    assert np.allclose(fit.params["a"].value, [3, 5, 2], atol=1e-6)
+    # What follows from params alone has its error too.
+    assert fit.params["more"].value == pytest.approx(-1, abs=1e-6)
+    assert fit.params["more"].se == pytest.approx(1, rel=1e-4)
+    with pytest.raises(fe.DataError, match="data y=FILE"):
+        fe.Model(program).fit({"g": g})

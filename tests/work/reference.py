@@ -148,6 +148,11 @@ def schools():
     X = np.column_stack([np.ones(len(d)), h, S, S * h[:, None]])
     at, cov, evidence = gaussian(X, d["score"].to_numpy(), np.zeros(18), [1, 1] + [1] * 8 + [0.3] * 8, 0.7)
     figures = {"free_energy_total": (-evidence, 1e-4)}
+    # Leave-one-out of a Gaussian, from the inverse of its covariance; that of the fit is by reweighted draws.
+    marginal = X @ np.diag(np.r_[1, 1, np.ones(8), np.full(8, 0.09)]) @ X.T + 0.49 * np.eye(len(d))
+    inverse = np.linalg.inv(marginal)
+    off, var = inverse @ d["score"].to_numpy() / np.diag(inverse), 1 / np.diag(inverse)
+    figures["loo.elpd"] = -0.5 * np.sum(np.log(2 * np.pi * var) + off**2 / var), 0.1
     for k in range(8):
         for name, base, own in (("a", 0, 2 + k), ("b", 1, 10 + k)):
             c = np.zeros(18)
@@ -193,6 +198,10 @@ def assay():
     p = special.expit(X @ at)
     se = np.sqrt(np.diag(np.linalg.inv(X.T @ (X * (n * p * (1 - p))[:, None]))))
     figures = {"params.a.value": (at[0], 1e-4), "params.b.value": (at[1], 1e-3), "params.a.se": (se[0], 1e-3), "params.b.se": (se[1], 5e-3)}
+    # The dose that half of them survive, by the delta method.
+    slope = np.array([-1 / at[1], at[0] / at[1] ** 2])
+    cov = np.linalg.inv(X.T @ (X * (n * p * (1 - p))[:, None]))
+    figures |= {"params.median.value": (1.8 - at[0] / at[1], 1e-6), "params.median.se": (np.sqrt(slope @ cov @ slope), 1e-5)}
     figures["free_energy_total"] = f(at), 1e-6
     new = pd.DataFrame({"log_dose": [1.75, 1.85], "exposed": [100, 20]})
     new.to_csv(here / "new/assay.csv", index=False)
@@ -410,7 +419,56 @@ def tides():
     at = minimum(f, np.log([1, 1, 0.2]))
     figures = {f"params.{n}.value": (np.exp(v), 1e-3) for n, v in zip(["size", "reach", "noise"], at)}
     figures["free_energy_total"] = f(at), 1e-5
+    new = pd.DataFrame({"t": [0.5, 3.3, 7.25, 9.9]})
+    new.to_csv(here / "new/tides.csv", index=False)
+    size, reach, noise = np.exp(at)
+    k = lambda a, b: size**2 * np.exp(-0.5 * (a[:, None] - b[None]) ** 2 / reach**2)
+    curve = k(new["t"].to_numpy(), t) @ np.linalg.solve(k(t, t) + (noise**2 + 1e-6) * np.eye(len(t)), y)
+    figures |= {f"params.curve.value.{i}": (v, 1e-4) for i, v in enumerate(curve)}
     note("tides", figures)
+
+
+def cells():
+    d = table("animals")
+    d = d[d["alive"] == "yes"]
+    species, doses = ["adelie", "chinstrap", "gentoo"], ["low", "medium", "high"]
+    groups = d.groupby(["species", "dose"])["weight"]
+    means, counts = groups.mean(), groups.size()
+    left = d["weight"] - [means[s, k] for s, k in zip(d["species"], d["dose"])]
+    spread = np.sqrt(np.mean(left**2))
+    figures = {f"params.m.value.{i}.{j}": (means[s, k], 1e-5) for i, s in enumerate(species) for j, k in enumerate(doses)}
+    figures |= {f"params.m.se.{i}.{j}": (spread / np.sqrt(counts[s, k]), 1e-3) for i, s in enumerate(species) for j, k in enumerate(doses)}
+    figures["params.spread.value"] = spread, 1e-5
+    figures["params.effect.value"] = means["gentoo", "high"] - means["gentoo", "low"], 1e-5
+    figures["params.effect.se"] = spread * np.sqrt(1 / counts["gentoo", "high"] + 1 / counts["gentoo", "low"]), 1e-3
+    note("cells", figures)
+
+
+def robust():
+    d = table("animals")
+    d = d[d["species"] == "gentoo"]
+    x, y = d["length"].to_numpy() - 190, d["weight"].to_numpy()
+    f = lambda q: -stats.t(4, q[0] + q[1] * x, np.exp(q[2])).logpdf(y).sum()
+    at = minimum(f, np.array([y.mean(), 0.2, 1.0]))
+    se = errors(f, at)
+    figures = {"params.level.value": (at[0], 1e-4), "params.slope.value": (at[1], 1e-5), "params.scale.value": (np.exp(at[2]), 1e-4)}
+    figures |= {"params.level.se": (se[0], 1e-3 * se[0]), "params.slope.se": (se[1], 1e-3 * se[1])}
+    figures["free_energy_total"] = f(at), 1e-6
+    note("robust", figures)
+
+
+def overdispersed():
+    d = table("visits")
+    W, days, y = onehot(d["ward"], ["east", "north", "west"]), d["days"].to_numpy(), d["visits"].to_numpy()
+
+    def f(q):
+        mean, shape = days * np.exp(W @ q[:3]), np.exp(q[3])
+        return -stats.nbinom(shape, shape / (shape + mean)).logpmf(y).sum()
+
+    at = minimum(f, np.array([-1.5, -1, -1.8, 1.5]))
+    figures = {f"params.a.value.{k}": (at[k], 1e-4) for k in range(3)}
+    figures |= {"params.shape.value": (np.exp(at[3]), 1e-2), "free_energy_total": (f(at), 1e-5)}
+    note("overdispersed", figures)
 
 
 def prices():
@@ -427,6 +485,6 @@ def prices():
 
 
 for program in [regression, survival_of_animals, visits, schools, clicks, assay, disasters, machine, waits, scales, spikes, exams,
-                lives, ratings, games, growth, tides, prices]:
+                lives, ratings, games, growth, tides, prices, cells, robust, overdispersed]:
     program()
 (here / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")

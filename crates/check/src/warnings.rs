@@ -7,7 +7,7 @@ use crate::distributions::Drawn;
 use crate::kind::Kind;
 use crate::messages;
 use crate::reads::{bare, expression_reads, statement_reads};
-use crate::value::Level;
+use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
     /// Names that nothing reads. Where a statement did not parse, or names something unknown, it may be the one that
@@ -25,10 +25,13 @@ impl<'a> Checker<'a> {
                 Kind::Latent if !modelled.contains(&name) => {
                     self.report(messages::unread_latent(name, entry.span));
                 }
-                // A value computed from latents is for the posterior table.
+                // A value computed from latents is for the posterior table, and one from params for that of estimates.
                 Kind::Let if unread => {
-                    let value = self.values.get(name);
-                    if value.is_some_and(|v| !v.poison && v.level < Level::Random) {
+                    let row = self.row.map(|r| fe_graph::Axis::plain(r.axis));
+                    let told = |v: &Value| {
+                        v.level == Level::Random || v.level == Level::Free && !row.is_some_and(|r| v.has(r))
+                    };
+                    if self.values.get(name).is_some_and(|v| !v.poison && !told(v)) {
                         self.report(messages::unused(name, "let", entry.span));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_distribution::{Distribution, PoissonRate, Statistic, poisson_rate};
-use fe_graph::{Axis, Graph, NodeId, axis};
+use fe_graph::{Axis, Graph, InputId, NodeId, Op, axis};
 
 use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
@@ -116,6 +116,7 @@ impl Deriver<'_> {
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
         let readouts = vec![];
+        let functions = self.functions();
         ReportNodes {
             meters,
             posterior,
@@ -127,6 +128,7 @@ impl Deriver<'_> {
             predictive,
             beyond,
             last_turn,
+            functions,
             readouts,
         }
     }
@@ -136,6 +138,32 @@ impl Deriver<'_> {
         for n in named {
             if let Some(node) = self.drawn(n.node) {
                 list.push(Reported { name: n.name.clone(), axes: n.axes.clone(), node, normal: None, given: None });
+            }
+        }
+        list
+    }
+
+    /// `let` values that follow from the program's params and data alone, without rows.
+    fn functions(&mut self) -> Vec<Reported> {
+        let program = self.program;
+        let latents: HashSet<NodeId> = program.latents.iter().map(|l| l.node).collect();
+        // By their inputs: what a type makes of one may have been simplified away.
+        let params: HashSet<InputId> =
+            program.params.iter().filter(|p| !p.name.contains('.')).map(|p| p.input).collect();
+        let rows = |axes: &[Axis]| program.row.is_some_and(|r| axes.iter().any(|a| a.id == r.axis));
+        let mut list = vec![];
+        for l in &program.lets {
+            let g = &program.graph;
+            let size = l.axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+            let is_param = |n: NodeId| matches!(g.node(n).op, Op::Input(input) if params.contains(&input));
+            let follows = || g.reachable(&[l.node]).into_iter().any(is_param) && !g.depends_on(l.node, &latents);
+            if !rows(&l.axes)
+                && follows()
+                && size <= TABLE_LIMIT
+                && let Some(node) = self.drawn(l.node)
+            {
+                let node = self.g.broadcast(node, &l.axes);
+                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal: None, given: None });
             }
         }
         list

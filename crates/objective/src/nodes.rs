@@ -129,6 +129,7 @@ impl Nodes for ReportNodes {
             predictive,
             beyond,
             last_turn,
+            functions,
             ..
         } = self;
         meters.each(visit);
@@ -143,6 +144,7 @@ impl Nodes for ReportNodes {
         predictive.each(visit);
         beyond.each(visit);
         last_turn.each(visit);
+        functions.each(visit);
     }
 }
 

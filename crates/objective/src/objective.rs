@@ -146,6 +146,8 @@ pub struct ReportNodes {
     pub beyond: Vec<Beyond>,
     /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
     pub last_turn: Option<NodeId>,
+    /// `let`s that follow from params and data alone, and have no rows.
+    pub functions: Vec<Reported>,
     /// What the guide says of each latent and each `let`, for any rows.
     pub readouts: Vec<Readout>,
 }

@@ -1,14 +1,15 @@
-//! What a fit estimates: the program's own parameters, with standard errors from the curvature of the free energy.
+//! What a fit estimates: the program's own parameters, and what follows from them, with standard errors from the curvature of the
+//! free energy.
 //!
 //! At a minimum over the parameters θ of the program and η of the guides together, the inverse of ∂²F/∂(θ, η)², F being that of
 //! all rows, has in its block of θ the covariance of the estimates: the inverse Fisher information where nothing is latent, and
 //! that of F as a function of θ alone, min over η, where the guides answer to a change of θ.
 
-use fe_graph::ExecutionError;
+use fe_graph::{Compiled, ExecutionError, NodeId, Tensor};
 
 use crate::curvature::{Covariance, LARGEST, MOST_WORK, Step, hessian};
 use crate::problem::{Problem, Setting, Values};
-use crate::saa::SaaObjective;
+use crate::saa::{SaaObjective, flatten, unflatten};
 
 /// First steps of the differences, relative to the parameter; and those that follow, in units of the spread which the curvature
 /// along each parameter alone gives it.
@@ -18,7 +19,7 @@ const STEP: f64 = 0.01;
 /// The relative step of differences of a type's own scale.
 const SCALE_STEP: f64 = 1e-5;
 
-/// A parameter of the program as the fit has it.
+/// A parameter of the program, or a `let` that follows from some, as the fit has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// Its name.
@@ -36,7 +37,8 @@ pub struct Estimate {
 /// What became of the standard errors of a program's parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StandardErrors {
-    /// For each parameter that is declared, in order, one for each element as declared.
+    /// For each parameter that is declared, in order, and then for each `let` that follows from some, one for each element as
+    /// declared.
     Known(Vec<Vec<f64>>),
     /// They were not computed, and why.
     NotComputed(String),
@@ -61,7 +63,75 @@ pub(crate) fn estimates(problem: &Problem, values: &Values, errors: Option<&Stan
             errors: known.next().cloned(),
         }
     };
-    declared.map(estimate).collect()
+    let mut all: Vec<Estimate> = declared.map(estimate).collect();
+    // What cannot be computed is left out: it is reported and nothing more.
+    let functions = functions(problem, values).unwrap_or_default();
+    for (of, values) in problem.objective.report.functions.iter().zip(functions) {
+        all.push(Estimate {
+            name: of.name.clone(),
+            axes: of.axes.iter().map(|&a| g.axis_name(a)).collect(),
+            shape: of.axes.iter().map(|a| g.extent_of(a.id)).collect(),
+            values,
+            errors: known.next().cloned(),
+        });
+    }
+    all
+}
+
+/// The values of what follows from parameters alone, each row-major over its axes as declared.
+fn functions(problem: &Problem, values: &Values) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let of = &problem.objective.report.functions;
+    if of.is_empty() {
+        return Ok(vec![]);
+    }
+    let nodes: Vec<NodeId> = of.iter().map(|f| f.node).collect();
+    let mut compiled = problem.compile(&nodes)?;
+    values_of(problem, values, &mut *compiled)
+}
+
+/// As [`functions`], compiled.
+fn values_of(problem: &Problem, values: &Values, compiled: &mut dyn Compiled) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let found = compiled.run(&problem.feed(values, &problem.train.clone(), &Setting::default()))?;
+    let ordered = |(of, tensor): (&fe_objective::Reported, Tensor)| {
+        let sorted = fe_graph::axis::sorted(&of.axes);
+        let order: Vec<usize> = of.axes.iter().filter_map(|a| sorted.iter().position(|s| s == a)).collect();
+        tensor.permuted(&order).map(|t| t.values).unwrap_or_default()
+    };
+    Ok(problem.objective.report.functions.iter().zip(found).map(ordered).collect())
+}
+
+/// Standard errors of what follows from parameters, by its slopes in all of them.
+fn errors_of_functions(
+    problem: &Problem,
+    found: &Values,
+    covariance: &Covariance,
+) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let of = &problem.objective.report.functions;
+    if of.is_empty() {
+        return Ok(vec![]);
+    }
+    let nodes: Vec<NodeId> = of.iter().map(|f| f.node).collect();
+    let mut compiled = problem.compile(&nodes)?;
+    let base = flatten(found);
+    let at = values_of(problem, found, &mut *compiled)?;
+    // For each function, for each element, its slopes.
+    let mut slopes: Vec<Vec<Vec<f64>>> = at.iter().map(|v| vec![vec![0.0; base.len()]; v.len()]).collect();
+    for place in 0..base.len() {
+        let size = SCALE_STEP * base.get(place).copied().unwrap_or(0.0).abs().max(1.0);
+        let mut side = |by: f64| {
+            let mut moved = base.clone();
+            moved.iter_mut().skip(place).take(1).for_each(|v| *v += by);
+            values_of(problem, &unflatten(&moved, found), &mut *compiled)
+        };
+        let (above, below) = (side(size)?, side(-size)?);
+        for ((function, above), below) in slopes.iter_mut().zip(above).zip(below) {
+            for ((element, a), b) in function.iter_mut().zip(above).zip(below) {
+                element.iter_mut().skip(place).take(1).for_each(|s| *s = (a - b) / (2.0 * size));
+            }
+        }
+    }
+    let error = |slopes: &Vec<f64>| covariance.variance(slopes.iter().copied().enumerate()).map_or(f64::NAN, f64::sqrt);
+    Ok(slopes.iter().map(|function| function.iter().map(error).collect()).collect())
 }
 
 /// Standard errors at a minimum of an objective that repeats. `None` without a parameter that is declared.
@@ -107,6 +177,7 @@ pub(crate) fn standard_errors(
         }
         offset += value.len();
     }
+    all.extend(errors_of_functions(problem, found, &covariance)?);
     Ok(Some(StandardErrors::Known(all)))
 }
 

@@ -82,6 +82,7 @@ macro_rules! programs_of_work {
 
 programs_of_work!(
     assay,
+    cells,
     clicks,
     disasters,
     exams,
@@ -89,9 +90,11 @@ programs_of_work!(
     growth,
     lives,
     machine,
+    overdispersed,
     prices,
     ratings,
     regression,
+    robust,
     scales,
     schools,
     spikes,
