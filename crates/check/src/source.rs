@@ -7,7 +7,7 @@ use fe_syntax::Span;
 pub struct SourceCall {
     /// The name declared.
     pub data: String,
-    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `normal_draws`, or numbers in the program itself.
+    /// `npy`, `npz`, `csv`, `json`, `idx`, `images`, `patches`, `bars`, `normal_draws`, or numbers in the program itself.
     pub reader: Reader,
     /// Preprocessing named directly behind it, in order.
     pub stages: Vec<(Stage, Span)>,
@@ -52,6 +52,15 @@ pub enum Reader {
         size: usize,
         count: usize,
         seed: u64,
+        /// Frames and drift of patches that move.
+        moving: Option<(usize, f64)>,
+    },
+    Bars {
+        size: usize,
+        angles: usize,
+        frames: usize,
+        width: f64,
+        blank: usize,
     },
     NormalDraws {
         mean: f64,

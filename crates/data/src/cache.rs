@@ -49,7 +49,7 @@ fn without_path(reader: &Reader) -> Reader {
         Reader::Npy { path } | Reader::Npz { path, .. } | Reader::Csv { path, .. } => *path = extension(path),
         Reader::Json { path, .. } | Reader::Idx { path } => *path = extension(path),
         Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => *pattern = extension(pattern),
-        Reader::NormalDraws { .. } | Reader::Memory(_) => {}
+        Reader::NormalDraws { .. } | Reader::Bars(_) | Reader::Memory(_) => {}
     }
     reader
 }

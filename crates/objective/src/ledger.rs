@@ -106,7 +106,7 @@ impl Deriver<'_> {
         let predictive = self.predictive();
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
-        let readouts = vec![];
+        let (readouts, losses) = (vec![], vec![]);
         ReportNodes {
             meters,
             posterior,
@@ -119,6 +119,7 @@ impl Deriver<'_> {
             beyond,
             last_turn,
             readouts,
+            losses,
         }
     }
 

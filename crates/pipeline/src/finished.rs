@@ -79,7 +79,7 @@ impl Finished {
         arrays: HashMap<String, Arc<InMemory>>,
         folder: &Path,
     ) -> Result<Self, Error> {
-        let (record, parameters) = (run.record.clone(), directory::parameters(run)?);
+        let (record, parameters) = (run.record.clone(), directory::parameters(run.fitted, run.statistics)?);
         Ok(Self { text: text.clone(), record, folder: folder.to_owned(), parameters, arrays })
     }
 

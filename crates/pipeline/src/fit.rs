@@ -41,6 +41,19 @@ impl Prepared {
         Ok(fitted)
     }
 
+    /// Its start, of which nothing is read but its figures.
+    ///
+    /// # Errors
+    /// When a value is not finite.
+    pub(crate) fn start(&self, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
+        let problem = self.problem()?;
+        let train = fe_check::TrainSpec { steps: Some(0), epochs: None, ..self.program.train.clone() };
+        let fit = fe_train::minimise(&problem, &train, None, monitor)
+            .map_err(|e| failed(e, &self.program, &self.objective))?
+            .unread();
+        Ok(Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![] })
+    }
+
     /// As [`Prepared::fit`], guides alone.
     fn by_guides(&self, from: Option<Values>, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
         let mut notes = self.arrays.notes.clone();
