@@ -12,8 +12,8 @@ use crate::source::{Channels, Header, Reader, SourceCall, TableFormat};
 use crate::tables::{Piped, TABLES, stage_in};
 
 /// All readers.
-pub(crate) const READERS: [&str; 10] =
-    ["npy", "npz", "csv", "parquet", "arrow", "json", "idx", "images", "patches", "normal_draws"];
+pub(crate) const READERS: [&str; 11] =
+    ["npy", "npz", "csv", "parquet", "arrow", "json", "idx", "images", "patches", "bars", "normal_draws"];
 
 /// Readers of other libraries, and ours.
 const READER_HABITS: [(&str, &str); 13] = [
@@ -70,6 +70,19 @@ fn arguments_of(reader: &str) -> &'static [Spec] {
                     spec("images", Takes::Count, false),
                     spec("border", Takes::Count, false),
                     spec("color", Takes::Truth, false),
+                    spec("frames", Takes::Count, false),
+                    spec("drift", Takes::Number, false),
+                ]
+            }
+        }
+        "bars" => {
+            const {
+                &[
+                    spec("size", Takes::Count, true),
+                    spec("angles", Takes::Count, true),
+                    spec("frames", Takes::Count, true),
+                    spec("width", Takes::Number, false),
+                    spec("blank", Takes::Count, false),
                 ]
             }
         }
@@ -100,6 +113,7 @@ pub(crate) fn usage(reader: &str) -> &'static str {
         "idx" => "idx(\"digits.idx.gz\")",
         "images" => "images(\"folder/*.png\")",
         "patches" => "patches(\"folder/*.png\", size = 16, count = 10_000)",
+        "bars" => "bars(size = 16, angles = 36, frames = 100, width = 0.2, blank = 60)",
         _ => "normal_draws(0, 1, count = 1000)",
     }
 }
@@ -302,6 +316,10 @@ impl<'a> Checker<'a> {
         let count = |n: &str| number(n).map(|v| v as usize);
         let path = text("path").unwrap_or_default();
         let seed = number("seed").map_or(0, |v| v as u64);
+        if number("drift").is_some() && number("frames").is_none() {
+            self.report(messages::reader_missing(name, "frames", found.call, "patches(…, frames = 16, drift = 0.7)"));
+            return None;
+        }
         let channels = if number("color") == Some(1.0) { Channels::Color } else { Channels::Grey };
         Some(match name {
             "npy" => Reader::Npy { path },
@@ -321,6 +339,14 @@ impl<'a> Checker<'a> {
                 size: count("size")?,
                 count: count("count")?,
                 seed,
+                moving: count("frames").map(|frames| (frames, number("drift").unwrap_or(1.0))),
+            },
+            "bars" => Reader::Bars {
+                size: count("size")?,
+                angles: count("angles")?,
+                frames: count("frames")?,
+                width: number("width").unwrap_or(0.2),
+                blank: count("blank").unwrap_or(0),
             },
             _ => Reader::NormalDraws { mean: number("mean")?, sd: number("sd")?, count: count("count")?, seed },
         })
@@ -419,7 +445,7 @@ impl<'a> Checker<'a> {
             }
             return Some(v);
         }
-        let least = usize::from(!matches!(spec.name, "seed" | "border"));
+        let least = usize::from(!matches!(spec.name, "seed" | "border" | "blank"));
         self.whole_number(e, &what, least).map(|v| v as f64)
     }
 

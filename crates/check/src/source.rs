@@ -7,8 +7,8 @@ use fe_syntax::Span;
 pub struct SourceCall {
     /// The name declared.
     pub data: String,
-    /// `npy`, `npz`, `csv`, `parquet`, `arrow`, `json`, `idx`, `images`, `patches`, `normal_draws`, `input`, or numbers in
-    /// the program itself.
+    /// `npy`, `npz`, `csv`, `parquet`, `arrow`, `json`, `idx`, `images`, `patches`, `bars`, `normal_draws`, `input`, or
+    /// numbers in the program itself.
     pub reader: Reader,
     /// How many axes the data have.
     pub rank: usize,
@@ -57,6 +57,15 @@ pub enum Reader {
         size: usize,
         count: usize,
         seed: u64,
+        /// Frames and drift of patches that move.
+        moving: Option<(usize, f64)>,
+    },
+    Bars {
+        size: usize,
+        angles: usize,
+        frames: usize,
+        width: f64,
+        blank: usize,
     },
     NormalDraws {
         mean: f64,

@@ -52,7 +52,7 @@ fn without_path(reader: &Reader) -> Reader {
         Reader::Table(wanted) => wanted.path = extension(&wanted.path),
         Reader::Json { path, .. } | Reader::Idx { path } => *path = extension(path),
         Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => *pattern = extension(pattern),
-        Reader::NormalDraws { .. } | Reader::Memory(_) => {}
+        Reader::NormalDraws { .. } | Reader::Bars(_) | Reader::Memory(_) => {}
     }
     reader
 }

@@ -5,6 +5,7 @@
 //! never trusted: every size is checked against what the file can hold before memory is taken for
 //! it, and whatever is wrong comes back as a [`DataError`] that names the file and the place.
 
+mod bars;
 mod binary;
 mod cache;
 mod codes;
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Entry;
 
+pub use bars::Bars;
 pub use codes::CODES;
 pub use error::{DataError, Kind, Place};
 pub use file::fetch_hash;
@@ -117,7 +119,11 @@ pub enum Reader {
         /// Pixels cut off every side of an image. With [`Stage::Whiten`] at least 4 are, where the
         /// filter wraps around.
         border: usize,
+        /// How each patch moves: `[count, frames, size²]`, of colour `[count, frames, 3, size²]`.
+        moving: Option<Moving>,
     },
+    /// A bar of light that crosses a field in many directions: `[angles, blank + frames, size²]`.
+    Bars(Bars),
     /// Independent draws from a Normal distribution: `[count]`.
     NormalDraws {
         /// Mean.
@@ -164,6 +170,15 @@ pub enum Columns {
     Named(Vec<String>),
     /// All columns of numbers but these, as a matrix.
     AllBut(Vec<String>),
+}
+
+/// A patch that moves over its image: a Brownian motion, reflected at the borders, pixels between others being interpolated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moving {
+    /// Frames, the first one at its place.
+    pub frames: usize,
+    /// Standard deviation of a step in each direction, pixels.
+    pub drift: f64,
 }
 
 /// The channels of an image that are read.
@@ -258,7 +273,7 @@ pub struct Array {
     /// Patches that were drawn again because nothing varied in them.
     pub redrawn: usize,
     /// SHA-256 of the contents of the file, in hexadecimal; of several files, of their contents
-    /// one after the other in order of path; of `normal_draws` and of arrays in memory, of the values
+    /// one after the other in order of path; of `normal_draws`, of `bars` and of arrays in memory, of the values
     /// as little-endian f64.
     pub sha256: String,
     /// Whether it was taken from [`Options::cache`] and not decoded.
@@ -329,6 +344,7 @@ pub fn header(source: &Source) -> Result<Header, DataError> {
         Reader::Idx { path } => idx::header(&file::single(path)?)?,
         Reader::Images { pattern, channels } => images::header(pattern, *channels, whitened(source))?,
         Reader::Patches { .. } => patches::header(&source.reader, whitened(source))?,
+        Reader::Bars(bars) => bars.header()?,
         Reader::NormalDraws { mean, sd, count, .. } => {
             check_draws(*mean, *sd, *count)?;
             Header::new(vec![*count], Element::Real)
@@ -357,7 +373,7 @@ pub fn load(source: &Source) -> Result<Array, DataError> {
 pub fn load_with(source: &Source, options: &Options) -> Result<Array, DataError> {
     check_stages(source)?;
     let (path, sha256, content, cached) = match &source.reader {
-        reader @ Reader::NormalDraws { .. } => {
+        reader @ (Reader::NormalDraws { .. } | Reader::Bars(_)) => {
             let content = decode(reader, Path::new(""), false)?;
             (None, file::hash_values(&content.values), content, false)
         }
@@ -410,7 +426,7 @@ fn path(reader: &Reader) -> Result<PathBuf, DataError> {
         Reader::Table(wanted) => file::single(&wanted.path),
         Reader::Json { path, .. } | Reader::Idx { path } => file::single(path),
         Reader::Images { pattern, .. } | Reader::Patches { pattern, .. } => Ok(pattern.clone()),
-        Reader::NormalDraws { .. } | Reader::Memory(_) => Ok(PathBuf::new()),
+        Reader::NormalDraws { .. } | Reader::Bars(_) | Reader::Memory(_) => Ok(PathBuf::new()),
     }
 }
 
@@ -424,6 +440,7 @@ fn decode(reader: &Reader, path: &Path, whitened: bool) -> Result<Content, DataE
         Reader::Idx { .. } => idx::load(path),
         Reader::Images { pattern, channels } => images::load(pattern, *channels, whitened),
         Reader::Patches { .. } => patches::load(reader, whitened),
+        Reader::Bars(bars) => bars.load(),
         Reader::NormalDraws { mean, sd, count, seed } => normal_draws(*mean, *sd, *count, *seed),
         Reader::Memory(array) => array.content(),
     }

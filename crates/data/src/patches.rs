@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::binary;
 use crate::error::{DataError, Kind, Place};
@@ -11,7 +12,7 @@ use crate::file;
 use crate::images::{self, Picture};
 use crate::npy;
 use crate::whiten::{self, Filter};
-use crate::{Channels, Content, Element, Header, Reader};
+use crate::{Channels, Content, Element, Header, Moving, Reader};
 
 /// Times that flat patches are drawn again before that is an error.
 const ROUNDS: u128 = 100;
@@ -28,24 +29,29 @@ struct Request<'a> {
     count: usize,
     seed: u64,
     border: usize,
+    moving: Option<Moving>,
 }
 
 impl Request<'_> {
     fn shape(&self) -> Vec<usize> {
-        match self.channels {
-            Channels::Grey => vec![self.count, self.size * self.size],
-            Channels::Color => vec![self.count, self.channels.count(), self.size * self.size],
-        }
+        let frames = self.moving.map(|m| m.frames);
+        let channels = (self.channels == Channels::Color).then(|| self.channels.count());
+        [Some(self.count), frames, channels, Some(self.size * self.size)].into_iter().flatten().collect()
+    }
+
+    fn frames(&self) -> usize {
+        self.moving.map_or(1, |m| m.frames)
     }
 }
 
 fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
-    let Reader::Patches { pattern, array, images, channels, size, count, seed, border } = reader else {
+    let Reader::Patches { pattern, array, images, channels, size, count, seed, border, moving } = reader else {
         return Err(DataError::new(Kind::Argument, "not a `patches` reader"));
     };
     let fits = size
         .checked_mul(*size)
         .and_then(|pixels| pixels.checked_mul(channels.count())?.checked_mul(*count))
+        .and_then(|values| values.checked_mul(moving.map_or(1, |m| m.frames)))
         .is_some_and(|values| (1..=binary::MAX_ELEMENTS).contains(&values));
     if !fits {
         return Err(DataError::new(
@@ -54,9 +60,13 @@ fn request(reader: &Reader, whitened: bool) -> Result<Request<'_>, DataError> {
         )
         .help(format!("both are at least 1, and size² × count at most {}", binary::MAX_ELEMENTS)));
     }
+    if let Some(Moving { drift, .. }) = moving.filter(|m| !(m.drift.is_finite() && m.drift >= 0.0)) {
+        let message = format!("the drift of `patches` is {drift}; it must be finite and at least 0");
+        return Err(DataError::new(Kind::Argument, message).help("it is in pixels a frame: 0.7"));
+    }
     let border = if whitened { (*border).max(whiten::BORDER) } else { *border };
     let (array, images, channels) = (array.as_deref(), *images, *channels);
-    Ok(Request { pattern, array, images, channels, size: *size, count: *count, seed: *seed, border })
+    Ok(Request { pattern, array, images, channels, size: *size, count: *count, seed: *seed, border, moving: *moving })
 }
 
 /// Images from files that are read when they are needed, or from one array.
@@ -132,7 +142,8 @@ pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError
     check_sizes(&request, &images)?;
 
     let area = request.size * request.size;
-    let all = area * request.channels.count();
+    let frame = area * request.channels.count();
+    let all = frame * request.frames();
     let mut values = binary::reserve(request.pattern, request.count * all)?;
     values.resize(request.count * all, 0.0);
     let mut rng = ChaCha8Rng::seed_from_u64(request.seed);
@@ -154,10 +165,13 @@ pub(crate) fn load(reader: &Reader, whitened: bool) -> Result<Content, DataError
             for draw in group {
                 let start = draw.patch * all;
                 let Some(patch) = values.get_mut(start..start + all) else { continue };
-                for (plane, part) in planes.iter().zip(patch.chunks_exact_mut(area)) {
-                    for (row, into) in part.chunks_exact_mut(request.size).enumerate() {
-                        let from = plane.segment(draw.top + row, draw.left, request.size);
-                        into.iter_mut().zip(from).for_each(|(into, from)| *into = *from);
+                match request.moving {
+                    None => cut(&planes, draw, request.size, patch),
+                    Some(moving) => {
+                        let path = path(draw, round, &request, moving, images.size(draw.image));
+                        for (place, part) in path.into_iter().zip(patch.chunks_exact_mut(frame)) {
+                            interpolated(&planes, place, request.size, part);
+                        }
                     }
                 }
                 if whitened && !patch.chunks_exact_mut(area).all(whiten::standardize) {
@@ -203,6 +217,70 @@ fn draw(rng: &mut ChaCha8Rng, patch: usize, round: u128, request: &Request, imag
 /// Uniform on 0..bound, by the high half of a product; its bias is below bound / 2^64.
 fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
     ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
+}
+
+/// Cuts a patch at its place.
+fn cut(planes: &[Picture], draw: &Draw, size: usize, into: &mut [f64]) {
+    for (plane, part) in planes.iter().zip(into.chunks_exact_mut(size * size)) {
+        for (row, into) in part.chunks_exact_mut(size).enumerate() {
+            let from = plane.segment(draw.top + row, draw.left, size);
+            into.iter_mut().zip(from).for_each(|(into, from)| *into = *from);
+        }
+    }
+}
+
+/// The places of a patch that moves, top and left, from frame to frame. Its steps have a generator of their own, so that it
+/// begins where a patch that rests would be.
+fn path(
+    draw: &Draw,
+    round: u128,
+    request: &Request,
+    moving: Moving,
+    (height, width): (usize, usize),
+) -> Vec<(f64, f64)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(!request.seed);
+    rng.set_stream(draw.patch as u64);
+    rng.set_word_pos(round << 40);
+    let low = request.border as f64;
+    let high = |side: usize| side.saturating_sub(request.border + request.size) as f64;
+    let (mut top, mut left) = (draw.top as f64, draw.left as f64);
+    let mut places = vec![];
+    for _ in 0..moving.frames {
+        places.push((top, left));
+        let mut step = || -> f64 { moving.drift * Distribution::<f64>::sample(&StandardNormal, &mut rng) };
+        top = reflected(top + step(), low, high(height));
+        left = reflected(left + step(), low, high(width));
+    }
+    places
+}
+
+/// A number folded back into an interval.
+fn reflected(x: f64, low: f64, high: f64) -> f64 {
+    let length = high - low;
+    if length <= 0.0 {
+        return low;
+    }
+    let turn = (x - low).rem_euclid(2.0 * length);
+    low + if turn > length { 2.0 * length - turn } else { turn }
+}
+
+/// A patch at a place between pixels, each being the mean of its four neighbours by their nearness.
+fn interpolated(planes: &[Picture], (top, left): (f64, f64), size: usize, into: &mut [f64]) {
+    let (row, column) = (top.floor(), left.floor());
+    let (down, right) = (top - row, left - column);
+    for (plane, part) in planes.iter().zip(into.chunks_exact_mut(size * size)) {
+        let at = |r: usize, c: usize| {
+            // At the last place there is no neighbour, and none is needed.
+            let (r, c) = (r.min(plane.height.saturating_sub(1)), c.min(plane.width.saturating_sub(1)));
+            plane.pixels.get(r * plane.width + c).copied().unwrap_or(0.0)
+        };
+        for (k, into) in part.iter_mut().enumerate() {
+            let (r, c) = (row as usize + k / size, column as usize + k % size);
+            let upper = (1.0 - right) * at(r, c) + right * at(r, c + 1);
+            let lower = (1.0 - right) * at(r + 1, c) + right * at(r + 1, c + 1);
+            *into = (1.0 - down) * upper + down * lower;
+        }
+    }
 }
 
 fn check_sizes(request: &Request, images: &Images) -> Result<(), DataError> {

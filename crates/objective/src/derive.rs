@@ -208,7 +208,8 @@ impl<'a> Deriver<'a> {
         let joints = self.joints()?;
         let chains = self.chains()?;
         let readouts = self.readouts();
-        let report = ReportNodes { readouts, ..report };
+        let losses = self.losses_along();
+        let report = ReportNodes { readouts, losses, ..report };
         let up_to_constant = program.latents.iter().any(|l| l.prior.family.is_improper());
         let mut notes = std::mem::take(&mut self.realised.notes);
         if up_to_constant {

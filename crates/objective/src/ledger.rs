@@ -115,7 +115,7 @@ impl Deriver<'_> {
         let predictive = self.predictive();
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
-        let readouts = vec![];
+        let (readouts, losses) = (vec![], vec![]);
         let functions = self.functions();
         ReportNodes {
             meters,
@@ -130,6 +130,7 @@ impl Deriver<'_> {
             last_turn,
             functions,
             readouts,
+            losses,
         }
     }
 

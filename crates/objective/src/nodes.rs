@@ -39,6 +39,7 @@ impl Objective {
         self.descent.each(visit);
         // Last, as what is read of them after a fit decides nothing of its numbers.
         self.report.readouts.each(visit);
+        self.report.losses.each(visit);
     }
 }
 

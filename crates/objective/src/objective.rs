@@ -150,6 +150,8 @@ pub struct ReportNodes {
     pub functions: Vec<Reported>,
     /// What the guide says of each latent and each `let`, for any rows.
     pub readouts: Vec<Readout>,
+    /// Losses of each position of a loop, with the latents drawn.
+    pub losses: Vec<Reported>,
 }
 
 /// What a guide says of a latent, or of a `let`.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use fe_check::Latent;
 use fe_distribution::{Distribution, Statistic};
-use fe_graph::NodeId;
+use fe_graph::{Axis, NodeId};
 
 use crate::deriver::Deriver;
 use crate::guide::types::Posterior;
-use crate::objective::{Readout, ReadoutOf};
+use crate::objective::{Readout, ReadoutOf, Reported};
 
 impl Deriver<'_> {
     /// Every latent, and every `let` that follows from one, with its draws or what is known of it beside them. What has neither
@@ -31,6 +31,26 @@ impl Deriver<'_> {
                 let of = ReadoutOf::Value { draw, given: None };
                 list.push(Readout { name: named.name.clone(), axes: named.axes.clone(), of });
             }
+        }
+        list
+    }
+
+    /// What each position of a loop costs, of losses inside of one that can be drawn.
+    pub(crate) fn losses_along(&mut self) -> Vec<Reported> {
+        let program = self.program;
+        let chains: Vec<Axis> = program.latents.iter().filter_map(|l| l.chain).collect();
+        let mut list = vec![];
+        for loss in &program.losses {
+            let Some(&along) = chains.iter().find(|&&a| program.graph.has_axis(loss.node, a)) else { continue };
+            let Some(node) = self.drawn(loss.node) else { continue };
+            let row = program.row.map(|r| Axis::plain(r.axis)).filter(|&r| self.g.has_axis(node, r));
+            let kept: Vec<Axis> = [Some(Axis::SAMPLE).filter(|&s| self.g.has_axis(node, s)), row, Some(along)]
+                .into_iter()
+                .flatten()
+                .collect();
+            let node = self.g.sum_all_but(node, &kept);
+            let axes = row.into_iter().chain([along]).collect();
+            list.push(Reported { name: loss.name.clone(), axes, node, normal: None, given: None });
         }
         list
     }

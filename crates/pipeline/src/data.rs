@@ -304,6 +304,7 @@ fn described(call: &SourceCall) -> String {
         Reader::Input => "what was given".into(),
         Reader::Idx { path } | Reader::Images { path, .. } | Reader::Patches { path, .. } => path.clone(),
         Reader::NormalDraws { .. } => "normal_draws".into(),
+        Reader::Bars { .. } => "bars".into(),
         Reader::Numbers { .. } => "the program".into(),
     }
 }

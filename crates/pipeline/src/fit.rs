@@ -5,7 +5,7 @@ use fe_graph::NonFinite;
 use fe_objective::Objective;
 use fe_report::{Document, TraceRow};
 use fe_syntax::{Diagnostic, Span};
-use fe_train::{Fit, FitError, Monitor, Problem, Values};
+use fe_train::{Fit, FitError, Monitor, Problem, Unkept, Values};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoints;
@@ -54,6 +54,19 @@ impl Prepared {
         let Fitted { fit, problem, program, .. } = &mut fitted;
         fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
         Ok(fitted)
+    }
+
+    /// Its start, of which nothing is read but its figures.
+    ///
+    /// # Errors
+    /// When a value is not finite.
+    pub(crate) fn start(&self, monitor: &mut dyn Monitor) -> Result<Fitted<'_>, Error> {
+        let problem = self.problem()?;
+        let train = fe_check::TrainSpec { steps: Some(0), epochs: None, ..self.program.train.clone() };
+        let fit = fe_train::minimise(&problem, &train, None, monitor, &mut Unkept)
+            .map_err(|e| failed(e, &self.program, &self.objective))?
+            .unread();
+        Ok(Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![] })
     }
 
     /// As [`Prepared::fit_kept`], guides alone.

@@ -41,6 +41,7 @@ pub mod stream;
 pub mod sweep;
 mod text;
 mod threads;
+mod timelines;
 mod verify;
 mod watch;
 

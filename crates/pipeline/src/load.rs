@@ -151,7 +151,8 @@ pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Vec<String>)>
         Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => name.into_iter().collect(),
         _ => vec![],
     };
-    let read = calls.into_iter().filter(|c| !matches!(c.reader, Reader::Numbers { .. } | Reader::NormalDraws { .. }));
+    let made = |r: &Reader| matches!(r, Reader::Numbers { .. } | Reader::NormalDraws { .. } | Reader::Bars { .. });
+    let read = calls.into_iter().filter(|c| !made(&c.reader));
     read.map(|c| (c.data, names(c.reader))).collect()
 }
 

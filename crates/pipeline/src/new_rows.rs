@@ -141,7 +141,8 @@ fn new_rows(
     for data in &program.data {
         let Some((call, source)) = sources.iter().find(|(c, _)| c.data == data.name) else { continue };
         let (rows, replaced) = (with_rows(&data), is_given(&data.name));
-        if replaced && matches!(call.reader, Reader::NormalDraws { .. } | Reader::Numbers { .. }) {
+        if replaced && matches!(call.reader, Reader::NormalDraws { .. } | Reader::Bars { .. } | Reader::Numbers { .. })
+        {
             return Err(Error::Request(format!("`{}` is not read from a file, so no other can be given", data.name)));
         }
         let (Some(before), Some(source), true) = (headers.get(&data.name), source, replaced) else {

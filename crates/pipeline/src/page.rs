@@ -12,6 +12,7 @@ use crate::finished::Finished;
 use crate::load::Loaded;
 use crate::pictures::{Pictures, pictures};
 use crate::record::RunRecord;
+use crate::timelines;
 
 /// The page of a fit.
 pub(crate) fn of_fit(run: &Run, trace: &[TraceRow]) -> Page {
@@ -34,6 +35,7 @@ fn page(
         shown: made.shown,
         reconstructions: made.reconstructions,
         samples: made.samples,
+        along: made.along,
         missing: made.missing,
         explanation,
         source,
@@ -119,7 +121,7 @@ fn again(run: &Finished) -> Result<(String, Pictures), Error> {
 }
 
 fn pictures_again(run: &Finished, loaded: Loaded, objective: Objective) -> Result<Pictures, Error> {
-    if objective.report.shown.is_empty() {
+    if objective.report.shown.is_empty() && !timelines::has_any(&loaded.program) {
         return Ok(Pictures::default());
     }
     let prepared = run.prepare_with(loaded, objective)?;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use fe_check::{Program, Row};
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Shown;
-use fe_report::{Pictured, Planes, Shades, Size, images};
+use fe_report::{Drawing, Pictured, Planes, Shades, Size, images};
 use fe_train::{Problem, Setting, Values};
 
 use crate::finished::Solution;
+use crate::timelines;
 
 /// The most images of one picture.
 const MOST: usize = 1024;
@@ -28,6 +29,8 @@ pub struct Pictures {
     pub reconstructions: Vec<Pictured>,
     /// Data from the priors.
     pub samples: Vec<Pictured>,
+    /// What happens along a loop.
+    pub along: Vec<Drawing>,
     /// Reasons for pictures that are missing.
     pub missing: Vec<String>,
 }
@@ -53,6 +56,10 @@ pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pi
     let sizes: Vec<Size> = problem.objective.report.shown.iter().filter_map(|s| Size::written(&s.sizes)).collect();
     fitted.reconstructions(&sizes, &mut made);
     fitted.samples(program, &sizes, &mut made);
+    match timelines::timelines(program, problem, solution) {
+        Ok(along) => made.along = along,
+        Err(e) => made.missing.push(format!("What happens along the loop is not shown: {e}.")),
+    }
     made
 }
 

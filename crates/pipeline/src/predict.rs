@@ -206,7 +206,7 @@ impl Asked {
 
     /// The rows of new data, whose width must be that of the fit's.
     fn compared(&self, data: &Data, call: &SourceCall, source: &fe_data::Source) -> Result<usize, Box<Diagnostic>> {
-        if matches!(call.reader, Reader::NormalDraws { .. }) {
+        if matches!(call.reader, Reader::NormalDraws { .. } | Reader::Bars { .. }) {
             let message = format!("`{}` is drawn anew, and is not read from a file", data.name);
             return Err(Box::new(Diagnostic::error("R0010", message, call.span, "read here")));
         }

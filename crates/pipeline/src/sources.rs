@@ -24,16 +24,26 @@ pub(crate) fn source(call: &SourceCall, folder: &Path, replaced: Option<&str>) -
         Reader::Json { path, field } => fe_data::Reader::Json { path: at(path), field: field.clone() },
         Reader::Idx { path } => fe_data::Reader::Idx { path: at(path) },
         Reader::Images { path, channels } => fe_data::Reader::Images { pattern: at(path), channels: colors(*channels) },
-        Reader::Patches { path, array, images, channels, border, size, count, seed } => fe_data::Reader::Patches {
-            pattern: at(path),
-            array: array.clone(),
-            images: *images,
-            channels: colors(*channels),
+        Reader::Patches { path, array, images, channels, border, size, count, seed, moving } => {
+            fe_data::Reader::Patches {
+                pattern: at(path),
+                array: array.clone(),
+                images: *images,
+                channels: colors(*channels),
+                size: *size,
+                count: *count,
+                seed: *seed,
+                border: *border,
+                moving: moving.map(|(frames, drift)| fe_data::Moving { frames, drift }),
+            }
+        }
+        Reader::Bars { size, angles, frames, width, blank } => fe_data::Reader::Bars(fe_data::Bars {
             size: *size,
-            count: *count,
-            seed: *seed,
-            border: *border,
-        },
+            angles: *angles,
+            frames: *frames,
+            width: *width,
+            blank: *blank,
+        }),
         Reader::NormalDraws { mean, sd, count, seed } => {
             fe_data::Reader::NormalDraws { mean: *mean, sd: *sd, count: *count, seed: *seed }
         }

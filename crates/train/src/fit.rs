@@ -238,6 +238,11 @@ impl Unread {
         End { values: self.fit.values, figures: self.fit.figures, extra: self.extra.extra }
     }
 
+    /// The fit without its posterior, for a caller that needs none.
+    pub fn unread(self) -> Fit {
+        self.fit
+    }
+
     /// Reads the posterior: its table and how far it can be trusted, draws, and what leave-one-out needs.
     ///
     /// # Errors

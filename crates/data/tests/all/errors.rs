@@ -268,6 +268,7 @@ fn images_and_patches() {
         count: 9,
         seed: 0,
         border: 0,
+        moving: None,
     };
     assert_snapshot!(messages(
         &folder,

@@ -11,7 +11,7 @@ fn kodak() -> PathBuf {
 
 fn seeded(pattern: PathBuf, size: usize, count: usize, seed: u64, border: usize) -> Source {
     let channels = Channels::Grey;
-    source(Reader::Patches { pattern, array: None, images: None, channels, size, count, seed, border })
+    source(Reader::Patches { pattern, array: None, images: None, channels, size, count, seed, border, moving: None })
 }
 
 #[test]
@@ -53,7 +53,17 @@ fn patches_of_colour_are_a_plane_after_another() {
     let array = folder.write("c.npy", npy_of("|u1", "(1, 12, 20, 3)", image.as_raw()));
     let wanted = |pattern: PathBuf| {
         let (array, images, channels) = (None, None, Channels::Color);
-        source(Reader::Patches { pattern, array, images, channels, size: 3, count: 50, seed: 1, border: 0 })
+        source(Reader::Patches {
+            pattern,
+            array,
+            images,
+            channels,
+            size: 3,
+            count: 50,
+            seed: 1,
+            border: 0,
+            moving: None,
+        })
     };
     assert_eq!(header(&wanted(file.clone())).unwrap().shape, [50, 3, 9]);
     let found = load(&wanted(file.clone())).unwrap();
@@ -230,4 +240,86 @@ fn normal_draws_have_their_moments() {
     assert!((fourth - 3.0).abs() < 4.0 * f64::sqrt(24.0 / n));
     assert_eq!(array.values, load(&draws(0)).unwrap().values);
     assert_ne!(array.values, load(&draws(1)).unwrap().values);
+}
+
+fn moving(pattern: PathBuf, size: usize, frames: usize, drift: f64) -> Source {
+    let (array, images, channels) = (None, None, Channels::Grey);
+    let moving = Some(fe_data::Moving { frames, drift });
+    source(Reader::Patches { pattern, array, images, channels, size, count: 200, seed: 3, border: 1, moving })
+}
+
+/// A level that is affine in row and column is read exactly between pixels, so a frame tells where it is.
+#[test]
+fn patches_drift_from_where_they_would_rest() {
+    let folder = Folder::new();
+    let file = folder.write("p/a.png", png(60, 80, |row, column| (2 * row + column) as u8));
+    let rest = load(&seeded(file.clone(), 4, 200, 3, 1)).unwrap();
+    let found = load(&moving(file.clone(), 4, 30, 0.7)).unwrap();
+    assert_eq!(header(&moving(file.clone(), 4, 30, 0.7)).unwrap().shape, [200, 30, 16]);
+    assert_eq!(found.shape, [200, 30, 16]);
+    let mut steps = vec![];
+    for (patch, first) in found.values.chunks_exact(30 * 16).zip(rest.values.chunks_exact(16)) {
+        assert_eq!(&patch[..16], first);
+        for frame in patch.chunks_exact(16) {
+            let corner = frame[0] * 255.0;
+            for (k, level) in frame.iter().enumerate() {
+                assert!((level * 255.0 - corner - (2 * (k / 4) + k % 4) as f64).abs() < 1e-9);
+            }
+        }
+        let corners: Vec<f64> = patch.chunks_exact(16).map(|f| f[0] * 255.0).collect();
+        // Along 2 × row + column; away from the borders it is normal.
+        let inside = |c: f64| (30.0..150.0).contains(&c);
+        steps.extend(corners.windows(2).filter(|w| inside(w[0])).map(|w| w[1] - w[0]));
+        assert!(corners.iter().all(|c| (3.0..=2.0 * 55.0 + 75.0).contains(c)));
+    }
+    let n = steps.len() as f64;
+    let variance = steps.iter().map(|s| s * s).sum::<f64>() / n;
+    // 0.7² (2² + 1²), but for the few that were reflected.
+    assert!((variance / 2.45 - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "{variance} of {n}");
+    // A larger number of frames continues a smaller one, and none moves without drift.
+    let fewer = load(&moving(file.clone(), 4, 10, 0.7)).unwrap();
+    assert_eq!(&fewer.values[..160], &found.values[..160]);
+    let still = load(&moving(file, 4, 5, 0.0)).unwrap();
+    assert!(still.values.chunks_exact(80).all(|p| p.chunks_exact(16).all(|f| f == &p[..16])));
+}
+
+#[test]
+fn moving_patches_are_whitened_frame_by_frame() {
+    let mut wanted = moving(kodak(), 8, 6, 0.7);
+    wanted.stages = vec![Stage::Whiten];
+    for frame in load(&wanted).unwrap().values.chunks_exact(64) {
+        let mean = frame.iter().sum::<f64>() / 64.0;
+        let variance = frame.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 64.0;
+        assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn a_bar_crosses_the_field_in_every_direction() {
+    let bars = fe_data::Bars { size: 16, angles: 36, frames: 100, width: 0.2, blank: 60 };
+    let found = load(&source(Reader::Bars(bars))).unwrap();
+    assert_eq!(found.shape, [36, 160, 256]);
+    assert_eq!(header(&source(Reader::Bars(bars))).unwrap().shape, [36, 160, 256]);
+    assert!(found.values.iter().all(|v| (0.0..=1.0).contains(v)));
+    for (angle, direction) in found.values.chunks_exact(160 * 256).enumerate() {
+        assert!(direction[..60 * 256].iter().all(|v| *v == 0.0));
+        let frames: Vec<&[f64]> = direction[60 * 256..].chunks_exact(256).collect();
+        // Along the direction the light lies where the bar's middle is, near the centre of the field: elsewhere its corners
+        // cut more from one side than from the other.
+        let (sine, cosine) = (10.0 * angle as f64).to_radians().sin_cos();
+        let reach = 16.0 * (0.5f64.sqrt() + 0.1);
+        for k in [49, 50] {
+            let frame = frames[k];
+            let along = |k: usize| ((k % 16) as f64 - 7.5) * cosine + ((k / 16) as f64 - 7.5) * sine;
+            let centre = frame.iter().enumerate().map(|(k, v)| v * along(k)).sum::<f64>() / frame.iter().sum::<f64>();
+            let middle = reach * (2.0 * (k as f64 + 0.5) / 100.0 - 1.0);
+            assert!((centre - middle).abs() < 0.1, "{centre} and {middle} at {angle}");
+        }
+    }
+    // Across, a column of the field is .2 × 16 pixels of light wide.
+    let middle = &found.values[(60 + 50) * 256..(60 + 51) * 256];
+    assert!((middle.iter().sum::<f64>() / 16.0 - 3.2).abs() < 1e-9);
+    let wrong = |bars| load(&source(Reader::Bars(bars))).unwrap_err().message;
+    assert!(wrong(fe_data::Bars { width: 0.0, ..bars }).contains("width of `bars`"));
+    assert!(wrong(fe_data::Bars { size: 1 << 20, angles: 1 << 20, ..bars }).contains("no array that can be held"));
 }

@@ -124,7 +124,13 @@ fn headers(source: &str, overrides: &Overrides) -> HashMap<String, Header> {
             Reader::Numbers { shape, .. } => shape,
             Reader::Table { columns: Columns::Named(c), .. } if c.len() > 1 => vec![8, c.len()],
             Reader::Table { .. } | Reader::Json { .. } => vec![8],
-            Reader::Patches { size, count, .. } => vec![count, size.saturating_mul(size)],
+            Reader::Patches { size, count, moving: None, .. } => vec![count, size.saturating_mul(size)],
+            Reader::Patches { size, count, moving: Some((frames, _)), .. } => {
+                vec![count, frames, size.saturating_mul(size)]
+            }
+            Reader::Bars { size, angles, frames, blank, .. } => {
+                vec![angles, frames.saturating_add(blank), size.saturating_mul(size)]
+            }
             Reader::NormalDraws { count, .. } => vec![count],
             Reader::Idx { .. } | Reader::Images { .. } => vec![8, 28, 28],
             Reader::Npy { .. } | Reader::Npz { .. } => vec![8, 3],

@@ -108,3 +108,57 @@ fn what_is_no_run_has_no_page() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("is it a finished run?"));
 }
+
+#[test]
+fn a_page_shows_what_happens_along_a_loop_and_by_step_of_a_descent() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = |program: &str, name: &str| {
+        std::fs::write(folder.path().join("model.fe"), program).unwrap();
+        done(folder.path(), &["run", "model.fe", "--quiet", "--steps", "5", "--out", name]);
+        std::fs::read_to_string(folder.path().join(name).join("report.html")).unwrap()
+    };
+    let controller = "\
+dim T = 12
+param gain = -0.5
+let s[0] = 2
+for t in T {
+  latent up[t] ~ Poisson(0.5)
+  latent a[t] ~ Normal(0, 1)
+  guide up[t] ~ Poisson(exp(0.1 * s[t]))
+  guide a[t] ~ Normal(gain * s[t], 0.3)
+  let s[t+1] = 0.9 * s[t] + a[t] + 0.1 * up[t]
+  loss cost = s[t]^2
+}
+train { optimizer = adam(lr = 0.01) samples = 8 }
+";
+    let html = page(controller, "loop");
+    assert!(html.contains("Along the loop"));
+    for title in [
+        "a: mean ± 2 sd",
+        "s: mean ± 2 sd",
+        "Spikes, one draw",
+        "What each position costs",
+        "rate of up",
+        "Expected spikes",
+    ] {
+        assert!(html.contains(title), "no {title}");
+    }
+    // Bands about a and s; counts are in the raster alone.
+    assert_eq!(html.matches("<polygon").count(), 2);
+    assert!(!html.contains("up: mean"));
+    let descent = "\
+dim K = 2
+data x[N, D] = [[0.9, -0.4, 0.3], [-0.7, 0.8, 0.1]]
+param u[K] = 0
+param W[K, D] = normal(0, 0.5)
+latent z[N, K] ~ Poisson(exp(u))
+guide z ~ Poisson(exp(v))
+refine v[N, K] from u over 40 steps by natural_gradient
+observe x ~ Normal(z @ W, sqrt(0.5))
+";
+    let html = page(descent, "descent");
+    for title in ["Free energy by step", "Zeros and R² by step", "Spikes by step"] {
+        assert!(html.contains(title), "no {title}");
+    }
+    assert!(!html.contains("left out: not finite"));
+}

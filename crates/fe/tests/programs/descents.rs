@@ -129,6 +129,165 @@ fn online() {
     assert!(at(&fit, "free_energy") < at(&start, "free_energy") - 10.0);
 }
 
+/// What units of bar.fe do while a bar crosses the field.
+struct Seen {
+    /// The share of units whose largest mean rate over directions is more than twice the least.
+    tuned: f64,
+    /// The share of these that prefer the orientation of their own atom, within 20°.
+    own: f64,
+    /// Σ r exp(2πiθ/180°) over Σ r, in the mean over units.
+    selectivity: f64,
+    /// Frames by which the median unit follows what drives it, in the direction that it is driven by most.
+    lag: usize,
+    /// Of the frame, in the mean over frames with light.
+    r2: f64,
+}
+
+const DIRECTIONS: usize = 36;
+const BLANK: usize = 60;
+const FRAMES: usize = 100;
+const UNITS: usize = 256;
+const PIXELS: usize = 256;
+
+/// The bar as its reader's documentation has it, each frame to mean 0, times 3.
+fn bars() -> Vec<f64> {
+    let place = |k: usize| (k as f64 + 0.5) / 16.0 - 0.5;
+    let mut all = vec![];
+    for angle in 0..DIRECTIONS {
+        let (sine, cosine) = (10.0 * angle as f64).to_radians().sin_cos();
+        for frame in 0..FRAMES {
+            let middle = (0.5f64.sqrt() + 0.1) * (2.0 * (frame as f64 + 0.5) / 100.0 - 1.0);
+            let light = |k: usize| {
+                let at = place(k % 16) * cosine + place(k / 16) * sine - middle;
+                (((at + 1.0 / 32.0).min(0.1) - (at - 1.0 / 32.0).max(-0.1)) * 16.0).max(0.0)
+            };
+            let frame: Vec<f64> = (0..PIXELS).map(light).collect();
+            let mean = frame.iter().sum::<f64>() / PIXELS as f64;
+            all.extend(frame.iter().map(|v| 3.0 * (v - mean)));
+        }
+    }
+    all
+}
+
+fn correlation(x: &[f64], y: &[f64]) -> f64 {
+    let n = x.len() as f64;
+    let (a, b) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+    let cross: f64 = x.iter().zip(y).map(|(x, y)| (x - a) * (y - b)).sum();
+    let (vx, vy): (f64, f64) = (x.iter().map(|x| (x - a).powi(2)).sum(), y.iter().map(|y| (y - b).powi(2)).sum());
+    cross / (vx * vy).sqrt().max(1e-300)
+}
+
+/// What becomes of rates `[direction, blank + frame, unit]` and atoms `[unit, pixel]`.
+fn seen(rates: &[f64], atoms: &[f64]) -> Seen {
+    let frames = bars();
+    let frame = |a: usize, t: usize| &frames[(a * FRAMES + t) * PIXELS..][..PIXELS];
+    let rate = |a: usize, t: usize, k: usize| rates[(a * (BLANK + FRAMES) + BLANK + t) * UNITS + k];
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let most = |of: &dyn Fn(usize) -> f64| (0..DIRECTIONS).max_by(|&a, &b| of(a).total_cmp(&of(b))).unwrap();
+    let (mut tuned, mut own, mut selectivity, mut lags) = (0.0, 0.0, 0.0, vec![]);
+    for k in 0..UNITS {
+        let mean: Vec<f64> =
+            (0..DIRECTIONS).map(|a| (0..FRAMES).map(|t| rate(a, t, k)).sum::<f64>() / FRAMES as f64).collect();
+        let atom = &atoms[k * PIXELS..][..PIXELS];
+        let drive: Vec<Vec<f64>> =
+            (0..DIRECTIONS).map(|a| (0..FRAMES).map(|t| dot(frame(a, t), atom)).collect()).collect();
+        let driven = most(&|a| drive[a].iter().copied().fold(0.0, f64::max));
+        let preferred = most(&|a| mean[a]);
+        // Orientations are the same after half a turn.
+        let off = (10.0 * (preferred as f64 - driven as f64) + 90.0).rem_euclid(180.0) - 90.0;
+        let (high, low) = mean.iter().fold((0.0f64, f64::INFINITY), |(h, l), &m| (h.max(m), l.min(m)));
+        if high > 2.0 * low {
+            tuned += 1.0;
+            own += f64::from(u8::from(off.abs() <= 20.0));
+        }
+        let (mut re, mut im) = (0.0, 0.0);
+        for (a, m) in mean.iter().enumerate() {
+            let (s, c) = (20.0 * a as f64).to_radians().sin_cos();
+            (re, im) = (re + m * c, im + m * s);
+        }
+        selectivity += f64::hypot(re, im) / mean.iter().sum::<f64>() / UNITS as f64;
+        let of: Vec<f64> = (0..FRAMES).map(|t| rate(driven, t, k)).collect();
+        let at = |lag: usize| correlation(&drive[driven][..FRAMES - lag], &of[lag..]);
+        lags.push((0..=20).max_by(|&a, &b| at(a).total_cmp(&at(b))).unwrap());
+    }
+    lags.sort_unstable();
+    let (mut r2, mut lit) = (0.0, 0.0);
+    for a in 0..DIRECTIONS {
+        for t in 0..FRAMES {
+            let seen = frame(a, t);
+            let total = dot(seen, seen);
+            if total < 1e-6 {
+                continue;
+            }
+            let mut rest = seen.to_vec();
+            for k in 0..UNITS {
+                let z = rate(a, t, k);
+                rest.iter_mut().zip(&atoms[k * PIXELS..]).for_each(|(r, w)| *r -= z * w);
+            }
+            (r2, lit) = (r2 + 1.0 - dot(&rest, &rest) / total, lit + 1.0);
+        }
+    }
+    let units = UNITS as f64;
+    Seen { tuned: tuned / units, own: own / tuned, selectivity, lag: lags[UNITS / 2], r2: r2 / lit }
+}
+
+/// An array of NumPy.
+fn npy(shape: &[usize], values: &[u8]) -> Vec<u8> {
+    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let mut head = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}");
+    while (head.len() + 11) % 64 != 0 {
+        head.push(' ');
+    }
+    head.push('\n');
+    let length = u16::try_from(head.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, head.as_bytes(), values].concat()
+}
+
+fn bar() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    let at_path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let model = root().join("examples/descent/still.fe");
+    done(&root(), &["run", model.to_str().unwrap(), "--quiet", "--out", &at_path("still")]);
+    let fit: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("still/fit.json")).unwrap()).unwrap();
+    let start = document(&Program::named("examples/descent/still"), &Options { steps: Some(0), ..Options::default() });
+    // Sixteen frames.
+    assert!(at(&fit, "free_energy") < at(&start, "free_energy") - 16.0 * 30.0);
+
+    let bytes = std::fs::read(folder.join("still/params.safetensors")).unwrap();
+    let saved = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut atoms = vec![];
+    for (name, file) in [("u", "rates.npy"), ("W", "dictionary.npy")] {
+        let tensor = saved.tensor(name).unwrap();
+        std::fs::write(folder.join(file), npy(tensor.shape(), tensor.data())).unwrap();
+        atoms = tensor.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+    }
+    std::fs::copy(root().join("examples/descent/bar.fe"), folder.join("bar.fe")).unwrap();
+    let look = |retention: &str| {
+        let (run, codes) = (format!("bar_{retention}"), format!("bar_{retention}.npz"));
+        let set = format!("retention={retention}");
+        done(folder, &["run", "bar.fe", "--quiet", "--steps", "0", "--set", &set, "--out", &run]);
+        done(folder, &["codes", &run, "--latent", "z", "--out", &codes]);
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(folder.join(codes)).unwrap()).unwrap();
+        let mut bytes = vec![];
+        std::io::Read::read_to_end(&mut archive.by_name("z_mean.npy").unwrap(), &mut bytes).unwrap();
+        let head = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let rates: Vec<f64> =
+            bytes[head..].chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+        let seen = seen(&rates, &atoms);
+        eprintln!(
+            "retention {retention}: tuned {:.3}, own {:.3}, selectivity {:.3}, lag {}, R² {:.3}",
+            seen.tuned, seen.own, seen.selectivity, seen.lag, seen.r2
+        );
+        seen
+    };
+    let (all, most, none) = (look("1"), look("0.9"), look("0"));
+    assert!(all.tuned >= 0.7 && none.tuned < 0.5);
+    assert!(all.own >= 0.7 && all.selectivity > none.selectivity + 0.2);
+    assert!((1..=6).contains(&all.lag));
+    assert!(most.r2 >= all.r2 + 0.3);
+}
+
 pub fn trials(trials: &mut Trials) {
     claims!(
         trials,
@@ -144,6 +303,7 @@ pub fn trials(trials: &mut Trials) {
         hybrid,
         spiking,
         budget,
-        online
+        online,
+        bar
     );
 }

@@ -157,7 +157,7 @@ impl Run<'_> {
             (PROGRAM, self.source.as_bytes().to_vec()),
             (record::FILE, self.record.text()?.into_bytes()),
             (TRACE, trace_csv(&trace).into_bytes()),
-            (PARAMETERS, parameters(self)?),
+            (PARAMETERS, parameters(self.fitted, self.statistics, &self.record.run)?),
             (DRAWS, draws),
             (PAGE, page::of_fit(self, &trace).html().into_bytes()),
             (FIT, json(self.document).into_bytes()),
@@ -332,21 +332,26 @@ fn constant_data(run: &Run) -> Vec<Array> {
     program.data.iter().filter(|d| !observed(d)).filter_map(array).collect()
 }
 
-/// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits.
-pub(crate) fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
+/// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits, with the
+/// mark of their run.
+pub(crate) fn parameters(
+    fitted: &Fitted,
+    statistics: &[(String, Vec<Statistic>)],
+    mark: &str,
+) -> Result<Vec<u8>, Error> {
     let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
     let bytes = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    for (parameter, value) in run.fitted.problem.objective.parameters.iter().zip(&run.fitted.fit.values) {
-        let tensor = run.fitted.problem.declared_value(parameter, value);
+    for (parameter, value) in fitted.problem.objective.parameters.iter().zip(&fitted.fit.values) {
+        let tensor = fitted.problem.declared_value(parameter, value);
         arrays.push((parameter.name.clone(), tensor.shape, bytes(&tensor.values)));
     }
-    for (name, tensor) in &run.fitted.fit.preconditioners {
+    for (name, tensor) in &fitted.fit.preconditioners {
         arrays.push((name.clone(), tensor.shape.clone(), bytes(&tensor.values)));
     }
-    for (name, tensor) in run.fitted.problem.statistics() {
+    for (name, tensor) in fitted.problem.statistics() {
         arrays.push((name, tensor.shape, bytes(&tensor.values)));
     }
-    for (data, columns) in run.statistics {
+    for (data, columns) in statistics {
         let (mean, sd) = statistic_names(data);
         for (name, of) in
             [(mean, columns.iter().map(|c| c.mean).collect()), (sd, columns.iter().map(|c| c.sd).collect::<Vec<_>>())]
@@ -360,7 +365,7 @@ pub(crate) fn parameters(run: &Run) -> Result<Vec<u8>, Error> {
         views.push((name.clone(), TensorView::new(Dtype::F64, shape.clone(), data).map_err(|e| internal(&e))?));
     }
     // One entry: several would come in the order of a hash map, another one each time.
-    let metadata = HashMap::from([(RUN_KEY.to_owned(), run.record.run.clone())]);
+    let metadata = HashMap::from([(RUN_KEY.to_owned(), mark.to_owned())]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| internal(&e))
 }
 

@@ -11,7 +11,7 @@ mod turn;
 mod turned;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::Path;
+use std::path::PathBuf;
 
 use fe_check::{Columns, Header, Rows};
 use fe_syntax::Diagnostic;
@@ -219,17 +219,15 @@ impl Stream {
     pub fn unfitted(text: &Text, reading: &ReadOptions, options: StreamOptions) -> Result<Self, Error> {
         let fitting = FitOptions { steps: Some(0), ..FitOptions::default() };
         let prepared = prepare(text, reading, &fitting)?;
-        let fitted = prepared.fit(None, &mut Silent)?;
-        let document = prepared.document(&fitted)?;
+        let fitted = prepared.start(&mut Silent)?;
         let record = prepared.record(&fitted, prepared.identity(text, reading, &fitting, None));
-        let run = directory::Run {
-            source: &text.source,
-            record: &record,
-            fitted: &fitted,
-            document: &document,
-            statistics: &prepared.arrays.statistics,
+        let finished = Finished {
+            text: text.clone(),
+            folder: PathBuf::from("."),
+            parameters: directory::parameters(&fitted, &prepared.arrays.statistics, &record.run)?,
+            record,
+            arrays: reading.arrays.clone(),
         };
-        let finished = Finished::of(&run, text, reading.arrays.clone(), Path::new("."))?;
         Self::open(finished, options)
     }
 

@@ -8,7 +8,7 @@ mod histogram;
 mod paint;
 mod scale;
 
-use plotters::element::Circle;
+use plotters::element::{Circle, Polygon};
 use plotters::series::LineSeries;
 
 use frame::{Frame, UNIT};
@@ -38,6 +38,10 @@ pub struct Series {
     pub marks: bool,
     /// Whether the line is dashed.
     pub dashed: bool,
+    /// A band about the line: the least and the most at each point; none where it is empty.
+    pub band: Vec<(f64, f64)>,
+    /// Whether points stand alone, small and without a line: a raster.
+    pub scattered: bool,
 }
 
 /// A chart of lines.
@@ -89,11 +93,19 @@ impl Chart {
             dashed: self.series.iter().map(|s| s.dashed).collect(),
             note: left_out(given - points().count(), "point", self.x.log || self.y.log),
             x: Scale::over(points().map(|p| p.0), self.x.log, 6),
-            y: Scale::over(points().map(|p| p.1), self.y.log, 5),
+            y: Scale::over(points().map(|p| p.1).chain(self.bands()), self.y.log, 5),
         };
         frame.draw(alone, |chart| {
             for (k, (series, runs)) in self.series.iter().zip(&shown).enumerate() {
                 let paint = Paint::Series(k);
+                if let Some(outline) = self.outline(series) {
+                    chart.draw_series(std::iter::once(Polygon::new(outline, paint.shade())))?;
+                }
+                if series.scattered {
+                    let points = runs.iter().flatten();
+                    chart.draw_series(points.map(|&p| Circle::new(p, 3 * UNIT / 2, paint.area())))?;
+                    continue;
+                }
                 for run in runs {
                     chart.draw_series(LineSeries::new(run.iter().copied(), paint.line(2)))?;
                     // A point without neighbours has no line.
@@ -104,6 +116,20 @@ impl Chart {
             }
             Ok(())
         })
+    }
+
+    /// The ends of all bands.
+    fn bands(&self) -> impl Iterator<Item = f64> + '_ {
+        self.series.iter().flat_map(|s| s.band.iter().flat_map(|&(l, h)| [l, h])).filter(|&v| self.y.holds(v))
+    }
+
+    /// The outline of a series' band, where each of its points has a place.
+    fn outline(&self, series: &Series) -> Option<Vec<(f64, f64)>> {
+        let whole = !series.band.is_empty() && series.band.len() == series.points.len();
+        let upper = series.points.iter().zip(&series.band).map(|(p, b)| (p.0, b.1));
+        let lower = series.points.iter().zip(&series.band).map(|(p, b)| (p.0, b.0)).rev();
+        let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
+        (whole && outline.iter().all(|&(x, y)| self.x.holds(x) && self.y.holds(y))).then_some(outline)
     }
 
     /// The stretches of a series between points that have no place.
@@ -181,6 +207,22 @@ mod tests {
         let mut marked = series("", &[(1.0, 1.0), (2.0, 5.0)]);
         marked.marks = true;
         assert_eq!(chart(vec![marked]).svg().matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn a_band_lies_about_its_line_and_points_of_a_raster_have_none() {
+        let mut with_band = series("z", &[(0.0, 1.0), (1.0, 2.0), (2.0, 1.5)]);
+        with_band.band = vec![(0.0, 2.0), (1.0, 3.0), (0.5, 2.5)];
+        let svg = chart(vec![with_band.clone()]).svg();
+        let polygon = svg.lines().find(|l| l.starts_with("<polygon")).unwrap();
+        assert!(polygon.contains("class=\"f0\"") && polygon.contains("opacity=\"0.2\""), "{polygon}");
+        with_band.band.pop();
+        assert!(!chart(vec![with_band]).svg().contains("<polygon"));
+        let mut raster = series("", &[(0.0, 1.0), (1.0, 2.0), (2.0, 1.5)]);
+        raster.scattered = true;
+        let svg = chart(vec![raster]).svg();
+        assert!(lines(&svg).is_empty());
+        assert_eq!(svg.matches("<circle").count(), 3);
     }
 
     #[test]

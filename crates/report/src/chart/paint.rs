@@ -1,7 +1,7 @@
 //! Colours by their role. plotters draws each in a colour that stands for the role; [`themed`] puts the class of the
 //! role and its light colour in the place of it.
 
-use plotters::style::{RGBColor, ShapeStyle};
+use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::frame::UNIT;
 
@@ -63,6 +63,11 @@ impl Paint {
     /// A line of so many pixels.
     pub fn line(self, width: u32) -> ShapeStyle {
         ShapeStyle::from(self.colour()).stroke_width(width * UNIT as u32)
+    }
+
+    /// Filled, so that what lies behind shows through.
+    pub fn shade(self) -> ShapeStyle {
+        ShapeStyle::from(self.colour().mix(0.2)).filled()
     }
 
     /// Filled.

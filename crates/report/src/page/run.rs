@@ -4,6 +4,7 @@ use super::{Block, Drawing, Page, Pictured, Section, ledger};
 use crate::chart::{Axis, Chart, Histogram, Series};
 use crate::document::{Document, Latent};
 use crate::ledger::Ledger;
+use crate::refinement::RefinedStep;
 use crate::trace::TraceRow;
 use crate::verification::Verification;
 
@@ -20,6 +21,8 @@ pub struct RunPage<'a> {
     pub reconstructions: Vec<Pictured>,
     /// Data drawn from the priors.
     pub samples: Vec<Pictured>,
+    /// What happens along a loop: trajectories, spikes, what each position costs.
+    pub along: Vec<Drawing>,
     /// Why pictures are missing.
     pub missing: Vec<String>,
     /// The derived objective.
@@ -53,6 +56,8 @@ pub fn run_page(run: &RunPage) -> Page {
     {
         section(title, if pictures.is_empty() { vec![] } else { vec![Block::Pictures(pictures.clone())] });
     }
+    section("Along the loop", if run.along.is_empty() { vec![] } else { vec![Block::Charts(run.along.clone())] });
+    section("Refinement", refinement(document));
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
     section("Parameters", ledger::estimates(&figures));
     section("Posterior", ledger::posteriors(&figures));
@@ -88,8 +93,8 @@ fn course(trace: &[TraceRow]) -> Vec<Block> {
         name: name.into(),
         // A figure that was not taken at a step is no point of the line.
         points: trace.iter().filter_map(|row| Some((row.step as f64, of(row)?))).collect(),
-        marks: false,
         dashed,
+        ..Series::default()
     };
     let chart = |title: &str, unit: &str, series: Vec<Series>| {
         let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
@@ -105,6 +110,36 @@ fn course(trace: &[TraceRow]) -> Vec<Block> {
         chart("Distortion D", nats, vec![line("", &|r| r.distortion, false)]),
         chart("Rate R", nats, vec![line("", &|r| r.rate, false)]),
         chart("Energy", "spikes per row", vec![line("", &|r| r.energy, false)]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if charts.is_empty() { vec![] } else { vec![Block::Charts(charts)] }
+}
+
+/// F, R² and zeros, and spikes, by step of the descent.
+fn refinement(document: &Document) -> Vec<Block> {
+    let Some(refinement) = &document.refinement else { return vec![] };
+    // Steps are listed by doubling: far ones stand at even distances from the first, and the start in the table alone.
+    let log = refinement.steps > 32;
+    let steps = || refinement.trace.iter().filter(move |s| !log || s.step > 0);
+    let line = |name: &str, of: &dyn Fn(&RefinedStep) -> Option<f64>| Series {
+        name: name.into(),
+        points: steps().filter_map(|s| Some((s.step as f64, of(s)?))).collect(),
+        marks: true,
+        ..Series::default()
+    };
+    let chart = |title: &str, unit: &str, series: Vec<Series>| {
+        let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
+        let x = if log { Axis::logarithmic("step") } else { Axis::linear("step") };
+        let long = series.iter().any(|s| s.points.len() > 1);
+        long.then(|| Drawing::Lines(Chart { title: title.into(), x, y: Axis::linear(unit), series }))
+    };
+    let nats = "nats per row";
+    let charts: Vec<Drawing> = [
+        chart("Free energy by step", nats, vec![line("", &|s| Some(s.free_energy))]),
+        chart("Zeros and R² by step", "share", vec![line("zeros", &|s| s.zeros), line("R²", &|s| s.r2)]),
+        chart("Spikes by step", "spikes per row", vec![line("", &|s| s.spikes)]),
     ]
     .into_iter()
     .flatten()

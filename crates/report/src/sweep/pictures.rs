@@ -65,7 +65,7 @@ fn series(sweep: &Sweep, of: &dyn Fn(&Point) -> Option<(f64, f64)>) -> Vec<Serie
         points.sort_by(|a, b| place(a).total_cmp(&place(b)));
         let points: Vec<(f64, f64)> = points.into_iter().filter_map(of).collect();
         let name = second.zip(along).map(|(n, v)| sweep.said(n, v)).unwrap_or_default();
-        (!points.is_empty()).then_some(Series { name, points, marks: true, dashed: false })
+        (!points.is_empty()).then_some(Series { name, points, marks: true, ..Series::default() })
     });
     drawn.collect()
 }

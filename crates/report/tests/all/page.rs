@@ -34,6 +34,7 @@ fn page(document: &Document, source: &str) -> String {
         shown: vec![pictured],
         reconstructions: vec![],
         samples: vec![],
+        along: vec![],
         missing: vec![],
         explanation: Some("F = KL(q(z) ‖ p(z)) + E_q[−log p(x)]".into()),
         source,

@@ -121,7 +121,9 @@ pub fn headers(text: &str) -> HashMap<String, Header> {
         Reader::Table { .. } => vec![272],
         Reader::Idx { .. } => vec![10_000, 28, 28],
         Reader::Npy { .. } => vec![600, 12],
-        Reader::Patches { size, count, .. } => vec![*count, size * size],
+        Reader::Patches { size, count, moving: None, .. } => vec![*count, size * size],
+        Reader::Patches { size, count, moving: Some((frames, _)), .. } => vec![*count, *frames, size * size],
+        Reader::Bars { size, angles, frames, blank, .. } => vec![*angles, frames + blank, size * size],
         Reader::NormalDraws { count, .. } => vec![*count],
         _ => vec![100, 16],
     };

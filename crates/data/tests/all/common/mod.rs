@@ -78,7 +78,17 @@ pub fn images(pattern: PathBuf) -> Source {
 
 pub fn patches(pattern: PathBuf, size: usize, count: usize) -> Source {
     let channels = Channels::Grey;
-    source(Reader::Patches { pattern, array: None, images: None, channels, size, count, seed: 0, border: 0 })
+    source(Reader::Patches {
+        pattern,
+        array: None,
+        images: None,
+        channels,
+        size,
+        count,
+        seed: 0,
+        border: 0,
+        moving: None,
+    })
 }
 
 /// A `.npy` file with the given version, header text and data.
