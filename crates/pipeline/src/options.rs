@@ -151,9 +151,8 @@ mod tests {
         for (text, size) in [("8GB", 8_000_000_000), ("1.5 gb", 1_500_000_000), ("64GiB", 64 << 30), ("500", 500)] {
             assert_eq!(bytes(text), Ok(size));
         }
-        for wrong in ["", "GB", "-1GB", "8XB", "nan", "infGB", "0"] {
+        for wrong in ["", "GB", "-1GB", "8XB", "nan", "infGB", "0", "1e9"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(bytes("1e300TB"), Ok(u64::MAX));
     }
 }
