@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::axis::{Axis, AxisId, AxisInfo};
-use crate::op::{Node, Op, Origin, Real};
+use crate::op::{Node, Op, Origin, Real, ScanRef};
 
 /// A node of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,8 @@ pub struct Graph {
     axes: Vec<AxisInfo>,
     inputs: Vec<InputInfo>,
     known: HashMap<(Op, Vec<NodeId>, Vec<Axis>), NodeId>,
+    /// Loops that were given other operands, by the loop and these.
+    pub(crate) given: HashMap<(ScanRef, Vec<NodeId>), NodeId>,
     origin: Origin,
     missing: Node,
 }
@@ -61,6 +63,7 @@ impl Graph {
             axes: vec![AxisInfo { name: "sample".into(), extent: 1 }],
             inputs: vec![],
             known: HashMap::new(),
+            given: HashMap::new(),
             origin: Origin::default(),
             missing: Node { op: Op::Constant(Real(f64::NAN)), inputs: vec![], axes: vec![], origin: Origin::default() },
         }

@@ -77,14 +77,21 @@ impl Graph {
                 self.arrivals(rate, temperature, *order, *indicator, *site, &node.axes)
             }
             (Op::Stop, &[x]) => self.stop(x),
-            (Op::Scan(scan), operands) => {
-                let scan = scan.0.as_ref().clone();
+            (Op::Scan(own), operands) => {
+                // Loops are compared by identity: the same one on the same operands is made once.
+                let key = (own.clone(), operands.to_vec());
+                if let Some(&known) = self.given.get(&key) {
+                    return known;
+                }
+                let scan = own.0.as_ref().clone();
                 let (c, s) = (scan.carries.len(), scan.slices.len());
                 let (carries, rest) = operands.split_at(c.min(operands.len()));
                 let (scanned, constants) = rest.split_at(s.min(rest.len()));
                 let results = self.scan(scan, carries, scanned, constants);
                 let scan_node = results.first().and_then(|&r| self.node(r).inputs.first().copied());
-                scan_node.unwrap_or_else(|| self.constant(f64::NAN))
+                let scan_node = scan_node.unwrap_or_else(|| self.constant(f64::NAN));
+                self.given.insert(key, scan_node);
+                scan_node
             }
             (Op::Output(k), &[scan]) => {
                 let axes = self.scan_of(scan).map(|s| s.scan.result_axes(*k)).unwrap_or_default();

@@ -229,12 +229,19 @@ fn around(g: &mut Graph, program: &Program) -> Option<Found> {
     let normal = |l: &Latent| l.prior.family.gaussian_on() == Some(Support::Real);
     let suits = |k: &usize| program.latents.get(*k).is_some_and(|l| normal(l) && !l.axes.is_empty());
     let all: Vec<usize> = candidates(g, program, &terms).into_iter().filter(suits).collect();
-    let own = |k: usize, l: &Latent| {
+    let hangs = |k: usize, args: &[NodeId]| {
         let others = program.latents.iter().enumerate().filter(|(j, _)| *j != k && free(*j));
         let others: HashSet<NodeId> = others.map(|(_, l)| l.node).collect();
-        l.prior.args.iter().any(|&a| g.depends_on(a, &others))
+        args.iter().any(|&a| g.depends_on(a, &others))
     };
-    let latents: Vec<usize> = all.into_iter().filter(|&k| program.latents.get(k).is_some_and(|l| own(k, l))).collect();
+    let prior = |k: usize, of: fn(&[NodeId]) -> &[NodeId]| {
+        program.latents.get(k).is_some_and(|l| hangs(k, of(&l.prior.args)))
+    };
+    let latents: Vec<usize> = all.into_iter().filter(|&k| prior(k, |args| args)).collect();
+    // Where no scale is unknown, one Gaussian over everything has the shape already.
+    if !latents.iter().any(|&k| prior(k, |args| args.get(1..).unwrap_or_default())) {
+        return None;
+    }
     let of: Vec<&Latent> = latents.iter().filter_map(|&k| program.latents.get(k)).collect();
     let steps = match of.iter().find_map(|l| l.chain) {
         Some(steps) => steps,
@@ -256,6 +263,10 @@ fn around(g: &mut Graph, program: &Program) -> Option<Found> {
             return None;
         }
         read.push(term.density);
+    }
+    // What is quadratic is left to elimination, which had its reasons.
+    if read.iter().all(|&density| is_quadratic(g, program, density, &latents)) {
+        return None;
     }
     let axes: Vec<(usize, NodeId, Vec<Axis>)> =
         latents.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l.node, l.axes.clone()))).collect();
