@@ -218,7 +218,8 @@ struct Found {
 /// What is taken by the Gaussian at its mode given all others: latents with normal priors whose scales or means hang on others,
 /// along one axis, in which every term is log-concave. `None` where there are none, or the structure is another.
 fn around(g: &mut Graph, program: &Program) -> Option<Found> {
-    if !is_plain(program) {
+    // Chains draw all that is not exact.
+    if !is_plain(program) || program.nuts.is_some() {
         return None;
     }
     let terms = terms(g, program)?;
@@ -234,9 +235,8 @@ fn around(g: &mut Graph, program: &Program) -> Option<Found> {
         let others: HashSet<NodeId> = others.map(|(_, l)| l.node).collect();
         args.iter().any(|&a| g.depends_on(a, &others))
     };
-    let prior = |k: usize, of: fn(&[NodeId]) -> &[NodeId]| {
-        program.latents.get(k).is_some_and(|l| hangs(k, of(&l.prior.args)))
-    };
+    let prior =
+        |k: usize, of: fn(&[NodeId]) -> &[NodeId]| program.latents.get(k).is_some_and(|l| hangs(k, of(&l.prior.args)));
     let latents: Vec<usize> = all.into_iter().filter(|&k| prior(k, |args| args)).collect();
     // Where no scale is unknown, one Gaussian over everything has the shape already.
     if !latents.iter().any(|&k| prior(k, |args| args.get(1..).unwrap_or_default())) {
