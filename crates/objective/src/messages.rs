@@ -170,12 +170,8 @@ pub fn nuts_beside_mode(latent: &str, span: Span) -> Underivable {
     let message = format!(
         "the guide of `{latent}` is the Gaussian at its mode, and chains would move in the others at that mode alone"
     );
-    error(
-        "E0845",
-        message,
-        span,
-        format!("keep it in the guide, where chains can draw it: `latent {latent} … by guide`"),
-    )
+    let help = format!("keep it in the guide, where chains can draw it: `by guide` behind the prior of `{latent}`");
+    error("E0845", message, span, help)
 }
 
 pub fn nuts_of_counts(latent: &str, span: Span) -> Underivable {

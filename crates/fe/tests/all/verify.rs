@@ -119,6 +119,12 @@ fn what_has_no_posterior_is_refused_with_the_reason() {
             "E0835",
             "smooth function",
         ),
+        (
+            "data y[T] : count = [1, 0, 2, 4, 1, 3]\nlatent s ~ HalfNormal(1)\nfor t in T {\n  latent w[t] ~ Normal(if t == 0 \
+             then 0 else w[t-1], if t == 0 then 1 else s)\n  observe y[t] ~ Poisson(exp(w[t]))\n}\n",
+            "E0845",
+            "at its mode",
+        ),
     ] {
         let folder = fitted(program);
         let (status, errors) = ended(folder.path(), &["verify", "fit"]);

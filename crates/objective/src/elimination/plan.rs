@@ -218,7 +218,8 @@ struct Found {
 /// What is taken by the Gaussian at its mode given all others: latents with normal priors whose scales or means hang on others,
 /// along one axis, in which every term is log-concave. `None` where there are none, or the structure is another.
 fn around(g: &mut Graph, program: &Program) -> Option<Found> {
-    if !is_plain(program) {
+    // Chains draw all that is not exact.
+    if !is_plain(program) || program.nuts.is_some() {
         return None;
     }
     let terms = terms(g, program)?;
