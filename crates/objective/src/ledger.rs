@@ -152,20 +152,25 @@ impl Deriver<'_> {
         let params: HashSet<InputId> =
             program.params.iter().filter(|p| !p.name.contains('.')).map(|p| p.input).collect();
         let rows = |axes: &[Axis]| program.row.is_some_and(|r| axes.iter().any(|a| a.id == r.axis));
+        let g = &program.graph;
+        let all: Vec<NodeId> = program.lets.iter().map(|l| l.node).collect();
+        let is_param = |n: &NodeId| matches!(g.node(*n).op, Op::Input(input) if params.contains(&input));
+        let params: HashSet<NodeId> = g.reachable(&all).into_iter().filter(is_param).collect();
+        let (of_params, of_latents) = (g.depending(&all, &params), g.depending(&all, &latents));
+        let size = |axes: &[Axis]| axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+        let follows = |l: &&fe_check::Named| {
+            of_params.contains(&l.node)
+                && !of_latents.contains(&l.node)
+                && !rows(&l.axes)
+                && size(&l.axes) <= TABLE_LIMIT
+        };
+        let lets: Vec<&fe_check::Named> = program.lets.iter().filter(follows).collect();
+        let drawn = self.all_drawn(&lets.iter().map(|l| l.node).collect::<Vec<_>>());
         let mut list = vec![];
-        for l in &program.lets {
-            let g = &program.graph;
-            let size = l.axes.iter().map(|a| g.extent_of(a.id)).fold(1usize, usize::saturating_mul);
-            let is_param = |n: NodeId| matches!(g.node(n).op, Op::Input(input) if params.contains(&input));
-            let follows = || g.reachable(&[l.node]).into_iter().any(is_param) && !g.depends_on(l.node, &latents);
-            if !rows(&l.axes)
-                && follows()
-                && size <= TABLE_LIMIT
-                && let Some(node) = self.drawn(l.node)
-            {
-                let node = self.g.broadcast(node, &l.axes);
-                list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal: None, given: None });
-            }
+        for (l, node) in lets.into_iter().zip(drawn) {
+            let Some(node) = node else { continue };
+            let node = self.g.broadcast(node, &l.axes);
+            list.push(Reported { name: l.name.clone(), axes: l.axes.clone(), node, normal: None, given: None });
         }
         list
     }

@@ -80,7 +80,8 @@ impl Finished {
         arrays: HashMap<String, Arc<InMemory>>,
         folder: &Path,
     ) -> Result<Self, Error> {
-        let (record, parameters) = (run.record.clone(), directory::parameters(run.fitted, run.statistics, &run.record.run)?);
+        let (record, parameters) =
+            (run.record.clone(), directory::parameters(run.fitted, run.statistics, &run.record.run)?);
         Ok(Self { text: text.clone(), record, folder: folder.to_owned(), parameters, arrays })
     }
 

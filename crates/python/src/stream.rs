@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use fe_pipeline::stream::{Online, json_line};
+use fe_pipeline::{Error, Text};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -45,10 +46,10 @@ impl Stream {
             let mut online = self.online.lock().map_err(|_| None)?;
             let row = json_line(line, online.taken());
             let step = row.and_then(|row| online.step(&row));
-            step.map(|s| s.json().to_string()).map_err(|e| Some((e, online.text().clone())))
+            step.map(|s| s.json().to_string()).map_err(|e| Some(Box::new((e, online.text().clone()))))
         })?;
-        answered.map_err(|failed| match failed {
-            Some((error, text)) => raised(py, &error, Some(&text)),
+        answered.map_err(|failed: Option<Box<(Error, Text)>>| match failed {
+            Some(failed) => raised(py, &failed.0, Some(&failed.1)),
             None => poisoned(()),
         })
     }

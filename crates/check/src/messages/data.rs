@@ -31,7 +31,11 @@ pub fn two_readers(name: &str, second: Span, first: Span) -> Diagnostic {
 
 pub fn unknown_reader(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0602", format!("there is no reader `{name}`"), span, "not known");
-    did_you_mean(found, near, "there are csv, parquet, arrow, npy, npz, json, idx, images, patches, bars and normal_draws")
+    did_you_mean(
+        found,
+        near,
+        "there are csv, parquet, arrow, npy, npz, json, idx, images, patches, bars and normal_draws",
+    )
 }
 
 pub fn reader_argument(reader: &str, argument: &Name, near: Option<&str>, known: &[&str], usage: &str) -> Diagnostic {

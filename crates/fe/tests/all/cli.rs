@@ -470,7 +470,8 @@ fn the_help_names_options_and_exit_codes() {
 #[test]
 fn memory_that_is_said_bounds_a_fit_before_it_begins() {
     let folder = folder();
-    let program = "dim K = 400\nlatent w[K, K'] ~ Normal(0, 1)\ndata y[N] = [1, 2]\nobserve y ~ Normal(sum(sum(w, K'), K), 1)\n";
+    let program =
+        "dim K = 400\nlatent w[K, K'] ~ Normal(0, 1)\ndata y[N] = [1, 2]\nobserve y ~ Normal(sum(sum(w, K'), K), 1)\n";
     std::fs::write(folder.path().join("wide.fe"), program).unwrap();
     let output = run(folder.path(), &["run", "wide.fe", "--memory", "1MB", "--out", "wide"]);
     assert_eq!(code(&output), 1);

@@ -235,9 +235,8 @@ fn around(g: &mut Graph, program: &Program) -> Option<Found> {
         let others: HashSet<NodeId> = others.map(|(_, l)| l.node).collect();
         args.iter().any(|&a| g.depends_on(a, &others))
     };
-    let prior = |k: usize, of: fn(&[NodeId]) -> &[NodeId]| {
-        program.latents.get(k).is_some_and(|l| hangs(k, of(&l.prior.args)))
-    };
+    let prior =
+        |k: usize, of: fn(&[NodeId]) -> &[NodeId]| program.latents.get(k).is_some_and(|l| hangs(k, of(&l.prior.args)));
     let latents: Vec<usize> = all.into_iter().filter(|&k| prior(k, |args| args)).collect();
     // Where no scale is unknown, one Gaussian over everything has the shape already.
     if !latents.iter().any(|&k| prior(k, |args| args.get(1..).unwrap_or_default())) {
