@@ -253,12 +253,12 @@ fn what_does_not_go_line_by_line_is_refused_with_a_way_out() {
         ),
         (
             "data y[N] = csv(\"y.csv\", \"a\")\nlatent s[N] ~ Normal(0, 1)\nguide s ~ MeanField()\nobserve y ~ Normal(s, 1)\n",
-            "the guide of `s` is one for all lines of the fit by itself",
+            "the guide of `s` is one for all lines of the fit",
         ),
         (
             "data y[N] = csv(\"y.csv\", \"a\")\nparam m[N] = 0\nlatent s[N] ~ Normal(0, 1)\nguide s ~ Normal(m, 0.1)\n\
           observe y ~ Normal(s, 1)\n",
-            "`m` the guide of `s` is one for all lines",
+            "`m` was fitted to each line of the fit by itself",
         ),
         ("latent s ~ Normal(0, 1)\nloss d = s^2\n", "there is nothing that a line could be"),
     ];
