@@ -269,11 +269,11 @@ fn unclosed_quote(text: &str, separator: u8) -> Option<u64> {
     opened
 }
 
-/// In a table of one column a blank line is a blank cell, not a line to skip.
+/// In a table of one column a blank line is a blank cell, not a line to skip; the last one too.
 fn quote_blank_lines(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
-    for line in text.trim_end().lines() {
+    for line in text.lines() {
         out.push_str(if line.trim().is_empty() && !quoted { "\"\"" } else { line });
         out.push('\n');
         quoted ^= line.matches('"').count() % 2 == 1;

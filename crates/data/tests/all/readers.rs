@@ -107,6 +107,7 @@ fn missing_values_are_kept_where_allowed() {
     for (source, values, missing) in [
         (csv(folder.write("a.csv", "a,b\nNA,1\n2,\n"), &["a", "b"]), 4, vec![true, false, false, true]),
         (csv(folder.write("b.csv", "\"a\"\n1\n\n3\n"), &["a"]), 3, vec![false, true, false]),
+        (csv(folder.write("d.csv", "a\n1\n\n3\n\n"), &["a"]), 4, vec![false, true, false, true]),
         (csv(folder.write("c.csv", "a,b\nx,1\n,2\n"), &["a"]), 2, vec![false, true]),
         (json(folder.write("a.json", r#"{"y": [1, null]}"#), Some("y")), 2, vec![false, true]),
         (npy(folder.write("a.npy", nan)), 2, vec![true, false]),

@@ -8,7 +8,7 @@ use fe_candle::{CandleExecutor, Precision};
 use fe_check::{Header, Overrides, Program, Reader};
 use fe_graph::Tensor;
 use fe_objective::Objective;
-use fe_train::{Monitor, Problem, Setting, Values, fit, split};
+use fe_train::{Monitor, Problem, Setting, Unkept, Values, fit, minimise, split};
 
 struct Silent;
 
@@ -68,7 +68,7 @@ impl Bound {
 fn at_start(source: &str) -> fe_train::Fit {
     let mut bound = Bound::new(source);
     bound.program.train.steps = Some(0);
-    fit(&bound.problem(), &bound.program.train, None, &mut Silent).unwrap()
+    minimise(&bound.problem(), &bound.program.train, None, &mut Silent, &mut Unkept).unwrap().unread()
 }
 
 /// Two programs that differ only in whether an expectation is recognised must agree within Monte Carlo error.
@@ -82,7 +82,7 @@ fn agree(exact: &str, sampled: &str) {
 }
 
 /// A latent whose scale is a latent is fitted as location + scale · u, as if that were written: the same free energy, rates
-/// and table, of every family that has a location and a scale.
+/// and terms, of every family that has a location and a scale.
 #[test]
 fn non_centred_latents_are_those_written_with_a_standard_one() {
     let program = |effects: &str| {

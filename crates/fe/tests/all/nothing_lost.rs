@@ -11,10 +11,15 @@ use tempfile::TempDir;
 
 use crate::common::{code, fe, stderr, stdout};
 
-/// Moments of the everyday run, and of the full one.
-fn moments() -> u32 {
+/// Whether everything is tried, or some of it, as every day.
+fn full() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
-    if set("FE_FULL") || set("CI") { 60 } else { 4 }
+    set("FE_FULL") || set("CI")
+}
+
+/// Moments at which a process is killed.
+fn moments() -> u32 {
+    if full() { 60 } else { 2 }
 }
 
 const FIRST: &str = "model first\ndata y[N] = [1, 2, 4]\nlatent m ~ Normal(0, 1)\nobserve y ~ Normal(m, 1)\n";
@@ -57,7 +62,7 @@ fn second(folder: &Path, fault: Option<String>) -> std::process::Output {
 
 /// Every step of writing in the full run, and in the everyday one some.
 fn steps() -> impl Iterator<Item = usize> {
-    (1..400).step_by(if moments() < 60 { 7 } else { 1 })
+    (1..400).step_by(if full() { 1 } else { 16 })
 }
 
 /// A desk with a run of the first program.
@@ -107,7 +112,7 @@ fn a_run_that_is_killed_at_any_step_of_writing_leaves_the_old_one_or_the_new_one
         assert_eq!(names(&run), WHOLE, "after a kill at step {step}");
         assert_eq!(names(folder.path()), ["first.fe", "run", "second.fe"]);
         if !killed {
-            assert!(old > 2 && new > 0, "{old} and {new}");
+            assert!(old > 1 && new > 0, "{old} and {new}");
             return;
         }
     }
@@ -254,7 +259,7 @@ fn a_sweep_that_is_killed_at_any_moment_is_gone_on_with_bit_for_bit() {
     ended(begun("whole"));
     let took = clock.elapsed();
     let (whole, run) = (folder.path().join("whole"), folder.path().join("run"));
-    let count = moments() / 2;
+    let count = moments().div_ceil(2);
     for moment in 0..count {
         for part in [f64::from(moment) + 0.5, f64::from(count) * 0.3] {
             let mut child = begun("run");
