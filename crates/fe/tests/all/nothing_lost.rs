@@ -290,8 +290,13 @@ fn a_signal_ends_a_fit_at_once_with_what_it_has_and_what_goes_on_from_there() {
     let (whole, took) = whole_run(folder.path());
     let run = folder.path().join("run");
     for (sent, exit) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
-        let child = started(folder.path(), &[]);
-        std::thread::sleep(took.mul_f64(0.4));
+        let mut child = started(folder.path(), &[]);
+        // Steps are being made where a state was kept.
+        while !folder.path().join("run.part/checkpoint/fit.bin").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it is over");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(took.mul_f64(0.02));
         let clock = Instant::now();
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
