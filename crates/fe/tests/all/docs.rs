@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
@@ -89,47 +90,65 @@ fn printed(output: &Output) -> Vec<String> {
     text.lines().filter(|l| !progress(l)).map(|l| l.trim_end().to_owned()).collect()
 }
 
-/// Runs the programs and the transcripts of a page.
-#[test]
-fn every_block_of_the_documentation_runs() {
+/// Runs the programs and the transcripts of a page; gives what is wrong there.
+fn wrong_on(page: &Path) -> Vec<String> {
     let mut wrong = vec![];
-    for page in pages() {
-        let name = page.file_name().unwrap().to_string_lossy().into_owned();
-        let text = read(&page);
-        let folder = desk();
-        let mut rewritten: Vec<(Block, Vec<String>)> = vec![];
-        for block in blocks(&text) {
-            let words: Vec<&str> = block.info.split_whitespace().collect();
-            let place = format!("{name}:{}", block.start);
-            match words.as_slice() {
-                ["fe", "fragment"] => {
-                    let output = with_input(folder.path(), &["fmt", "-"], &block.text());
-                    if !output.status.success() {
-                        wrong.push(format!("{place}: does not parse\n{}", printed(&output).join("\n")));
-                    }
+    let name = page.file_name().unwrap().to_string_lossy().into_owned();
+    let text = read(page);
+    let folder = desk();
+    let mut rewritten: Vec<(Block, Vec<String>)> = vec![];
+    for block in blocks(&text) {
+        let words: Vec<&str> = block.info.split_whitespace().collect();
+        let place = format!("{name}:{}", block.start);
+        match words.as_slice() {
+            ["fe", "fragment"] => {
+                let output = with_input(folder.path(), &["fmt", "-"], &block.text());
+                if !output.status.success() {
+                    wrong.push(format!("{place}: does not parse\n{}", printed(&output).join("\n")));
                 }
-                ["fe", rest @ ..] => {
-                    let accepted = rest.first() != Some(&"wrong");
-                    let output = with_input(folder.path(), &["check", "-"], &block.text());
-                    if output.status.success() != accepted {
-                        let verb = if accepted { "refused" } else { "accepted" };
-                        wrong.push(format!("{place}: {verb}\n{}", printed(&output).join("\n")));
-                    }
-                    if let Some(file) = rest.last().filter(|f| f.ends_with(".fe")) {
-                        std::fs::write(folder.path().join(file), block.text()).unwrap();
-                    }
-                }
-                ["console"] => {
-                    let now = transcript(folder.path(), &block.lines, &place, &mut wrong);
-                    rewritten.push((block, now));
-                }
-                _ => {}
             }
-        }
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            update(&page, &text, &rewritten);
+            ["fe", rest @ ..] => {
+                let accepted = rest.first() != Some(&"wrong");
+                let output = with_input(folder.path(), &["check", "-"], &block.text());
+                if output.status.success() != accepted {
+                    let verb = if accepted { "refused" } else { "accepted" };
+                    wrong.push(format!("{place}: {verb}\n{}", printed(&output).join("\n")));
+                }
+                if let Some(file) = rest.last().filter(|f| f.ends_with(".fe")) {
+                    std::fs::write(folder.path().join(file), block.text()).unwrap();
+                }
+            }
+            ["console"] => {
+                let now = transcript(folder.path(), &block.lines, &place, &mut wrong);
+                rewritten.push((block, now));
+            }
+            _ => {}
         }
     }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        update(page, &text, &rewritten);
+    }
+    wrong
+}
+
+/// Runs the programs and the transcripts of every page.
+#[test]
+fn every_block_of_the_documentation_runs() {
+    // Two at a time, the longest first, so that the end is not spent waiting for one.
+    let mut pages = pages();
+    pages.sort_by_key(|page| std::cmp::Reverse(std::fs::metadata(page).map_or(0, |m| m.len())));
+    let (pages, wrong) = (Mutex::new(pages.into_iter()), Mutex::new(vec![]));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(page) = pages.lock().ok().and_then(|mut pages| pages.next()) {
+                    let found = wrong_on(&page);
+                    wrong.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

@@ -21,8 +21,18 @@ struct Subject {
     _folder: Arc<TempDir>,
 }
 
-/// Programs of the gallery, whose headers say nothing of it, that are slow.
-const SLOW: [&str; 1] = ["regulator"];
+/// Programs of the gallery, whose headers say nothing of it, that are slow, and codes that are like others of the everyday run.
+const SLOW: [&str; 9] = [
+    "regulator",
+    "conv_vae",
+    "metabolic_relu",
+    "metabolic_poisson",
+    "relu_vae",
+    "gaussian_vae",
+    "collapse",
+    "homeostasis",
+    "colour_patches",
+];
 
 /// Programs whose free energy single precision finds and whose distortion and rate it does not, each by itself.
 const FLAT: [&str; 1] = ["angle_at_the_cut"];
