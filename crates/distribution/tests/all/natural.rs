@@ -69,7 +69,15 @@ fn direction(of: &dyn Family, args: &[f64], slopes: &[Option<f64>]) -> Vec<Optio
 
 #[test]
 fn directions_solve_for_the_slope() {
-    for (name, args, chain) in CASES {
+    std::thread::scope(|scope| {
+        for half in CASES.chunks(CASES.len().div_ceil(2)) {
+            scope.spawn(|| directions_of(half));
+        }
+    });
+}
+
+fn directions_of(cases: &[Case]) {
+    for &(name, args, chain) in cases {
         let of = family(name).unwrap();
         let slopes: Vec<f64> = args.iter().enumerate().map(|(k, &a)| chain(a)[k]).collect();
         let information = information(of, args, &slopes);
