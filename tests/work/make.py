@@ -1,4 +1,4 @@
-"""Makes the tables beside this file by a fixed seed: `pip install numpy pandas pyarrow`, then `python tests/work/make.py`.
+"""Makes the tables beside this file by a fixed seed: `pip install numpy pandas pyarrow`, then `python make.py` here.
 
 All are drawn here, from the models that are stated, and are nobody's data: CC0. `reference.py` computes what the programs are
 held to, from these files and nothing of `fe`.

@@ -1,5 +1,5 @@
 """What the programs beside this file are held to, computed from their tables by numpy and scipy and nothing of `fe`:
-`pip install numpy scipy pandas pyarrow`, then `python tests/work/reference.py` writes `expected.json`.
+`pip install numpy scipy pandas pyarrow`, then `python reference.py` here writes `expected.json`.
 
 `figures` are paths of `fit.json` with a value and how far from it a fit may be; `predictions` what `fe predict` says of the rows
 of `new/NAME.csv`; `codes` what `fe codes` says of the rows of the fit.

@@ -1,4 +1,4 @@
-//! Programs of daily work, from tables with text to predictions, held to what `tests/work/reference.py` computes.
+//! Programs of daily work, from tables with text to predictions, held to what `reference.py` of `tests/work` computes.
 
 use std::path::Path;
 
