@@ -63,6 +63,7 @@ pub use codes::CODES;
 pub use guide::{Guide, JointKind, Sees};
 pub use names::{Occurrence, Vocabulary, label_at, occurrences, vocabulary};
 pub use program::*;
+pub use reads::{bare, offset_of, parts};
 pub use refinement::{DescentRule, Refinement, StepSize, Through};
 pub use source::*;
 

@@ -132,7 +132,7 @@ pub(crate) fn expression_reads<'a>(e: &'a Expr, reads: &mut Vec<Read<'a>>) {
 }
 
 /// The expressions directly inside one, in order.
-pub(crate) fn parts(e: &Expr) -> Vec<&Expr> {
+pub fn parts(e: &Expr) -> Vec<&Expr> {
     match e.kind.as_ref() {
         ExprKind::If { condition, then, otherwise } => vec![condition, then, otherwise],
         ExprKind::Pipe { value, into } => vec![value, into],
@@ -149,7 +149,7 @@ pub(crate) fn parts(e: &Expr) -> Vec<&Expr> {
 }
 
 /// The expression without the parentheses around it.
-pub(crate) fn bare(mut e: &Expr) -> &Expr {
+pub fn bare(mut e: &Expr) -> &Expr {
     while let ExprKind::Parenthesised(inner) = e.kind.as_ref() {
         e = inner;
     }
@@ -157,7 +157,7 @@ pub(crate) fn bare(mut e: &Expr) -> &Expr {
 }
 
 /// c of `t + c`, `t - c`, `t`.
-pub(crate) fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
+pub fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
     let name = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Name(n) if n == variable);
     let number = |e: &Expr| match bare(e).kind.as_ref() {
         ExprKind::Number { value, unit: None, .. } if value.fract() == 0.0 && value.abs() < 1e9 => Some(*value as i64),

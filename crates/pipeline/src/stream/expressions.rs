@@ -1,52 +1,10 @@
 //! Expressions of a loop's body at one position of it.
 
+use fe_check::{bare, offset_of, parts};
 use fe_syntax::ast::{Argument, BinaryOperator, Expr, ExprKind, UnaryOperator};
 use fe_syntax::{Diagnostic, Span};
 
 use super::turn::{Lag, Looped, Over, POSITION, refused};
-
-/// The expression without the parentheses around it.
-pub(super) fn bare(mut e: &Expr) -> &Expr {
-    while let ExprKind::Parenthesised(inner) = e.kind.as_ref() {
-        e = inner;
-    }
-    e
-}
-
-/// c of `t + c`, `t - c`, `t`.
-pub(super) fn offset_of(e: &Expr, variable: &str) -> Option<i64> {
-    let name = |e: &Expr| matches!(bare(e).kind.as_ref(), ExprKind::Name(n) if n == variable);
-    let number = |e: &Expr| match bare(e).kind.as_ref() {
-        ExprKind::Number { value, unit: None, .. } if value.fract() == 0.0 && value.abs() < 1e9 => Some(*value as i64),
-        _ => None,
-    };
-    match bare(e).kind.as_ref() {
-        ExprKind::Name(n) if n == variable => Some(0),
-        ExprKind::Binary { operator, left, right } => match operator.value {
-            BinaryOperator::Subtract if name(left) => number(right).map(|c| -c),
-            BinaryOperator::Add if name(left) => number(right),
-            BinaryOperator::Add if name(right) => number(left),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn parts(e: &Expr) -> Vec<&Expr> {
-    match e.kind.as_ref() {
-        ExprKind::If { condition, then, otherwise } => vec![condition, then, otherwise],
-        ExprKind::Pipe { value, into } => vec![value, into],
-        ExprKind::Binary { left, right, .. } => vec![left, right],
-        ExprKind::Unary { operand, .. } => vec![operand],
-        ExprKind::Index { value, indices } => std::iter::once(value).chain(indices).collect(),
-        ExprKind::Call { arguments, .. } => arguments.iter().map(|a| &a.value).collect(),
-        ExprKind::List(items) | ExprKind::Shape { sizes: items, .. } => items.iter().collect(),
-        ExprKind::Parenthesised(inner) | ExprKind::Clause { operand: inner, .. } => vec![inner],
-        ExprKind::Name(_) | ExprKind::Primed { .. } | ExprKind::Number { .. } | ExprKind::Text(_) | ExprKind::Error => {
-            vec![]
-        }
-    }
-}
 
 /// The names in an expression with their places, and whether each stands there as a whole, without an index.
 pub(super) fn names(e: &Expr) -> Vec<(Span, String, bool)> {

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fe_check::{bare, offset_of};
 use fe_syntax::ast::{Declaration, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target, Type};
 use fe_syntax::{Diagnostic, Span, Spanned};
 
-use super::expressions::{Rewriter, bare, offset_of};
+use super::expressions::Rewriter;
 
 /// The name under which a turn reads the number of its position.
 pub(super) const POSITION: &str = "the position";
