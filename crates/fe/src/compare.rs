@@ -36,7 +36,7 @@ fn runs(args: &CompareArgs) -> Result<(), Failure> {
     let documents = args.of.iter().map(named).collect::<Result<Vec<_>, Error>>()?;
     let table = elpd_table(&documents).map_err(|e| Error::Request(e.to_string()))?;
     if let Some(folder) = &args.out {
-        directory::create(folder)?;
+        let _held = directory::Writing::begin(folder)?;
         directory::put(&folder.join("compare.json"), fe_report::json(&table).as_bytes())?;
     }
     if args.json {
@@ -58,9 +58,8 @@ fn programs(a: &str, b: &str, args: &CompareArgs) -> Result<(), Failure> {
     }
     let texts = [input::text(a)?, input::text(b)?];
     let [a, b] = compare::given(texts, &cli::reading(&args.data, &args.set)?)?;
-    if let Some(folder) = &args.out {
-        directory::create(folder)?;
-    }
+    // What is wrong with the folder is found before anything is fitted.
+    let _held = args.out.as_deref().map(directory::Writing::begin).transpose()?;
     let watch = Shown::new(args.quiet);
     let report = compare::compare([&a, &b], &args.fit.options(), args.seeds, &watch);
     let report = report.map_err(|Blamed { error, side }| {

@@ -279,6 +279,42 @@ fn a_sweep_that_is_killed_at_any_moment_is_gone_on_with_bit_for_bit() {
     }
 }
 
+/// The same at each step of writing, with a sweep whose fits take no time: its own files are among those that are written.
+#[test]
+fn a_sweep_that_is_killed_at_any_step_of_writing_leaves_nothing_else() {
+    let folder = desk();
+    let program = format!("const m0 = 0\n{}", FIRST.replace("Normal(0, 1)", "Normal(m0, 1)"));
+    std::fs::write(folder.path().join("first.fe"), program).unwrap();
+    let swept = |fault: Option<String>| {
+        let mut command = fe(folder.path());
+        command.args(["sweep", "first.fe", "--over", "m0=0,1", "--jobs", "1", "--threads", "1", "--out", "run"]);
+        fault.map(|f| command.env("FE_FAULT", f));
+        command.args(["--resume", "--checkpoint", "0", "--quiet"]).output().unwrap()
+    };
+    let run = folder.path().join("run");
+    assert_eq!(code(&swept(None)), 0);
+    let whole = names(&run);
+    for step in (1..400).step_by(if full() { 1 } else { 9 }) {
+        std::fs::remove_dir_all(&run).unwrap();
+        let killed = swept(Some(format!("kill:{step}"))).status.code().is_none();
+        let output = swept(None);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert_eq!(names(&run), whole, "after a kill at step {step}");
+        assert_eq!(names(folder.path()), ["first.fe", "run", "second.fe"]);
+        for point in ["m0=0", "m0=1"] {
+            assert_eq!(
+                (holds(&run.join(point)), names(&run.join(point))),
+                ("first".into(), WHOLE.map(String::from).into())
+            );
+        }
+        if !killed {
+            assert!(step > 40, "{step}");
+            return;
+        }
+    }
+    panic!("writing does not end");
+}
+
 fn signal(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());

@@ -117,14 +117,6 @@ pub fn whole(folder: &Path) -> Result<(), Error> {
     }))
 }
 
-/// Makes the folder, before anything is fitted for it.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn create(folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|e| unwritten(folder, &e))
-}
-
 /// Writes a file aside and renames it.
 ///
 /// # Errors

@@ -25,8 +25,14 @@ const LOCK: &str = "lock";
 const CHECKPOINT: &str = "checkpoint";
 const STATE: &str = "fit.bin";
 
+/// The same of a fit that has ended, until its run is all made.
+const ENDED: &str = "fit.ended";
+
 /// How long a reader waits for a run that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a writer waits for a reader that tidies up.
+const TIDYING: Duration = Duration::from_millis(200);
 
 /// The folder in which a run is made.
 fn part_of(folder: &Path) -> PathBuf {
@@ -45,6 +51,15 @@ fn state_of(folder: &Path) -> PathBuf {
     folder.join(CHECKPOINT).join(STATE)
 }
 
+fn ended_of(folder: &Path) -> PathBuf {
+    folder.join(CHECKPOINT).join(ENDED)
+}
+
+/// Whether a part holds a fit that can be gone on from.
+fn has_state(part: &Path) -> bool {
+    state_of(part).exists() || ended_of(part).exists()
+}
+
 /// A run that this process makes, and no other at the same time.
 #[derive(Debug)]
 pub struct Writing {
@@ -52,8 +67,6 @@ pub struct Writing {
     part: PathBuf,
     /// Held as long as it is open; none where the file system has no locks.
     lock: Option<File>,
-    /// Whether what lies in the part is left when this ends: a checkpoint.
-    kept: bool,
 }
 
 /// Who has the lock of a part.
@@ -72,16 +85,18 @@ impl Writing {
     pub fn begin(folder: &Path) -> Result<Self, Error> {
         let part = part_of(folder);
         std::fs::create_dir_all(folder).map_err(|e| unwritten(folder, &e))?;
+        let began = Instant::now();
         let lock = loop {
             std::fs::create_dir_all(&part).map_err(|e| unwritten(&part, &e))?;
             match lock(&part).map_err(|e| unwritten(&part, &e))? {
                 Some(Lock::Taken(lock)) => break lock,
-                Some(Lock::Held(process)) => return Err(busy(folder, &process)),
+                Some(Lock::Held(process)) if began.elapsed() > TIDYING => return Err(busy(folder, &process)),
+                Some(Lock::Held(_)) => std::thread::sleep(TIDYING / 10),
                 // The one who had it has just removed the part.
                 None => {}
             }
         };
-        let writing = Self { folder: folder.to_owned(), part, lock, kept: false };
+        let writing = Self { folder: folder.to_owned(), part, lock };
         writing.complete()?;
         writing.sweep()?;
         Ok(writing)
@@ -101,12 +116,11 @@ impl Writing {
     ///
     /// # Errors
     /// When it cannot be written; an older one is then left.
-    pub fn keep(&mut self, state: &[u8]) -> Result<(), Error> {
+    pub fn keep(&self, state: &[u8]) -> Result<(), Error> {
         let path = state_of(&self.part);
         let folder = self.part.join(CHECKPOINT);
         let written = std::fs::create_dir_all(&folder).and_then(|()| write_atomically(&path, state));
         written.map_err(|e| unwritten(&path, &e))?;
-        self.kept = true;
         Ok(())
     }
 
@@ -114,11 +128,20 @@ impl Writing {
     ///
     /// # Errors
     /// When it is there and cannot be removed.
-    pub fn forget(&mut self) -> Result<(), Error> {
-        let path = state_of(&self.part);
-        remove(&path).map_err(|e| unwritten(&path, &e))?;
-        self.kept = false;
+    pub fn forget(&self) -> Result<(), Error> {
+        for path in [state_of(&self.part), ended_of(&self.part)] {
+            remove(&path).map_err(|e| unwritten(&path, &e))?;
+        }
         Ok(())
+    }
+
+    /// Marks the state as that of a fit that has ended, so that who completes its run knows that it goes.
+    fn end(&self) -> Result<(), Error> {
+        let (from, to) = (state_of(&self.part), ended_of(&self.part));
+        match from.exists() {
+            true => move_over(&from, &to).map_err(|e| unwritten(&to, &e)),
+            false => Ok(()),
+        }
     }
 
     /// Writes the run and puts it in place. A checkpoint stays with a fit that was `interrupted`. Draws that do not fit the disk
@@ -126,7 +149,7 @@ impl Writing {
     ///
     /// # Errors
     /// When a file cannot be written; what was in the folder is then untouched, draws apart.
-    pub fn commit(mut self, files: &[Named], interrupted: bool) -> Result<(), Error> {
+    pub fn commit(self, files: &[Named], interrupted: bool) -> Result<(), Error> {
         let mut lost = None;
         let stage = |name: &str, bytes: &[u8]| {
             write_atomically(self.part.join(name), bytes).map_err(|e| unwritten(&self.folder.join(name), &e))
@@ -142,14 +165,13 @@ impl Writing {
                 other => other?,
             }
         }
+        if !interrupted {
+            self.end()?;
+        }
         for (name, bytes) in last {
             stage(name, bytes)?;
         }
-        if !interrupted {
-            self.forget()?;
-        }
         self.complete()?;
-        self.kept = false;
         match lost {
             Some(Error::Io(what)) => Err(Error::Io(format!("{what}; everything else of the run is there"))),
             _ => Ok(()),
@@ -183,6 +205,8 @@ impl Writing {
             moved(&state)?;
         }
         RUN_FILES.into_iter().filter(|name| *name != FIT).try_for_each(moved)?;
+        let ended = ended_of(&self.part);
+        remove(&ended).map_err(|e| unwritten(&ended, &e))?;
         moved(FIT)?;
         // Without a checkpoint its folder says nothing.
         let _ = std::fs::remove_dir(self.folder.join(CHECKPOINT));
@@ -207,12 +231,12 @@ impl Writing {
 impl Drop for Writing {
     /// Removes the part, unless a checkpoint is to be left there. What cannot be removed is swept by the next one.
     fn drop(&mut self) {
-        if self.kept || state_of(&self.part).exists() {
+        if has_state(&self.part) {
             return;
         }
         let _ = self.sweep();
         let _ = std::fs::remove_dir(self.part.join(CHECKPOINT));
-        let _ = std::fs::remove_file(self.part.join(LOCK));
+        let _ = remove(&self.part.join(LOCK));
         let _ = std::fs::remove_dir(&self.part);
         // A folder that was made for a run that failed.
         let _ = std::fs::remove_dir(&self.folder);
@@ -222,19 +246,21 @@ impl Drop for Writing {
 
 /// As [`Writing::checkpoint`], which another process may be writing.
 pub(super) fn checkpoint(folder: &Path) -> Option<Vec<u8>> {
-    [&part_of(folder), folder].into_iter().find_map(|f| std::fs::read(state_of(f)).ok())
+    let part = part_of(folder);
+    [state_of(&part), ended_of(&part), state_of(folder)].into_iter().find_map(|path| std::fs::read(path).ok())
 }
 
 /// Whether a folder is one that another run is being made in, or that was left with a checkpoint.
 pub(super) fn is_begun(folder: &Path) -> bool {
     let part = part_of(folder);
-    if state_of(&part).exists() {
+    if has_state(&part) {
         return true;
     }
     part.join(LOCK).exists() && matches!(lock(&part), Ok(Some(Lock::Held(_))))
 }
 
-/// Completes a run whose files were all made when its process was killed; waits a moment for one that is being put in place.
+/// Completes a run whose files were all made when its process was killed, and removes what one left that was killed just after;
+/// waits a moment for one that is being put in place.
 ///
 /// # Errors
 /// When the run is incomplete, or another process is still at it.
@@ -242,11 +268,10 @@ pub(super) fn settle(folder: &Path) -> Result<(), Error> {
     let part = part_of(folder);
     let began = Instant::now();
     let is_there = || folder.join(FIT).exists();
-    while part.join(FIT).exists() || part.exists() && !is_there() {
+    while part.join(FIT).exists() || part.exists() && !(is_there() && has_state(&part)) {
         match lock(&part) {
             Ok(Some(Lock::Taken(lock))) => {
-                let kept = state_of(&part).exists();
-                return Writing { folder: folder.to_owned(), part, lock, kept }.complete();
+                return Writing { folder: folder.to_owned(), part, lock }.complete();
             }
             // Another run is being made: what is there is as it was.
             Ok(Some(Lock::Held(_))) if is_there() => return Ok(()),

@@ -63,7 +63,8 @@ pub fn sweep(text: &Text, options: &SweepOptions, watch: &dyn Watch) -> Result<(
     watch.warnings(text, &prepared.warnings);
     let (model, title) = (prepared.program.name.clone(), prepared.program.title.clone());
     let folder = options.folder.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{model}-sweep")));
-    directory::create(&folder)?;
+    // Held to the end, so that no other sweep writes there, and what one that was killed was writing aside is gone.
+    let _held = directory::Writing::begin(&folder)?;
     let before = if options.resume { earlier(&folder) } else { 0.0 };
     let begin_together = prepared.can_go_on() && over.first().is_some_and(|o| !o.is_dim);
     drop(prepared);
