@@ -91,10 +91,7 @@ pub fn apply<T: Real, const FMA: bool>(map: Map, out: &mut [T], a: &[T], b: &[T]
             Binary::Mul => two(out, a, b, |x, y| x * y),
             Binary::Div => two(out, a, b, |x, y| x / y),
             // NaN of either operand stays: x + y is NaN then.
-            Binary::Max => two(out, a, b, |x, y| {
-                let larger = if x > y { x } else { y };
-                if x == x && y == y { larger } else { x + y }
-            }),
+            Binary::Max => two(out, a, b, larger),
             Binary::Min => two(out, a, b, |x, y| {
                 let smaller = if x < y { x } else { y };
                 if x == x && y == y { smaller } else { x + y }
@@ -134,8 +131,26 @@ pub fn sum<T: Real>(x: &[T]) -> f64 {
     (a + c) + (b + d) + tail
 }
 
-/// The largest of a slice and `start`; NaN if any is.
+/// The larger of two; NaN if either is.
+// NaN alone differs from itself.
+#[allow(clippy::eq_op)]
+#[inline(always)]
+pub fn larger<T: Real>(x: T, y: T) -> T {
+    let larger = if x > y { x } else { y };
+    if x == x && y == y { larger } else { x + y }
+}
+
+/// The largest of a slice and `start`, sixteen side by side; NaN if any is.
 #[inline(always)]
 pub fn max<T: Real>(x: &[T], start: f64) -> f64 {
-    x.iter().fold(start, |m, v| special::binary(Binary::Max, m, v.to_f64()))
+    let (chunks, rest) = x.as_chunks::<16>();
+    let most = rest.iter().fold(start, |most, v| larger(most, v.to_f64()));
+    let Some((first, chunks)) = chunks.split_first() else { return most };
+    let mut lanes = *first;
+    for chunk in chunks {
+        for (l, &v) in lanes.iter_mut().zip(chunk) {
+            *l = larger(*l, v);
+        }
+    }
+    lanes.iter().fold(most, |most, l| larger(most, l.to_f64()))
 }

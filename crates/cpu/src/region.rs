@@ -206,7 +206,7 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
                 }
                 Fold::Max => {
                     for (r, &v) in sums.iter_mut().zip(part) {
-                        *r = elementwise::max(&[v], *r);
+                        *r = elementwise::larger(*r, v.to_f64());
                     }
                 }
             }

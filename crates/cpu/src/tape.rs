@@ -15,7 +15,7 @@ mod wide;
 use fe_graph::plan::{Fold, Map};
 
 use crate::arena::Arena;
-use crate::elementwise;
+use crate::elementwise::{self, larger};
 use crate::isa::{Isa, vectorized};
 use crate::math::Real;
 
@@ -190,14 +190,6 @@ fn nothing<T: Real>(fold: Fold) -> T {
     if fold == Fold::Sum { T::ZERO } else { T::from_f64(f64::NEG_INFINITY) }
 }
 
-/// The larger; NaN if either is.
-#[inline(always)]
-#[allow(clippy::eq_op)]
-fn larger<T: Real>(x: T, y: T) -> T {
-    let larger = if x > y { x } else { y };
-    if x == x && y == y { larger } else { x + y }
-}
-
 #[inline(always)]
 fn folded<T: Real>(fold: Fold, x: T, y: T) -> T {
     if fold == Fold::Sum { x + y } else { larger(x, y) }
@@ -278,7 +270,7 @@ unsafe fn whole<T: Real>(m: Memory<T>, wide: bool, fold: Fold, from: usize, term
         // SAFETY: by the caller's promise.
         Fold::Sum if wide => unsafe { T::sum(x) },
         Fold::Sum => T::from_f64(elementwise::sum(x)),
-        Fold::Max => x.iter().fold(nothing(fold), |largest, &v| larger(largest, v)),
+        Fold::Max => T::from_f64(elementwise::max(x, f64::NEG_INFINITY)),
     }
 }
 

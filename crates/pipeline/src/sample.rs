@@ -86,7 +86,8 @@ pub fn posterior(run: &Finished, seed: Option<u64>, count: usize) -> Result<Samp
     let prepared = run.prepare()?;
     let problem = prepared.problem_with(seed.unwrap_or(prepared.seed))?;
     let end = run.solution(&problem)?;
-    let drawn = fe_train::posterior_predictive(&problem, &end.values, &end.preconditioners, count).map_err(undrawn)?;
+    let end = (&end.values, &end.preconditioners);
+    let drawn = fe_train::posterior_predictive(&problem, end, None, count).map_err(undrawn)?.drawn;
     if drawn.is_empty() {
         return Err(Error::Request(format!(
             "{}: no likelihood of this program has draws: a guide that it depends on has none, or its log density is \

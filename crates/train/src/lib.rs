@@ -70,7 +70,7 @@ pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};
 pub use plan::plan;
 pub use posterior::{Departure, Heavy, Posterior, Summary};
 pub use predictive::{
-    KnownDraws, Predicting, Predictive, PredictiveError, Prior, known_draws, posterior_predictive, predict,
+    KnownDraws, NewData, Predicting, Predictive, PredictiveError, Prior, known_draws, posterior_predictive, predict,
     prior_predictive,
 };
 pub use problem::{Kept, Problem, Ready, Setting, Values, from_sorted, to_sorted, unconstrained, unconstrained_value};

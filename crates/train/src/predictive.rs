@@ -69,36 +69,91 @@ fn named(g: &Graph, name: &str, axes: &[Axis], count: usize, tensor: Tensor) -> 
     }
 }
 
-/// New data for each of so many draws of the fitted guide.
+/// New data for each of so many draws: of the posterior, where these are given and all that a likelihood reads is among them,
+/// else of the fitted guide.
 ///
 /// # Errors
 /// Where a likelihood cannot be drawn from.
 pub fn posterior_predictive(
     problem: &Problem,
-    values: &Values,
-    extra: &HashMap<InputId, Arc<Tensor>>,
+    (values, extra): (&Values, &HashMap<InputId, Arc<Tensor>>),
+    posterior: Option<(usize, &[Drawn])>,
     count: usize,
-) -> Result<Vec<Drawn>, PredictiveError> {
+) -> Result<NewData, PredictiveError> {
     let o = problem.objective;
     let rows = Arc::new((0..o.row.map_or(0, |r| r.rows) as u64).collect::<Vec<_>>());
-    let mut list = vec![];
-    for predicted in &o.report.predictive {
+    let given = posterior.and_then(|(all, draws)| Given::of(problem, (all, draws), count));
+    let mut extra = extra.clone();
+    extra.extend(given.iter().flat_map(|g| g.inputs.clone()));
+    let setting = Setting { extra, ..Setting::reporting(Purpose::Predictive.step(0), count) };
+    let mut drawn = vec![];
+    for (k, predicted) in o.report.predictive.iter().enumerate() {
         let axes = fe_graph::axis::union(&[Axis::SAMPLE], &fe_graph::axis::sorted(&predicted.axes));
         let extent = |a: Axis| if a == Axis::SAMPLE { count } else { o.graph.extent_of(a.id) };
         if axes.iter().map(|&a| extent(a)).fold(1usize, usize::saturating_mul) > MOST {
             return Err(PredictiveError::TooMany(count, predicted.name.clone()));
         }
-        let mut compiled = problem.compile(&predicted.distribution.args)?;
-        let setting = Setting { extra: extra.clone(), ..Setting::reporting(Purpose::Predictive.step(0), count) };
+        let guided = || (&o.graph, predicted.distribution.args.as_slice());
+        let (graph, nodes) =
+            given.as_ref().and_then(|g| Some((&g.graph, g.args.get(k)?.as_slice()))).unwrap_or_else(guided);
+        let mut compiled = problem.executor.compile(graph, nodes)?;
         let found = compiled.run(&problem.feed(values, &rows, &setting))?;
-        let args: Vec<(Vec<Axis>, &Tensor)> =
-            predicted.distribution.args.iter().map(|&n| o.graph.axes_of(n).to_vec()).zip(&found).collect();
+        let args: Vec<(Vec<Axis>, &Tensor)> = nodes.iter().map(|&n| graph.axes_of(n).to_vec()).zip(&found).collect();
         let mut rng = generator(problem.seed, Outside::Predictive(&predicted.name));
-        let drawn = draw(&predicted.name, &predicted.distribution, &args, &axes, &extent, &mut rng)?;
-        let tensor = Tensor { shape: axes.iter().map(|&a| extent(a)).collect(), values: drawn };
-        list.push(named(&o.graph, &predicted.name, &predicted.axes, count, tensor));
+        let numbers = draw(&predicted.name, &predicted.distribution, &args, &axes, &extent, &mut rng)?;
+        let tensor = Tensor { shape: axes.iter().map(|&a| extent(a)).collect(), values: numbers };
+        drawn.push(named(&o.graph, &predicted.name, &predicted.axes, count, tensor));
     }
-    Ok(list)
+    Ok(NewData { drawn, of_posterior: given.is_some() })
+}
+
+/// Data drawn anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewData {
+    /// What is observed, at each draw.
+    pub drawn: Vec<Drawn>,
+    /// Whether the draws behind it are those of the posterior that were given, evenly spread; else they are the guide's.
+    pub of_posterior: bool,
+}
+
+/// The likelihoods of an objective as they follow from draws of the posterior.
+struct Given {
+    /// The objective's graph, with inputs for these draws.
+    graph: Graph,
+    /// The arguments of each likelihood.
+    args: Vec<Vec<NodeId>>,
+    inputs: HashMap<InputId, Arc<Tensor>>,
+}
+
+impl Given {
+    /// `count` of `all` draws. `None` where the likelihoods read what is not among them, or where they are of fewer rows.
+    fn of(problem: &Problem, (all, draws): (usize, &[Drawn]), count: usize) -> Option<Self> {
+        let o = problem.objective;
+        let mut graph = o.graph.clone();
+        let (mut inputs, mut replaced) = (HashMap::new(), HashMap::new());
+        for drawn in draws {
+            let reported = o.report.posterior.iter().find(|r| r.name == drawn.name)?;
+            let sorted = fe_graph::axis::sorted(&reported.axes);
+            let width: usize = sorted.iter().map(|a| graph.extent_of(a.id)).product();
+            if all == 0 || drawn.values.len() != all * width {
+                return None;
+            }
+            let some = (0..count).flat_map(|k| drawn.values.iter().skip(k * all / count.max(1) * width).take(width));
+            let shape = std::iter::once(count).chain(reported.axes.iter().map(|a| graph.extent_of(a.id))).collect();
+            let tensor = Tensor { shape, values: some.copied().collect() };
+            let place = |a: &Axis| reported.axes.iter().position(|r| r == a).map(|k| k + 1);
+            let order: Vec<usize> = std::iter::once(0).chain(sorted.iter().filter_map(place)).collect();
+            let (input, node) = graph.input(&drawn.name, &fe_graph::axis::union(&[Axis::SAMPLE], &sorted));
+            inputs.insert(input, Arc::new(tensor.permuted(&order)?));
+            replaced.insert(reported.node, node);
+        }
+        let predictive = &o.report.predictive;
+        let args: Vec<Vec<NodeId>> =
+            predictive.iter().map(|p| graph.substitute(&p.distribution.args, &replaced)).collect();
+        let random = |n: &NodeId| matches!(graph.node(*n).op, Op::Noise { .. } | Op::Arrivals { .. });
+        let whole = !graph.reachable(&args.concat()).iter().any(random);
+        whole.then_some(Self { graph, args, inputs })
+    }
 }
 
 /// Draws of latents from the fitted guide, all of one draw together. A latent without draws is left out.

@@ -258,7 +258,7 @@ const MOST_PREDICTIVE: usize = 500;
 const MOST_PREDICTED: usize = 1_000_000;
 const MOST_BEHIND: usize = 20_000_000;
 
-/// Data drawn anew given draws of the guide, at the rows that were trained on; none where a likelihood cannot be drawn from, or
+/// Data drawn anew given draws of the posterior, or of the guide where those do not say all, at the rows that were trained on; none where a likelihood cannot be drawn from, or
 /// where fewer than ten draws would fit.
 fn posterior_predictive(run: &Run) -> Option<Group> {
     let (program, problem) = (run.fitted.program, &run.fitted.problem);
@@ -273,17 +273,26 @@ fn posterior_predictive(run: &Run) -> Option<Group> {
         return None;
     }
     let end = run.fitted.solution();
-    let drawn = fe_train::posterior_predictive(problem, &end.values, &end.preconditioners, count).ok()?;
+    let fit = &run.fitted.fit;
+    let posterior = match &fit.chains {
+        Some(chains) => (chains.lengths.chains * chains.lengths.draws, chains.draws.as_slice()),
+        None => (fit.draws.count, fit.draws.posterior.as_slice()),
+    };
+    let end = (&end.values, &end.preconditioners);
+    let found = fe_train::posterior_predictive(problem, end, Some(posterior), count).ok()?;
     let row = program.row.map(|r| program.graph.axis_name(fe_graph::Axis::plain(r.axis)));
-    let arrays = drawn.into_iter().map(|d| {
+    let arrays = found.drawn.into_iter().map(|d| {
         let array = Array { name: d.name, axes: d.axes, shape: d.shape, values: d.values };
         match &row {
             Some(row) if !problem.heldout.is_empty() => rows_of(array, count, row, &problem.train),
             _ => array,
         }
     });
-    let said = "data drawn anew, given draws of the fitted guide".to_owned();
-    let attributes = vec![("draws_of".to_owned(), said)];
+    let of = match found.of_posterior {
+        true => "draws of the posterior group, evenly spread",
+        false => "draws of the fitted guide",
+    };
+    let attributes = vec![("draws_of".to_owned(), format!("data drawn anew, given {of}"))];
     let (name, arrays) = ("posterior_predictive".into(), arrays.collect());
     Some(Group { name, draws: count, chains: 1, arrays, attributes, ..Group::default() })
 }

@@ -97,23 +97,60 @@ fn arrays_of_the_caller_are_checked_as_files_are() {
     );
 }
 
-/// Writes a run of the mean's program and gives where it ended.
-fn written(folder: &Path, text: &Text, reading: &ReadOptions) -> Vec<Vec<f64>> {
+/// A fit with what would be written of it.
+fn run_of<T>(text: &Text, reading: &ReadOptions, with: impl FnOnce(&directory::Run) -> T) -> T {
     let fitting = FitOptions::default();
     let prepared = prepare(text, reading, &fitting).unwrap();
     let fitted = prepared.fit(None, &mut Quiet).unwrap();
     let mut document = prepared.document(&fitted).unwrap();
     let record = prepared.record(&fitted, prepared.identity(text, reading, &fitting, None));
     document.run.clone_from(&record.run);
-    let run = directory::Run {
+    with(&directory::Run {
         source: &text.source,
         record: &record,
         fitted: &fitted,
         document: &document,
         statistics: &prepared.arrays.statistics,
-    };
-    run.write(directory::Writing::begin(folder).unwrap()).unwrap();
-    fitted.solution().values
+    })
+}
+
+/// Writes a run of the mean's program and gives where it ended.
+fn written(folder: &Path, text: &Text, reading: &ReadOptions) -> Vec<Vec<f64>> {
+    run_of(text, reading, |run| {
+        run.write(directory::Writing::begin(folder).unwrap()).unwrap();
+        run.fitted.solution().values
+    })
+}
+
+/// Data that are drawn anew follow the draws of the posterior beside them: where the guide was weighed, where effects were
+/// integrated out, and where chains were run.
+#[test]
+fn data_drawn_anew_follow_the_posterior_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let effects = "data y[N] = csv(\"y.csv\", \"y\")\nlatent s ~ HalfNormal(1)\nlatent mu ~ Normal(0, 5)\n\
+                   latent e[N] ~ Normal(0, s)\nobserve y ~ StudentT(5, mu + e, 0.001)\n";
+    let chains = MEAN.replace("Normal(mu, 1)", "Normal(mu, 0.001)") + "guide * ~ NUTS()\n";
+    for (source, latents) in [(effects, &["mu", "e"][..]), (&chains, &["mu"])] {
+        let groups = run_of(&text(folder.path(), source), &in_memory(&Y), directory::groups);
+        let group = |name: &str| groups.iter().find(|g| g.name == name).unwrap();
+        let (posterior, new) = (group("posterior"), group("posterior_predictive"));
+        assert!(new.attributes.iter().any(|(_, v)| v.contains("draws of the posterior group")), "{:?}", new.attributes);
+        let all = posterior.draws * posterior.chains;
+        let mean = |draw: usize, row: usize| -> f64 {
+            let of = |name: &&str| {
+                let values = &posterior.arrays.iter().find(|a| a.name == **name).unwrap().values;
+                let width = values.len() / all;
+                values[draw * width + row % width]
+            };
+            latents.iter().map(of).sum()
+        };
+        let y = &new.arrays[0].values;
+        assert_eq!(y.len(), new.draws * Y.len());
+        for (k, v) in y.iter().enumerate() {
+            let expected = mean(k / Y.len() * all / new.draws, k % Y.len());
+            assert!((v - expected).abs() < 0.05, "{source}: draw {k}: {v} for {expected}");
+        }
+    }
 }
 
 #[test]
