@@ -125,7 +125,18 @@ impl Gather {
     ///
     /// # Errors
     /// Where an index is no place of its axis.
-    pub fn run<T: Real>(&self, arena: &Arena<T>, places: &mut Vec<usize>) -> Result<(), ExecutionError> {
+    pub fn run<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        copied: &mut Vec<f64>,
+        places: &mut Vec<usize>,
+    ) -> Result<(), ExecutionError> {
+        if let [(rows, [0, by_index, by_into]), (n, [by_from, 0, 1])] = self.walk.dims[..]
+            && rows >= self.extent
+            && by_from != 1
+        {
+            return self.turned(arena, (rows, by_index, by_into), (n, by_from), copied);
+        }
         match self.walk.dims.split_last() {
             Some((&(n, [0, 1, 1]), outer)) if outer.iter().all(|d| d.1[1] == 0) => {
                 let reach = places_of(arena, (self.walk.starts[1], n), (self.step, self.extent), self.origin, places)?;
@@ -140,6 +151,33 @@ impl Gather {
             }
             _ => self.walk.rows(|starts, row| self.row(arena, starts, row)),
         }
+    }
+
+    /// Rows of what lies the other way round: it is turned first, so that each is one copy.
+    fn turned<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        (rows, by_index, by_into): (usize, usize, usize),
+        (n, by_from): (usize, usize),
+        copied: &mut Vec<f64>,
+    ) -> Result<(), ExecutionError> {
+        let [from, index, into] = self.walk.starts;
+        copied.clear();
+        for k in 0..self.extent {
+            // SAFETY: operands are not written meanwhile (see `Arena`).
+            let column = unsafe { arena.read(from + k * self.step, n.saturating_sub(1) * by_from + 1) };
+            copied.extend(column.iter().step_by(by_from.max(1)).take(n).map(|v| v.to_f64()));
+        }
+        for row in 0..rows {
+            // SAFETY: as above.
+            let k = place(at(unsafe { arena.read(index + row * by_index, 1) }), self.extent, self.origin)?;
+            let values = copied.get(k * n..(k + 1) * n).unwrap_or_default();
+            // SAFETY: the result is this task's own.
+            for (o, &v) in unsafe { arena.write(into + row * by_into, n) }.iter_mut().zip(values) {
+                *o = T::from_f64(v);
+            }
+        }
+        Ok(())
     }
 
     /// The innermost dimension.
@@ -229,6 +267,19 @@ impl Scatter {
         let (start, size) = self.into;
         // SAFETY: the result is this task's own.
         let out = unsafe { arena.write(start, size) };
+        if let [(rows, [by_from, by_index, 0]), (n, [1, 0, by_into])] = self.walk.dims[..]
+            && size == n * self.extent
+            && by_into != 1
+        {
+            self.turned(arena, totals, (rows, by_from, by_index), n)?;
+            for (k, row) in totals.chunks(n.max(1)).enumerate() {
+                let places = out.get_mut(self.walk.starts[2] - start + k * self.step..).unwrap_or_default();
+                for (o, &t) in places.iter_mut().step_by(by_into.max(1)).zip(row) {
+                    *o = T::from_f64(t);
+                }
+            }
+            return Ok(());
+        }
         match self.walk.dims.split_last() {
             Some((&(n, [1, 1, 0]), outer)) if outer.iter().all(|d| d.1[1] == 0) => {
                 places_of(arena, (self.walk.starts[1], n), (self.step, self.extent), self.origin, places)?;
@@ -247,6 +298,27 @@ impl Scatter {
         }
         for (o, &mut t) in out.iter_mut().zip(totals) {
             *o = T::from_f64(t);
+        }
+        Ok(())
+    }
+
+    /// Sums of rows, one behind the other by their place, where the result lies the other way round.
+    fn turned<T: Real>(
+        &self,
+        arena: &Arena<T>,
+        totals: &mut [f64],
+        (rows, by_from, by_index): (usize, usize, usize),
+        n: usize,
+    ) -> Result<(), ExecutionError> {
+        let [from, index, _] = self.walk.starts;
+        for row in 0..rows {
+            // SAFETY: operands are not written meanwhile, and lie apart from the result (see `Arena`).
+            let k = place(at(unsafe { arena.read(index + row * by_index, 1) }), self.extent, self.origin)?;
+            let totals = totals.get_mut(k * n..(k + 1) * n).unwrap_or_default();
+            // SAFETY: as above.
+            for (t, value) in totals.iter_mut().zip(unsafe { arena.read(from + row * by_from, n) }) {
+                *t += value.to_f64();
+            }
         }
         Ok(())
     }

@@ -275,7 +275,7 @@ impl<T: Real> Program<T> {
             Kernel::Tape(t) => t.run(self.isa, arena),
             Kernel::Noise(n) => n.run(self.isa, arena, key),
             Kernel::Arrivals(a) => a.run(self.isa, arena, key, &mut scratch.arrivals),
-            Kernel::Gather(g) => g.run(arena, &mut scratch.places)?,
+            Kernel::Gather(g) => g.run(arena, &mut scratch.totals, &mut scratch.places)?,
             Kernel::Scatter(s) => s.run(arena, &mut scratch.totals, &mut scratch.places)?,
             Kernel::Overlay(o) => o.run(arena),
             Kernel::Factor(f) => f.run(arena, &mut scratch.totals),

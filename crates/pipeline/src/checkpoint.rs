@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::record::Identity;
 
 /// The number of this form of a checkpoint.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// A fit that took longer is kept when it has ended too, before its posterior is read.
 const LONG: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ use crate::starting::{Begun, begin};
 use crate::starts::Unfinished;
 use crate::streams::{FixedSet, Purpose};
 use crate::trace::TracePoint;
-use crate::{redraws, response, starts};
+use crate::{recentred, redraws, response, starts};
 
 /// Numbers that pairs of steps may take, of many parameters.
 const MEMORY: usize = 10_000_000;
@@ -36,6 +36,12 @@ const SPAN: usize = 20;
 /// Draws are enough where twice as many move a mean by less than this many standard deviations, and a standard deviation by
 /// less than this part.
 const MOVED: f64 = 0.02;
+
+/// Iterations after which a large fit goes on in coordinates of its own.
+const LEG: usize = 30;
+
+/// A minimum that only tells whether draws are enough is sought to this part of that.
+const ROUGHLY: f64 = 0.1;
 
 fn is_level(values: &[f64]) -> bool {
     let now = values.last().copied().unwrap_or(f64::NAN);
@@ -77,9 +83,7 @@ pub(crate) fn run(problem: &Problem, terms: &Terms, from: Option<Values>, course
         return Ok(fitted);
     }
     let mut minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor);
-    let mut minimum = minimizer.minimize(&begun.values)?;
-    let bounded = minimizer.meet_bounds(&mut minimum)?;
-    minimizer.grow(&mut minimum)?;
+    let (mut minimum, bounded) = minimizer.settle(&begun.values)?;
     let checks = minimizer.check(&begun.values, &mut minimum)?;
     Ok(minimizer.finish(begun.notes, minimum, bounded, checks))
 }
@@ -184,6 +188,50 @@ impl<'a> Minimizer<'a> {
         }
     }
 
+    /// The minimum with as many draws as it needs, and whether bounds are met there.
+    fn settle(&mut self, start: &Values) -> Result<(Minimum, bool), ExecutionError> {
+        let tight = self.options.tolerance;
+        if self.recentres() {
+            let value = self.objective.value(start, &self.setting)?;
+            self.options.tolerance = self.rough(value).unwrap_or(tight);
+        }
+        let mut minimum = self.descend(start)?;
+        let bounded = self.meet_bounds(&mut minimum)?;
+        self.grow(&mut minimum)?;
+        if self.options.tolerance > tight && minimum.outcome.reason == Reason::Converged {
+            self.options.tolerance = tight;
+            minimum = self.minimize(&minimum.values)?;
+        }
+        self.options.tolerance = tight;
+        Ok((minimum, bounded))
+    }
+
+    /// The tolerance of minima on the way to as many draws as are needed: in coordinates in which guides are round the gradient of
+    /// all rows is the distance to the minimum, in standard deviations.
+    fn rough(&self, value: f64) -> Option<f64> {
+        let grows = self.draws < self.terms.most && self.problem.objective.minimised.bounds.is_empty();
+        let rough = ROUGHLY * MOVED / self.problem.training_rows() as f64 / value.abs().max(1.0);
+        (grows && rough > self.options.tolerance).then_some(rough)
+    }
+
+    /// The first minimum. Where an evaluation is large, every few iterations the guides are made their own start: the first one
+    /// may know nothing of the posterior's scales, by which a search of many numbers is slow.
+    fn descend(&mut self, start: &Values) -> Result<Minimum, ExecutionError> {
+        let (whole, mut from) = (self.options.iterations, start.clone());
+        loop {
+            if self.recentres() {
+                self.options.iterations = whole.min(self.done as usize + LEG);
+            }
+            let mut minimum = self.minimize(&from)?;
+            self.options.iterations = whole;
+            let on = minimum.outcome.reason == Reason::MaxIterations && (self.done as usize) < whole;
+            if !(on && self.recentre(&mut minimum)) {
+                return Ok(minimum);
+            }
+            from = minimum.values;
+        }
+    }
+
     /// One run of L-BFGS, with what is left of the iterations.
     fn minimize(&mut self, start: &Values) -> Result<Minimum, ExecutionError> {
         let flow = self.problem.objective.guides.joints.iter().any(|j| j.is_flow());
@@ -234,6 +282,7 @@ impl<'a> Minimizer<'a> {
             let Some(draws) = fixed_draws(self.problem, sites, next, FixedSet::Fit) else { return Ok(()) };
             let mut place = || moments.as_mut().map(|m| m.at(&minimum.values, &self.setting.extra)).transpose();
             let before = place()?;
+            self.recentre(minimum);
             (self.setting.draws, self.setting.samples, self.draws) = (draws, next, next);
             *minimum = self.minimize(&minimum.values)?;
             let Some((moments, before)) = moments.as_mut().zip(before) else { continue };
@@ -243,6 +292,23 @@ impl<'a> Minimizer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the guides are made their own start now and then: where an evaluation is large. Other starts, which are made where it
+    /// is small, are told by the first coordinates.
+    fn recentres(&self) -> bool {
+        let size = starts::evaluation(self.problem, self.draws);
+        self.draws > 0 && starts::count(self.problem, self.terms.starts, size) == 1 && recentred::suits(self.problem)
+    }
+
+    /// Goes on in coordinates in which the guides are round, where that is done. Whether it is.
+    fn recentre(&mut self, minimum: &mut Minimum) -> bool {
+        let found =
+            self.recentres().then(|| recentred::recentred(self.problem, &minimum.values, &mut self.setting.extra));
+        let Some(values) = found.flatten() else { return false };
+        minimum.values = values;
+        self.curvature = Curvature::round(1.0 / self.problem.training_rows() as f64);
+        true
     }
 
     /// Checks of a minimum that was found from `first`; a lower one that another start finds takes its place.

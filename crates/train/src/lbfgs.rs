@@ -236,7 +236,7 @@ pub fn minimize_with<E>(
         }
         if found.is_err() {
             // The memory may be at fault: forget it and go down the gradient, one unit at first.
-            pairs.kept.clear();
+            (pairs.at_first, _) = (None, pairs.kept.clear());
             let norm = walk.point.gradient_norm();
             let direction: Vec<f64> = walk.point.gradient.iter().map(|g| -g / norm).collect();
             found = search(&mut evaluate, &walk.point, &direction)?;
@@ -296,9 +296,16 @@ struct Pair {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Curvature {
     kept: VecDeque<Pair>,
+    /// The length of a step for a unit of gradient where nothing is learned yet; a step of one unit where it is not known.
+    at_first: Option<f64>,
 }
 
 impl Curvature {
+    /// Of an objective that is nearly round, of this curvature.
+    pub fn round(curvature: f64) -> Self {
+        Self { kept: VecDeque::new(), at_first: Some(curvature.recip()) }
+    }
+
     fn push(&mut self, from: &Point, to: &Point, memory: usize) {
         let (step, change) = (difference(&to.x, &from.x), difference(&to.gradient, &from.gradient));
         let product = dot(&step, &change);
@@ -312,9 +319,10 @@ impl Curvature {
         }
     }
 
-    /// −H·gradient by the two-loop recursion; `None` with nothing kept or where it does not go down.
+    /// −H·gradient by the two-loop recursion; `None` with nothing known or where it does not go down.
     fn direction(&self, gradient: &[f64]) -> Option<Vec<f64>> {
-        let last = self.kept.back()?;
+        let learned = self.kept.back().map(|last| last.product / dot(&last.change, &last.change));
+        let scale = learned.or(self.at_first)?;
         let mut r: Vec<f64> = gradient.iter().map(|g| -g).collect();
         let mut weights = Vec::with_capacity(self.kept.len());
         for pair in self.kept.iter().rev() {
@@ -322,7 +330,6 @@ impl Curvature {
             add(&mut r, -weight, &pair.change);
             weights.push(weight);
         }
-        let scale = last.product / dot(&last.change, &last.change);
         r.iter_mut().for_each(|r| *r *= scale);
         for (pair, weight) in self.kept.iter().zip(weights.iter().rev()) {
             let beta = dot(&pair.change, &r) / pair.product;

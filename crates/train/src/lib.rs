@@ -43,6 +43,7 @@ pub mod psis;
 mod qmc;
 mod reading;
 mod readouts;
+mod recentred;
 mod redraws;
 pub mod referee;
 mod response;

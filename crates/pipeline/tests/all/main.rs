@@ -1,6 +1,7 @@
 //! From a text to a document and back from its directory, without a command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod large;
 mod resume;
 mod stream;
 
