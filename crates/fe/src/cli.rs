@@ -181,6 +181,9 @@ pub struct RunArgs {
     /// No progress and no ledger.
     #[arg(long)]
     pub quiet: bool,
+    /// Say on standard error how long each stage took; run.json has it too.
+    #[arg(long)]
+    pub timings: bool,
     /// Exit with 5 when the fit is not to be relied on.
     #[arg(long)]
     pub strict: bool,

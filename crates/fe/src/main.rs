@@ -18,6 +18,7 @@ mod run;
 mod sample;
 mod stream;
 mod sweep;
+mod timings;
 mod verify;
 
 use std::process::ExitCode;

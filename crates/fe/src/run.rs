@@ -9,7 +9,7 @@ use fe_report::Document;
 use crate::cli::RunArgs;
 use crate::failure::{Failure, at};
 use crate::progress::Progress;
-use crate::{input, output, render};
+use crate::{input, output, render, timings};
 
 /// Where the run is written: a folder that is named, and else one of the program's name that holds no run, unless that is to be
 /// replaced or gone on with.
@@ -108,6 +108,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         statistics: &prepared.arrays.statistics,
     };
     run.write(writing)?;
+    if args.timings {
+        output::err(&timings::table(&prepared.clock().spent()));
+    }
     told(args, &document, &folder)
 }
 

@@ -24,6 +24,8 @@ pub struct Setting {
     pub draws: usize,
     /// The levels of text that axes run over.
     pub labels: report::Labels,
+    /// Each row left out in turn, where that can be had.
+    pub loo: Option<fe_train::Loo>,
 }
 
 /// The document of a fit.
@@ -110,7 +112,7 @@ pub fn document(
         log_evidence: fit.posterior.log_evidence.map(|(value, se)| report::LogEvidence { value, se }),
         refinement: fit.refined.as_ref().map(refinement),
         labels: setting.labels,
-        loo: fit.draws.loo().map(leave_one_out),
+        loo: setting.loo.map(leave_one_out),
         verdict: verdict(fit, setting.draws, notes),
     };
     // A ledger that does not add up is not written.

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::finished::Solution;
 use crate::prepare::Prepared;
 use crate::record::{Identity, Levels, RunRecord, SCHEMA, Seconds};
+use crate::timings::{Clock, Stage};
 
 /// A fit, and what it was a fit of.
 pub struct Fitted<'a> {
@@ -26,6 +27,8 @@ pub struct Fitted<'a> {
     /// Latents that were fitted as written, and not as location + scale · u.
     centred: Vec<String>,
     notes: Vec<String>,
+    /// The clock of the run.
+    pub(crate) clock: &'a Clock,
 }
 
 impl Prepared {
@@ -49,10 +52,12 @@ impl Prepared {
         monitor: &mut dyn Monitor,
         checkpoints: &mut Checkpoints,
     ) -> Result<Fitted<'_>, Error> {
-        let mut fitted = self.by_guides(from, monitor, checkpoints)?;
+        self.clock.enter(Stage::FirstStep);
+        let mut fitted = self.by_guides(from, &mut self.clock.watching(monitor), checkpoints)?;
         let setting = fe_train::Setting { extra: fitted.solution().preconditioners, ..fe_train::Setting::default() };
         let Fitted { fit, problem, program, .. } = &mut fitted;
         fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
+        self.clock.enter(Stage::Other);
         Ok(fitted)
     }
 
@@ -66,7 +71,7 @@ impl Prepared {
         let fit = fe_train::minimise(&problem, &train, None, monitor, &mut Unkept)
             .map_err(|e| failed(e, &self.program, &self.objective))?
             .unread();
-        Ok(Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![] })
+        Ok(Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![], clock: &self.clock })
     }
 
     /// As [`Prepared::fit_kept`], guides alone.
@@ -82,6 +87,7 @@ impl Prepared {
             .map_err(|e| failed(e, &self.program, &self.objective))?;
         let (mut best, mut fitted) = (first, (problem, &self.program, vec![]));
         if let Some((written, objective)) = self.as_written.as_ref().filter(|_| !best.interrupted()) {
+            self.clock.enter(Stage::Fit);
             let problem = self.bind(objective, self.seed)?;
             // Where it cannot be fitted as written there is nothing to choose.
             let other = fe_train::minimise(&problem, &written.train, None, monitor, &mut checkpoints.of(1));
@@ -97,8 +103,12 @@ impl Prepared {
             }
         }
         let (problem, program, centred) = fitted;
-        let fit = best.read(&problem).map_err(|e| failed(e, program, problem.objective))?;
-        Ok(Fitted { fit, problem, program, centred, notes })
+        let failing = |e| failed(e, program, problem.objective);
+        self.clock.enter(Stage::Checks);
+        let weighed = best.weighed(&problem).map_err(failing)?;
+        self.clock.enter(Stage::Draws);
+        let fit = weighed.drawn(&problem).map_err(failing)?;
+        Ok(Fitted { fit, problem, program, centred, notes, clock: &self.clock })
     }
 
     /// What is reported of a fit.
@@ -106,6 +116,9 @@ impl Prepared {
     /// # Errors
     /// When its figures do not add up.
     pub fn document(&self, fitted: &Fitted) -> Result<Document, Error> {
+        self.clock.enter(Stage::LeaveOneOut);
+        let loo = fitted.fit.draws.loo();
+        self.clock.enter(Stage::Document);
         let setting = Setting {
             seed: self.seed,
             executor: self.executor.name(),
@@ -113,14 +126,18 @@ impl Prepared {
             notes: fitted.notes.clone(),
             draws: fitted.fit.fixed_draws,
             labels: self.arrays.labels(fitted.program),
+            loo,
         };
-        document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting)
+        let document = document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting);
+        self.clock.enter(Stage::Other);
+        document
     }
 
     /// What the fit was made from, for its directory.
     pub fn record(&self, fitted: &Fitted, identity: Identity) -> RunRecord {
         // Reading apart, the time to the first step that is known to be made.
-        let first_step = fitted.fit.trace.iter().find(|p| p.step > 0).map(|p| self.seconds.others + p.seconds);
+        let derived = self.clock.seconds(&[Stage::Checking, Stage::Derivation]);
+        let first_step = fitted.fit.trace.iter().find(|p| p.step > 0).map(|p| derived + p.seconds);
         let levels = self.arrays.levels.iter().map(|(n, l)| Levels { name: n.clone(), levels: l.clone() });
         RunRecord {
             schema: SCHEMA,
@@ -130,9 +147,10 @@ impl Prepared {
             method: fitted.fit.method.clone(),
             centred: fitted.centred.clone(),
             seconds: Seconds {
-                data: self.seconds.data,
+                data: self.clock.seconds(&[Stage::Reading]),
                 data_cached: self.arrays.cached,
                 first_step_without_data: first_step,
+                stages: self.clock.spent(),
             },
             rows: fitted.fit.figures.rows,
             levels: levels.collect(),

@@ -42,6 +42,7 @@ pub mod sweep;
 mod text;
 mod threads;
 mod timelines;
+mod timings;
 mod verify;
 mod watch;
 
@@ -61,5 +62,6 @@ pub use record::{Identity, RunRecord};
 pub use row_codes::{Codes, CodesFile, codes};
 pub use text::Text;
 pub use threads::on_threads;
+pub use timings::{Clock, Spent, Stage};
 pub use verify::{Referee, verify};
 pub use watch::{Unwatched, Watch};

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::time::Instant;
 
 use fe_check::{Header, Holdout, Program, SourceCall, TrainSpec};
 use fe_graph::{ExecutionError, Executor, Feed, InputId, NodeId, Op};
@@ -18,6 +17,7 @@ use crate::load::{self, Loaded};
 use crate::options::{ExecutorKind, FitOptions, Precision, ReadOptions};
 use crate::record::{DataRecord, Identity, RunOptions, SweepRecord};
 use crate::text::Text;
+use crate::timings::{Clock, Stage};
 
 /// Below this many numbers of data and parameters together, f64 is the default.
 const DOUBLE_BELOW: usize = 100_000;
@@ -46,14 +46,14 @@ pub struct Prepared {
     split: Split,
     precision: Precision,
     pub(crate) executor: Box<dyn Executor>,
-    pub(crate) seconds: Seconds,
+    pub(crate) clock: Clock,
 }
 
-/// Where the time before the first step went.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Seconds {
-    pub data: f64,
-    pub others: f64,
+impl Prepared {
+    /// Where the time went so far.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
 }
 
 /// The objective of a program.
@@ -90,8 +90,9 @@ pub fn prepare_with(
     fitting: &FitOptions,
     shared: &Shared,
 ) -> Result<Prepared, Error> {
-    let started = Instant::now();
+    let clock = Clock::start(Stage::Checking);
     let Loaded { mut program, warnings, sources, headers, cache } = load::load(text, reading)?;
+    clock.enter(Stage::Derivation);
     program.train = overridden(program.train.clone(), fitting);
     let seed = program.train.seed.unwrap_or(0);
     let objective = derive_within(&program, text, fitting.memory)?;
@@ -107,9 +108,9 @@ pub fn prepare_with(
         }
         false => None,
     };
-    let derived = started.elapsed();
+    clock.enter(Stage::Reading);
     let arrays = shared.load(&program, &sources, &split.0, cache.as_deref())?;
-    let read = started.elapsed();
+    clock.enter(Stage::Other);
     let free = |p: &fe_objective::Parameter| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>();
     let parameters: usize = objective.parameters.iter().map(free).sum();
     let precision = match fitting.precision {
@@ -120,20 +121,7 @@ pub fn prepare_with(
         None => Precision::F32,
     };
     let executor = executor::open(fitting.executor, precision, &fitting.device)?;
-    let seconds = Seconds { data: (read - derived).as_secs_f64(), others: derived.as_secs_f64() };
-    Ok(Prepared {
-        program,
-        objective,
-        as_written,
-        arrays,
-        warnings,
-        seed,
-        headers,
-        split,
-        precision,
-        executor,
-        seconds,
-    })
+    Ok(Prepared { program, objective, as_written, arrays, warnings, seed, headers, split, precision, executor, clock })
 }
 
 fn split(program: &Program, sources: &Sources, seed: u64, cache: Option<&Path>) -> Result<Split, Error> {
@@ -201,20 +189,8 @@ impl Prepared {
         let split = split(&program, &sources, seed, cache.as_deref())?;
         let arrays = data::load(&program, &sources, &split.0, cache.as_deref())?;
         let precision = Precision::F64;
-        let (as_written, seconds) = (None, Seconds::default());
-        Ok(Self {
-            program,
-            objective,
-            as_written,
-            arrays,
-            warnings,
-            seed,
-            headers,
-            split,
-            precision,
-            executor,
-            seconds,
-        })
+        let (as_written, clock) = (None, Clock::start(Stage::Other));
+        Ok(Self { program, objective, as_written, arrays, warnings, seed, headers, split, precision, executor, clock })
     }
 
     /// An objective of this program with its data.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Arrays;
 use crate::error::Error;
 use crate::options::{Assignment, Precision, ReadOptions};
+use crate::timings::Spent;
 
 /// The file.
 pub const FILE: &str = "run.json";
@@ -35,7 +36,7 @@ pub struct RunRecord {
     pub method: String,
     /// Latents that were fitted as written, and not as location + scale · u.
     pub centred: Vec<String>,
-    /// Where the time before the first step went.
+    /// Where the time went.
     pub seconds: Seconds,
     /// Rows trained on.
     pub rows: usize,
@@ -116,7 +117,7 @@ pub struct SweepRecord {
     pub notes: Vec<String>,
 }
 
-/// Seconds before the first step.
+/// Seconds of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
     /// Reading the data.
@@ -125,6 +126,10 @@ pub struct Seconds {
     pub data_cached: bool,
     /// To the first step that is known to be made, reading apart.
     pub first_step_without_data: Option<f64>,
+    /// Of each stage, up to the writing of this record: files on their way to the disk are not among them. Runs from before
+    /// they were timed have none.
+    #[serde(default)]
+    pub stages: Vec<Spent>,
 }
 
 /// Levels of a text column, in the order of their indices.

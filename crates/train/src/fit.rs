@@ -248,12 +248,38 @@ impl Unread {
     /// # Errors
     /// When a run fails.
     pub fn read(self, problem: &Problem) -> Result<Fit, FitError> {
+        self.weighed(problem)?.drawn(problem)
+    }
+
+    /// Reads the posterior table, and how far it can be trusted.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn weighed(self, problem: &Problem) -> Result<Undrawn, FitError> {
         let Self { mut fit, extra } = self;
         let (posterior, resampled) = posterior::posterior(problem, &fit.values, &extra)?;
         let response = fit.checks.response.as_ref();
         fit.checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), response);
-        fit.draws = sampled::sampled(problem, &fit.values, &extra, resampled.as_ref())?;
         fit.posterior = posterior;
+        Ok(Undrawn { fit, extra, resampled })
+    }
+}
+
+/// A fit with its posterior table, from which no draws were taken.
+pub struct Undrawn {
+    fit: Fit,
+    extra: Setting,
+    resampled: Option<posterior::Resampled>,
+}
+
+impl Undrawn {
+    /// Takes draws of the posterior, and what leave-one-out needs.
+    ///
+    /// # Errors
+    /// When a run fails.
+    pub fn drawn(self, problem: &Problem) -> Result<Fit, FitError> {
+        let Self { mut fit, extra, resampled } = self;
+        fit.draws = sampled::sampled(problem, &fit.values, &extra, resampled.as_ref())?;
         Ok(fit)
     }
 }

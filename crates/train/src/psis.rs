@@ -66,7 +66,13 @@ fn smooth_tail(weights: &mut [f64]) -> f64 {
     let length = tail_length(weights.len());
     let mut order: Vec<usize> = (0..weights.len()).collect();
     let weight = |i: &usize| weights.get(*i).copied().unwrap_or(0.0);
-    order.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    // Equal weights stay in the order of the draws, so that no more than the tail and the weight behind it need be sorted.
+    let larger = |a: &usize, b: &usize| weight(b).total_cmp(&weight(a)).then(a.cmp(b));
+    if length + 1 < order.len() {
+        order.select_nth_unstable_by(length, larger);
+        order.truncate(length + 1);
+    }
+    order.sort_unstable_by(larger);
     // The largest weight outside of the tail; a weight equal to it is outside too.
     let cutoff = order.get(length).map_or(0.0, weight).max(f64::MIN_POSITIVE);
     if cutoff >= 1.0 - ROUNDING {

@@ -4,6 +4,7 @@
 use fe_graph::noise::{Element, Stream};
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
 use fe_objective::Reported;
+use rayon::prelude::*;
 
 use crate::posterior::Resampled;
 use crate::problem::{Problem, Setting, Values};
@@ -219,17 +220,23 @@ impl Draws {
         let (weights, densities) = self.pointwise.as_ref()?;
         let rows = densities.len() / self.count.max(1);
         let all = psis::smooth(weights)?;
-        let (mut elpd, mut khat, mut inside, mut unreliable) = (vec![], vec![], 0.0, 0);
-        for row in 0..rows {
+        let left_out = |row: usize| {
             let own: Vec<f64> = densities.iter().skip(row).step_by(rows).copied().collect();
             // What has no weight has none either way, though far out its density may be no number.
             let less = |(&w, d): (&f64, &f64)| if w > f64::NEG_INFINITY { w - d } else { w };
             let without: Vec<f64> = weights.iter().zip(&own).map(less).collect();
             let smoothed = psis::smooth(&without)?;
-            elpd.push(log_mean(&own, &smoothed.weights));
-            khat.push(smoothed.khat);
-            unreliable += usize::from(smoothed.khat > 0.7 && smoothed.ess < psis::LEVEL * self.count as f64);
-            inside += log_mean(&own, &all.weights);
+            let unreliable = smoothed.khat > 0.7 && smoothed.ess < psis::LEVEL * self.count as f64;
+            Some((log_mean(&own, &smoothed.weights), smoothed.khat, unreliable, log_mean(&own, &all.weights)))
+        };
+        // Rows are left out side by side and added up in their order, so that no number depends on the threads.
+        let found = (0..rows).into_par_iter().map(left_out).collect::<Option<Vec<_>>>()?;
+        let (mut elpd, mut khat, mut inside, mut unreliable) = (vec![], vec![], 0.0, 0);
+        for (outside, shape, heavy, within) in found {
+            elpd.push(outside);
+            khat.push(shape);
+            unreliable += usize::from(heavy);
+            inside += within;
         }
         let total: f64 = elpd.iter().sum();
         let (n, mean) = (rows as f64, total / rows as f64);

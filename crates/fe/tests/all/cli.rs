@@ -206,6 +206,40 @@ fn the_seed_decides_and_the_default_is_0() {
 }
 
 #[test]
+fn stages_are_timed_in_the_record_and_where_that_is_asked() {
+    let folder = folder();
+    let run = |arguments: &[&str]| {
+        let output = fe(folder.path())
+            .args(["run", "steps.fe", "--quiet", "--force", "--out", "timed"])
+            .args(arguments)
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success() && output.stdout.is_empty());
+        let record = std::fs::read_to_string(folder.path().join("timed/run.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let stages = record["seconds"]["stages"].as_array().unwrap().clone();
+        assert!(stages.iter().all(|s| s["seconds"].as_f64().unwrap() >= 0.0));
+        let names: Vec<String> = stages.iter().map(|s| s["stage"].as_str().unwrap().to_owned()).collect();
+        (names, String::from_utf8(output.stderr).unwrap())
+    };
+    let (stages, said) = run(&[]);
+    assert_eq!(said, "");
+    for stage in ["checking", "derivation", "reading", "first_step", "fit", "evaluation", "checks", "draws", "page"] {
+        assert!(stages.iter().any(|s| s == stage), "{stage}: {stages:?}");
+    }
+    let (_, said) = run(&["--timings"]);
+    assert_eq!(said.lines().count(), stages.len() + 3, "{said}");
+    // A line says a title, seconds, a share and its sign; what is written to the disk is in the table alone.
+    let share = |l: &str| l.split_whitespace().rev().nth(1).unwrap().parse::<f64>().unwrap();
+    let (all, each): (Vec<&str>, Vec<&str>) = said.lines().skip(1).partition(|l| l.trim_start().starts_with("all "));
+    assert!(each.iter().any(|l| l.trim_start().starts_with("writing ")));
+    assert_eq!(share(all[0]), 100.0);
+    // Each share is rounded to a tenth.
+    let sum: f64 = each.into_iter().map(share).sum();
+    assert!((sum - 100.0).abs() <= 0.05 * (stages.len() + 1) as f64 + 1e-9, "{said}");
+}
+
+#[test]
 fn steps_and_epochs_take_the_place_of_the_programs() {
     let folder = folder();
     let steps = |arguments: &[&str]| fit(folder.path(), arguments)["steps"].as_u64().unwrap();

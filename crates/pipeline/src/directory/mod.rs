@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::fit::Fitted;
 use crate::page;
 use crate::record::{self, RunRecord};
+use crate::timings::Stage;
 use crate::verify;
 
 pub use self::writing::Writing;
@@ -135,7 +136,11 @@ impl Run<'_> {
     /// # Errors
     /// When a file cannot be made or written.
     pub fn write(&self, writing: Writing) -> Result<(), Error> {
-        writing.commit(&self.files()?, self.fitted.fit.interrupted)
+        let files = self.files()?;
+        self.fitted.clock.enter(Stage::Writing);
+        writing.commit(&files, self.fitted.fit.interrupted)?;
+        self.fitted.clock.enter(Stage::Other);
+        Ok(())
     }
 
     /// Everything that is written, in order: each file's name, and what is in it.
@@ -143,16 +148,26 @@ impl Run<'_> {
     /// # Errors
     /// When a file cannot be made.
     pub fn files(&self) -> Result<Vec<File>, Error> {
+        let clock = self.fitted.clock;
+        clock.enter(Stage::Tables);
         let trace = self.fitted.trace();
         let draws = inference_data(&groups(self)).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
+        let parameters = parameters(self.fitted, self.statistics, &self.record.run)?;
+        clock.enter(Stage::Page);
+        let page = page::of_fit(self, &trace).html().into_bytes();
+        clock.enter(Stage::Document);
+        let fit = json(self.document).into_bytes();
+        clock.enter(Stage::Other);
+        let mut record = self.record.clone();
+        record.seconds.stages = clock.spent();
         Ok(vec![
             (PROGRAM, self.source.as_bytes().to_vec()),
-            (record::FILE, self.record.text()?.into_bytes()),
+            (record::FILE, record.text()?.into_bytes()),
             (TRACE, trace_csv(&trace).into_bytes()),
-            (PARAMETERS, parameters(self.fitted, self.statistics, &self.record.run)?),
+            (PARAMETERS, parameters),
             (DRAWS, draws),
-            (PAGE, page::of_fit(self, &trace).html().into_bytes()),
-            (FIT, json(self.document).into_bytes()),
+            (PAGE, page),
+            (FIT, fit),
         ])
     }
 }
