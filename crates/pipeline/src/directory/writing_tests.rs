@@ -107,7 +107,7 @@ fn a_run_that_was_not_all_made_leaves_the_one_before() {
 fn a_checkpoint_stays_until_the_fit_has_ended() {
     let there = tempfile::tempdir().unwrap();
     let folder = there.path().join("run");
-    let mut writing = Writing::begin(&folder).unwrap();
+    let writing = Writing::begin(&folder).unwrap();
     assert_eq!(writing.checkpoint(), None);
     writing.keep(b"one").unwrap();
     writing.keep(b"two").unwrap();
@@ -118,7 +118,7 @@ fn a_checkpoint_stays_until_the_fit_has_ended() {
     assert_eq!(writing.checkpoint().as_deref(), Some(b"two".as_slice()));
     writing.commit(&run("early"), true).unwrap();
     assert!(!is_begun(&folder) && folder.join(FIT).exists());
-    let mut writing = Writing::begin(&folder).unwrap();
+    let writing = Writing::begin(&folder).unwrap();
     assert_eq!(writing.checkpoint().as_deref(), Some(b"two".as_slice()));
     writing.keep(b"three").unwrap();
     assert_eq!(writing.checkpoint().as_deref(), Some(b"three".as_slice()));
