@@ -64,6 +64,7 @@ mod enabled {
 
     fn damaged(path: &Path, why: impl std::fmt::Display) -> DataError {
         DataError::file(Kind::Format, path, format!("it cannot be read: {why}"))
+            .help("the file is damaged or incomplete: copy or write it again")
     }
 
     fn parquet(path: &Path, file: File, wanted: &Table) -> Result<Read, DataError> {

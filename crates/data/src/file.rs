@@ -75,6 +75,9 @@ fn no_match(pattern: &Path) -> DataError {
 
 fn not_found(path: &Path) -> DataError {
     let error = DataError::file(Kind::FileNotFound, path, "there is no such file");
+    if path.is_symlink() {
+        return DataError { message: "this is a link that leads to no file".into(), ..error }.help("mend the link");
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -131,7 +134,7 @@ pub(crate) enum Found {
 
 /// What the first bytes of a file say that it is; text where they say nothing.
 pub(crate) fn kind(path: &Path) -> Result<Found, DataError> {
-    const KNOWN: [(&[u8], &str, &str); 9] = [
+    const KNOWN: [(&[u8], &str, &str); 15] = [
         (b"FEA1", "a Feather file of the first version", "write it again: Feather's second version is an Arrow file"),
         (b"\xff\xff\xff\xff", "a stream of Arrow batches", "save it as a file of Arrow, or as Parquet"),
         (
@@ -145,6 +148,12 @@ pub(crate) fn kind(path: &Path) -> Result<Found, DataError> {
         (b"\x93NUMPY", "an array by NumPy", "read it by `npy(…)`"),
         (b"SQLite format 3", "a database of SQLite", "save the table as csv"),
         (b"RDX", "a file of R", "save the table as csv"),
+        (b"PARE", "an encrypted Parquet file", "write it without encryption"),
+        (b"\x89PNG", "a picture", "pictures are read by `images` and `patches`"),
+        (b"\xff\xd8\xff", "a picture", "pictures are read by `images` and `patches`"),
+        (b"BZh", "compressed by bzip2", "unpack it, or compress it by gzip"),
+        (b"\xfd7zXZ", "compressed by xz", "unpack it, or compress it by gzip"),
+        (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "unpack it, or compress it by gzip"),
     ];
     let (file, _) = open(path)?;
     let mut first = vec![];
@@ -208,6 +217,11 @@ pub(crate) fn text(path: &Path) -> Result<String, DataError> {
     if text.trim().is_empty() {
         return Err(DataError::file(Kind::Empty, path, "the file holds only blanks"));
     }
+    if let Some(line) = text.lines().position(|line| line.contains('\0')) {
+        return Err(DataError::file(Kind::Encoding, path, "the text holds a NUL, as no text in UTF-8 does")
+            .at(Place::Line(1 + line as u64))
+            .help("it may be UTF-16, or damaged: save it again as UTF-8"));
+    }
     Ok(text)
 }
 
@@ -257,11 +271,15 @@ pub(crate) fn unknown_name<S: AsRef<str>>(path: &Path, what: &str, wanted: &str,
 
 /// Up to twenty names, in words.
 pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
-    let mut shown: Vec<&str> = names.iter().take(20).map(AsRef::as_ref).collect();
+    let mut shown: Vec<&str> = names.iter().take(20).map(|name| named(name.as_ref())).collect();
     if names.len() > shown.len() {
         shown.push("…");
     }
     if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
+}
+
+fn named(name: &str) -> &str {
+    if name.is_empty() { "one without a name" } else { name }
 }
 
 /// The name closest to `wanted`, if it is close enough to be a slip of the hand.
@@ -273,7 +291,7 @@ fn nearest<'a, S: AsRef<str>>(wanted: &str, names: &'a [S]) -> Option<&'a str> {
     names
         .iter()
         .map(AsRef::as_ref)
-        .filter(|name| name.len() <= 256)
+        .filter(|name| !name.is_empty() && name.len() <= 256)
         .map(|name| (distance(&wanted.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= bound)
         .min_by_key(|(distance, _)| *distance)

@@ -240,6 +240,10 @@ fn image_error(path: &Path, error: &ImageError) -> DataError {
             };
             DataError::file(Kind::TooLarge, path, what).help("shrink the image, or check that it is not damaged")
         }
-        _ => DataError::file(Kind::Format, path, format!("the image cannot be decoded: {error}")),
+        _ => {
+            let why = error.to_string();
+            let message = format!("the image cannot be decoded: {}", why.trim_end_matches('.'));
+            DataError::file(Kind::Format, path, message).help("the file is damaged: copy or write it again")
+        }
     }
 }

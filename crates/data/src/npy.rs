@@ -162,7 +162,8 @@ fn read_layout(path: &Path, reader: &mut impl Read) -> Result<Layout, DataError>
                 path,
                 format!("version {version} of the .npy format is not known"),
             )
-            .at(Place::Byte(6)));
+            .at(Place::Byte(6))
+            .help("versions 1 to 3 are read; write it again with NumPy's save"));
         }
     };
     let length = take(width, 8)?.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));

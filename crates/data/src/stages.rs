@@ -84,10 +84,15 @@ fn days(mut content: Content, since: &str) -> Result<Content, DataError> {
         ));
     };
     let mut numbers = Vec::with_capacity(levels.len());
-    for level in &levels {
+    for (code, level) in levels.iter().enumerate() {
         let Some(at) = seconds(level) else {
-            return Err(DataError::new(Kind::Date, format!("`{level}` is no date"))
-                .help("dates have the form 2020-01-31 or 2020-01-31T12:30:00"));
+            let error = DataError::new(Kind::Date, format!("`{level}` is no date"))
+                .help("dates have the form 2020-01-31 or 2020-01-31T12:30:00");
+            let first = content.values.iter().position(|value| *value == code as f64);
+            return Err(match first {
+                Some(position) => error.at(crate::place(&content.header, &content.rows, position)),
+                None => error,
+            });
         };
         numbers.push((at - zero) / SECONDS_A_DAY);
     }

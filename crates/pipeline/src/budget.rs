@@ -1,12 +1,13 @@
 //! What a fit needs in memory, foreseen before anything is laid out.
 //!
-//! Counted is what must stand in memory as it is, whatever the executor fuses: data, parameters and the optimiser's history of
-//! them, noise, tables, factors, products, and what loops keep. Less than that no plan takes.
+//! Counted first is what must stand in memory as it is, whatever the executor fuses: data, parameters and the optimiser's history
+//! of them, noise, tables, factors, products, and what loops keep. Less than that no plan takes. Where that is a good part of what
+//! there is, a step is planned, and all that the plan takes counts in the place of what it is made of.
 
 use std::collections::HashSet;
 
 use fe_check::Program;
-use fe_graph::{Axis, AxisId, Graph, Node, NodeId, Op};
+use fe_graph::{Axis, AxisId, Graph, InputId, Node, NodeId, Op};
 use fe_objective::Objective;
 use fe_syntax::{Diagnostic, Span};
 
@@ -15,57 +16,134 @@ use crate::error::Error;
 /// Numbers of one value, at most, that are reckoned in a step: at a billion a second, more take ten minutes.
 const MOST: u64 = 500_000_000_000;
 
+/// Numbers that are reckoned in the time that a turn of a loop takes beside its work.
+const TURN: u64 = 1000;
+
+/// Where what is counted is more than this part of what there is, a step is planned.
+const PART: u64 = 64;
+
 /// Bytes of a number, and the copies of all parameters that the optimiser keeps: of L-BFGS 10 pairs of steps and slopes in
 /// double precision and a few more, else gradients and two moments in single precision.
 fn kept(by_lbfgs: bool) -> (u64, u64) {
     if by_lbfgs { (8, 24) } else { (4, 4) }
 }
 
+/// Bytes of a number as it is read, and of the number of a row.
+const READ: u64 = 8;
+
 /// Refuses a fit that needs more than there is.
 ///
 /// # Errors
-/// Where what it needs at least is more than the bytes that are said, or else than the memory of this machine, with the largest array of it; and where one value
-/// has more numbers than could be reckoned in any time.
+/// Where what it needs at least is more than the bytes that are said, or else than the memory of this machine, with the largest
+/// array of it; and where one value has more numbers, or a loop more turns, than could be reckoned in any time.
 pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool, said: Option<u64>) -> Result<(), Error> {
-    let (bytes_each, copies_kept) = kept(by_lbfgs);
-    let extents = Extents::new(program);
-    let g = &objective.graph;
-    let roots: Vec<NodeId> = objective.terms.iter().map(|t| t.sum).chain([objective.minimised.value]).collect();
-    let parameters: HashSet<_> = objective.parameters.iter().map(|p| p.input).collect();
-    let (mut total, mut largest) = (0u64, (0u64, None));
-    for id in g.reachable(&roots) {
-        let node = g.node(id);
-        let numbers = extents.numbers(g, node);
-        if numbers > MOST && !matches!(node.op, Op::Broadcast(_)) {
-            let message =
-                format!("{} has {}: no step over it ends in any time", name(node, g), extents.said(g, node, numbers));
-            return Err(refused(program, node, message));
-        }
-        let copies = match &node.op {
-            Op::Input(input) if parameters.contains(input) => copies_kept,
-            Op::Input(_) | Op::Literal(_) | Op::Iota | Op::Noise { .. } | Op::Arrivals { .. } => 1,
-            Op::Contract(_) | Op::Factor { .. } => 1,
-            // What a loop keeps of each turn, and its slope.
-            Op::Output(_) => 2,
-            _ => 0,
-        };
-        let bytes = numbers.saturating_mul(copies).saturating_mul(bytes_each);
-        total = total.saturating_add(bytes);
-        if bytes > largest.0 {
-            largest = (bytes, Some((node, numbers)));
-        }
+    let Needed { mut total, fixed, largest } = needed(program, objective, by_lbfgs)?;
+    let Some(most) = said.or_else(memory) else { return Ok(()) };
+    if total <= most && total > most / PART {
+        let (bytes_each, _) = kept(by_lbfgs);
+        let planned = planned(program, objective).saturating_mul(bytes_each);
+        total = total.max(fixed.saturating_add(planned));
     }
     let of = match said {
         Some(bytes) => format!("the {} of `--memory`", size(bytes)),
         None => "the memory of this machine".to_owned(),
     };
-    match (said.or_else(memory), largest.1) {
-        (Some(most), Some((node, numbers))) if total > most => {
-            let what = extents.said(g, node, numbers);
-            let message = format!("a fit needs {} at least, more than {of}: {} has {what}", size(total), name(node, g));
-            Err(refused(program, node, message))
+    match largest {
+        Some(largest) if total > most => {
+            let message = format!("a fit needs {} at least, more than {of}: {}", size(total), largest.said);
+            Err(refused(largest.span, message))
         }
         _ => Ok(()),
+    }
+}
+
+/// Numbers of a planned step's memory; none where the fit is refused in another way.
+fn planned(program: &Program, objective: &Objective) -> u64 {
+    let rows = program.row.map_or(1, |r| r.rows);
+    let method = fe_train::method(objective, &program.train, rows);
+    method.map_or(0, |(method, _)| fe_train::plan(objective, &method, rows).arena as u64)
+}
+
+/// Bytes that a fit needs at least.
+struct Needed {
+    total: u64,
+    /// Those outside a step: data as they are read, and what the optimiser keeps.
+    fixed: u64,
+    largest: Option<Largest>,
+}
+
+/// The array that takes the most.
+struct Largest {
+    bytes: u64,
+    /// `w` has 4 numbers, 2 of K by 2 of K
+    said: String,
+    span: Span,
+}
+
+fn needed(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<Needed, Error> {
+    let extents = Extents::new(program);
+    let (bytes_each, copies_kept) = kept(by_lbfgs);
+    let g = &objective.graph;
+    let reports = &objective.report;
+    let reported = [&reports.meters, &reports.functions, &reports.posterior].into_iter().flatten().map(|r| r.node);
+    let terms = objective.terms.iter().map(|t| t.sum);
+    let roots: Vec<NodeId> = terms.chain([objective.minimised.value]).chain(reported).collect();
+    let parameters: HashSet<InputId> = objective.parameters.iter().map(|p| p.input).collect();
+    let data: HashSet<InputId> = program.data.iter().map(|d| d.input).collect();
+    let rows = program.row.map_or(0, |r| r.rows as u64);
+    let mut fixed = rows.saturating_mul(READ);
+    let mut largest: Option<Largest> = None;
+    let mut larger = |bytes: u64, said: &dyn Fn() -> String, span: Span| {
+        if bytes > largest.as_ref().map_or(0, |l| l.bytes) {
+            largest = Some(Largest { bytes, said: said(), span });
+        }
+    };
+    let reached = g.reachable(&roots);
+    // Parameters that no term reads have their starts all the same.
+    let read: HashSet<InputId> = reached.iter().filter_map(|id| input_of(g, *id)).collect();
+    for p in objective.parameters.iter().filter(|p| !read.contains(&p.input)) {
+        let numbers = extents.product(g, &p.free);
+        let bytes = numbers.saturating_mul(copies_kept * bytes_each);
+        fixed = fixed.saturating_add(bytes);
+        larger(bytes, &|| format!("`{}` has {}", p.name, extents.said(g, &p.free, numbers)), Span::default());
+    }
+    let mut total = fixed;
+    for id in reached {
+        let node = g.node(id);
+        let span = program.origins.get(node.origin.0 as usize).copied().unwrap_or_default();
+        let numbers = extents.product(g, &node.axes);
+        let said = || format!("{} has {}", name(node, g), extents.said(g, &node.axes, numbers));
+        if numbers > MOST && !matches!(node.op, Op::Broadcast(_)) {
+            return Err(refused(span, format!("{}: no step over it ends in any time", said())));
+        }
+        if let Op::Scan(scan) = &node.op {
+            let turns = extents.of(g, scan.0.axis) as u64;
+            if turns.saturating_mul(TURN) > MOST {
+                let message = format!("a loop of {} turns: no step over it ends in any time", grouped(turns));
+                return Err(refused(span, message));
+            }
+        }
+        let (outside, copies) = match &node.op {
+            Op::Input(input) if parameters.contains(input) => (numbers.saturating_mul(copies_kept * bytes_each), 0),
+            Op::Input(input) if data.contains(input) => (numbers.saturating_mul(READ), 1),
+            Op::Input(_) | Op::Literal(_) | Op::Iota | Op::Noise { .. } | Op::Arrivals { .. } => (0, 1),
+            Op::Contract(_) | Op::Factor { .. } => (0, 1),
+            // What a loop keeps of each turn, and its slope.
+            Op::Output(_) => (0, 2),
+            _ => (0, 0),
+        };
+        fixed = fixed.saturating_add(outside);
+        let bytes = numbers.saturating_mul(copies * bytes_each).saturating_add(outside);
+        total = total.saturating_add(bytes);
+        larger(bytes, &said, span);
+    }
+    Ok(Needed { total, fixed, largest })
+}
+
+fn input_of(g: &Graph, id: NodeId) -> Option<InputId> {
+    match g.node(id).op {
+        Op::Input(input) => Some(input),
+        _ => None,
     }
 }
 
@@ -89,13 +167,13 @@ impl Extents {
         }
     }
 
-    fn numbers(&self, g: &Graph, node: &Node) -> u64 {
-        let lengths = node.axes.iter().map(|&a| u64::try_from(self.of(g, a)).unwrap_or(u64::MAX));
+    fn product(&self, g: &Graph, axes: &[Axis]) -> u64 {
+        let lengths = axes.iter().map(|&a| u64::try_from(self.of(g, a)).unwrap_or(u64::MAX));
         lengths.fold(1, u64::saturating_mul)
     }
 
     /// `4,000,000 numbers, 2,000 of K by 2,000 of K`; `1,000,000 of K`
-    fn said(&self, g: &Graph, node: &Node, numbers: u64) -> String {
+    fn said(&self, g: &Graph, axes: &[Axis], numbers: u64) -> String {
         let axis = |&a: &Axis| {
             let length = grouped(u64::try_from(self.of(g, a)).unwrap_or(u64::MAX));
             match g.axis(a.id) {
@@ -104,7 +182,7 @@ impl Extents {
             }
         };
         let counted = |a: &&Axis| a.id != AxisId::SAMPLE || self.draws > 1;
-        let by: Vec<String> = node.axes.iter().filter(counted).map(axis).collect();
+        let by: Vec<String> = axes.iter().filter(counted).map(axis).collect();
         match by.as_slice() {
             [] | [_] => by.concat(),
             _ => format!("{} numbers, {}", grouped(numbers), by.join(" by ")),
@@ -122,8 +200,7 @@ fn name(node: &Node, g: &Graph) -> String {
     }
 }
 
-fn refused(program: &Program, node: &Node, message: String) -> Error {
-    let span = program.origins.get(node.origin.0 as usize).copied().unwrap_or(Span::new(0, 0));
+fn refused(span: Span, message: String) -> Error {
     let help = "make an axis shorter, take fewer draws, or train in batches";
     Error::Program(vec![Diagnostic::error("E0850", message, span, "here").help(help)])
 }

@@ -1,6 +1,7 @@
 //! No input panics: programs with pieces cut out, doubled, exchanged and taken from other programs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use crate::common::ALL;
 use fe_check::{CODES, Header, Overrides, check, sources};
@@ -21,6 +22,9 @@ fn pieces(text: &str) -> Vec<String> {
     }
     out
 }
+
+/// What is cut up: sound programs, and wrong ones.
+static CORPUS: LazyLock<Vec<String>> = LazyLock::new(corpus);
 
 fn corpus() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/errors");
@@ -152,12 +156,19 @@ fn edited(texts: &[String], which: usize, edits: &[Edit]) -> String {
     parts.concat()
 }
 
+/// Inputs: as many as `FE_FUZZ` says, in a full run 40,000, else 3,000.
+fn cases() -> u32 {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
+    let said = std::env::var("FE_FUZZ").ok().and_then(|n| n.parse().ok());
+    said.unwrap_or(if set("FE_FULL") || set("CI") { 40_000 } else { 3000 })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn mutations_survive(which in 0..200usize, edits in edits(), size in 0..12usize) {
-        survive(&edited(&corpus(), which, &edits), size);
+    fn mutations_survive(which in 0..CORPUS.len(), edits in edits(), size in 0..12usize) {
+        survive(&edited(&CORPUS, which, &edits), size);
     }
 }
 

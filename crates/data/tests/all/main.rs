@@ -3,6 +3,7 @@
 
 mod common;
 mod errors;
+mod hostile;
 mod preprocessing;
 mod readers;
 mod tables;

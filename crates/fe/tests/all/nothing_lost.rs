@@ -9,13 +9,7 @@ use std::time::{Duration, Instant};
 use fe_pipeline::Finished;
 use tempfile::TempDir;
 
-use crate::common::{code, fe, stderr, stdout};
-
-/// Whether everything is tried, or some of it, as every day.
-fn full() -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
-    set("FE_FULL") || set("CI")
-}
+use crate::common::{code, fe, full, stderr, stdout};
 
 /// Moments at which a process is killed.
 fn moments() -> u32 {
@@ -179,7 +173,7 @@ fn started(folder: &Path, more: &[&str]) -> Child {
 }
 
 /// What a run's files hold, without times.
-fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn lasting(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for name in ["params.safetensors", "posterior.nc", "model.fe"] {
         files.insert(name.to_owned(), std::fs::read(run.join(name)).unwrap());

@@ -51,6 +51,12 @@ pub fn with_input(folder: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Whether everything is tried, or some of it, as every day.
+pub fn full() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
+    set("FE_FULL") || set("CI")
+}
+
 /// Exit code.
 pub fn code(output: &Output) -> i32 {
     output.status.code().expect("ended by a signal")

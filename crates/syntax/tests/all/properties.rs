@@ -62,7 +62,23 @@ fn comments(text: &str) -> Vec<String> {
 
 /// An expression of the language.
 fn expression() -> impl Strategy<Value = String> {
-    let atom = select(&["x", "N", "by", "3", "0.5", "20 bits", "10%", "\"t # t\"", "S'", "x[t-1]", "as[1, 2]"][..]);
+    let atom = select(
+        &[
+            "x",
+            "N",
+            "by",
+            "3",
+            "0.5",
+            "20 bits",
+            "10%",
+            "\"t # t\"",
+            "S'",
+            "S''",
+            "w[K', K'', N']",
+            "x[t-1]",
+            "as[1, 2]",
+        ][..],
+    );
     atom.prop_map(str::to_owned).prop_recursive(5, 40, 3, |inner| {
         let operator = select(&["+", "-", "*", "/", "@"][..]);
         let relation = select(&["==", "<=", ">"][..]);
@@ -133,9 +149,17 @@ fn the_corpus() {
     }
 }
 
+/// Inputs of each property: as many as `FE_FUZZ` says, in a full run 12,000, else 256.
+fn cases() -> u32 {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0" && v != "false");
+    let said = std::env::var("FE_FUZZ").ok().and_then(|n| n.parse().ok());
+    said.unwrap_or(if set("FE_FULL") || set("CI") { 12_000 } else { 256 })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/properties.regressions"))),
+        cases: cases(),
         ..ProptestConfig::default()
     })]
 

@@ -1,0 +1,4 @@
+//! Readers of data.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fe_fuzz::readers(bytes));
