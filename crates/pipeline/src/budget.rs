@@ -57,8 +57,11 @@ pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool, said: O
     }
 }
 
-/// Numbers of a planned step's memory; none where the fit is refused in another way.
+/// Numbers of a planned step's memory; none where the fit is refused in another way, or where draws are taken a few at a time.
 fn planned(program: &Program, objective: &Objective) -> u64 {
+    if objective.guides.latents.iter().any(|l| l.guide.is_summed() || l.guide.is_at_mode()) {
+        return 0;
+    }
     let rows = program.row.map_or(1, |r| r.rows);
     let method = fe_train::method(objective, &program.train, rows);
     method.map_or(0, |(method, _)| fe_train::plan(objective, &method, rows).arena as u64)
