@@ -87,9 +87,10 @@ fn words<'s>(text: &'s str, tokens: &[Lexeme<'s>], diagnostics: &mut Vec<Diagnos
                 diagnostics.push(messages::comprehension(lexeme.span));
                 Token::Invalid
             }
-            // `by guide` behind a latent.
+            // `by guide` behind a latent's distribution; a value may be called `by` too.
             Token::Guide
-                if last.is_some_and(|l| l.token == Token::By && !line_break_between(text, l.span, lexeme.span)) =>
+                if last.is_some_and(|l| l.token == Token::By && !line_break_between(text, l.span, lexeme.span))
+                    && output.iter().rev().nth(1).is_some_and(|l| l.token == Token::CloseParen) =>
             {
                 Token::Name(slice)
             }
