@@ -188,6 +188,8 @@ train { optimizer = adam(lr = 0.01)  steps = 10_000_000  batch = 16 }
 
 def test_progress_is_told_and_an_interrupt_ends_a_fit() -> None:
     seen = []
+    # Where the tests run in the background of a script, the signal is ignored from the start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         time.sleep(1.0)
