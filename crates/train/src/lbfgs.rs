@@ -236,7 +236,7 @@ pub fn minimize_with<E>(
         }
         if found.is_err() {
             // The memory may be at fault: forget it and go down the gradient, one unit at first.
-            (pairs.at_first, _) = (None, pairs.kept.clear());
+            *pairs = Curvature::default();
             let norm = walk.point.gradient_norm();
             let direction: Vec<f64> = walk.point.gradient.iter().map(|g| -g / norm).collect();
             found = search(&mut evaluate, &walk.point, &direction)?;
