@@ -130,36 +130,99 @@ fn expand<T: Real>(arena: &Arena<T>, dims: &[usize], strides: &[usize], start: u
         *c = rest % d;
         rest /= d;
     }
+    let (next, by) = match outer {
+        0 => (1, 0),
+        _ => (dims[outer - 1], strides[outer - 1]),
+    };
     while done < out.len() {
-        let length = (inner - within).min(out.len() - done);
-        let at = place + within * step;
-        let part = &mut out[done..done + length];
-        // SAFETY: a region's loads are not written while it runs (see `Arena`).
-        match step {
-            0 => part.fill(unsafe { arena.read(at, 1) }[0]),
-            1 => part.copy_from_slice(unsafe { arena.read(at, length) }),
-            _ => {
-                let source = unsafe { arena.read(at, (length - 1) * step + 1) };
-                for (o, &v) in part.iter_mut().zip(source.iter().step_by(step)) {
-                    *o = v;
+        // Short rows that follow one another evenly are copied together.
+        let even = if inner <= SHORT && within == 0 && outer <= DIMS {
+            (next - counts[0]).min((out.len() - done) / inner)
+        } else {
+            0
+        };
+        let passed = if even > 1 {
+            let rows = &mut out[done..done + even * inner];
+            // SAFETY: a region's loads are not written while it runs (see `Arena`).
+            let source = unsafe { arena.read(place, (even - 1) * by + (inner - 1) * step + 1) };
+            short_rows(rows, source, inner, (by, step));
+            done += even * inner;
+            even
+        } else {
+            let length = (inner - within).min(out.len() - done);
+            let at = place + within * step;
+            let part = &mut out[done..done + length];
+            // SAFETY: as above.
+            match step {
+                0 => part.fill(unsafe { arena.read(at, 1) }[0]),
+                1 => part.copy_from_slice(unsafe { arena.read(at, length) }),
+                _ => {
+                    let source = unsafe { arena.read(at, (length - 1) * step + 1) };
+                    for (o, &v) in part.iter_mut().zip(source.iter().step_by(step)) {
+                        *o = v;
+                    }
                 }
             }
-        }
-        done += length;
+            done += length;
+            1
+        };
         within = 0;
-        row += 1;
+        row += passed;
         if outer > DIMS {
             place = start + offset(dims, strides, row);
             continue;
         }
+        let mut passed = passed;
         for ((c, &d), &s) in counts.iter_mut().zip(dims[..outer].iter().rev()).zip(strides[..outer].iter().rev()) {
-            *c += 1;
-            place += s;
+            *c += passed;
+            place += s * passed;
             if *c < d {
                 break;
             }
             place -= s * d;
             *c = 0;
+            passed = 1;
+        }
+    }
+}
+
+/// Rows of no more elements than this are copied several at a time.
+const SHORT: usize = 8;
+
+/// Rows of a few elements, each `by` elements after the one before, whose elements are `step` apart.
+#[inline(always)]
+fn short_rows<T: Real>(rows: &mut [T], source: &[T], inner: usize, strides: (usize, usize)) {
+    match inner {
+        1 => rows_of::<T, 1>(rows, source, strides),
+        2 => rows_of::<T, 2>(rows, source, strides),
+        3 => rows_of::<T, 3>(rows, source, strides),
+        4 => rows_of::<T, 4>(rows, source, strides),
+        5 => rows_of::<T, 5>(rows, source, strides),
+        6 => rows_of::<T, 6>(rows, source, strides),
+        7 => rows_of::<T, 7>(rows, source, strides),
+        _ => rows_of::<T, 8>(rows, source, strides),
+    }
+}
+
+#[inline(always)]
+fn rows_of<T: Real, const N: usize>(rows: &mut [T], source: &[T], (by, step): (usize, usize)) {
+    let (rows, _) = rows.as_chunks_mut::<N>();
+    match step {
+        0 if by == 1 => {
+            for (row, &v) in rows.iter_mut().zip(source) {
+                *row = [v; N];
+            }
+        }
+        0 => {
+            for (k, row) in rows.iter_mut().enumerate() {
+                *row = [source[k * by]; N];
+            }
+        }
+        _ => {
+            for (k, row) in rows.iter_mut().enumerate() {
+                let from = &source[k * by..];
+                *row = std::array::from_fn(|i| from[i * step]);
+            }
         }
     }
 }
@@ -182,6 +245,14 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
     let mut done = 0;
     while done < block.len() {
         let within = (at + done) % f.group;
+        let whole = (block.len() - done) / f.group;
+        if f.last && within == 0 && f.group <= SHORT && whole > 1 {
+            // SAFETY: the results of a region's folds are its own (see `Arena`).
+            let results = unsafe { arena.write(f.into + (at + done) / f.group, whole) };
+            short_folds(f.fold, results, &block[done..done + whole * f.group], f.group);
+            done += whole * f.group;
+            continue;
+        }
         let length = (f.group - within).min(block.len() - done);
         let part = &block[done..done + length];
         if f.last {
@@ -212,6 +283,39 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
             }
         }
         done += length;
+    }
+}
+
+/// Folds groups of a few elements.
+#[inline(always)]
+fn short_folds<T: Real>(fold: Fold, results: &mut [T], block: &[T], group: usize) {
+    match group {
+        1 => folds_of::<T, 1>(fold, results, block),
+        2 => folds_of::<T, 2>(fold, results, block),
+        3 => folds_of::<T, 3>(fold, results, block),
+        4 => folds_of::<T, 4>(fold, results, block),
+        5 => folds_of::<T, 5>(fold, results, block),
+        6 => folds_of::<T, 6>(fold, results, block),
+        7 => folds_of::<T, 7>(fold, results, block),
+        _ => folds_of::<T, 8>(fold, results, block),
+    }
+}
+
+#[inline(always)]
+fn folds_of<T: Real, const N: usize>(fold: Fold, results: &mut [T], block: &[T]) {
+    let (groups, _) = block.as_chunks::<N>();
+    match fold {
+        Fold::Sum => {
+            for (r, group) in results.iter_mut().zip(groups) {
+                *r = T::from_f64(group.iter().fold(0.0, |sum, v| sum + v.to_f64()));
+            }
+        }
+        Fold::Max => {
+            for (r, group) in results.iter_mut().zip(groups) {
+                let largest = group.iter().fold(f64::NEG_INFINITY, |most, v| elementwise::larger(most, v.to_f64()));
+                *r = T::from_f64(largest);
+            }
+        }
     }
 }
 

@@ -44,6 +44,22 @@ pub struct ScanParts {
 }
 
 impl Scan {
+    /// Whether a turn that leaves all carries as they are leaves them so for good: where each follows from carries and what is
+    /// outside alone, at no particular position and without chance.
+    pub fn can_settle(&self) -> bool {
+        self.slices.is_empty() && self.time.is_none() && self.is_certain()
+    }
+
+    /// Whether nothing in it is drawn.
+    fn is_certain(&self) -> bool {
+        let roots: Vec<NodeId> = self.carries.iter().map(|c| c.1).chain(self.stacked.iter().copied()).collect();
+        self.body.reachable(&roots).into_iter().all(|id| match &self.body.node(id).op {
+            Op::Noise { .. } | Op::Arrivals { .. } => false,
+            Op::Scan(inner) => inner.0.is_certain(),
+            _ => true,
+        })
+    }
+
     /// The number of results.
     pub fn results(&self) -> usize {
         2 * self.carries.len() + self.stacked.len()

@@ -205,6 +205,7 @@ impl<'a> Deriver<'a> {
         let latents = self.ledger(&terms);
         let mut report = self.report_nodes();
         report.log_weight = chosen.or(report.log_weight);
+        let modes = self.mode_searches();
         let joints = self.joints()?;
         let chains = self.chains()?;
         let readouts = self.readouts();
@@ -236,7 +237,7 @@ impl<'a> Deriver<'a> {
             terms,
             spikes,
             minimised,
-            guides: Guides { latents, joints, chains, non_centred, eliminated, of_all_rows },
+            guides: Guides { latents, joints, chains, non_centred, eliminated, modes, of_all_rows },
             report,
             descent: None,
             density: None,

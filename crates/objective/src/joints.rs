@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use fe_graph::{Axis, NodeId};
 
 use crate::deriver::Deriver;
+use crate::guide::types::SoughtMode;
 use crate::messages;
-use crate::objective::{Chain, Joint, Landscape, Underivable};
+use crate::objective::{Chain, Joint, Landscape, ModeSearch, Underivable};
 
 impl Deriver<'_> {
     pub(crate) fn joints(&mut self) -> Result<Vec<Joint>, Underivable> {
@@ -45,6 +46,24 @@ impl Deriver<'_> {
             });
         }
         Ok(list)
+    }
+
+    /// The searches for conditional modes, and where they end at the means of the Gaussian guides.
+    pub(crate) fn mode_searches(&mut self) -> Vec<ModeSearch> {
+        let noise = self.realised.groups.iter().map(|x| x.noise).chain(self.realised.vectors.iter().map(|x| x.node));
+        let noise: Vec<NodeId> = noise.collect();
+        let mut none = HashMap::new();
+        for node in noise {
+            let axes = self.g.axes_of(node).to_vec();
+            none.insert(node, self.g.full(0.0, &axes));
+        }
+        let mut searches = vec![];
+        for SoughtMode { start, found } in self.realised.modes.clone() {
+            let at_means = self.g.substitute(&[found], &none).first().copied();
+            let at_means = at_means.filter(|&n| !self.g.depends_on(n, &self.random));
+            searches.push(ModeSearch { start, at_means });
+        }
+        searches
     }
 
     /// The log joint density with what is integrated out gone: log p(x, z) − log q(z | θ) is the same at any z, and is taken

@@ -118,9 +118,20 @@ pub struct Guides {
     pub non_centred: Vec<String>,
     /// Sites of the noise of latents that are integrated out given all else.
     pub eliminated: Vec<Site>,
+    /// Searches for modes of what is taken by the Gaussian there, given all else.
+    pub modes: Vec<ModeSearch>,
     /// Latents without the row axis that are summed or integrated out: what is known of them follows from all rows together,
     /// so that rows cannot be taken some at a time.
     pub of_all_rows: Vec<String>,
+}
+
+/// A search for the mode of some latents given all others, which every draw of these makes for itself.
+#[derive(Clone, Copy, Debug)]
+pub struct ModeSearch {
+    /// Where it begins: 0 if nothing better is known.
+    pub start: InputId,
+    /// Where it ends at the means of all Gaussian guides, if they are all that it hangs on.
+    pub at_means: Option<NodeId>,
 }
 
 /// What is reported besides the terms.

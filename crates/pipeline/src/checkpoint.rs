@@ -163,8 +163,10 @@ impl Keeper for OfFit<'_, '_> {
         if all.place.is_none() {
             return;
         }
-        all.fits.truncate(self.number);
-        all.fits.push(state);
+        match all.fits.get_mut(self.number) {
+            Some(place) => *place = state,
+            None => all.fits.push(state),
+        }
         if moment != Moment::Ended || all.began.elapsed() > LONG {
             all.write();
         }

@@ -12,6 +12,7 @@ use crate::checkpoint::Checkpoints;
 use crate::document::{self, Setting};
 use crate::error::Error;
 use crate::finished::Solution;
+use crate::forms::{self, Form, Kept, Watch};
 use crate::prepare::Prepared;
 use crate::record::{Identity, Levels, RunRecord, SCHEMA, Seconds};
 use crate::timings::{Clock, Stage};
@@ -83,26 +84,19 @@ impl Prepared {
     ) -> Result<Fitted<'_>, Error> {
         let mut notes = self.arrays.notes.clone();
         let problem = self.problem()?;
-        let first = fe_train::minimise(&problem, &self.program.train, from, monitor, &mut checkpoints.of(0))
-            .map_err(|e| failed(e, &self.program, &self.objective))?;
-        let (mut best, mut fitted) = (first, (problem, &self.program, vec![]));
-        if let Some((written, objective)) = self.as_written.as_ref().filter(|_| !best.interrupted()) {
-            self.clock.enter(Stage::Fit);
-            let problem = self.bind(objective, self.seed)?;
-            // Where it cannot be fitted as written there is nothing to choose.
-            let other = fe_train::minimise(&problem, &written.train, None, monitor, &mut checkpoints.of(1));
-            if let Ok(other) = other {
-                if other.interrupted() {
-                    best.interrupt();
-                }
-                let names = &self.objective.guides.non_centred;
-                notes.push(choice(names, best.objective(), other.objective()));
-                if other.objective() < best.objective() {
-                    (best, fitted) = (other, (problem, written, names.clone()));
-                }
+        let form = Form { problem, program: &self.program, centred: vec![] };
+        let mut watch = Watch { monitor, checkpoints, clock: &self.clock };
+        let (best, form) = match &self.as_written {
+            None => (form.alone(from, &mut watch)?, form),
+            Some((written, objective)) => {
+                let centred = self.objective.guides.non_centred.clone();
+                let other = Form { problem: self.bind(objective, self.seed)?, program: written, centred };
+                let Kept { best, form, note } = forms::lower((form, other), from, &mut watch)?;
+                notes.extend(note);
+                (best, form)
             }
-        }
-        let (problem, program, centred) = fitted;
+        };
+        let Form { problem, program, centred } = form;
         let failing = |e| failed(e, program, problem.objective);
         self.clock.enter(Stage::Checks);
         let weighed = best.weighed(&problem).map_err(failing)?;
@@ -250,16 +244,4 @@ fn non_finite(
         _ => "lower the step size `lr`, clip the gradient with `clip = 100`, or bound what is exponentiated",
     };
     Diagnostic::error("R0001", message, span, label).help(help)
-}
-
-/// Which of two fits was kept, that with latents as location + scale · u or as written, by what was minimised.
-fn choice(names: &[String], non_centred: f64, centred: f64) -> String {
-    let names = names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    let (kept, low, high) = match centred < non_centred {
-        true => ("as written", centred, non_centred),
-        false => ("as location + scale · u", non_centred, centred),
-    };
-    format!(
-        "{names}: fitted both as written and as location + scale · u; kept {kept}, {low:.4} against {high:.4} a row"
-    )
 }

@@ -26,6 +26,7 @@ mod executor;
 mod explain;
 mod finished;
 mod fit;
+mod forms;
 mod load;
 mod new_rows;
 mod options;

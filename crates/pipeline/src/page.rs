@@ -17,7 +17,7 @@ use crate::timelines;
 /// The page of a fit.
 pub(crate) fn of_fit(run: &Run, trace: &[TraceRow]) -> Page {
     let fitted = run.fitted;
-    let made = pictures(fitted.program, &fitted.problem, &fitted.solution());
+    let made = pictures(fitted.program, &fitted.problem, &fitted.solution(), run.document);
     let explanation = explanation(fitted.program, fitted.problem.objective, run.source);
     page(run.document, trace, (run.source, Some(explanation)), (run.record, None), made)
 }
@@ -92,7 +92,7 @@ fn shape(extents: &[usize]) -> String {
 pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
     let run = Finished::read(folder)?;
     let (document, trace) = (run.document()?, run.trace()?);
-    let (explanation, made) = match again(&run) {
+    let (explanation, made) = match again(&run, &document) {
         Ok((explanation, made)) => (Some(explanation), made),
         Err(error) => {
             let why = format!(
@@ -109,18 +109,23 @@ pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The derivation, and the pictures where the data are as they were.
-fn again(run: &Finished) -> Result<(String, Pictures), Error> {
+fn again(run: &Finished, document: &Document) -> Result<(String, Pictures), Error> {
     let mut loaded = run.load()?;
     let objective = run.derive(&mut loaded.program)?;
     let explanation = explanation(&loaded.program, &objective, &run.text.source);
-    let made = pictures_again(run, loaded, objective).unwrap_or_else(|error| Pictures {
+    let made = pictures_again(run, loaded, objective, document).unwrap_or_else(|error| Pictures {
         missing: vec![format!("Pictures are left out, as the data cannot be read as they were: {}.", error.brief())],
         ..Pictures::default()
     });
     Ok((explanation, made))
 }
 
-fn pictures_again(run: &Finished, loaded: Loaded, objective: Objective) -> Result<Pictures, Error> {
+fn pictures_again(
+    run: &Finished,
+    loaded: Loaded,
+    objective: Objective,
+    document: &Document,
+) -> Result<Pictures, Error> {
     if objective.report.shown.is_empty() && !timelines::has_any(&loaded.program) {
         return Ok(Pictures::default());
     }
@@ -129,5 +134,5 @@ fn pictures_again(run: &Finished, loaded: Loaded, objective: Objective) -> Resul
         return Err(Error::Request(format!("those of `{changed}` have changed since")));
     }
     let problem = prepared.problem()?;
-    Ok(pictures(&prepared.program, &problem, &run.solution(&problem)?))
+    Ok(pictures(&prepared.program, &problem, &run.solution(&problem)?, document))
 }

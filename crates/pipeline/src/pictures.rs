@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fe_check::{Program, Row};
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::Shown;
-use fe_report::{Drawing, Pictured, Planes, Shades, Size, images};
+use fe_report::{Document, Drawing, Pictured, Planes, Shades, Size, images};
 use fe_train::{Problem, Setting, Values};
 
 use crate::finished::Solution;
@@ -43,7 +43,7 @@ struct Fitted<'a> {
 }
 
 /// The pictures of a fit.
-pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pictures {
+pub fn pictures(program: &Program, problem: &Problem, solution: &Solution, document: &Document) -> Pictures {
     let setting = Setting { extra: solution.preconditioners.clone(), ..Setting::reporting(0, 1) };
     let fitted = Fitted { problem, values: &solution.values, setting };
     let mut made = Pictures::default();
@@ -56,7 +56,7 @@ pub fn pictures(program: &Program, problem: &Problem, solution: &Solution) -> Pi
     let sizes: Vec<Size> = problem.objective.report.shown.iter().filter_map(|s| Size::written(&s.sizes)).collect();
     fitted.reconstructions(&sizes, &mut made);
     fitted.samples(program, &sizes, &mut made);
-    match timelines::timelines(program, problem, solution) {
+    match timelines::timelines(program, problem, solution, document) {
         Ok(along) => made.along = along,
         Err(e) => made.missing.push(format!("What happens along the loop is not shown: {e}.")),
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use fe_check::{Guide, Program};
 use fe_graph::{Axis, Graph, NodeId, Tensor};
 use fe_objective::{Objective, Readout};
-use fe_report::{Axis as Scale, Chart, Drawing, Series};
-use fe_train::{FitError, Known, Problem, RowCode, Setting, from_sorted};
+use fe_report::{Axis as Scale, Chart, Document, Drawing, Series, Summary};
+use fe_train::{FitError, Known, Problem, Setting, from_sorted};
 
 use crate::finished::Solution;
 
@@ -35,7 +35,12 @@ pub(crate) fn has_any(program: &Program) -> bool {
 ///
 /// # Errors
 /// When a run fails.
-pub(crate) fn timelines(program: &Program, problem: &Problem, solution: &Solution) -> Result<Vec<Drawing>, FitError> {
+pub(crate) fn timelines(
+    program: &Program,
+    problem: &Problem,
+    solution: &Solution,
+    document: &Document,
+) -> Result<Vec<Drawing>, FitError> {
     let o = problem.objective;
     let rows = program.row.map_or(0, |r| r.rows);
     let steps: BTreeSet<Axis> = program.latents.iter().filter_map(|l| l.chain).collect();
@@ -43,7 +48,7 @@ pub(crate) fn timelines(program: &Program, problem: &Problem, solution: &Solutio
     if rows > ROWS || !steps.iter().any(long) {
         return Ok(vec![]);
     }
-    let shown = Shown { program, o, problem, solution, steps, of_rows: rows > 0 };
+    let shown = Shown { program, o, problem, solution, document, steps, of_rows: rows > 0 };
     let mut charts = shown.trajectories()?;
     charts.extend(shown.raster()?);
     charts.extend(shown.costs()?);
@@ -55,6 +60,7 @@ struct Shown<'a> {
     o: &'a Objective,
     problem: &'a Problem<'a>,
     solution: &'a Solution,
+    document: &'a Document,
     /// The axes of loops.
     steps: BTreeSet<Axis>,
     of_rows: bool,
@@ -93,20 +99,37 @@ impl Shown<'_> {
             count(&rest.map(|(_, a)| self.o.graph.extent_of(a.id)).product())
         };
         let wanted: Vec<&Readout> = self.o.report.readouts.iter().filter(few).take(TRAJECTORIES).collect();
-        if wanted.is_empty() {
-            return Ok(vec![]);
-        }
-        let extra = self.solution.preconditioners.clone();
-        let found = fe_train::codes(self.problem, &self.solution.values, extra, &wanted)?;
-        Ok(found.codes.iter().zip(&wanted).filter_map(|(code, readout)| self.trajectory(code, readout)).collect())
+        // What is in the table to read is shown as it is there.
+        let (in_table, others): (Vec<&Readout>, Vec<&Readout>) =
+            wanted.iter().copied().partition(|r| self.in_table(&r.name).is_some());
+        let found = if others.is_empty() {
+            vec![]
+        } else {
+            let extra = self.solution.preconditioners.clone();
+            fe_train::codes(self.problem, &self.solution.values, extra, &others)?.codes
+        };
+        let drawn = wanted.iter().filter_map(|readout| {
+            if in_table.iter().any(|r| r.name == readout.name) {
+                let Summary { mean, sd, .. } = self.in_table(&readout.name)?;
+                return self.trajectory(readout, mean.shape(), mean.values(), sd.values());
+            }
+            let code = found.iter().find(|c| c.name == readout.name)?;
+            let Known::Moments { mean, sd } = &code.known else { return None };
+            self.trajectory(readout, &code.shape, mean, sd)
+        });
+        Ok(drawn.collect())
     }
 
-    fn trajectory(&self, code: &RowCode, readout: &Readout) -> Option<Drawing> {
-        let Known::Moments { mean, sd } = &code.known else { return None };
+    /// What the table to read says of a value.
+    fn in_table(&self, name: &str) -> Option<&Summary> {
+        self.document.posterior_resampled.as_ref().unwrap_or(&self.document.posterior).get(name)
+    }
+
+    fn trajectory(&self, readout: &Readout, shape: &[usize], mean: &[f64], sd: &[f64]) -> Option<Drawing> {
         let place = self.along(&readout.axes)?;
-        let extent = *code.shape.get(place)?;
-        let inner: usize = code.shape.iter().skip(place + 1).product();
-        let outer: usize = code.shape.iter().take(place).product();
+        let extent = *shape.get(place)?;
+        let inner: usize = shape.iter().skip(place + 1).product();
+        let outer: usize = shape.iter().take(place).product();
         // Of several rows the first.
         let outer = if self.of_rows { 1.min(outer) } else { outer };
         let mut series = vec![];
@@ -120,9 +143,9 @@ impl Shown<'_> {
             }
             series.push(line);
         }
-        let title = self.title(&format!("{}: mean ± 2 sd", code.name));
+        let title = self.title(&format!("{}: mean ± 2 sd", readout.name));
         let x = Scale::linear(self.o.graph.axis_name(*readout.axes.get(place)?).trim_end_matches("+1"));
-        Some(Drawing::Lines(Chart { title, x, y: Scale::linear(code.name.clone()), series }))
+        Some(Drawing::Lines(Chart { title, x, y: Scale::linear(readout.name.clone()), series }))
     }
 
     fn run(&self, graph: &Graph, nodes: &[NodeId], samples: usize) -> Result<Vec<Tensor>, FitError> {

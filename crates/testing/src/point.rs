@@ -47,6 +47,9 @@ impl Model {
             point.fill(self, *start, 0.0);
             point.unit(self, *preconditioner);
         }
+        for search in &o.guides.modes {
+            point.fill(self, search.start, 0.0);
+        }
         for Chain { start, transition, scale, whitening, .. } in &o.guides.chains {
             point.fill(self, *start, 0.0);
             point.fill(self, *transition, 0.0);

@@ -63,14 +63,18 @@ struct Watch<'a> {
     r2: R2,
 }
 
+/// Rates, means and prior means of each unit, where they are reported: of what belongs to rows, and what priors spend on counts.
+fn by_unit(l: &LatentNodes) -> [Option<NodeId>; 3] {
+    [l.rate.filter(|_| l.local), l.mean.filter(|_| l.local), l.prior_mean.filter(|_| l.local || l.count)]
+}
+
 /// The nodes that are watched, in the order of [`Watch::add`].
 fn nodes(o: &Objective) -> Vec<NodeId> {
     let mut nodes = vec![];
     for l in &o.guides.latents {
-        nodes.push(l.sample);
-        nodes.extend(l.rate);
-        nodes.extend(l.mean);
-        nodes.extend(l.prior_mean);
+        // Zeros and sparseness are of counts.
+        nodes.extend(l.count.then_some(l.sample));
+        nodes.extend(by_unit(l).into_iter().flatten());
     }
     nodes.extend(o.report.meters.iter().map(|m| m.node));
     nodes.extend(o.report.decoded.iter().flat_map(|&(x, m)| [x, m]));
@@ -98,7 +102,8 @@ pub(crate) fn add(
     } else {
         (1000 / f.rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
     };
-    for block in blocks {
+    let some = if nodes(o).is_empty() { &[] } else { blocks };
+    for block in some {
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Figures.step(0), samples) };
         watch.add(compiled.run(&problem.feed(values, block, &setting))?);
     }
@@ -191,11 +196,12 @@ fn meter_figure(name: &str, activity: &Activity) -> MeterFigure {
 }
 
 fn add_latent(l: &LatentNodes, activity: &mut Activity, next: &mut impl FnMut() -> Tensor) {
-    let _ = activity.code.add(&next().values);
+    if l.count {
+        let _ = activity.code.add(&next().values);
+    }
     let units = activity.units;
-    for (node, slot) in
-        [(l.rate, &mut activity.rates), (l.mean, &mut activity.means), (l.prior_mean, &mut activity.priors)]
-    {
+    let slots = [&mut activity.rates, &mut activity.means, &mut activity.priors];
+    for (node, slot) in by_unit(l).into_iter().zip(slots) {
         if node.is_some() {
             UnitMeans::add(slot, &next().values, units);
         }

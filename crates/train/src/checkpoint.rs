@@ -105,6 +105,33 @@ pub enum Moment {
     Ended,
 }
 
+/// Keeps as another does, but an earlier fit stood elsewhere.
+pub struct From<'a> {
+    earlier: Option<State>,
+    keeper: &'a mut dyn Keeper,
+}
+
+impl<'a> From<'a> {
+    /// Goes on from a state, if there is one.
+    pub fn new(earlier: Option<State>, keeper: &'a mut dyn Keeper) -> Self {
+        Self { earlier, keeper }
+    }
+}
+
+impl Keeper for From<'_> {
+    fn earlier(&mut self) -> Option<State> {
+        self.earlier.take().or_else(|| self.keeper.earlier())
+    }
+
+    fn due(&self) -> bool {
+        self.keeper.due()
+    }
+
+    fn keep(&mut self, state: State, moment: Moment) {
+        self.keeper.keep(state, moment);
+    }
+}
+
 /// Nothing is kept.
 pub struct Unkept;
 

@@ -65,7 +65,67 @@ pub(crate) struct Terms {
 ///
 /// # Errors
 /// When a run fails, or no start has a finite objective.
-pub(crate) fn run(problem: &Problem, terms: &Terms, from: Option<Values>, course: Course) -> Result<Fitted, FitError> {
+pub(crate) fn run<'a>(
+    problem: &'a Problem<'a>,
+    terms: &'a Terms,
+    from: Option<Values>,
+    course: Course<'a>,
+) -> Result<Fitted, FitError> {
+    let (mut minimizer, begun) = match placed(problem, terms, from, course)? {
+        Placed::Ended(fitted) => return Ok(*fitted),
+        Placed::Begun(minimizer, begun) => (minimizer, begun),
+    };
+    let (mut minimum, bounded) = minimizer.settle(&begun.values)?;
+    let checks = minimizer.check(&begun.values, &mut minimum)?;
+    Ok(minimizer.finish(begun.notes, minimum, bounded, checks))
+}
+
+/// A fit that stands at its first minimum, if it was reached.
+pub(crate) struct First {
+    pub minimum: Option<(Values, Setting)>,
+    pub state: State,
+}
+
+/// The first minimum of a large fit, with the fewest draws, if it is reached, and where the fit stands then. `None` of other fits.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn first<'a>(
+    problem: &'a Problem<'a>,
+    terms: &'a Terms,
+    from: Option<Values>,
+    course: Course<'a>,
+) -> Result<Option<First>, FitError> {
+    if terms.iterations == 0 || !recentres(problem, terms, terms.draws) {
+        return Ok(None);
+    }
+    let Placed::Begun(minimizer, begun) = placed(problem, terms, from, course)? else { return Ok(None) };
+    let mut minimizer = *minimizer;
+    let minimum = minimizer.first(&begun.values)?;
+    let reached = minimum.outcome.reason == Reason::Converged;
+    let minimum = reached.then_some((minimum.values, minimizer.setting));
+    Ok(Some(First { minimum, state: minimizer.objective.pause() }))
+}
+
+/// Whether guides are made their own start now and then: where an evaluation is large. Other starts, which are made where it is
+/// small, are told by the first coordinates.
+fn recentres(problem: &Problem, terms: &Terms, draws: usize) -> bool {
+    let size = starts::evaluation(problem, draws);
+    draws > 0 && starts::count(problem, terms.starts, size) == 1 && recentred::suits(problem)
+}
+
+/// A fit that can be minimised, or one whose start is its end.
+enum Placed<'a> {
+    Begun(Box<Minimizer<'a>>, Begun),
+    Ended(Box<Fitted>),
+}
+
+fn placed<'a>(
+    problem: &'a Problem<'a>,
+    terms: &'a Terms,
+    from: Option<Values>,
+    course: Course<'a>,
+) -> Result<Placed<'a>, FitError> {
     let Course { monitor, keeper, earlier, started } = course;
     let multipliers = Multipliers::new(problem.objective);
     let mut setting = setting(problem, terms, &multipliers)?;
@@ -80,12 +140,10 @@ pub(crate) fn run(problem: &Problem, terms: &Terms, from: Option<Values>, course
     let mut objective = SaaObjective::new(problem, Kept { journal: earlier, keeper, started })?;
     let begun = begin(problem, &mut objective, from, &setting)?;
     if let Some(fitted) = without_steps(problem, terms, &mut objective, &begun)? {
-        return Ok(fitted);
+        return Ok(Placed::Ended(Box::new(fitted)));
     }
-    let mut minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor);
-    let (mut minimum, bounded) = minimizer.settle(&begun.values)?;
-    let checks = minimizer.check(&begun.values, &mut minimum)?;
-    Ok(minimizer.finish(begun.notes, minimum, bounded, checks))
+    let minimizer = Minimizer::new(problem, terms, objective, multipliers, &begun, monitor);
+    Ok(Placed::Begun(Box::new(minimizer), begun))
 }
 
 /// The setting of every evaluation, but for the start of guides.
@@ -191,11 +249,7 @@ impl<'a> Minimizer<'a> {
     /// The minimum with as many draws as it needs, and whether bounds are met there.
     fn settle(&mut self, start: &Values) -> Result<(Minimum, bool), ExecutionError> {
         let tight = self.options.tolerance;
-        if self.recentres() {
-            let value = self.objective.value(start, &self.setting)?;
-            self.options.tolerance = self.rough(value).unwrap_or(tight);
-        }
-        let mut minimum = self.descend(start)?;
+        let mut minimum = self.first(start)?;
         let bounded = self.meet_bounds(&mut minimum)?;
         self.grow(&mut minimum)?;
         if self.options.tolerance > tight && minimum.outcome.reason == Reason::Converged {
@@ -204,6 +258,15 @@ impl<'a> Minimizer<'a> {
         }
         self.options.tolerance = tight;
         Ok((minimum, bounded))
+    }
+
+    /// The minimum with the fewest draws, to the tolerance of minima on the way.
+    fn first(&mut self, start: &Values) -> Result<Minimum, ExecutionError> {
+        if self.recentres() {
+            let value = self.objective.value(start, &self.setting)?;
+            self.options.tolerance = self.rough(value).unwrap_or(self.options.tolerance);
+        }
+        self.descend(start)
     }
 
     /// The tolerance of minima on the way to as many draws as are needed: in coordinates in which guides are round the gradient of
@@ -294,11 +357,8 @@ impl<'a> Minimizer<'a> {
         Ok(())
     }
 
-    /// Whether the guides are made their own start now and then: where an evaluation is large. Other starts, which are made where it
-    /// is small, are told by the first coordinates.
     fn recentres(&self) -> bool {
-        let size = starts::evaluation(self.problem, self.draws);
-        self.draws > 0 && starts::count(self.problem, self.terms.starts, size) == 1 && recentred::suits(self.problem)
+        recentres(self.problem, self.terms, self.draws)
     }
 
     /// Goes on in coordinates in which the guides are round, where that is done. Whether it is.

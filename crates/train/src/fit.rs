@@ -9,9 +9,9 @@ use fe_objective::{Objective, Pricing};
 
 use crate::batches;
 use crate::bounds::{self, Bounded};
-use crate::checkpoint::{Course, Keeper, Unkept};
+use crate::checkpoint::{Course, Keeper, State, Unkept};
 use crate::descent::{self, Refined};
-use crate::deterministic::{self, Terms};
+use crate::deterministic::{self, First, Terms};
 use crate::estimates::{self, Estimate, StandardErrors};
 use crate::evaluate;
 use crate::figures::Figures;
@@ -296,6 +296,39 @@ pub fn fit(
     monitor: &mut dyn Monitor,
 ) -> Result<Fit, FitError> {
     minimise(problem, train, from, monitor, &mut Unkept)?.read(problem)
+}
+
+/// A fit that stands at its first minimum.
+pub struct FirstMinimum {
+    /// What is minimised there, nats per row, by the draws of figures and not those that it was fitted to; none where it was not
+    /// reached.
+    pub objective: Option<f64>,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// The first minimum of a large fit, to be compared with another's before more draws are spent on either. `None` of other fits,
+/// which go their whole way at once.
+///
+/// # Errors
+/// As [`fit`].
+pub fn first_minimum(
+    problem: &Problem,
+    train: &TrainSpec,
+    from: Option<Values>,
+    monitor: &mut dyn Monitor,
+    keeper: &mut dyn Keeper,
+) -> Result<Option<FirstMinimum>, FitError> {
+    let (Method::Lbfgs { iterations, draws, most }, _) = method(problem.objective, train, problem.training_rows())?
+    else {
+        return Ok(None);
+    };
+    let terms = Terms { iterations, draws, most, starts: train.starts };
+    let found = deterministic::first(problem, &terms, from, Course::new(monitor, keeper))?;
+    let Some(First { minimum, state }) = found else { return Ok(None) };
+    let Some((values, setting)) = minimum else { return Ok(Some(FirstMinimum { objective: None, state })) };
+    let figures = evaluate::figures(problem, &values, &problem.train, &setting)?;
+    Ok(Some(FirstMinimum { objective: Some(figures.objective), state }))
 }
 
 /// As [`fit`], up to its figures; where it stands is kept now and then, and where an earlier one stood it goes on.

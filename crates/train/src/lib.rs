@@ -60,11 +60,13 @@ mod trace;
 mod turns;
 
 pub use bounds::Bounded;
-pub use checkpoint::{Keeper, Moment, State, Unkept};
+pub use checkpoint::{From, Keeper, Moment, State, Unkept};
 pub use descent::{Refined, RefinedAt};
 pub use estimates::{Estimate, StandardErrors};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
-pub use fit::{Checks, End, Fit, FitError, Monitor, Undrawn, Unread, fit, minimise, split};
+pub use fit::{
+    Checks, End, FirstMinimum, Fit, FitError, Monitor, Undrawn, Unread, first_minimum, fit, minimise, split,
+};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
 pub use moments::Change;
 pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};

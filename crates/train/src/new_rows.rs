@@ -120,6 +120,18 @@ pub fn preconditioners<E>(
     let follows = objective.descent.is_some() || objective.minimised.pricing == Pricing::Dual;
     let priced = objective.minimised.bounds.iter().filter(|_| follows).map(|b| b.multiplier);
     let all = joints.chain(chains).chain(steps).chain(priced);
-    let inputs = all.filter_map(|input| Some((input, &objective.graph.input_info(input)?.name)));
-    inputs.map(|(input, name)| Ok((input, Arc::new(named(name)?)))).collect()
+    let named_inputs = |input| Some((input, &objective.graph.input_info(input)?.name));
+    let mut found: HashMap<InputId, Arc<Tensor>> = all
+        .filter_map(named_inputs)
+        .map(|(input, name)| Ok((input, Arc::new(named(name)?))))
+        .collect::<Result<_, E>>()?;
+    // Searches for modes begin anywhere, and at 0 where data have another length.
+    for (input, name) in objective.guides.modes.iter().filter_map(|m| named_inputs(m.start)) {
+        let axes = objective.graph.input_info(input).map(|i| i.axes.as_slice()).unwrap_or_default();
+        let shape: Vec<usize> = axes.iter().map(|a| objective.graph.extent_of(a.id)).collect();
+        if let Some(start) = named(name).ok().filter(|t| t.shape == shape) {
+            found.insert(input, Arc::new(start));
+        }
+    }
+    Ok(found)
 }

@@ -138,6 +138,9 @@ impl<'a> Problem<'a> {
             data,
             training_data: HashMap::new(),
         };
+        for search in &objective.guides.modes {
+            problem.data.insert(search.start, Arc::new(zeros(&objective.graph, search.start)));
+        }
         problem.select_training_rows();
         // Statistics see the training rows, everything else all rows; each may read the ones before it.
         for prepared in &objective.prepared {
@@ -356,6 +359,13 @@ pub fn unconstrained(g: &Graph, param: &fe_check::Param, saved: &[f64]) -> Tenso
 
 fn bijector(parameter: &Parameter) -> Bijector<'_> {
     Bijector { support: parameter.support, axes: &parameter.axes, free: &parameter.free }
+}
+
+/// What an input takes, all 0.
+fn zeros(g: &fe_graph::Graph, input: InputId) -> Tensor {
+    let axes = g.input_info(input).map(|i| i.axes.as_slice()).unwrap_or_default();
+    let shape: Vec<usize> = axes.iter().map(|a| g.extent_of(a.id)).collect();
+    Tensor { values: vec![0.0; shape.iter().product()], shape }
 }
 
 fn take_rows(tensor: &Tensor, rows: &[u64]) -> Tensor {

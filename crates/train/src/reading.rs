@@ -14,7 +14,7 @@ const BUDGET: usize = 2_000_000;
 
 /// The same of what is large, or where conditionals are worked out for every draw: many arrays of that size, which should stay
 /// near the core.
-const EXACT_BUDGET: usize = 128_000;
+pub(crate) const EXACT_BUDGET: usize = 128_000;
 
 /// A way of drawing from a fitted guide.
 #[derive(Clone, Copy)]

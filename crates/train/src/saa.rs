@@ -33,8 +33,8 @@ pub(crate) struct SaaObjective<'a> {
     kept: Kept<'a>,
     /// Minimisations made.
     made: usize,
-    /// Whether nothing is kept any more.
-    closed: bool,
+    /// Where the fit stood when it was ended from outside: nothing is kept after that.
+    left: Option<Journal>,
 }
 
 /// What is kept of the minimisations of a fit, and by whom.
@@ -87,12 +87,12 @@ impl<'a> SaaObjective<'a> {
         let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
         let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
         let most = match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
-            (false, false) => usize::MAX,
+            (false, false) => (BUDGET / largest(problem, &outputs)).max(64),
             (true, _) => (BUDGET / largest(problem, &outputs)).max(1),
             (false, true) => (SOUGHT / largest(problem, &outputs)).max(1),
         };
         let compiled = problem.compile(&outputs)?;
-        Ok(Self { problem, compiled, outputs, most, sums: vec![], kept, made: 0, closed: false })
+        Ok(Self { problem, compiled, outputs, most, sums: vec![], kept, made: 0, left: None })
     }
 
     /// The objective, nats per row, and its gradient, all parameters one behind the other.
@@ -176,7 +176,12 @@ impl<'a> SaaObjective<'a> {
         self.made += 1;
         let mut journal = std::mem::take(&mut self.kept.journal);
         if let Some(Ended { course, outcome }) = journal.ended.get(number) {
-            course.iter().for_each(|i| _ = observe(i));
+            let stops = course.iter().map(&mut observe).filter(|s| *s == ControlFlow::Break(Stop::Interrupted)).count();
+            if stops > 0 && self.left.is_none() {
+                // It stands where it stood.
+                self.kept.keeper.keep(State(Way::Minimum(Box::new(journal.clone()))), Moment::Interrupted);
+                self.left = Some(journal.clone());
+            }
             if let (Memory::Lasting(curvature), Some((of, left))) = (&mut memory, &journal.curvature)
                 && *of == number
             {
@@ -190,7 +195,7 @@ impl<'a> SaaObjective<'a> {
         let mut again = journal.open.is_some().then(|| journal.course.pop()).flatten();
         journal.course.iter().for_each(|i| _ = observe(i));
         let origin = journal.open.take().map_or_else(|| Origin::Start(flatten(start)), Origin::Standing);
-        let mut interrupted = false;
+        let mut left = None;
         let this = std::cell::RefCell::new(&mut *self);
         let outcome = lbfgs::minimize_with(
             memory.curvature(),
@@ -202,19 +207,23 @@ impl<'a> SaaObjective<'a> {
                 let iteration = again.take().unwrap_or_else(|| this.iteration(&now));
                 let stop = observe(&iteration);
                 journal.course.push(iteration);
-                interrupted = matches!(stop, ControlFlow::Break(Stop::Interrupted));
-                if !this.closed && (interrupted || this.kept.keeper.due()) {
+                let interrupted = matches!(stop, ControlFlow::Break(Stop::Interrupted));
+                if this.left.is_none() && (interrupted || this.kept.keeper.due()) {
                     let seconds = this.kept.started.elapsed().as_secs_f64();
                     let state = Journal { open: Some(now.standing()), seconds, ..journal.clone() };
+                    left = interrupted.then(|| state.clone());
                     let moment = if interrupted { Moment::Interrupted } else { Moment::Due };
                     this.kept.keeper.keep(State(Way::Minimum(Box::new(state))), moment);
+                }
+                if interrupted && left.is_none() {
+                    left.clone_from(&this.left);
                 }
                 stop.map_break(|_| ())
             },
         )?;
-        if interrupted {
+        if left.is_some() {
             // What comes is made in haste, and is not what a fit that goes on makes.
-            self.closed = true;
+            self.left = left;
             journal.course.clear();
         } else {
             let course = std::mem::take(&mut journal.course);
@@ -229,11 +238,25 @@ impl<'a> SaaObjective<'a> {
 
     /// Keeps all that was minimised: the fit has ended.
     pub fn end(self) {
-        if !self.closed {
-            let seconds = self.kept.started.elapsed().as_secs_f64();
-            let state = Journal { seconds, ..self.kept.journal };
-            self.kept.keeper.keep(State(Way::Minimum(Box::new(state))), Moment::Ended);
+        if self.left.is_none() {
+            let state = self.state();
+            self.kept.keeper.keep(state, Moment::Ended);
         }
+    }
+
+    /// Keeps all that was minimised so far, and gives it; where the fit was ended from outside, what was kept then.
+    pub fn pause(mut self) -> State {
+        if let Some(left) = self.left.take() {
+            return State(Way::Minimum(Box::new(left)));
+        }
+        let state = self.state();
+        self.kept.keeper.keep(state.clone(), Moment::Due);
+        state
+    }
+
+    fn state(&self) -> State {
+        let seconds = self.kept.started.elapsed().as_secs_f64();
+        State(Way::Minimum(Box::new(Journal { seconds, ..self.kept.journal.clone() })))
     }
 
     fn iteration(&self, now: &Progress) -> Iteration {

@@ -1,8 +1,10 @@
 //! The start of a fit: parameters as declared or drawn, and every Gaussian guide and chain at the one of its Laplace
 //! starts that has the lowest objective.
 
-use fe_graph::ExecutionError;
-use fe_objective::{Joint, Objective, Start};
+use std::sync::Arc;
+
+use fe_graph::{Axis, ExecutionError};
+use fe_objective::{Joint, ModeSearch, Objective, Start};
 
 use crate::chains::{self, ChainStart};
 use crate::fit::{FitError, locate};
@@ -54,7 +56,9 @@ pub(crate) fn begin(
         mode = candidates.mode(o).or(mode);
         if let Some(best) = candidates.best(o, &mut |s| objective.value(&values, s))? {
             let notes = best.notes(o).into_iter().chain(drawn_again(attempt)).collect();
-            return Ok(Begun { values, setting: best.setting, mode, notes });
+            let mut setting = best.setting;
+            seek_modes(problem, &values, &mut setting)?;
+            return Ok(Begun { values, setting, mode, notes });
         }
         if attempt == ATTEMPTS || !random {
             return Err(not_finite(problem, &values, setting)?);
@@ -62,6 +66,25 @@ pub(crate) fn begin(
         attempt += 1;
         values = problem.start(attempt);
     }
+}
+
+/// Has searches for conditional modes begin where they end at the means of all guides: draws of these lie about them, and so do
+/// their modes.
+fn seek_modes(problem: &Problem, values: &Values, setting: &mut Setting) -> Result<(), ExecutionError> {
+    let row = problem.objective.row.map(|r| Axis::plain(r.axis));
+    for ModeSearch { start, at_means } in &problem.objective.guides.modes {
+        let Some(node) = *at_means else { continue };
+        // Rows are taken some at a time.
+        if row.is_some_and(|r| problem.objective.graph.has_axis(node, r)) {
+            continue;
+        }
+        let alone = Setting { extra: setting.extra.clone(), ..Setting::reporting(setting.step, 1) };
+        let found = problem.compile(&[node])?.run(&problem.feed(values, &problem.train, &alone))?;
+        if let Some(mode) = found.into_iter().next().filter(|t| t.values.iter().all(|v| v.is_finite())) {
+            setting.extra.insert(*start, Arc::new(mode));
+        }
+    }
+    Ok(())
 }
 
 /// The error of a start that is not finite, with its place.

@@ -57,6 +57,8 @@ pub struct Stretch<T> {
     carries: Vec<Copies>,
     /// The inputs of the carries.
     inputs: Vec<InputId>,
+    /// Whether turns after one that changes no carry can be left out: nothing but the last carries is read of them.
+    settles: bool,
 }
 
 /// Makes copies for a position.
@@ -174,7 +176,22 @@ impl<T: Real> Stretch<T> {
         let carries = inputs.iter().zip(&body.plan.outputs).filter_map(carried).collect();
         let results = around.results(&body, &turns);
         let (scratch, time) = (body.scratch(), turns.time.and_then(|t| Some(Around::input(&body, t)?.at)));
-        Ok(Self { arena, scratch, width, count, time, constants, starts, slices, results, carries, inputs, body })
+        let settles = scan.can_settle() && results.is_empty();
+        Ok(Self {
+            arena,
+            scratch,
+            width,
+            count,
+            time,
+            constants,
+            starts,
+            slices,
+            results,
+            carries,
+            inputs,
+            settles,
+            body,
+        })
     }
 
     /// The body's memory.
@@ -202,6 +219,7 @@ impl<T: Real> Stretch<T> {
     ) -> Result<usize, ExecutionError> {
         let Self { body, arena, scratch, .. } = self;
         let arena = &*arena;
+        let whole = done + self.count * self.width;
         body.run_alone(Part::Steady, arena, key, scratch)?;
         for _ in 0..self.count {
             let lowest = from.map_or(done, |turns| turns - done - self.width);
@@ -212,10 +230,14 @@ impl<T: Real> Stretch<T> {
             }
             let key = Key { step: step_within(key.step, lowest as u64), ..*key };
             body.run_alone(Part::Step, arena, &key, scratch)?;
+            // SAFETY: the body's memory is nobody else's.
+            if self.settles && self.carries.iter().all(|c| unsafe { c.are_done(arena, arena) }) {
+                break;
+            }
             copy(&self.results, arena, outer, lowest);
             copy(&self.carries, arena, arena, 0);
             done += self.width;
         }
-        Ok(done)
+        Ok(whole)
     }
 }

@@ -9,15 +9,21 @@
 use std::collections::{HashMap, HashSet};
 
 use fe_check::Latent;
-use fe_graph::{Axis, DerivativeError, Graph, NodeId, State, Tensor, axis};
+use fe_graph::{Axis, DerivativeError, Graph, NodeId, State, axis};
 
 use super::block::at;
 use super::chain::{self, Layout, Smoothed};
 use super::plan::Linked;
+use crate::markov::Block;
 
-/// Newton's steps, and how much of one is tried each time: what lowers U most is taken, so that none makes it worse.
+/// Newton's steps, and how much of one is tried each time: what lowers U most is taken, so that none makes it worse; the first of
+/// those that lower it alike.
 const MOVES: usize = 10;
 const PARTS: [f64; 4] = [1.0, 0.3, 0.05, 0.0];
+
+/// A step whose squares, in conditional variances, sum to less is not taken, so that the search ends: the two steps after it
+/// square what is left twice.
+const NEAR: f64 = 1e-14;
 
 /// What is larger, or no number, is no place to go to.
 const HIGHEST: f64 = 1e300;
@@ -36,7 +42,8 @@ struct Quadratic<'l> {
     zeros: HashMap<NodeId, NodeId>,
 }
 
-/// The Gaussian at the mode of −log p, given by U: as a chain's conditional, as functions of all other latents.
+/// The Gaussian at the mode of −log p, given by U: as a chain's conditional, as functions of all other latents; and the mode by
+/// itself, which has no derivative. It is looked for from a point.
 ///
 /// # Errors
 /// When U has no second derivative.
@@ -44,8 +51,8 @@ pub(super) fn mode(
     g: &mut Graph,
     (layout, linked): (Layout, Linked),
     latents: &[(usize, &Latent)],
-    energy: NodeId,
-) -> Result<Smoothed, DerivativeError> {
+    (energy, from): (NodeId, NodeId),
+) -> Result<(Smoothed, NodeId), DerivativeError> {
     let nodes: Vec<NodeId> = latents.iter().map(|(_, l)| l.node).collect();
     let gradient = g.gradient(energy, &nodes)?;
     let mut slope = g.constant(0.0);
@@ -63,14 +70,14 @@ pub(super) fn mode(
     let products = g.gradient(slope, &nodes)?;
     let latents = latents.iter().map(|(_, l)| *l).collect();
     let of = Quadratic { latents, layout, linked, energy, gradient, products, directions, zeros };
-    let found = of.descend(g);
+    let found = of.descend(g, from);
     let found = g.stop(found);
     // One step more, which has the derivative of the mode; and the curvature there.
     let last = of.step(g, found);
     let mode = g.add(found, last.mean);
     let mut result = of.step(g, mode);
     result.mean = mode;
-    Ok(result)
+    Ok((result, found))
 }
 
 impl Quadratic<'_> {
@@ -102,27 +109,39 @@ impl Quadratic<'_> {
         chain::integrate(g, layout, &self.directions, (energy, &gradients), &self.zeros)
     }
 
-    /// The mode, from 0.
-    fn descend(&self, g: &mut Graph) -> NodeId {
+    /// 1 where a step is of any size beside the standard deviations of what is new at each position.
+    fn is_far(&self, g: &mut Graph, step: NodeId, spread: NodeId) -> NodeId {
+        let variance = match self.layout.block {
+            Block::Scalars => spread,
+            Block::Vector(row) => g.diagonal(spread, row, row.primed()),
+        };
+        let square = g.square(step);
+        let size = g.div(square, variance);
+        let size = g.sum_all_but(size, &[]);
+        let near = g.constant(NEAR);
+        g.less(near, size)
+    }
+
+    /// The mode, from a point.
+    fn descend(&self, g: &mut Graph, from: NodeId) -> NodeId {
         let axes = self.layout.axes();
         let (_, stand_in) = g.input("mode", &axes);
-        let step = self.step(g, stand_in).mean;
-        let tries = Axis::plain(g.add_axis("tries", PARTS.len()));
-        let parts = g.literal(Tensor { shape: vec![PARTS.len()], values: PARTS.to_vec() }, &[tries]);
-        let off = g.mul(step, parts);
-        let tried = g.add(stand_in, off);
-        let places = self.place(g, tried);
-        let energy = at(g, self.energy, &places);
-        let energy = g.broadcast(energy, &[tries]);
+        let Smoothed { mean: step, spread, .. } = self.step(g, stand_in);
+        let moves = self.is_far(g, step, spread);
+        // Each part is tried by itself: an axis of so few would lie within the longer ones.
         let highest = g.constant(HIGHEST);
-        let known = g.less(energy, highest);
-        let energy = g.select(known, energy, highest);
-        let gain = g.neg(energy);
-        let most = g.max(gain, &[tries]);
-        let best = g.equal(gain, most);
-        let count = g.sum(best, &[tries]);
-        let share = g.contract(best, parts, &[tries]);
-        let share = g.div(share, count);
+        let (mut share, mut least) = (g.constant(0.0), highest);
+        for part in PARTS {
+            let off = g.scale(step, part);
+            let tried = g.add(stand_in, off);
+            let places = self.place(g, tried);
+            let energy = at(g, self.energy, &places);
+            let better = g.less(energy, least);
+            let part = g.constant(part);
+            share = g.select(better, part, share);
+            least = g.select(better, energy, least);
+        }
+        let share = g.mul(share, moves);
         // A step that is no number is none.
         let zero = g.constant(0.0);
         let whole = g.equal(step, step);
@@ -131,7 +150,6 @@ impl Quadratic<'_> {
         let next = g.add(stand_in, by);
         let next = g.broadcast(next, &axes);
         let moves = Axis::plain(g.add_axis("Newton's steps", MOVES));
-        let from = g.full(0.0, &axes);
         let state = State { stand_in, from, next };
         let found = g.iterate(moves, &[state], &[], &HashSet::new(), None);
         found.last.first().copied().unwrap_or(from)

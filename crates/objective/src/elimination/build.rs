@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::f64::consts::{E, PI};
 
 use fe_check::Latent;
-use fe_graph::{Axis, Graph, NodeId, Site, axis};
+use fe_graph::{Axis, Graph, InputId, NodeId, Site, axis};
 
 use super::block::{self, Gaussian, at, transposed_times};
 use super::chain::{self, Layout, Member, Smoothed};
@@ -12,7 +12,7 @@ use super::plan::{Around, Linked};
 use super::{Eliminated, Plan, Stage, Structure, around, elements, expanded, points, reads};
 use crate::guide::builder::Builder;
 use crate::guide::kind::GuideKind;
-use crate::guide::types::{Carrier, JointPart, Motion, Posterior};
+use crate::guide::types::{Carrier, JointPart, Motion, Posterior, SoughtMode};
 use crate::markov::{Block, ChainLaw, Recursion};
 use crate::messages;
 use crate::objective::Underivable;
@@ -83,7 +83,9 @@ pub(crate) fn build(b: &mut Builder, plan: &Plan) -> Result<Vec<(usize, Posterio
         }
     }
     if let Some(around) = &plan.around {
-        let of = at_mode(b, around)?;
+        let (of, start, found) = at_mode(b, around)?;
+        let found = at(b.g, found, &place.exact);
+        b.done.modes.push(SoughtMode { start, found });
         // It is no conditional at which what is minimised has no derivative.
         let mut live = InPlace { exact: place.exact.clone(), stopped: place.exact };
         list.extend(put_chain(b, &mut live, &of, Carrier::Around));
@@ -144,8 +146,8 @@ fn solve(b: &mut Builder, plan: &Plan) -> Result<Vec<Solved>, Underivable> {
     Ok(solved)
 }
 
-/// The Gaussian at the mode of some latents given all others.
-fn at_mode(b: &mut Builder, around: &Around) -> Result<Smoothed, Underivable> {
+/// The Gaussian at the mode of some latents given all others, where that is looked for from, and the mode.
+fn at_mode(b: &mut Builder, around: &Around) -> Result<(Smoothed, InputId, NodeId), Underivable> {
     let (g, program) = (&mut *b.g, b.program);
     let latents: Vec<(usize, &Latent)> =
         around.latents.iter().filter_map(|&k| program.latents.get(k).map(|l| (k, l))).collect();
@@ -157,9 +159,12 @@ fn at_mode(b: &mut Builder, around: &Around) -> Result<Smoothed, Underivable> {
         energy = g.sub(energy, total);
     }
     let layout = Layout::new(g, &latents, around.steps, false);
-    let found = around::mode(g, (layout, around.linked), &latents, energy);
+    let names: Vec<&str> = latents.iter().map(|(_, l)| l.name.as_str()).collect();
+    let (start, from) = g.input(&format!("{}.mode", names.join(".")), &layout.axes());
+    let found = around::mode(g, (layout, around.linked), &latents, (energy, from));
     g.set_origin(before);
-    found.map_err(|e| messages::no_derivative("the joint density", &e, first.1))
+    let (of, found) = found.map_err(|e| messages::no_derivative("the joint density", &e, first.1))?;
+    Ok((of, start, found))
 }
 
 /// Standard normal numbers as a primitive of the graph.

@@ -206,7 +206,8 @@ fn from_behind(g: &mut Graph, x: NodeId, steps: Axis, on: usize) -> NodeId {
 }
 
 /// The blocks of the Hessian on the diagonal, and those beside it, 0 at the first step: differences of the gradient at
-/// every third step's unit vectors, or at those of all steps where they are apart.
+/// every third step's unit vectors, or at those of all steps where they are apart. Each third is written out by itself: an axis of
+/// three would lie within the longer ones.
 fn blocks(
     g: &mut Graph,
     (layout, linked): (&Layout, Linked),
@@ -216,49 +217,45 @@ fn blocks(
 ) -> (NodeId, NodeId) {
     let length = g.extent_of(layout.steps.id);
     let phases = if linked == Linked::Neighbours { PHASES } else { 1 };
-    let phase = Axis::plain(g.add_axis("phase", phases));
-    let mask = |g: &mut Graph, by: usize| {
-        let values = (0..length)
-            .flat_map(|t| (0..phases).map(move |r| f64::from(u8::from(t >= by && (t - by) % phases == r))))
-            .collect();
-        g.literal(Tensor { shape: vec![length, phases], values }, &[layout.steps, phase])
+    let unit = match layout.block {
+        Block::Scalars => g.constant(1.0),
+        Block::Vector(row) => identity(g, row, row.primed()),
     };
-    let (now, before) = (mask(g, 0), mask(g, 1));
-    let probe = match layout.block {
-        Block::Scalars => now,
-        Block::Vector(row) => {
-            let unit = identity(g, row, row.primed());
-            g.mul(now, unit)
-        }
-    };
-    let mut probed = zeros.clone();
-    for (node, member) in nodes.iter().zip(&layout.members) {
-        let own = match layout.block {
-            Block::Scalars => g.broadcast(probe, &axis::sorted(&member.rest)),
-            Block::Vector(_) => layout.take(g, probe, member),
+    let (mut on, mut beside) = (g.constant(0.0), g.constant(0.0));
+    for phase in 0..phases {
+        let mut mask = |by: usize| {
+            let values =
+                (0..length).map(|t| f64::from(u8::from(t >= by && (t - by) % phases == phase))).collect::<Vec<f64>>();
+            g.literal(Tensor { shape: vec![length], values }, &[layout.steps])
         };
-        probed.insert(*node, own);
+        let (now, before) = (mask(0), mask(1));
+        let probe = g.mul(now, unit);
+        let mut probed = zeros.clone();
+        for (node, member) in nodes.iter().zip(&layout.members) {
+            let own = match layout.block {
+                Block::Scalars => g.broadcast(probe, &axis::sorted(&member.rest)),
+                Block::Vector(_) => layout.take(g, probe, member),
+            };
+            probed.insert(*node, own);
+        }
+        let mut columns = vec![];
+        for &gradient in gradients {
+            let (moved, origin) = (at(g, gradient, &probed), at(g, gradient, zeros));
+            columns.push(g.sub(moved, origin));
+        }
+        let whole = layout.put(g, columns);
+        let own = g.mul(whole, now);
+        on = g.add(on, own);
+        if linked == Linked::Neighbours {
+            let own = g.mul(whole, before);
+            beside = g.add(beside, own);
+        }
     }
-    let mut columns = vec![];
-    for &gradient in gradients {
-        let (moved, origin) = (at(g, gradient, &probed), at(g, gradient, zeros));
-        let column = g.sub(moved, origin);
-        columns.push(g.broadcast(column, &[layout.steps, phase]));
-    }
-    let whole = layout.put(g, columns);
-    let mut axes = axis::union(&layout.axes(), &[phase]);
+    let mut axes = layout.axes();
     if let Block::Vector(row) = layout.block {
         axes = axis::union(&axes, &[row.primed()]);
     }
-    let whole = g.broadcast(whole, &axes);
-    let beside = match linked {
-        Linked::Neighbours => g.contract(whole, before, &[phase]),
-        Linked::Nothing => {
-            let axes: Vec<Axis> = g.axes_of(whole).iter().copied().filter(|a| *a != phase).collect();
-            g.full(0.0, &axes)
-        }
-    };
-    (g.contract(whole, now, &[phase]), beside)
+    (g.broadcast(on, &axes), g.broadcast(beside, &axes))
 }
 
 /// S_t of every step.

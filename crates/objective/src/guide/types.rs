@@ -153,6 +153,15 @@ pub(crate) struct Autoregressive {
     pub members: Vec<usize>,
 }
 
+/// A mode that is looked for at every draw of what it depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SoughtMode {
+    /// Where the search begins.
+    pub start: InputId,
+    /// Where it ends.
+    pub found: NodeId,
+}
+
 /// Every latent's representation.
 #[derive(Debug, Default)]
 pub(crate) struct Realised {
@@ -175,6 +184,8 @@ pub(crate) struct Realised {
     pub in_turn: HashMap<usize, Turn>,
     /// Latents that are integrated out.
     pub eliminated: Vec<Eliminated>,
+    /// Modes of what is taken by the Gaussian there.
+    pub modes: Vec<SoughtMode>,
     /// What takes the place of a latent's input where it is not random by itself.
     pub replaced: HashMap<NodeId, NodeId>,
     /// The same of latents that are integrated out, with the derivatives that their means and scales have in what they depend

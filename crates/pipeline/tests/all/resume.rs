@@ -143,6 +143,25 @@ fn minima_with_fixed_draws_and_starts_and_both_ways_of_writing_a_hierarchy() {
 }
 
 #[test]
+fn both_ways_of_writing_a_large_hierarchy_and_their_first_minima() {
+    if std::env::var_os("FE_FULL").is_none() {
+        return;
+    }
+    pieces(crate::large::PROGRAM, &crate::large::answers(), &FitOptions::default());
+}
+
+#[test]
+fn a_large_fit_in_coordinates_of_its_own() {
+    if std::env::var_os("FE_FULL").is_none() {
+        return;
+    }
+    let by_hand = crate::large::PROGRAM
+        .replace("latent v[I] ~ LogNormal(0, s)", "latent d[I] ~ Normal(0, 1)\nlet v = exp(s * d)")
+        .replace("latent b[I] ~ Normal(0, s)", "latent e[I] ~ Normal(0, 1)\nlet b = s * e");
+    pieces(&by_hand, &crate::large::answers(), &FitOptions::default());
+}
+
+#[test]
 fn minima_of_bounded_objectives() {
     plain(
         "data x[N] = [1, -1, 2, 0.5, -0.5]\nlatent z[N] ~ Normal(0, 1)\nparam g = 1\nparam h = 0\nparam c = 1\n\

@@ -1,6 +1,7 @@
 //! Loops: one stored value for each result that is used, all made by the first of them.
 
 use super::{Class, Id, Lowering, Operation, Value};
+use crate::axis::Axis;
 use crate::graph::NodeId;
 use crate::op::{Node, Op};
 use crate::scan::Scan;
@@ -64,21 +65,28 @@ impl Lowering<'_> {
         found
     }
 
-    /// A loop runs panel by panel where each row of the parallel axis goes its own way: nothing in the body mixes rows,
-    /// counts them or draws noise for them, and every result that is used has them.
+    /// A loop runs panel by panel where each row of the parallel axis goes its own way, and every result that is used has them.
     fn class_of_scan(&self, scan: &Scan, used: &[(usize, NodeId)]) -> Class {
-        let Some(p) = self.parallel.filter(|&p| p != scan.axis) else { return Class::Once };
-        let roots: Vec<NodeId> = scan.carries.iter().map(|c| c.1).chain(scan.stacked.iter().copied()).collect();
-        let apart = |id: NodeId| {
-            let node = scan.body.node(id);
-            let counts = match node.op {
-                Op::Extent(axis) => axis == p.id,
-                Op::Iota | Op::Literal(_) => node.axes.contains(&p),
-                _ => node.op.mixes(&[p]),
-            };
-            !counts && node.axes.iter().all(|a| a.id != p.id || *a == p)
-        };
+        let Some(p) = self.parallel else { return Class::Once };
         let along = used.iter().all(|&(_, id)| self.graph.has_axis(id, p));
-        if along && scan.body.reachable(&roots).into_iter().all(apart) { Class::Rows } else { Class::Once }
+        if along && keeps_apart(scan, p) { Class::Rows } else { Class::Once }
     }
+}
+
+/// Whether nothing in a loop, nor in one within it, mixes the rows of an axis, counts them or draws noise for them.
+fn keeps_apart(scan: &Scan, rows: Axis) -> bool {
+    let roots: Vec<NodeId> = scan.carries.iter().map(|c| c.1).chain(scan.stacked.iter().copied()).collect();
+    let apart = |id: NodeId| {
+        let node = scan.body.node(id);
+        let counts = match &node.op {
+            Op::Extent(axis) => *axis == rows.id,
+            Op::Iota | Op::Literal(_) => node.axes.contains(&rows),
+            Op::Scan(inner) => !keeps_apart(&inner.0, rows),
+            // Results of a loop are as it is.
+            Op::Output(_) => false,
+            op => op.mixes(&[rows]),
+        };
+        !counts && node.axes.iter().all(|a| a.id != rows.id || *a == rows)
+    };
+    scan.axis != rows && scan.body.reachable(&roots).into_iter().all(apart)
 }

@@ -1,8 +1,10 @@
 //! Loops of many shapes on an executor: panels of rows, tables updated at an index, what is taken out of the loop and
 //! what cannot be.
 
+use std::collections::HashSet;
+
 use crate::naive::Case;
-use fe_graph::{Axis, Binary, Graph, InputId, NodeId, Recurrence, Scan, Tensor, Unary};
+use fe_graph::{Axis, Binary, Graph, InputId, NodeId, Recurrence, Scan, State, Tensor, Unary};
 
 use super::programs::check;
 
@@ -228,5 +230,44 @@ fn long_loops_of_little_work() {
         let mut outputs = with_derivatives(&mut case, results[0], &[h, x, c]);
         outputs.extend(with_derivatives(&mut case, results[1], &[c, x]));
         check(&case, &[outputs, results].concat(), 2e-5);
+    }
+}
+
+/// Newton's method for a root, row by row, with a loop along another axis within each turn: rows that are at their root stay there, at
+/// different turns, so that turns after the last of them can be left out.
+#[test]
+fn a_loop_that_settles() {
+    for samples in [3, 130] {
+        let mut case = Case::new(12);
+        case.graph.set_extent(Axis::SAMPLE.id, samples);
+        let (t, turns) = (case.axis("T", 6), case.axis("turns", 60));
+        let a = case.input("a", &[Axis::SAMPLE, t], 0.5, 90.0);
+        let g = &mut case.graph;
+        let total = g.input("total", &[Axis::SAMPLE, t]).1;
+        let past = earlier(g, total, t);
+        let half = g.scale(past, 0.5);
+        let value = g.add(half, a.1);
+        let wanted = g.recur(t, &[Recurrence { stand_in: total, value }]).unwrap().values[0];
+        let root = g.input("root", &[Axis::SAMPLE, t]).1;
+        // The loop within: √ of running sums of the root's square, less those of what is wanted.
+        let sum = g.input("sum", &[Axis::SAMPLE, t]).1;
+        let before = earlier(g, sum, t);
+        let quarter = g.scale(before, 0.25);
+        let square = g.square(root);
+        let value = g.add(quarter, square);
+        let sums = g.recur(t, &[Recurrence { stand_in: sum, value }]).unwrap().values[0];
+        let off = g.sub(sums, wanted);
+        let slope = g.scale(root, 2.0);
+        let step = g.div(off, slope);
+        let near = g.constant(1e-9);
+        let far = g.unary(Unary::Abs, step);
+        let far = g.less(near, far);
+        let step = g.mul(step, far);
+        let next = g.sub(root, step);
+        let from = g.full(3.0, &[Axis::SAMPLE, t]);
+        let state = State { stand_in: root, from, next };
+        let found = g.iterate(turns, &[state], &[], &HashSet::new(), None).last[0];
+        let level = case.graph.sum(found, &[t]);
+        check(&case, &[found, level], 2e-5);
     }
 }

@@ -401,3 +401,28 @@ fn inverses_of_matrices() {
     check(&case, &[plain, other, none], 2e-4);
     check(&case, &[exchanged], 5e-3);
 }
+
+/// Few elements at the end of the space, and what follows them and what does not, across the ends of blocks: sums and maxima of them.
+#[test]
+fn short_rows() {
+    for extent in 1..=9 {
+        let mut case = Case::new(30 + extent as u64);
+        let (a, b, c) = (case.axis("A", 3), case.axis("B", 67), case.axis("C", extent));
+        let x = case.input("x", &[a, b], -1.0, 1.0).1;
+        let y = case.input("y", &[a, c], -1.0, 1.0).1;
+        let z = case.input("z", &[b, c], -1.0, 1.0).1;
+        let w = case.input("w", &[a], -1.0, 1.0).1;
+        let turned = case.axis("D", 67);
+        let v = case.input("v", &[c, turned], -1.0, 1.0).1;
+        let g = &mut case.graph;
+        let v = g.rename(v, &[(turned, b)]);
+        let mut whole = g.exp(x);
+        for other in [y, z, w, v] {
+            let part = g.mul(whole, other);
+            let bent = g.tanh(part);
+            whole = g.add(bent, other);
+        }
+        let outputs = [whole, g.sum(whole, &[c]), g.max(whole, &[c]), g.sum(whole, &[b, c]), g.sum(whole, &[a])];
+        check(&case, &outputs, 2e-5);
+    }
+}
