@@ -20,7 +20,7 @@ pub const BLOCK: usize = 256;
 const DIMS: usize = 8;
 
 /// From this many elements on, the innermost dimension is run through by itself.
-const LONG: usize = 32;
+const LONG: usize = 96;
 
 /// The location of an operand.
 #[derive(Clone, Copy, Debug)]
@@ -246,10 +246,10 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
     while done < block.len() {
         let within = (at + done) % f.group;
         let whole = (block.len() - done) / f.group;
-        if f.last && within == 0 && f.group <= SHORT && whole > 1 {
+        if f.last && within == 0 && whole > 1 {
             // SAFETY: the results of a region's folds are its own (see `Arena`).
             let results = unsafe { arena.write(f.into + (at + done) / f.group, whole) };
-            short_folds(f.fold, results, &block[done..done + whole * f.group], f.group);
+            whole_folds(f.fold, results, &block[done..done + whole * f.group], f.group);
             done += whole * f.group;
             continue;
         }
@@ -286,9 +286,9 @@ fn fold<T: Real>(f: &BoundFold, arena: &Arena<T>, at: usize, block: &[T], carrie
     }
 }
 
-/// Folds groups of a few elements.
+/// Folds groups that lie in one block.
 #[inline(always)]
-fn short_folds<T: Real>(fold: Fold, results: &mut [T], block: &[T], group: usize) {
+fn whole_folds<T: Real>(fold: Fold, results: &mut [T], block: &[T], group: usize) {
     match group {
         1 => folds_of::<T, 1>(fold, results, block),
         2 => folds_of::<T, 2>(fold, results, block),
@@ -297,7 +297,15 @@ fn short_folds<T: Real>(fold: Fold, results: &mut [T], block: &[T], group: usize
         5 => folds_of::<T, 5>(fold, results, block),
         6 => folds_of::<T, 6>(fold, results, block),
         7 => folds_of::<T, 7>(fold, results, block),
-        _ => folds_of::<T, 8>(fold, results, block),
+        8 => folds_of::<T, 8>(fold, results, block),
+        _ => {
+            for (r, group) in results.iter_mut().zip(block.chunks_exact(group)) {
+                *r = T::from_f64(match fold {
+                    Fold::Sum => elementwise::sum(group),
+                    Fold::Max => elementwise::max(group, f64::NEG_INFINITY),
+                });
+            }
+        }
     }
 }
 
