@@ -1,12 +1,12 @@
-//! Linear recursions along a chain, by combining neighbouring steps in pairs: T steps take ⌈log₂ T⌉ rounds of
-//! operations on whole arrays, work and memory in all a few times T, and their derivatives are recursions of the same
-//! kind.
+//! Linear recursions along a chain: by a loop, or by combining neighbouring steps in pairs: T steps then take ⌈log₂ T⌉ rounds of
+//! operations on whole arrays, work and memory in all a few times T. Either way their derivatives are recursions of the same kind;
+//! expectations of what is linear in a latent are taken through pairs, not through loops.
 //!
 //! A step is the map x ↦ A x + b, and two in turn are one, (A₂, b₂) ∘ (A₁, b₁) = (A₂A₁, A₂b₁ + b₂). The pairs of
 //! neighbours are combined, the chain of half the length is solved, which gives every second state, and one more step
 //! from each of these gives the others. For covariances, P ↦ A P Aᵀ + Q, it is the same.
 
-use fe_graph::{Axis, Binary, Graph, NodeId};
+use fe_graph::{Axis, Binary, Graph, NodeId, Scan, axis};
 
 /// What one step holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +65,20 @@ impl Block {
     }
 }
 
-/// The maps of a chain's steps, with those of its pairs, of the pairs of these, and so on.
+/// The maps of a chain's steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Recursion {
     block: Block,
-    levels: Vec<Level>,
+    way: Way,
+}
+
+/// How the steps are taken.
+#[derive(Clone, Debug)]
+enum Way {
+    /// With the maps of pairs, of the pairs of these, and so on: in expressions of which closed expectations are known.
+    Pairs(Vec<Level>),
+    /// One after the other, by a loop.
+    Turns { maps: NodeId, steps: Axis },
 }
 
 /// A chain whose steps are combined in pairs.
@@ -110,14 +119,14 @@ impl Level {
 }
 
 impl Recursion {
-    /// From the maps over `steps`, of which the first is 0.
-    pub fn new(g: &mut Graph, block: Block, maps: NodeId, steps: Axis) -> Self {
+    /// From the maps over `steps`, of which the first is 0: in pairs.
+    pub fn in_pairs(g: &mut Graph, block: Block, maps: NodeId, steps: Axis) -> Self {
         let mut levels = vec![];
         let (mut maps, mut steps) = (maps, steps);
         loop {
             let length = g.extent_of(steps.id);
             if length < 2 {
-                return Self { block, levels };
+                return Self { block, way: Way::Pairs(levels) };
             }
             let half = length.div_ceil(2);
             let mut axis = |name: &str, extent: usize| Axis::plain(g.add_axis(name, extent));
@@ -131,33 +140,65 @@ impl Recursion {
         }
     }
 
+    /// The same, by a loop.
+    pub fn in_turns(block: Block, maps: NodeId, steps: Axis) -> Self {
+        Self { block, way: Way::Turns { maps, steps } }
+    }
+
     /// The x over the steps with x_t = A_t x_{t−1} + b_t.
     pub fn states(&self, g: &mut Graph, given: NodeId) -> NodeId {
-        self.solve(g, given, 0, &|g, map, x| self.block.apply(g, map, x))
+        self.solve(g, given, &|g, map, x| self.block.apply(g, map, x))
     }
 
     /// The P over the steps with P_t = A_t P_{t−1} A_tᵀ + Q_t.
     pub fn covariances(&self, g: &mut Graph, given: NodeId) -> NodeId {
-        self.solve(g, given, 0, &|g, map, p| self.block.carry(g, map, p))
+        self.solve(g, given, &|g, map, p| self.block.carry(g, map, p))
     }
 
-    fn solve(
-        &self,
-        g: &mut Graph,
-        given: NodeId,
-        depth: usize,
-        step: &dyn Fn(&mut Graph, NodeId, NodeId) -> NodeId,
-    ) -> NodeId {
-        let Some(level) = self.levels.get(depth) else { return given };
-        let (first, second) = level.split(g, given);
-        let moved = step(g, level.second, first);
-        let both = g.add(moved, second);
-        let seconds = self.solve(g, both, depth + 1, step);
-        let before = earlier(g, seconds, level.pairs, 1);
-        let moved = step(g, level.first, before);
-        let firsts = g.add(moved, first);
-        level.join(g, firsts, seconds)
+    fn solve(&self, g: &mut Graph, given: NodeId, step: Step) -> NodeId {
+        match &self.way {
+            Way::Pairs(levels) => by_pairs(g, levels, given, step),
+            Way::Turns { maps, steps } => by_turns(g, (*maps, *steps), given, step),
+        }
     }
+}
+
+/// What a map makes of the state before.
+type Step<'a> = &'a dyn Fn(&mut Graph, NodeId, NodeId) -> NodeId;
+
+fn by_pairs(g: &mut Graph, levels: &[Level], given: NodeId, step: Step) -> NodeId {
+    let Some((level, rest)) = levels.split_first() else { return given };
+    let (first, second) = level.split(g, given);
+    let moved = step(g, level.second, first);
+    let both = g.add(moved, second);
+    let seconds = by_pairs(g, rest, both, step);
+    let before = earlier(g, seconds, level.pairs, 1);
+    let moved = step(g, level.first, before);
+    let firsts = g.add(moved, first);
+    level.join(g, firsts, seconds)
+}
+
+fn by_turns(g: &mut Graph, (maps, steps): (NodeId, Axis), given: NodeId, step: Step) -> NodeId {
+    let along = |g: &Graph, n| axis::difference(g.axes_of(n), &[steps]);
+    let (own, of_maps) = (along(g, given), along(g, maps));
+    let mut body = Graph::with_axes_of(g);
+    let (state, before) = body.input("state", &own);
+    let (map, map_now) = body.input("map", &of_maps);
+    let (shift, shift_now) = body.input("shift", &own);
+    let moved = step(&mut body, map_now, before);
+    let next = body.add(moved, shift_now);
+    let scan = Scan {
+        body,
+        axis: steps,
+        reverse: false,
+        carries: vec![(state, next)],
+        slices: vec![map, shift],
+        constants: vec![],
+        time: None,
+        stacked: vec![next],
+    };
+    let start = g.full(0.0, &own);
+    g.scan(scan, &[start], &[maps, given], &[]).get(1).copied().unwrap_or(given)
 }
 
 /// The values so many steps earlier; at the first steps the first, which is met only by maps that are 0.
@@ -245,8 +286,12 @@ mod tests {
             let square = [axis, row, row.primed()];
             let ((a, maps), (b, given)) = (g.input("A", &square), g.input("b", &[axis, row]));
             let (q, spread) = g.input("Q", &square);
-            let recursion = Recursion::new(&mut g, Block::Vector(row), maps, axis);
-            let (states, covariances) = (recursion.states(&mut g, given), recursion.covariances(&mut g, spread));
+            let ways = [
+                Recursion::in_pairs(&mut g, Block::Vector(row), maps, axis),
+                Recursion::in_turns(Block::Vector(row), maps, axis),
+            ];
+            let outputs: Vec<NodeId> =
+                ways.iter().flat_map(|r| [r.states(&mut g, given), r.covariances(&mut g, spread)]).collect();
             // Maps that shrink, so that rounding does not grow along the chain.
             let mut values = numbers(steps * n * n, 0.3, 0.9 / n as f64);
             values[..n * n].fill(0.0);
@@ -257,7 +302,7 @@ mod tests {
                 (b, tensor(vec![steps, n], &shifts)),
                 (q, tensor(vec![steps, n, n], &spreads)),
             ]);
-            let found = run(&g, &[states, covariances], inputs);
+            let found = run(&g, &outputs, inputs);
             let (mut x, mut p) = (vec![0.0; n], vec![0.0; n * n]);
             let (mut xs, mut ps) = (vec![], vec![]);
             for t in 0..steps {
@@ -267,18 +312,25 @@ mod tests {
                 xs.extend(&x);
                 ps.extend(&p);
             }
-            close(&found[0], &xs, 1e-10);
-            close(&found[1], &ps, 1e-10);
+            for way in found.chunks(2) {
+                close(&way[0], &xs, 1e-10);
+                close(&way[1], &ps, 1e-10);
+            }
         }
     }
 
     #[test]
     fn scalars_go_their_own_way_and_have_gradients() {
+        scalars(|g, maps, axis| Recursion::in_pairs(g, Block::Scalars, maps, axis));
+        scalars(|_, maps, axis| Recursion::in_turns(Block::Scalars, maps, axis));
+    }
+
+    fn scalars(way: impl Fn(&mut Graph, NodeId, Axis) -> Recursion) {
         let (steps, n) = (37, 2);
         let mut g = Graph::new();
         let (axis, other) = (Axis::plain(g.add_axis("T", steps)), Axis::plain(g.add_axis("S", n)));
         let ((a, maps), (b, given)) = (g.input("A", &[axis, other]), g.input("b", &[axis, other]));
-        let recursion = Recursion::new(&mut g, Block::Scalars, maps, axis);
+        let recursion = way(&mut g, maps, axis);
         let states = recursion.states(&mut g, given);
         let squares = g.square(states);
         let total = g.sum_all_but(squares, &[]);

@@ -12,7 +12,7 @@ use fe_check::Latent;
 use fe_graph::{Axis, DerivativeError, Graph, NodeId, State, axis};
 
 use super::block::at;
-use super::chain::{self, Layout, Smoothed};
+use super::chain::{self, By, Layout, Smoothed};
 use super::plan::Linked;
 use crate::markov::Block;
 
@@ -105,7 +105,7 @@ impl Quadratic<'_> {
             })
             .collect();
         let energy = at(g, self.energy, &moved);
-        let layout = (self.layout.clone(), self.linked);
+        let layout = (self.layout.clone(), self.linked, By::Turns);
         chain::integrate(g, layout, &self.directions, (energy, &gradients), &self.zeros)
     }
 

@@ -7,7 +7,7 @@ use fe_check::Latent;
 use fe_graph::{Axis, Graph, InputId, NodeId, Site, axis};
 
 use super::block::{self, Gaussian, at, transposed_times};
-use super::chain::{self, Layout, Member, Smoothed};
+use super::chain::{self, By, Layout, Member, Smoothed};
 use super::plan::{Around, Linked};
 use super::{Eliminated, Plan, Stage, Structure, around, elements, expanded, points, reads};
 use crate::guide::builder::Builder;
@@ -132,7 +132,8 @@ fn solve(b: &mut Builder, plan: &Plan) -> Result<Vec<Solved>, Underivable> {
             }
             (Stage::Chain { steps, apart, .. }, ..) => {
                 let layout = Layout::new(g, &latents, *steps, *apart);
-                let of = chain::integrate(g, (layout, Linked::Neighbours), &nodes, (energy, &gradients), &zeros);
+                let of =
+                    chain::integrate(g, (layout, Linked::Neighbours, By::Pairs), &nodes, (energy, &gradients), &zeros);
                 energy = of.left;
                 solved.push(Solved::Chain(of));
             }
@@ -257,7 +258,7 @@ fn put_chain(
     let log_scale = log_scale.map(&mut |n| g.broadcast(n, &axes));
     let transition = at(g, of.transition, &place.stopped);
     let (factor, spread) = (at(g, of.factor, &place.stopped), at(g, of.spread, &place.stopped));
-    let recursion = Recursion::new(g, layout.block, transition, layout.steps);
+    let recursion = Recursion::in_turns(layout.block, transition, layout.steps);
     let covariance = recursion.covariances(g, spread);
     let apart = layout.row.filter(|_| layout.block == Block::Scalars);
     let law = ChainLaw { steps: layout.steps, block: layout.block, apart, transition, covariance };

@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use std::f64::consts::PI;
 
 use fe_check::Latent;
-use fe_graph::{Axis, Graph, NodeId, Recurrence, Tensor, axis};
+use fe_graph::{Axis, Graph, NodeId, Scan, Tensor, axis};
 
 use super::block::{at, identity};
 use super::plan::Linked;
-use crate::markov::{Block, Recursion, earlier};
+use crate::markov::{Block, Recursion};
 
 /// Steps that are probed together: those whose neighbours are apart from each other's.
 const PHASES: usize = 3;
@@ -121,11 +121,20 @@ impl Layout {
     }
 }
 
+/// How the mean is worked out along the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// By neighbours in pairs: it may read what else is random, of which expectations are taken.
+    Pairs,
+    /// By a loop: it is a number, given numbers.
+    Turns,
+}
+
 /// Integrates a chain out of −log p, of which `gradients` are the derivatives in its latents. `zeros` stands for all that is
 /// integrated out, these latents included.
 pub(super) fn integrate(
     g: &mut Graph,
-    (layout, linked): (Layout, Linked),
+    (layout, linked, by): (Layout, Linked, By),
     nodes: &[NodeId],
     (energy, gradients): (NodeId, &[NodeId]),
     zeros: &HashMap<NodeId, NodeId>,
@@ -136,9 +145,15 @@ pub(super) fn integrate(
     let slope = layout.put(g, at_zero);
     let slope = g.broadcast(slope, &layout.axes());
     let (on, beside) = blocks(g, (&layout, linked), nodes, gradients, zeros);
-    let precision = match linked {
-        Linked::Neighbours => backward(g, &layout, on, beside),
-        Linked::Nothing => on,
+    let given = g.neg(slope);
+    let (precision, pulled) = match (linked, by) {
+        (Linked::Neighbours, By::Turns) => backward(g, &layout, (on, beside), given),
+        // The precision is known of what reads nothing else that is random.
+        (Linked::Neighbours, By::Pairs) => {
+            let none = g.full(0.0, &layout.axes());
+            (backward(g, &layout, (on, beside), none).0, given)
+        }
+        (Linked::Nothing, _) => (on, given),
     };
     let (factor, spread, log_scale) = match block {
         Block::Scalars => {
@@ -157,12 +172,13 @@ pub(super) fn integrate(
     };
     let transition = block.product(g, spread, beside);
     let transition = g.neg(transition);
-    let mean = match linked {
-        Linked::Neighbours => smoothed(g, &layout, slope, spread, transition),
-        Linked::Nothing => {
-            let given = g.neg(slope);
-            block.apply(g, spread, given)
+    let mean = match (linked, by) {
+        (Linked::Neighbours, By::Pairs) => smoothed(g, &layout, given, spread, transition),
+        (Linked::Neighbours, By::Turns) => {
+            let shift = block.apply(g, spread, pulled);
+            Recursion::in_turns(block, transition, steps).states(g, shift)
         }
+        (Linked::Nothing, _) => block.apply(g, spread, given),
     };
     let mean = g.broadcast(mean, &layout.axes());
     let log_scale = g.broadcast(log_scale, &layout.axes());
@@ -178,7 +194,7 @@ pub(super) fn integrate(
 }
 
 /// The mean, from h, which is had from the last step backward.
-fn smoothed(g: &mut Graph, layout: &Layout, slope: NodeId, spread: NodeId, transition: NodeId) -> NodeId {
+fn smoothed(g: &mut Graph, layout: &Layout, given: NodeId, spread: NodeId, transition: NodeId) -> NodeId {
     let Layout { steps, block, .. } = *layout;
     let turned = match block {
         Block::Scalars => transition,
@@ -188,12 +204,11 @@ fn smoothed(g: &mut Graph, layout: &Layout, slope: NodeId, spread: NodeId, trans
     let (place, zero) = (g.iota(steps), g.constant(0.0));
     let first = g.equal(place, zero);
     let turned = g.select(first, zero, turned);
-    let given = g.neg(slope);
     let given = from_behind(g, given, steps, 0);
-    let pulled = Recursion::new(g, block, turned, steps).states(g, given);
+    let pulled = Recursion::in_pairs(g, block, turned, steps).states(g, given);
     let pulled = from_behind(g, pulled, steps, 0);
     let shift = block.apply(g, spread, pulled);
-    Recursion::new(g, block, transition, steps).states(g, shift)
+    Recursion::in_pairs(g, block, transition, steps).states(g, shift)
 }
 
 /// x at the steps counted from the last one, and so many on.
@@ -258,39 +273,52 @@ fn blocks(
     (g.broadcast(on, &axes), g.broadcast(beside, &axes))
 }
 
-/// S_t of every step.
-fn backward(g: &mut Graph, layout: &Layout, on: NodeId, beside: NodeId) -> NodeId {
-    let steps = layout.steps;
-    let (on, link) = (from_behind(g, on, steps, 0), from_behind(g, beside, steps, 1));
-    let axes = axis::union(g.axes_of(on), g.axes_of(link));
-    let (_, stand_in) = g.input("precision", &axes);
-    let after = earlier(g, stand_in, steps, 1);
-    let (place, zero) = (g.iota(steps), g.constant(0.0));
-    let first = g.equal(place, zero);
-    let moved = match layout.block {
+/// S_t and h_t of every step, from the last one backward, by a loop.
+fn backward(g: &mut Graph, layout: &Layout, (on, beside): (NodeId, NodeId), given: NodeId) -> (NodeId, NodeId) {
+    let Layout { steps, block, .. } = *layout;
+    let axes = |g: &Graph, n| axis::difference(g.axes_of(n), &[steps]);
+    let (of_matrix, of_vector) = (axis::union(&axes(g, on), &axes(g, beside)), axes(g, given));
+    // Nothing is read after the last step: there O is 0, whatever S is.
+    let one = match block {
+        Block::Scalars => g.constant(1.0),
+        Block::Vector(row) => identity(g, row, row.primed()),
+    };
+    let start = [g.broadcast(one, &of_matrix), g.full(0.0, &of_matrix), g.full(0.0, &of_vector)];
+    let mut body = Graph::with_axes_of(g);
+    let (carried, after) = body.input("precision", &of_matrix);
+    let (carried_link, link) = body.input("link", &of_matrix);
+    let (carried_pull, pull) = body.input("pull", &of_vector);
+    let (slice_on, on_now) = body.input("on", &of_matrix);
+    let (slice_beside, beside_now) = body.input("beside", &of_matrix);
+    let (slice_given, given_now) = body.input("given", &of_vector);
+    let (moved, back) = match block {
         Block::Scalars => {
-            // Nothing is read at the first step, and nothing may be divided by there.
-            let one = g.constant(1.0);
-            let after = g.select(first, one, after);
-            let square = g.square(link);
-            g.div(square, after)
+            let ratio = body.div(link, after);
+            (body.mul(link, ratio), body.mul(ratio, pull))
         }
         Block::Vector(row) => {
             let column = row.primed();
-            let unit = identity(g, row, column);
-            let after = g.select(first, unit, after);
-            let lower = g.cholesky(after, row, column);
-            let inverse = g.triangular_inverse(lower, row, column);
-            let half = g.matrix_product(inverse, link, row, column);
-            let turned = g.transposed(half, row, column);
-            g.matrix_product(turned, half, row, column)
+            let lower = body.cholesky(after, row, column);
+            let inverse = body.triangular_inverse(lower, row, column);
+            let half = body.matrix_product(inverse, link, row, column);
+            let turned = body.transposed(half, row, column);
+            let back = block.apply(&mut body, inverse, pull);
+            (body.matrix_product(turned, half, row, column), block.apply(&mut body, turned, back))
         }
     };
-    let moved = g.select(first, zero, moved);
-    let value = g.sub(on, moved);
-    let value = g.broadcast(value, &axes);
-    let stepped = g.recur(steps, &[Recurrence { stand_in, value }]);
-    // Each position reads the one before it alone, so that there is always an order.
-    let backward = stepped.ok().and_then(|s| s.values.first().copied()).unwrap_or(value);
-    from_behind(g, backward, steps, 0)
+    let (precision, pulled) = (body.sub(on_now, moved), body.sub(given_now, back));
+    let scan = Scan {
+        body,
+        axis: steps,
+        reverse: true,
+        carries: vec![(carried, precision), (carried_link, beside_now), (carried_pull, pulled)],
+        slices: vec![slice_on, slice_beside, slice_given],
+        constants: vec![],
+        time: None,
+        stacked: vec![precision, pulled],
+    };
+    let carries = scan.carries.len();
+    let results = g.scan(scan, &start, &[on, beside, given], &[]);
+    let result = |k: usize, other| results.get(carries + k).copied().unwrap_or(other);
+    (result(0, on), result(1, given))
 }

@@ -364,7 +364,7 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
     let first = g.equal(place, zero);
     let start_map = g.select(first, zero, start_map);
     let shift = block.apply(g, start_factor, mean);
-    let shift = Recursion::new(g, block, start_map, along).states(g, shift);
+    let shift = Recursion::in_pairs(g, block, start_map, along).states(g, shift);
     let mean = g.add(start_node, shift);
     let link = block.product(g, link, whiten);
     let link = block.product(g, start_factor, link);
@@ -385,7 +385,7 @@ fn gaussian(b: &mut Builder, name: &str, steps: Steps) -> (Chain, NodeId) {
     let factor = block.product(g, start_factor, inner);
     let log_start = g.log(start_diagonal);
     let log_scale = g.add(log_diagonal, log_start);
-    let recursion = Recursion::new(g, block, map, along);
+    let recursion = Recursion::in_pairs(g, block, map, along);
     let spread = block.times_transposed(g, factor, factor);
     let covariance = recursion.covariances(g, spread);
     let (_, deviation) = g.input(&format!("{name}.deviation"), &axes);
