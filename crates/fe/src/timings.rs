@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use fe_pipeline::Spent;
+use fe_pipeline::{Foreseen, Spent};
+use fe_train::Part;
 
 /// Seconds and share of each stage, and of all, with the most memory that the process had had by its end where that is known: at
 /// most 80 columns.
@@ -20,6 +21,34 @@ pub fn table(stages: &[Spent]) -> String {
     stages.iter().for_each(|s| line(s.stage.title(), s.seconds, s.peak));
     line("all", total, most);
     table
+}
+
+/// The memory that was foreseen, of each part of a fit and its report beside what lasts, and at its peak.
+pub fn memory(foreseen: &Foreseen) -> String {
+    let mut table = format!("\n{:<18}{:>14}\n", "memory foreseen", "MB");
+    let mut line = |title: &str, bytes: u64| {
+        // Writing to a string does not fail.
+        let _ = writeln!(table, "  {title:<18}{:>12.1}", bytes as f64 / 1e6);
+    };
+    line("data, parameters", foreseen.lasting);
+    for &(part, bytes) in &foreseen.parts {
+        line(title(part), bytes);
+    }
+    line("at the peak", foreseen.total());
+    table
+}
+
+/// A part, as a reader has it.
+fn title(part: Part) -> &'static str {
+    match part {
+        Part::Fit => "fit",
+        Part::Figures => "figures",
+        Part::Activity => "activity",
+        Part::Table => "posterior, checks",
+        Part::Draws => "posterior draws",
+        Part::LeaveOneOut => "leave-one-out",
+        Part::Files => "files",
+    }
 }
 
 #[cfg(test)]

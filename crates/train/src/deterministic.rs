@@ -297,7 +297,7 @@ impl<'a> Minimizer<'a> {
     /// Whether the guides are made their own start now and then: where an evaluation is large. Other starts, which are made where it
     /// is small, are told by the first coordinates.
     fn recentres(&self) -> bool {
-        let size = starts::evaluation(self.problem, self.draws);
+        let size = self.problem.sizes().evaluation(self.draws);
         self.draws > 0 && starts::count(self.problem, self.terms.starts, size) == 1 && recentred::suits(self.problem)
     }
 
@@ -319,7 +319,7 @@ impl<'a> Minimizer<'a> {
             return Ok(checks);
         }
         let (problem, count) = (self.problem, self.draws);
-        let size = starts::evaluation(problem, count);
+        let size = problem.sizes().evaluation(count);
         let number = starts::count(problem, self.terms.starts, size);
         let iterations = minimum.outcome.iterations as u64;
         if number > 1

@@ -12,7 +12,7 @@ use crate::checkpoint::{Keeper, Moment, State, Way};
 use crate::journal::{Ended, Iteration, Journal};
 use crate::lbfgs::{self, Curvature, Options, Origin, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
-use crate::reading::{largest, part};
+use crate::reading::part;
 
 /// Numbers of the largest value that a pass computes, where latents are summed at every draw: many arrays of that size, which
 /// should stay near the core.
@@ -88,8 +88,8 @@ impl<'a> SaaObjective<'a> {
         let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
         let most = match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
             (false, false) => usize::MAX,
-            (true, _) => (BUDGET / largest(problem, &outputs)).max(1),
-            (false, true) => (SOUGHT / largest(problem, &outputs)).max(1),
+            (true, _) => (BUDGET / problem.sizes().largest(&outputs)).max(1),
+            (false, true) => (SOUGHT / problem.sizes().largest(&outputs)).max(1),
         };
         let compiled = problem.compile(&outputs)?;
         Ok(Self { problem, compiled, outputs, most, sums: vec![], kept, made: 0, closed: false })
