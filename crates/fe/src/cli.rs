@@ -75,7 +75,7 @@ pub struct ManArgs {
 
 const RUN_HELP: &str = "\
 A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
-Not yet written: checkpoint/ (and so --resume).
+While a fit goes on its state is kept beside it, in NAME.part/checkpoint, from which --resume goes on.
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
@@ -181,7 +181,7 @@ pub struct RunArgs {
     /// No progress and no ledger.
     #[arg(long)]
     pub quiet: bool,
-    /// Say on standard error how long each stage took; run.json has it too.
+    /// Say on standard error how long each stage took, and its memory; run.json has it too.
     #[arg(long)]
     pub timings: bool,
     /// Exit with 5 when the fit is not to be relied on.

@@ -110,6 +110,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     run.write(writing)?;
     if args.timings {
         output::err(&timings::table(&prepared.clock().spent()));
+        output::err(&timings::memory(&prepared.foreseen()?));
     }
     told(args, &document, &folder)
 }

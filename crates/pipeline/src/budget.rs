@@ -2,7 +2,8 @@
 //!
 //! Counted first is what must stand in memory as it is, whatever the executor fuses: data, parameters and the optimiser's history
 //! of them, noise, tables, factors, products, and what loops keep. Less than that no plan takes. Where that is a good part of what
-//! there is, a step is planned, and all that the plan takes counts in the place of what it is made of.
+//! there is, the step, the figures and the draws are planned, and what the largest of these takes counts in the place of what it
+//! is made of.
 
 use std::collections::HashSet;
 
@@ -10,8 +11,11 @@ use fe_check::Program;
 use fe_graph::{Axis, AxisId, Graph, InputId, Node, NodeId, Op};
 use fe_objective::Objective;
 use fe_syntax::{Diagnostic, Span};
+use fe_train::{Part, Taken};
 
+use crate::directory;
 use crate::error::Error;
+use crate::options::Precision;
 
 /// Numbers of one value, at most, that are reckoned in a step: at a billion a second, more take ten minutes.
 const MOST: u64 = 500_000_000_000;
@@ -31,18 +35,25 @@ fn kept(by_lbfgs: bool) -> (u64, u64) {
 /// Bytes of a number as it is read, and of the number of a row.
 const READ: u64 = 8;
 
+/// Copies of a number on its way to a file: of the draws, in the variable that is made of them, in the file as it is laid out, and
+/// in its bytes, which grow by doubling.
+const WRITTEN: u64 = 5;
+
 /// Refuses a fit that needs more than there is.
 ///
 /// # Errors
 /// Where what it needs at least is more than the bytes that are said, or else than the memory of this machine, with the largest
 /// array of it; and where one value has more numbers, or a loop more turns, than could be reckoned in any time.
-pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool, said: Option<u64>) -> Result<(), Error> {
-    let Needed { mut total, fixed, largest } = needed(program, objective, by_lbfgs)?;
+pub fn foresee(
+    program: &Program,
+    objective: &Objective,
+    by_lbfgs: bool,
+    (precision, said): (Option<Precision>, Option<u64>),
+) -> Result<(), Error> {
+    let Needed { mut total, largest, .. } = needed(program, objective, by_lbfgs)?;
     let Some(most) = said.or_else(memory) else { return Ok(()) };
     if total <= most && total > most / PART {
-        let (bytes_each, _) = kept(by_lbfgs);
-        let planned = planned(program, objective).saturating_mul(bytes_each);
-        total = total.max(fixed.saturating_add(planned));
+        total = total.max(foreseen(program, objective, by_lbfgs, precision)?.total());
     }
     let of = match said {
         Some(bytes) => format!("the {} of `--memory`", size(bytes)),
@@ -57,14 +68,51 @@ pub fn foresee(program: &Program, objective: &Objective, by_lbfgs: bool, said: O
     }
 }
 
-/// Numbers of a planned step's memory; none where the fit is refused in another way, or where draws are taken a few at a time.
-fn planned(program: &Program, objective: &Objective) -> u64 {
-    if objective.guides.latents.iter().any(|l| l.guide.is_summed() || l.guide.is_at_mode()) {
-        return 0;
+/// What a fit and its report are foreseen to take, in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreseen {
+    /// Data as they are read, and parameters with what the optimiser keeps of them: from the first step to the end.
+    pub lasting: u64,
+    /// What each part takes beside that, one after the other.
+    pub parts: Vec<(Part, u64)>,
+}
+
+impl Foreseen {
+    /// The most that stands in memory at once.
+    pub fn total(&self) -> u64 {
+        self.lasting.saturating_add(self.parts.iter().map(|p| p.1).max().unwrap_or(0))
     }
+}
+
+/// Foresees what a fit and its report take, by planning each part.
+///
+/// # Errors
+/// Where a step is more than could be reckoned in any time.
+pub fn foreseen(
+    program: &Program,
+    objective: &Objective,
+    by_lbfgs: bool,
+    precision: Option<Precision>,
+) -> Result<Foreseen, Error> {
+    let Needed { fixed, numbers, .. } = needed(program, objective, by_lbfgs)?;
+    let bytes_each = match precision.unwrap_or_else(|| Precision::of(numbers, by_lbfgs)) {
+        Precision::F64 => 8,
+        Precision::F32 => 4,
+    };
     let rows = program.row.map_or(1, |r| r.rows);
-    let method = fe_train::method(objective, &program.train, rows);
-    method.map_or(0, |(method, _)| fe_train::plan(objective, &method, rows).arena as u64)
+    // A method that does not suit is refused by the fit.
+    let method = fe_train::method(objective, &program.train, rows).ok();
+    let taken = method.map(|(method, _)| fe_train::footprint(objective, &method, rows));
+    let bytes = |t: &Taken| {
+        let planned = t.planned.saturating_mul(bytes_each);
+        (t.part, planned.saturating_add(t.kept.saturating_mul(READ)))
+    };
+    let mut parts: Vec<(Part, u64)> = taken.iter().flatten().map(bytes).collect();
+    let (reported, filed) = fe_train::reported(objective, rows);
+    let predicted = directory::predicted(program, objective).map_or(0, |(count, each)| count.saturating_mul(each));
+    let written = filed.saturating_add(predicted as u64).saturating_add(directory::constants(program));
+    parts.push((Part::Files, reported.saturating_add(written.saturating_mul(WRITTEN)).saturating_mul(READ)));
+    Ok(Foreseen { lasting: fixed, parts })
 }
 
 /// Bytes that a fit needs at least.
@@ -72,6 +120,8 @@ struct Needed {
     total: u64,
     /// Those outside a step: data as they are read, and what the optimiser keeps.
     fixed: u64,
+    /// Numbers of data and parameters.
+    numbers: usize,
     largest: Option<Largest>,
 }
 
@@ -92,9 +142,12 @@ fn needed(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<Ne
     let terms = objective.terms.iter().map(|t| t.sum);
     let roots: Vec<NodeId> = terms.chain([objective.minimised.value]).chain(reported).collect();
     let parameters: HashSet<InputId> = objective.parameters.iter().map(|p| p.input).collect();
-    let data: HashSet<InputId> = program.data.iter().map(|d| d.input).collect();
+    let inputs: HashSet<InputId> = program.data.iter().map(|d| d.input).collect();
     let rows = program.row.map_or(0, |r| r.rows as u64);
-    let mut fixed = rows.saturating_mul(READ);
+    let data = data_numbers(program);
+    // Of data whose rows are held out in part, those that are trained on stand by themselves too.
+    let copies = if program.train.holdout.is_some() { 2 } else { 1 };
+    let mut fixed = rows.saturating_add(data.saturating_mul(copies)).saturating_mul(READ);
     let mut largest: Option<Largest> = None;
     let mut larger = |bytes: u64, said: &dyn Fn() -> String, span: Span| {
         if bytes > largest.as_ref().map_or(0, |l| l.bytes) {
@@ -111,6 +164,7 @@ fn needed(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<Ne
         larger(bytes, &|| format!("`{}` has {}", p.name, extents.said(g, &p.free, numbers)), Span::default());
     }
     let mut total = fixed;
+    let mut counted: u64 = data;
     for id in reached {
         let node = g.node(id);
         let span = program.origins.get(node.origin.0 as usize).copied().unwrap_or_default();
@@ -128,7 +182,7 @@ fn needed(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<Ne
         }
         let (outside, copies) = match &node.op {
             Op::Input(input) if parameters.contains(input) => (numbers.saturating_mul(copies_kept * bytes_each), 0),
-            Op::Input(input) if data.contains(input) => (numbers.saturating_mul(READ), 1),
+            Op::Input(input) if inputs.contains(input) => (0, 1),
             Op::Input(_) | Op::Literal(_) | Op::Iota | Op::Noise { .. } | Op::Arrivals { .. } => (0, 1),
             Op::Contract(_) | Op::Factor { .. } => (0, 1),
             // What a loop keeps of each turn, and its slope.
@@ -136,11 +190,19 @@ fn needed(program: &Program, objective: &Objective, by_lbfgs: bool) -> Result<Ne
             _ => (0, 0),
         };
         fixed = fixed.saturating_add(outside);
+        counted = counted.saturating_add(if outside > 0 { numbers } else { 0 });
         let bytes = numbers.saturating_mul(copies * bytes_each).saturating_add(outside);
         total = total.saturating_add(bytes);
         larger(bytes, &said, span);
     }
-    Ok(Needed { total, fixed, largest })
+    Ok(Needed { total, fixed, numbers: usize::try_from(counted).unwrap_or(usize::MAX), largest })
+}
+
+/// Numbers of all data, rows that are held out too.
+fn data_numbers(program: &Program) -> u64 {
+    let extent = |a: &Axis| u64::try_from(program.graph.extent_of(a.id)).unwrap_or(u64::MAX);
+    let numbers = program.data.iter().map(|d| d.axes.iter().map(extent).fold(1, u64::saturating_mul));
+    numbers.fold(0, u64::saturating_add)
 }
 
 fn input_of(g: &Graph, id: NodeId) -> Option<InputId> {

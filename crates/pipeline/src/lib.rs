@@ -47,6 +47,7 @@ mod timings;
 mod verify;
 mod watch;
 
+pub use budget::Foreseen;
 pub use checkpoint::{Checkpoints, Earlier, is_of};
 pub use codes::CODES;
 pub use error::{Error, OptionName, fault};

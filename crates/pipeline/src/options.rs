@@ -123,7 +123,16 @@ pub enum Precision {
     F64,
 }
 
+/// Below this many numbers of data and parameters together, f64 is the default.
+const DOUBLE_BELOW: usize = 100_000;
+
 impl Precision {
+    /// That of a fit of so many numbers of data and parameters, where none is asked for.
+    pub(crate) fn of(numbers: usize, by_lbfgs: bool) -> Self {
+        // A line search cannot see past single precision.
+        if numbers < DOUBLE_BELOW || by_lbfgs { Self::F64 } else { Self::F32 }
+    }
+
     /// `f32` or `f64`.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use fe_objective::Objective;
 use fe_syntax::Diagnostic;
 use fe_train::Problem;
 
-use crate::budget;
+use crate::budget::{self, Foreseen};
 use crate::data::{self, Arrays, Shared};
 use crate::error::Error;
 use crate::executor;
@@ -18,9 +18,6 @@ use crate::options::{ExecutorKind, FitOptions, Precision, ReadOptions};
 use crate::record::{DataRecord, Identity, RunOptions, SweepRecord};
 use crate::text::Text;
 use crate::timings::{Clock, Stage};
-
-/// Below this many numbers of data and parameters together, f64 is the default.
-const DOUBLE_BELOW: usize = 100_000;
 
 /// Rows trained on, and rows held out.
 type Split = (Vec<u64>, Vec<u64>);
@@ -54,6 +51,16 @@ impl Prepared {
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
+
+    /// What its fit and the report of it are foreseen to take of memory, from the plans of each part.
+    ///
+    /// # Errors
+    /// Where a step is more than could be reckoned in any time.
+    pub fn foreseen(&self) -> Result<Foreseen, Error> {
+        let rows = self.program.row.map_or(0, |r| r.rows);
+        let by_lbfgs = fe_train::uses_lbfgs(&self.objective, &self.program.train, rows);
+        budget::foreseen(&self.program, &self.objective, by_lbfgs, Some(self.precision))
+    }
 }
 
 /// The objective of a program.
@@ -61,14 +68,14 @@ impl Prepared {
 /// # Errors
 /// When it cannot be derived, or a fit of it needs more than the machine has.
 pub fn derive(program: &Program, text: &Text) -> Result<Objective, Error> {
-    derive_within(program, text, None)
+    derive_within(program, text, (None, None))
 }
 
-/// As [`derive`], within so many bytes of memory where they are said.
-fn derive_within(program: &Program, text: &Text, memory: Option<u64>) -> Result<Objective, Error> {
+/// As [`derive`], in a precision and within so many bytes of memory, where they are said.
+fn derive_within(program: &Program, text: &Text, limits: (Option<Precision>, Option<u64>)) -> Result<Objective, Error> {
     let objective = fe_objective::derive(program, &text.source).map_err(load::underivable)?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, program.row.map_or(0, |r| r.rows));
-    budget::foresee(program, &objective, by_lbfgs, memory)?;
+    budget::foresee(program, &objective, by_lbfgs, limits)?;
     Ok(objective)
 }
 
@@ -95,7 +102,8 @@ pub fn prepare_with(
     clock.enter(Stage::Derivation);
     program.train = overridden(program.train.clone(), fitting);
     let seed = program.train.seed.unwrap_or(0);
-    let objective = derive_within(&program, text, fitting.memory)?;
+    let limits = (fitting.precision, fitting.memory);
+    let objective = derive_within(&program, text, limits)?;
     let rows = program.row.map_or(0, |r| r.rows);
     let split = split(&program, &sources, seed, cache.as_deref())?;
     let by_lbfgs = fe_train::uses_lbfgs(&objective, &program.train, rows);
@@ -103,7 +111,7 @@ pub fn prepare_with(
         true => {
             let mut written = program.clone();
             load::centre(&mut written, &objective.guides.non_centred);
-            let objective = derive_within(&written, text, fitting.memory)?;
+            let objective = derive_within(&written, text, limits)?;
             Some((written, objective))
         }
         false => None,
@@ -113,13 +121,7 @@ pub fn prepare_with(
     clock.enter(Stage::Other);
     let free = |p: &fe_objective::Parameter| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>();
     let parameters: usize = objective.parameters.iter().map(free).sum();
-    let precision = match fitting.precision {
-        Some(p) => p,
-        None if arrays.numbers + parameters < DOUBLE_BELOW => Precision::F64,
-        // A line search cannot see past single precision.
-        None if by_lbfgs => Precision::F64,
-        None => Precision::F32,
-    };
+    let precision = fitting.precision.unwrap_or_else(|| Precision::of(arrays.numbers + parameters, by_lbfgs));
     let executor = executor::open(fitting.executor, precision, &fitting.device)?;
     Ok(Prepared { program, objective, as_written, arrays, warnings, seed, headers, split, precision, executor, clock })
 }

@@ -1,4 +1,4 @@
-//! Where the time of a run goes: one clock, which is in one stage at a time.
+//! Where time and memory of a run go: one clock, which is in one stage at a time.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,13 +63,25 @@ impl Stage {
     }
 }
 
-/// The time of one stage.
+/// What one stage took.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// The stage.
     pub stage: Stage,
     /// Seconds.
     pub seconds: f64,
+    /// The most memory that the process had had when the stage was last left, in bytes, where the system says so. Runs from
+    /// before it was kept have none.
+    #[serde(default)]
+    pub peak: Option<u64>,
+}
+
+/// The most memory that this process has had so far, in bytes, where the system says so.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 /// A clock that is in one stage from its start on, and in the next when that begins: stages add up to the whole.
@@ -80,13 +92,15 @@ pub struct Clock(Mutex<Running>);
 struct Running {
     since: Instant,
     stage: Stage,
-    spent: BTreeMap<Stage, Duration>,
+    spent: BTreeMap<Stage, (Duration, Option<u64>)>,
 }
 
 impl Running {
     fn enter(&mut self, stage: Stage) {
         let now = Instant::now();
-        *self.spent.entry(self.stage).or_default() += now.duration_since(self.since);
+        let (time, highest) = self.spent.entry(self.stage).or_default();
+        *time += now.duration_since(self.since);
+        *highest = peak();
         (self.since, self.stage) = (now, stage);
     }
 }
@@ -111,7 +125,11 @@ impl Clock {
         let mut running = self.running();
         let stage = running.stage;
         running.enter(stage);
-        running.spent.iter().map(|(&stage, time)| Spent { stage, seconds: time.as_secs_f64() }).collect()
+        let spent = |(&stage, &(time, peak)): (&Stage, &(Duration, Option<u64>))| {
+            let seconds = time.as_secs_f64();
+            Spent { stage, seconds, peak }
+        };
+        running.spent.iter().map(spent).collect()
     }
 
     /// The time so far of some stages, in seconds.
@@ -173,9 +191,9 @@ mod tests {
 
     #[test]
     fn names_are_written_as_they_are_read() {
-        let spent = Spent { stage: Stage::LeaveOneOut, seconds: 0.5 };
+        let spent = Spent { stage: Stage::LeaveOneOut, seconds: 0.5, peak: Some(1024) };
         let text = serde_json::to_string(&spent).unwrap();
-        assert_eq!(text, r#"{"stage":"leave_one_out","seconds":0.5}"#);
+        assert_eq!(text, r#"{"stage":"leave_one_out","seconds":0.5,"peak":1024}"#);
         assert_eq!(serde_json::from_str::<Spent>(&text).unwrap(), spent);
     }
 }

@@ -49,9 +49,9 @@ impl UnitMeans {
 }
 
 /// The units of a latent or a meter: its elements in a row.
-fn units(problem: &Problem, axes: &[Axis]) -> usize {
-    let row = problem.objective.row.map(|r| Axis::plain(r.axis));
-    let g = &problem.objective.graph;
+fn units(o: &Objective, axes: &[Axis]) -> usize {
+    let row = o.row.map(|r| Axis::plain(r.axis));
+    let g = &o.graph;
     axes.iter().filter(|a| Some(**a) != row).map(|a| g.extent_of(a.id)).product()
 }
 
@@ -69,7 +69,7 @@ fn by_unit(l: &LatentNodes) -> [Option<NodeId>; 3] {
 }
 
 /// The nodes that are watched, in the order of [`Watch::add`].
-fn nodes(o: &Objective) -> Vec<NodeId> {
+pub(crate) fn nodes(o: &Objective) -> Vec<NodeId> {
     let mut nodes = vec![];
     for l in &o.guides.latents {
         // Zeros and sparseness are of counts.
@@ -79,6 +79,15 @@ fn nodes(o: &Objective) -> Vec<NodeId> {
     nodes.extend(o.report.meters.iter().map(|m| m.node));
     nodes.extend(o.report.decoded.iter().flat_map(|&(x, m)| [x, m]));
     nodes
+}
+
+/// Samples of each of so many rows: with few rows several of each, for the fractions to mean something.
+pub(crate) fn samples(o: &Objective, rows: usize) -> usize {
+    if o.minimised.deterministic && o.guides.latents.is_empty() {
+        return 1;
+    }
+    let elements = o.guides.latents.iter().map(|l| units(o, &l.axes)).fold(0, usize::saturating_add);
+    (1000 / rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
 }
 
 /// Adds the activity of latents and meters, and the quality of reconstruction, to figures whose terms are known.
@@ -95,13 +104,7 @@ pub(crate) fn add(
     let o = problem.objective;
     let mut compiled = problem.compile(&nodes(o))?;
     let mut watch = Watch::new(problem);
-    let elements = o.guides.latents.iter().map(|l| units(problem, &l.axes)).fold(0, usize::saturating_add);
-    // With few rows, several samples of each, for the fractions to mean something.
-    let samples = if o.minimised.deterministic && o.guides.latents.is_empty() {
-        1
-    } else {
-        (1000 / f.rows.max(1)).min(ACTIVITY / elements.max(1)).max(1)
-    };
+    let samples = samples(o, f.rows);
     let some = if nodes(o).is_empty() { &[] } else { blocks };
     for block in some {
         let setting = Setting { extra: fitted.extra.clone(), ..Setting::reporting(Purpose::Figures.step(0), samples) };
@@ -126,7 +129,7 @@ pub(crate) fn add(
 impl<'a> Watch<'a> {
     fn new(problem: &Problem<'a>) -> Self {
         let o = problem.objective;
-        let activity = |axes: &[Axis]| Activity::new(units(problem, axes));
+        let activity = |axes: &[Axis]| Activity::new(units(o, axes));
         Self {
             o,
             latents: o.guides.latents.iter().map(|l| activity(&l.axes)).collect(),

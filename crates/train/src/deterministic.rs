@@ -110,7 +110,7 @@ pub(crate) fn first<'a>(
 /// Whether guides are made their own start now and then: where an evaluation is large. Other starts, which are made where it is
 /// small, are told by the first coordinates.
 fn recentres(problem: &Problem, terms: &Terms, draws: usize) -> bool {
-    let size = starts::evaluation(problem, draws);
+    let size = problem.sizes().evaluation(draws);
     draws > 0 && starts::count(problem, terms.starts, size) == 1 && recentred::suits(problem)
 }
 
@@ -379,7 +379,7 @@ impl<'a> Minimizer<'a> {
             return Ok(checks);
         }
         let (problem, count) = (self.problem, self.draws);
-        let size = starts::evaluation(problem, count);
+        let size = problem.sizes().evaluation(count);
         let number = starts::count(problem, self.terms.starts, size);
         let iterations = minimum.outcome.iterations as u64;
         if number > 1

@@ -9,10 +9,11 @@ use fe_objective::{Bound, FIGURE_ROWS, Objective, TermKind};
 
 use crate::activity;
 use crate::figures::{ByRow, Figures, RateSplit, TermFigure};
+use crate::footprint::Pass;
 use crate::problem::{Problem, Setting, Values};
-use crate::qmc::{matched_draws, noise_sites};
-use crate::reading::{largest, part};
-use crate::starts::evaluation;
+use crate::qmc::{matchable, matched_draws, noise_sites};
+use crate::reading::part;
+use crate::sizes::Sizes;
 use crate::streams::Purpose;
 
 /// Noise of one pass over the samples.
@@ -83,6 +84,55 @@ fn widest(o: &Objective, nodes: &[NodeId]) -> usize {
     o.graph.reachable(nodes).into_iter().filter(of_rows).map(size).max().unwrap_or(1)
 }
 
+/// Whether the samples of so many rows cost much.
+fn costly(sizes: Sizes, rows: usize) -> bool {
+    sizes.evaluation(1).saturating_mul(sample_count(rows)) > COSTLY
+}
+
+/// Whether draws are spread evenly where they can be: where latents are integrated out, what is left to draw is of few
+/// dimensions; and so where a draw costs much.
+fn spreads(sizes: Sizes, rows: usize) -> bool {
+    !sizes.o.guides.eliminated.is_empty() || costly(sizes, rows)
+}
+
+/// Samples of each of so many rows, and those of a pass, where they are spread evenly or not.
+fn passes(sizes: Sizes, nodes: &[NodeId], rows: usize, even: bool) -> (usize, usize) {
+    let o = sizes.o;
+    let count = if o.row.is_some() { rows.max(1) } else { 1 };
+    let samples = match even {
+        _ if o.minimised.deterministic => 1,
+        true => EVEN,
+        false => sample_count(count),
+    };
+    let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let large = even && (costly(sizes, count) || o.guides.latents.iter().any(|l| l.guide.is_summed()));
+    let width = match large {
+        true => EVEN_WIDTH / sizes.largest(nodes),
+        false => {
+            let block = block_size(o, rows);
+            let held = LARGEST / block.saturating_mul(widest(o, nodes)).max(1);
+            (65_536 / block).min(WIDTH / drawn).min(held)
+        }
+    };
+    (samples, width.clamp(1, samples))
+}
+
+/// A pass of the figures of so many rows: what it runs, with its draws and rows, and whether there are more of it.
+pub(crate) fn pass(sizes: Sizes, rows: usize) -> Pass {
+    let Summed { nodes, .. } = Summed::new(sizes.o);
+    let count = if sizes.o.row.is_some() { rows.max(1) } else { 1 };
+    let sites = if spreads(sizes, count) { matchable(sizes, &nodes) } else { None };
+    let (samples, draws) = passes(sizes, &nodes, rows, sites.is_some());
+    let drawn = sites.into_iter().flatten().map(|s| s.site).collect();
+    let block = if sizes.o.row.is_some() { block_size(sizes.o, rows) } else { 1 };
+    Pass { nodes, draws, rows: block, drawn, again: draws < samples || block < rows }
+}
+
+/// Numbers of a value in a block of rows, at so many draws.
+pub(crate) fn in_block(sizes: Sizes, node: NodeId, draws: usize) -> usize {
+    Sizes { rows: block_size(sizes.o, sizes.rows), ..sizes }.of(node, draws)
+}
+
 /// The totals of sums over rows.
 struct Totals<'a> {
     problem: &'a Problem<'a>,
@@ -105,30 +155,12 @@ impl<'a> Totals<'a> {
         let o = problem.objective;
         let count = if o.row.is_some() { rows.len().max(1) } else { 1 };
         let summed = Summed::new(o);
-        // Where latents are integrated out, what is left to draw is of few dimensions, and spread evenly.
-        // So is noise of few dimensions where a draw costs much.
-        let costly = evaluation(problem, 1).saturating_mul(sample_count(count)) > COSTLY;
-        let even = match o.guides.eliminated.is_empty() && !costly {
-            true => None,
-            false => matched_draws(problem, &summed.nodes, EVEN),
-        };
-        let samples = match even {
-            _ if o.minimised.deterministic => 1,
-            Some(_) => EVEN,
-            None => sample_count(count),
+        let even = match spreads(problem.sizes(), count) {
+            false => None,
+            true => matched_draws(problem, &summed.nodes, EVEN),
         };
         let mut compiled = problem.compile(&summed.nodes)?;
-        let drawn = noise_sites(o).iter().map(|s| s.size).fold(1, usize::saturating_add);
-        let large = even.is_some() && (costly || o.guides.latents.iter().any(|l| l.guide.is_summed()));
-        let width = match large {
-            true => EVEN_WIDTH / largest(problem, &summed.nodes),
-            false => {
-                let block = block_size(o, rows.len());
-                let held = LARGEST / block.saturating_mul(widest(o, &summed.nodes)).max(1);
-                (65_536 / block).min(WIDTH / drawn).min(held)
-            }
-        };
-        let width = width.clamp(1, samples);
+        let (samples, width) = passes(problem.sizes(), &summed.nodes, rows.len(), even.is_some());
         let mut totals = vec![vec![0.0; samples]; summed.nodes.len()];
         for (k, block) in blocks.iter().enumerate() {
             for (pass, done) in (0..samples).step_by(width).enumerate() {

@@ -17,6 +17,7 @@ mod estimates;
 mod evaluate;
 mod figures;
 mod fit;
+mod footprint;
 mod heldout;
 mod horizon;
 mod journal;
@@ -49,6 +50,7 @@ pub mod referee;
 mod response;
 mod saa;
 mod sampled;
+mod sizes;
 mod starting;
 mod starts;
 pub mod statistics;
@@ -67,6 +69,7 @@ pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, 
 pub use fit::{
     Checks, End, FirstMinimum, Fit, FitError, Monitor, Undrawn, Unread, first_minimum, fit, minimise, split,
 };
+pub use footprint::{Part, Taken, footprint, reported};
 pub use method::{Method, StochasticSteps, method, uses_lbfgs};
 pub use moments::Change;
 pub use new_rows::{NewRows, Rows, new_rows, own_rows, preconditioners, rows};

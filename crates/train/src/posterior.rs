@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
-use fe_objective::Reported;
+use fe_objective::{Objective, Reported};
 
 use crate::moments::{Change, change};
 use crate::problem::{Problem, Setting, Values, from_sorted};
@@ -12,7 +12,7 @@ use crate::proposal::{Modes, proposal};
 use crate::psis::{self, Smoothed};
 use crate::qmc::{MatchedDraws, matched_draws};
 use crate::reading::Reading;
-use crate::starts::evaluation;
+use crate::sizes::Sizes;
 use crate::streams::Purpose;
 use crate::target::Target;
 
@@ -165,6 +165,29 @@ fn moments(table: &[Summary]) -> Vec<(f64, f64)> {
     table.iter().flat_map(|s| s.mean.iter().copied().zip(s.sd.iter().copied())).collect()
 }
 
+/// What is drawn for the table.
+pub(crate) fn tabled(o: &Objective) -> Vec<NodeId> {
+    let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
+    // Moments given what is drawn, two for each value that has them.
+    let given = o.report.posterior.iter().filter_map(|p| p.given);
+    outputs.extend(given.flat_map(|(mean, variance)| [mean, variance]));
+    outputs.extend(o.report.log_weight);
+    outputs
+}
+
+/// The number of draws behind the table.
+pub(crate) fn tabled_draws(sizes: Sizes) -> usize {
+    let o = sizes.o;
+    // Moments are exact given what is drawn, and that is spread evenly.
+    let exact = !o.guides.eliminated.is_empty() && o.guides.latents.iter().all(|l| !l.guide.is_at_mode());
+    let (work, fewest, most) = match (o.guides.eliminated.is_empty(), exact) {
+        (true, _) => (MOST_WORK, FEWEST, DRAWS),
+        (false, false) => (MOST_WORK, FEWEST, 2 * FEWEST),
+        (false, true) => (MOST_WORK_LEFT, FEWEST_LEFT, 2 * FEWEST),
+    };
+    (work / sizes.evaluation(1).max(1)).clamp(fewest, most)
+}
+
 /// Draws from the guide, moment-matched where its noise has few dimensions, and summarises.
 ///
 /// # Errors
@@ -178,19 +201,7 @@ pub(crate) fn posterior(
     if o.report.posterior.is_empty() && o.report.log_weight.is_none() {
         return Ok((Posterior::default(), None));
     }
-    let mut outputs: Vec<_> = o.report.posterior.iter().map(|p| p.node).collect();
-    // Moments given what is drawn, two for each value that has them.
-    let given = o.report.posterior.iter().filter_map(|p| p.given);
-    outputs.extend(given.flat_map(|(mean, variance)| [mean, variance]));
-    outputs.extend(o.report.log_weight);
-    // Moments are exact given what is drawn, and that is spread evenly.
-    let exact = !o.guides.eliminated.is_empty() && o.guides.latents.iter().all(|l| !l.guide.is_at_mode());
-    let (work, fewest, most) = match (o.guides.eliminated.is_empty(), exact) {
-        (true, _) => (MOST_WORK, FEWEST, DRAWS),
-        (false, false) => (MOST_WORK, FEWEST, 2 * FEWEST),
-        (false, true) => (MOST_WORK_LEFT, FEWEST_LEFT, 2 * FEWEST),
-    };
-    let count = (work / evaluation(problem, 1).max(1)).clamp(fewest, most);
+    let (outputs, count) = (tabled(o), tabled_draws(problem.sizes()));
     let matched = matched_draws(problem, &outputs, count);
     let extra = &fitted.extra;
     // Long chains are not drawn where nothing but their own means and standard deviations is asked for.

@@ -9,6 +9,7 @@ use fe_graph::{Axis, AxisId, Compiled, ExecutionError, Executor, Feed, Graph, In
 use fe_objective::{Objective, Parameter, Start};
 
 use crate::bijector::Bijector;
+use crate::sizes::Sizes;
 
 /// The current value of every parameter, each row-major over its sorted axes, on the unconstrained scale.
 pub type Values = Vec<Vec<f64>>;
@@ -230,6 +231,11 @@ impl<'a> Problem<'a> {
     /// Rows that are trained on, or were; 1 without rows.
     pub fn training_rows(&self) -> usize {
         self.trained.unwrap_or(self.train.len()).max(1)
+    }
+
+    /// What decides how much is computed.
+    pub(crate) fn sizes(&self) -> Sizes<'a> {
+        Sizes { o: self.objective, rows: self.training_rows() }
     }
 
     /// The feed of a run on some rows.

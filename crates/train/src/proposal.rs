@@ -9,7 +9,6 @@ use crate::modes::{self, Mode};
 use crate::problem::Problem;
 use crate::psis;
 use crate::qmc::MatchedDraws;
-use crate::starts::evaluation;
 use crate::streams::Outside;
 use crate::target::{Target, log_normal};
 
@@ -61,7 +60,7 @@ pub(crate) fn proposal(
     problem: &Problem,
     count: usize,
 ) -> Result<Option<Proposal>, ExecutionError> {
-    let modes = modes::search(target, evaluation(problem, 1), problem.seed)?;
+    let modes = modes::search(target, problem.sizes().evaluation(1), problem.seed)?;
     let found = (!modes.is_empty()).then(|| counted(&modes));
     // A box that a mode is not in holds a part of the posterior.
     let places: Vec<&[f64]> = modes.iter().map(|m| m.location.as_slice()).collect();
@@ -86,7 +85,7 @@ fn moved(
     mut mixture: Mixture,
     count: usize,
 ) -> Result<Option<Mixture>, ExecutionError> {
-    let most = WORK / evaluation(problem, 1).max(1) / ROUNDS as usize;
+    let most = WORK / problem.sizes().evaluation(1).max(1) / ROUNDS as usize;
     let each = most.clamp(FEWEST.min(count), count);
     let (mut best, mut idle): (Option<(f64, Mixture)>, usize) = (None, 0);
     for round in 0..ROUNDS {

@@ -11,6 +11,7 @@ use fe_objective::{FEW, Objective};
 
 use crate::draws::normal_draws;
 use crate::problem::Problem;
+use crate::sizes::Sizes;
 use crate::streams::{FixedSet, Outside};
 
 /// A source of noise in an objective.
@@ -106,22 +107,25 @@ pub(crate) struct MatchedDraws {
 /// Moment-matched draws of the noise that some nodes need: a guide's own means and standard deviations come out exactly
 /// where they are linear in the noise. `None` where the noise is of more than [`FEW`] dimensions, or relaxed counts'.
 pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<MatchedDraws> {
-    let mut sites = noise_sites_of(problem.objective, nodes);
-    let size = |s: &NoiseSite| s.axes.iter().map(|a| extent(problem, *a)).fold(1usize, usize::saturating_mul);
-    let all = |sites: &[NoiseSite]| sites.iter().map(size).fold(0usize, usize::saturating_add);
+    let sites = matchable(Sizes { o: problem.objective, rows: problem.train.len() }, nodes)?;
     let exact = problem.objective.guides.eliminated.clone();
-    if all(&sites) > FEW {
-        sites.retain(|s| !exact.contains(&s.site));
-    }
-    let total = all(&sites);
-    if total == 0 || total > FEW || sites.iter().any(|s| s.kind.is_none()) {
-        return None;
-    }
     let mut free = sites.iter().filter(|s| !exact.contains(&s.site));
     let all_normal = free.all(|s| s.kind == Some(NoiseKind::Normal));
     // Not the draws that the guide was fitted to.
     let draws = fixed_draws(problem, sites, count, FixedSet::Reading)?;
     Some(MatchedDraws { draws, all_normal, exact })
+}
+
+/// The sources of noise that draws can be matched for, of those that some nodes need.
+pub(crate) fn matchable(sizes: Sizes, nodes: &[NodeId]) -> Option<Vec<NoiseSite>> {
+    let mut sites = noise_sites_of(sizes.o, nodes);
+    let size = |s: &NoiseSite| s.axes.iter().map(|a| sizes.extent(*a, 1)).fold(1usize, usize::saturating_mul);
+    let all = |sites: &[NoiseSite]| sites.iter().map(size).fold(0usize, usize::saturating_add);
+    if all(&sites) > FEW {
+        sites.retain(|s| !sizes.o.guides.eliminated.contains(&s.site));
+    }
+    let total = all(&sites);
+    (total > 0 && total <= FEW && sites.iter().all(|s| s.kind.is_some())).then_some(sites)
 }
 
 /// Degrees of freedom of the wider proposal.

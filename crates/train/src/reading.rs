@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fe_graph::{Axis, AxisId, Compiled, ExecutionError, InputId, NodeId, Tensor};
+use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
 
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{MatchedDraws, noise_sites_of};
+use crate::sizes::Sizes;
 use crate::streams::Purpose;
 
 /// Numbers in flight per pass.
@@ -41,7 +42,9 @@ impl Reading<'_> {
     ) -> Result<Vec<Vec<f64>>, ExecutionError> {
         let Self { purpose, count, matched } = self;
         let g = &problem.objective.graph;
-        let width = width(problem, outputs, matched).clamp(1, count);
+        let given =
+            |m: &MatchedDraws| noise_sites_of(problem.objective, outputs).iter().all(|s| m.draws.contains_key(&s.site));
+        let width = width(problem.sizes(), outputs, matched.is_some_and(given)).clamp(1, count);
         let mut collected: Vec<Vec<f64>> = vec![vec![]; outputs.len()];
         let mut done = 0;
         for pass in 0.. {
@@ -66,32 +69,17 @@ impl Reading<'_> {
     }
 }
 
-/// Draws of a pass. Noise is numbered by passes, so that where some is not given, their size does not depend on what is computed
-/// with it.
-fn width(problem: &Problem, outputs: &[NodeId], matched: Option<&MatchedDraws>) -> usize {
-    let o = problem.objective;
-    let sites = noise_sites_of(o, outputs);
-    let drawn = sites.iter().map(|s| s.size).fold(1, usize::saturating_add);
-    let least = problem.training_rows().max(16).max(drawn);
-    let given = matched.is_some_and(|m| sites.iter().all(|s| m.draws.contains_key(&s.site)));
+/// Draws of a pass, given those of all noise or not. Noise is numbered by passes, so that where some is not given, their size
+/// does not depend on what is computed with it.
+pub(crate) fn width(sizes: Sizes, outputs: &[NodeId], given: bool) -> usize {
+    let o = sizes.o;
+    let drawn = noise_sites_of(o, outputs).iter().map(|s| s.size).fold(1, usize::saturating_add);
+    let least = sizes.rows.max(16).max(drawn);
     let summed = o.guides.latents.iter().any(|l| l.guide.is_summed());
     if given || summed {
-        return EXACT_BUDGET / largest(problem, outputs).max(16);
+        return EXACT_BUDGET / sizes.largest(outputs).max(16);
     }
     if o.guides.eliminated.is_empty() { BUDGET / least } else { EXACT_BUDGET / least }
-}
-
-/// The size of the largest value behind some nodes, of one sample.
-pub(crate) fn largest(problem: &Problem, nodes: &[NodeId]) -> usize {
-    let g = &problem.objective.graph;
-    let row = problem.objective.row.map(|r| r.axis);
-    let extent = |a: &Axis| match a.id {
-        AxisId::SAMPLE => 1,
-        id if Some(id) == row => problem.training_rows(),
-        id => g.extent_of(id),
-    };
-    let size = |&n: &NodeId| g.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
-    g.reachable(nodes).iter().map(size).max().unwrap_or(1)
 }
 
 /// Some of the draws of a tensor whose first axis they are.

@@ -10,7 +10,7 @@ use crate::fit::FitError;
 use crate::heldout;
 use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::qmc::{MatchedDraws, matched_draws};
-use crate::reading::{EXACT_BUDGET, largest, part};
+use crate::reading::{EXACT_BUDGET, part};
 use crate::streams::Purpose;
 
 /// Draws where something has to be drawn.
@@ -170,7 +170,7 @@ fn sums(
     let matched = if drawn && whole { matched_draws(problem, &outputs, DRAWS) } else { None };
     let count = if drawn { DRAWS } else { 1 };
     let size = blocks.first().map_or(1, |b| b.0.len().max(1));
-    let each = largest(problem, &outputs).saturating_mul(size).div_ceil(problem.training_rows());
+    let each = problem.sizes().largest(&outputs).saturating_mul(size).div_ceil(problem.training_rows());
     let most = if o.guides.eliminated.is_empty() { WIDTH } else { EXACT_BUDGET };
     let width = (most / each.max(1)).clamp(1, count);
     let mut all: Vec<Vec<Sums>> = vec![];

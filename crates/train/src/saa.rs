@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fe_graph::{Axis, Compiled, ExecutionError, NodeId, Tensor};
-use fe_objective::GuideKind;
+use fe_objective::{GuideKind, Objective};
 
 use crate::checkpoint::{Keeper, Moment, State, Way};
 use crate::journal::{Ended, Iteration, Journal};
 use crate::lbfgs::{self, Curvature, Options, Origin, Outcome, Progress};
 use crate::problem::{Problem, Setting, Values};
-use crate::reading::{largest, part};
+use crate::reading::part;
+use crate::sizes::Sizes;
 
 /// Numbers of the largest value that a pass computes, where latents are summed at every draw: many arrays of that size, which
 /// should stay near the core.
@@ -20,6 +21,42 @@ const BUDGET: usize = 1 << 18;
 
 /// The same where a mode is sought at every draw, by many more arrays.
 const SOUGHT: usize = 1 << 16;
+
+/// The fewest draws of a pass, where nothing is summed or sought at each.
+const FEWEST: usize = 64;
+
+/// The most draws of a pass over what is compiled.
+fn most(sizes: Sizes, outputs: &[NodeId]) -> usize {
+    let o = sizes.o;
+    let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
+    let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
+    match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
+        (false, false) => (BUDGET / sizes.largest(outputs)).max(FEWEST),
+        (true, _) => (BUDGET / sizes.largest(outputs)).max(1),
+        (false, true) => (SOUGHT / sizes.largest(outputs)).max(1),
+    }
+}
+
+/// The number of passes of equal size for so many draws.
+fn passes(draws: usize, most: usize) -> usize {
+    let least = draws.div_ceil(most).max(1);
+    (least..=draws.max(1)).find(|n| draws.is_multiple_of(*n)).unwrap_or(1)
+}
+
+/// What an evaluation gives: the objective, its gradient, the sums of terms and of spikes, and values that are bounded.
+fn outputs(o: &Objective) -> Vec<NodeId> {
+    let mut outputs = vec![o.minimised.value];
+    outputs.extend(&o.minimised.gradient);
+    outputs.extend(o.terms.iter().map(|t| t.sum));
+    outputs.extend(o.spikes.iter().map(|e| e.sum));
+    outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
+    outputs
+}
+
+/// The draws of a pass of an evaluation with so many.
+pub(crate) fn draws_of_pass(sizes: Sizes, draws: usize) -> usize {
+    draws / passes(draws, most(sizes, &outputs(sizes.o)))
+}
 
 /// A compiled objective that is the same function at every evaluation.
 pub(crate) struct SaaObjective<'a> {
@@ -78,19 +115,8 @@ impl<'a> SaaObjective<'a> {
     /// # Errors
     /// When the executor cannot.
     pub fn new(problem: &'a Problem<'a>, kept: Kept<'a>) -> Result<Self, ExecutionError> {
-        let o = problem.objective;
-        let mut outputs = vec![o.minimised.value];
-        outputs.extend(&o.minimised.gradient);
-        outputs.extend(o.terms.iter().map(|t| t.sum));
-        outputs.extend(o.spikes.iter().map(|e| e.sum));
-        outputs.extend(o.minimised.bounds.iter().map(|b| b.value));
-        let apart = o.minimised.importance.is_none() && !o.minimised.scored && o.minimised.bounds.is_empty();
-        let guide = |of: fn(GuideKind) -> bool| apart && o.guides.latents.iter().any(|l| of(l.guide));
-        let most = match (guide(GuideKind::is_summed), guide(GuideKind::is_at_mode)) {
-            (false, false) => (BUDGET / largest(problem, &outputs)).max(64),
-            (true, _) => (BUDGET / largest(problem, &outputs)).max(1),
-            (false, true) => (SOUGHT / largest(problem, &outputs)).max(1),
-        };
+        let outputs = outputs(problem.objective);
+        let most = most(problem.sizes(), &outputs);
         let compiled = problem.compile(&outputs)?;
         Ok(Self { problem, compiled, outputs, most, sums: vec![], kept, made: 0, left: None })
     }
@@ -112,8 +138,7 @@ impl<'a> SaaObjective<'a> {
     /// What is compiled: means over the draws, from passes of equal size where one would be large.
     fn run(&mut self, values: &Values, setting: &Setting) -> Result<Vec<Tensor>, ExecutionError> {
         let (problem, rows) = (self.problem, &self.problem.train);
-        let least = setting.samples.div_ceil(self.most).max(1);
-        let passes = (least..=setting.samples.max(1)).find(|n| setting.samples.is_multiple_of(*n)).unwrap_or(1);
+        let passes = passes(setting.samples, self.most);
         if passes == 1 || setting.draws.is_empty() {
             return self.compiled.run(&problem.feed(values, rows, setting));
         }

@@ -3,7 +3,7 @@
 
 use fe_graph::noise::{Element, Stream};
 use fe_graph::{Axis, ExecutionError, NodeId, Tensor};
-use fe_objective::Reported;
+use fe_objective::{Objective, Reported};
 use rayon::prelude::*;
 
 use crate::posterior::Resampled;
@@ -153,6 +153,12 @@ fn chosen(resampled: &Resampled, seed: u64) -> Vec<Vec<f64>> {
     resampled.values.iter().map(take).collect()
 }
 
+/// What is drawn for leave-one-out of so many rows, where that is made: log weights, and log p of each row.
+pub(crate) fn left_out(o: &Objective, rows: usize) -> Option<[NodeId; 2]> {
+    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
+    Some([o.report.log_weight?, pointwise?])
+}
+
 /// Log weights of draws, and log p of each row given each.
 fn pointwise(
     problem: &Problem,
@@ -162,9 +168,7 @@ fn pointwise(
 ) -> Result<Option<Pointwise>, ExecutionError> {
     let o = problem.objective;
     let rows = problem.training_rows();
-    let pointwise = o.report.pointwise.filter(|_| rows.saturating_mul(COUNT) <= MOST_PAIRS);
-    let (Some(weight), Some(row)) = (o.report.log_weight, pointwise) else { return Ok(None) };
-    let outputs = [weight, row];
+    let Some(outputs) = left_out(o, rows) else { return Ok(None) };
     let mut compiled = problem.compile(&outputs)?;
     let (matched, correction) = match proposal {
         Some((draws, correction)) => {
@@ -183,7 +187,7 @@ fn pointwise(
 }
 
 /// The most numbers of log likelihoods that a file holds: of many rows, fewer draws.
-const MOST_LIKELIHOODS: usize = 1_000_000;
+pub(crate) const MOST_LIKELIHOODS: usize = 1_000_000;
 
 /// log p of each row at draws of the posterior, row-major over (draw, row).
 #[derive(Clone, Debug, PartialEq)]

@@ -75,21 +75,6 @@ pub(crate) fn count(problem: &Problem, stated: Option<usize>, evaluation: usize)
     }
 }
 
-/// The number of numbers that an evaluation of the objective and its gradient computes.
-pub(crate) fn evaluation(problem: &Problem, draws: usize) -> usize {
-    let o = problem.objective;
-    let row = o.row.map(|r| r.axis);
-    let extent = |a: &fe_graph::Axis| match a.id {
-        fe_graph::AxisId::SAMPLE => draws.max(1),
-        id if Some(id) == row => problem.training_rows(),
-        id => o.graph.extent_of(id),
-    };
-    let mut roots = vec![o.minimised.value];
-    roots.extend(&o.minimised.gradient);
-    let size = |&n: &fe_graph::NodeId| o.graph.axes_of(n).iter().map(extent).fold(1usize, usize::saturating_mul);
-    o.graph.reachable(&roots).iter().map(size).fold(0, usize::saturating_add)
-}
-
 /// Start number `k` > 0: parameters drawn again, and guides placed elsewhere.
 fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
     let drawn = problem.start(k as u64);

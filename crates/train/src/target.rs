@@ -11,8 +11,8 @@ use fe_objective::PulledBack;
 use crate::problem::{Problem, Setting, Values};
 use crate::psis;
 use crate::qmc::MatchedDraws;
-use crate::reading::largest;
 use crate::referee::NoiseSource;
+use crate::sizes::Sizes;
 use crate::streams::Purpose;
 
 /// Numbers of the largest value that a pass computes: many arrays of that size should stay near the core.
@@ -42,6 +42,11 @@ pub(crate) struct Target<'a> {
     pub dimension: usize,
 }
 
+/// The most points of a pass over some nodes.
+pub(crate) fn points_of_pass(sizes: Sizes, nodes: &[NodeId]) -> usize {
+    (BUDGET / sizes.largest(nodes)).max(1)
+}
+
 /// The number of coordinates of a density.
 pub fn dimension(problem: &Problem, of: &PulledBack) -> usize {
     of.noise.iter().map(|n| n.shape(problem).iter().product::<usize>()).sum()
@@ -61,7 +66,7 @@ impl<'a> Target<'a> {
         let setting = Setting { extra: extra.clone(), ..Setting::reporting(Purpose::Chains.step(0), 1) };
         let both: Vec<NodeId> = std::iter::once(of.value).chain(of.gradient.iter().copied()).collect();
         let compiled = |nodes: &[NodeId]| -> Result<_, ExecutionError> {
-            Ok((problem.compile(nodes)?, (BUDGET / largest(problem, nodes)).max(1)))
+            Ok((problem.compile(nodes)?, points_of_pass(problem.sizes(), nodes)))
         };
         Ok(Self {
             problem,

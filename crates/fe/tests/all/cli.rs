@@ -219,6 +219,9 @@ fn stages_are_timed_in_the_record_and_where_that_is_asked() {
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         let stages = record["seconds"]["stages"].as_array().unwrap().clone();
         assert!(stages.iter().all(|s| s["seconds"].as_f64().unwrap() >= 0.0));
+        // A process has some megabytes before it reads anything.
+        let peak = |s: &serde_json::Value| s["peak"].as_u64().is_some_and(|bytes| bytes > 1 << 21);
+        assert_eq!(stages.iter().all(peak), cfg!(target_os = "linux"), "{stages:?}");
         let names: Vec<String> = stages.iter().map(|s| s["stage"].as_str().unwrap().to_owned()).collect();
         (names, String::from_utf8(output.stderr).unwrap())
     };
@@ -228,9 +231,16 @@ fn stages_are_timed_in_the_record_and_where_that_is_asked() {
         assert!(stages.iter().any(|s| s == stage), "{stage}: {stages:?}");
     }
     let (_, said) = run(&["--timings"]);
+    // What was foreseen of the memory, which peaks with one of its parts.
+    let (said, foreseen) = said.split_once("\n\nmemory foreseen").unwrap();
+    let megabytes = |l: &str| l.split_whitespace().last().unwrap().parse::<f64>().unwrap();
+    let foreseen: Vec<f64> = foreseen.lines().skip(1).map(megabytes).collect();
+    let (peak, parts) = foreseen.split_last().unwrap();
+    let largest = parts[1..].iter().copied().fold(0.0, f64::max);
+    assert!((peak - parts[0] - largest).abs() < 0.11 && *peak < 30.0, "{foreseen:?}");
     assert_eq!(said.lines().count(), stages.len() + 3, "{said}");
-    // A line says a title, seconds, a share and its sign; what is written to the disk is in the table alone.
-    let share = |l: &str| l.split_whitespace().rev().nth(1).unwrap().parse::<f64>().unwrap();
+    // A line says a title, seconds, a share and its sign, and a peak; what is written to the disk is in the table alone.
+    let share = |l: &str| l.split(" %").next().unwrap().split_whitespace().last().unwrap().parse::<f64>().unwrap();
     let (all, each): (Vec<&str>, Vec<&str>) = said.lines().skip(1).partition(|l| l.trim_start().starts_with("all "));
     assert!(each.iter().any(|l| l.trim_start().starts_with("writing ")));
     assert_eq!(share(all[0]), 100.0);

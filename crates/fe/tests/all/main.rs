@@ -13,6 +13,7 @@ mod docs;
 mod eval;
 mod front;
 mod lsp;
+mod memory;
 mod messages;
 mod nothing_lost;
 mod report;

@@ -5,7 +5,9 @@ mod writing;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use fe_check::Program;
 use fe_data::Statistic;
+use fe_objective::Objective;
 use fe_report::{Array, Document, Group, inference_data, json, trace_csv, write_atomically};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -273,20 +275,23 @@ const MOST_PREDICTIVE: usize = 500;
 const MOST_PREDICTED: usize = 1_000_000;
 const MOST_BEHIND: usize = 20_000_000;
 
+/// How many draws of data are written, and the numbers of each; none where fewer than ten would fit.
+pub(crate) fn predicted(program: &Program, objective: &Objective) -> Option<(usize, usize)> {
+    let size = |axes: &[fe_graph::Axis]| {
+        axes.iter().map(|a| program.graph.extent_of(a.id)).fold(1usize, usize::saturating_mul)
+    };
+    let report = &objective.report.predictive;
+    let told: usize = report.iter().map(|p| size(&p.axes)).fold(0, usize::saturating_add);
+    let behind = program.latents.iter().map(|l| size(&l.axes)).fold(told, usize::saturating_add);
+    let count = MOST_PREDICTIVE.min(MOST_PREDICTED / told.max(1)).min(MOST_BEHIND / behind.max(1));
+    (!report.is_empty() && count >= 10).then_some((count, told))
+}
+
 /// Data drawn anew given draws of the posterior, or of the guide where those do not say all, at the rows that were trained on; none where a likelihood cannot be drawn from, or
 /// where fewer than ten draws would fit.
 fn posterior_predictive(run: &Run) -> Option<Group> {
     let (program, problem) = (run.fitted.program, &run.fitted.problem);
-    let size = |axes: &[fe_graph::Axis]| {
-        axes.iter().map(|a| program.graph.extent_of(a.id)).fold(1usize, usize::saturating_mul)
-    };
-    let report = &problem.objective.report.predictive;
-    let told: usize = report.iter().map(|p| size(&p.axes)).fold(0, usize::saturating_add);
-    let behind = program.latents.iter().map(|l| size(&l.axes)).fold(told, usize::saturating_add);
-    let count = MOST_PREDICTIVE.min(MOST_PREDICTED / told.max(1)).min(MOST_BEHIND / behind.max(1));
-    if report.is_empty() || count < 10 {
-        return None;
-    }
+    let (count, _) = predicted(program, problem.objective)?;
     let end = run.fitted.solution();
     let fit = &run.fitted.fit;
     let posterior = match &fit.chains {
@@ -336,7 +341,6 @@ const MOST_CONSTANT: usize = 1_000_000;
 /// The data that are not observed: predictors and groups, of the rows that were trained on.
 fn constant_data(run: &Run) -> Vec<Array> {
     let (program, problem) = (run.fitted.program, &run.fitted.problem);
-    let observed = |d: &fe_check::Data| program.observes.iter().any(|o| o.value == d.node);
     let array = |d: &fe_check::Data| {
         let tensor = problem.training_data(d.input).filter(|t| t.values.len() <= MOST_CONSTANT)?;
         let sorted = fe_graph::axis::sorted(&d.axes);
@@ -345,7 +349,19 @@ fn constant_data(run: &Run) -> Vec<Array> {
         let axes = d.axes.iter().map(|&a| program.graph.axis_name(a)).collect();
         Some(Array { name: d.name.clone(), axes, shape: tensor.shape, values: tensor.values })
     };
-    program.data.iter().filter(|d| !observed(d)).filter_map(array).collect()
+    program.data.iter().filter(|d| !is_observed(program, d)).filter_map(array).collect()
+}
+
+fn is_observed(program: &Program, data: &fe_check::Data) -> bool {
+    program.observes.iter().any(|o| o.value == data.node)
+}
+
+/// Numbers of data that are written beside what is observed.
+pub(crate) fn constants(program: &Program) -> u64 {
+    let size =
+        |d: &fe_check::Data| d.axes.iter().map(|a| program.graph.extent_of(a.id)).fold(1usize, usize::saturating_mul);
+    let others = program.data.iter().filter(|d| !is_observed(program, d)).map(size);
+    others.filter(|n| *n <= MOST_CONSTANT).fold(0, usize::saturating_add) as u64
 }
 
 /// Every parameter on the program's scale, the fixed parts of joint Gaussians, and statistics of the data, in 64 bits, with the

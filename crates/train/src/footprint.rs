@@ -1,0 +1,177 @@
+//! What a fit and its report take in memory, foreseen from the plans that they will run and from what they keep.
+
+use std::collections::HashSet;
+
+use fe_graph::plan::{Conditions, Plan, Work};
+use fe_graph::{InputId, NodeId, Site};
+use fe_objective::Objective;
+
+use crate::method::Method;
+use crate::posterior::{tabled, tabled_draws};
+use crate::qmc::matchable;
+use crate::sampled::{COUNT, MOST_LIKELIHOODS, left_out};
+use crate::sizes::Sizes;
+use crate::{activity, evaluate, plan, reading, target};
+
+/// A part of a fit and its report, of which one is at work at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Steps.
+    Fit,
+    /// The figures of the ledger.
+    Figures,
+    /// The activity of latents and meters.
+    Activity,
+    /// The posterior table, its weights and a wider proposal.
+    Table,
+    /// Draws for files.
+    Draws,
+    /// Leave-one-out.
+    LeaveOneOut,
+    /// Files: what is drawn, observed and read, as it is brought into their form.
+    Files,
+}
+
+/// What a part takes beside data and parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The part.
+    pub part: Part,
+    /// Numbers of its plans, in the precision of the executor.
+    pub planned: u64,
+    /// Numbers that it keeps, in double precision, with those that parts before it have kept for it.
+    pub kept: u64,
+}
+
+/// A pass over some nodes, as it is run again and again.
+pub(crate) struct Pass {
+    pub nodes: Vec<NodeId>,
+    /// Draws at a time.
+    pub draws: usize,
+    /// Rows at a time.
+    pub rows: usize,
+    /// Sites whose draws are given.
+    pub drawn: HashSet<Site>,
+    /// Whether it is run more than once, so that what stays is told.
+    pub again: bool,
+}
+
+impl Pass {
+    /// Some draws of all rows at a time, up to a count.
+    fn reading(sizes: Sizes, nodes: Vec<NodeId>, count: usize) -> Self {
+        let sites = matchable(sizes, &nodes).filter(|_| count > 1);
+        let all = crate::qmc::noise_sites_of(sizes.o, &nodes);
+        let drawn: HashSet<Site> = sites.into_iter().flatten().map(|s| s.site).collect();
+        let given = !drawn.is_empty() && all.iter().all(|s| drawn.contains(&s.site));
+        let draws = reading::width(sizes, &nodes, given).clamp(1, count);
+        Self { nodes, draws, rows: sizes.rows, drawn, again: draws < count }
+    }
+
+    /// Numbers of its plan.
+    fn planned(&self, o: &Objective) -> u64 {
+        let inputs = 0..u32::try_from(o.graph.inputs().len()).unwrap_or(u32::MAX);
+        let conditions = Conditions {
+            extents: plan::extents(o, self.draws, self.rows),
+            rows: o.row.map(|r| fe_graph::Axis::plain(r.axis)),
+            drawn: self.drawn.clone(),
+            steady: if self.again { inputs.map(InputId).collect() } else { HashSet::new() },
+            ..Conditions::default()
+        };
+        numbers(&Plan::new(&o.graph, &self.nodes, &conditions))
+    }
+}
+
+/// Numbers of a plan and of the bodies of its loops, which lie in memory of their own.
+fn numbers(plan: &Plan) -> u64 {
+    let phases = plan.steady.iter().chain(&plan.phases);
+    let body = |work: &Work| match work {
+        Work::Scan { scan, .. } => {
+            let outputs: Vec<NodeId> = scan.carries.iter().map(|c| c.1).chain(scan.stacked.iter().copied()).collect();
+            let conditions = Conditions {
+                extents: plan.extents.clone(),
+                steady: scan.constants.iter().copied().collect(),
+                whole: scan.carries.iter().map(|c| c.1).collect(),
+                undivided: true,
+                first: Some(scan.axis),
+                ..Conditions::default()
+            };
+            numbers(&Plan::new(&scan.body, &outputs, &conditions))
+        }
+        _ => 0,
+    };
+    let bodies = phases.flat_map(|p| p.rows.iter().chain(&p.once)).map(body);
+    bodies.fold(plan.arena as u64, u64::saturating_add)
+}
+
+/// Numbers of what a fit has drawn and observed, and those of them that its files are made of.
+pub fn reported(o: &Objective, rows: usize) -> (u64, u64) {
+    let sizes = Sizes { o, rows: rows.max(1) };
+    let values: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
+    let observed: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();
+    let both = sizes.collected(&values, COUNT).saturating_add(sizes.collected(&observed, 1));
+    let by_row = left_out(o, sizes.rows).map_or(0, |_| sizes.rows.saturating_mul(COUNT));
+    let likelihoods = by_row.min(MOST_LIKELIHOODS);
+    (both.saturating_add(by_row) as u64, both.saturating_add(likelihoods) as u64)
+}
+
+/// What each part of a fit on so many rows takes, and of its report, but for its files.
+
+pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
+    let sizes = Sizes { o, rows: rows.max(1) };
+    let taken = |part, planned, kept: usize| Taken { part, planned, kept: kept as u64 };
+    let mut parts = vec![taken(Part::Fit, numbers(&plan::plan(o, method, rows)), 0)];
+    parts.push(taken(Part::Figures, evaluate::pass(sizes, rows).planned(o), 0));
+    let watched = activity::nodes(o);
+    if !watched.is_empty() {
+        let draws = activity::samples(o, rows);
+        let kept = watched.iter().map(|&n| evaluate::in_block(sizes, n, draws)).fold(0, usize::saturating_add);
+        let rows = evaluate::pass(sizes, rows).rows;
+        let again = rows < sizes.rows;
+        let pass = Pass { nodes: watched, draws, rows, drawn: HashSet::new(), again };
+        parts.push(taken(Part::Activity, pass.planned(o), kept));
+    }
+    let (table, count) = (tabled(o), tabled_draws(sizes));
+    if !table.is_empty() {
+        let drawn = sizes.collected(&table, count);
+        let pass = Pass::reading(sizes, table, count);
+        // Draws of the guide and of a wider proposal stand side by side, and with them the noise of both.
+        let sites = matchable(sizes, &pass.nodes).unwrap_or_default();
+        let noise = sites.iter().map(|s| s.size).fold(0, usize::saturating_add).saturating_mul(count);
+        let wider = o.report.log_weight.is_some() && !sites.is_empty();
+        let times = if wider { 2 } else { 1 };
+        let mut planned = pass.planned(o);
+        if let Some(density) = o.density.as_ref().filter(|_| wider) {
+            planned = planned.saturating_add(proposed(sizes, density, count));
+        }
+        parts.push(taken(Part::Table, planned, (drawn + noise).saturating_mul(times)));
+        let values: Vec<NodeId> = o.report.posterior.iter().map(|p| p.node).collect();
+        let behind = if wider { drawn } else { 0 };
+        if !values.is_empty() {
+            let kept = sizes.collected(&values, COUNT).saturating_add(behind);
+            let planned = if wider { 0 } else { Pass::reading(sizes, values, COUNT).planned(o) };
+            parts.push(taken(Part::Draws, planned, kept));
+        }
+    }
+    // What is observed is run out of the graph, and put in its order.
+    let observed: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();
+    if !observed.is_empty() {
+        let kept = sizes.collected(&observed, 1).saturating_mul(2);
+        let pass = Pass { nodes: observed, draws: 1, rows: sizes.rows, drawn: HashSet::new(), again: false };
+        parts.push(taken(Part::Draws, pass.planned(o), kept));
+    }
+    if let Some(nodes) = left_out(o, rows.max(1)) {
+        let kept = sizes.collected(&nodes, COUNT);
+        parts.push(taken(Part::LeaveOneOut, Pass::reading(sizes, nodes.to_vec(), COUNT).planned(o), kept));
+    }
+    parts
+}
+
+/// Numbers of the plans by which a wider proposal is found: the density, and its gradient.
+fn proposed(sizes: Sizes, density: &fe_objective::PulledBack, count: usize) -> u64 {
+    let both: Vec<NodeId> = std::iter::once(density.value).chain(density.gradient.iter().copied()).collect();
+    let of = |nodes: Vec<NodeId>| {
+        let draws = target::points_of_pass(sizes, &nodes).min(count);
+        Pass { nodes, draws, rows: sizes.rows, drawn: HashSet::new(), again: true }.planned(sizes.o)
+    };
+    of(vec![density.value]).saturating_add(of(both))
+}
