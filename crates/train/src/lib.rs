@@ -6,6 +6,7 @@ mod bijector;
 mod bounds;
 mod chains;
 mod checkpoint;
+mod choices;
 pub mod convergence;
 mod curvature;
 mod descent;
@@ -61,6 +62,7 @@ mod turns;
 
 pub use bounds::Bounded;
 pub use checkpoint::{Keeper, Moment, State, Unkept};
+pub use choices::{ChoiceTable, choice_tables, choose};
 pub use descent::{Refined, RefinedAt};
 pub use estimates::{Estimate, StandardErrors};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};
