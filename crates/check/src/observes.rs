@@ -3,13 +3,14 @@
 use fe_distribution::{Modifier, Support};
 use fe_graph::Axis;
 use fe_syntax::Span;
-use fe_syntax::ast::{Expr, Name, Statement, StatementKind, Target, Unit};
+use fe_syntax::ast::{Expr, ExprKind, Name, Statement, StatementKind, Target, Unit};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
 use crate::kind::Kind;
 use crate::messages;
-use crate::program::{Named, Observe, Price, Show};
+use crate::program::{Named, Observe, Price, Show, ShowStyle};
+use crate::reads::bare;
 use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Level, Value};
@@ -223,13 +224,20 @@ impl<'a> Checker<'a> {
         let value = self.expression(e, None);
         let numbers: Vec<Option<usize>> =
             sizes.iter().map(|s| self.whole_number(s, "a size of a picture", 1)).collect();
-        if style.value != "images" {
-            self.report(messages::show_style(style, nearest(&style.value, ["images"])));
-            return None;
-        }
+        let shown_as = match style.value.as_str() {
+            "images" => ShowStyle::Images,
+            "map" => ShowStyle::Map,
+            other => {
+                self.report(messages::show_style(style, nearest(other, ["images", "map"])));
+                return None;
+            }
+        };
         let numbers: Vec<usize> = numbers.into_iter().collect::<Option<_>>()?;
         if value.poison {
             return None;
+        }
+        if shown_as == ShowStyle::Map {
+            return self.map(e, &value, numbers, style);
         }
         let Some(&(last, _)) = value.axes.last() else {
             self.report(messages::show_scalar(e.span));
@@ -252,7 +260,18 @@ impl<'a> Checker<'a> {
             return None;
         }
         let named = Named { name: written(e), node: value.node, axes: value.order(), span: e.span };
-        Some(Show { value: named, style: style.value.clone(), sizes: numbers })
+        Some(Show { value: named, style: shown_as, sizes: numbers })
+    }
+
+    /// `show a as map[5, 9]`, of a choice.
+    fn map(&mut self, e: &Expr, value: &Value, sizes: Vec<usize>, style: &Name) -> Option<Show> {
+        let latent = matches!(bare(e).kind.as_ref(), ExprKind::Name(name) if self.scope.get(name).is_some_and(|s| s.kind == Kind::Latent));
+        if !latent || !matches!(sizes.as_slice(), [_, _]) {
+            self.report(messages::show_map(e.span, style.span));
+            return None;
+        }
+        let named = Named { name: written(e), node: value.node, axes: value.order(), span: e.span };
+        Some(Show { value: named, style: ShowStyle::Map, sizes })
     }
 
     /// `price spike = 2.4e9 ATP`

@@ -258,10 +258,19 @@ pub struct Named {
 pub struct Show {
     /// What is shown.
     pub value: Named,
-    /// `images`, …
-    pub style: String,
+    /// As what.
+    pub style: ShowStyle,
     /// Its sizes.
     pub sizes: Vec<usize>,
+}
+
+/// As what something is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShowStyle {
+    /// `images[16, 16]`: the last axis of a value is an image.
+    Images,
+    /// `map[5, 9]`: what is to come and what is chosen, over a state whose values are the cells of a grid, row by row.
+    Map,
 }
 
 /// `price spike = 2.4e9 ATP`

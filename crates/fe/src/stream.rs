@@ -3,7 +3,7 @@
 use std::io::{BufRead, ErrorKind, Write};
 use std::path::Path;
 
-use fe_pipeline::stream::{LineForm, Lines, Online, Plan, PlanOptions, Stream, StreamOptions};
+use fe_pipeline::stream::{LineForm, Lines, Online, Plan, PlanOptions, StreamOptions};
 use fe_pipeline::{Error, Finished, FitOptions, prepare};
 use fe_syntax::Diagnostic;
 
@@ -96,7 +96,7 @@ fn opened(args: &StreamArgs) -> Result<Online, Failure> {
             return Ok(Online::Plans(Box::new(plan)));
         }
         let text = run.text.clone();
-        return Ok(Online::Turns(Box::new(Stream::open(run, options).map_err(at(&text))?)));
+        return Online::open(run, options).map_err(at(&text));
     }
     if args.run == "-" {
         return Err(Failure::usage("standard input holds the lines: give the program as a file"));
@@ -108,6 +108,5 @@ fn opened(args: &StreamArgs) -> Result<Online, Failure> {
         let plan = Plan::open(&text, prepared, None, planning).map_err(at(&text))?;
         return Ok(Online::Plans(Box::new(plan)));
     }
-    let stream = Stream::unfitted(&text, &reading, options).map_err(at(&text))?;
-    Ok(Online::Turns(Box::new(stream)))
+    Online::unfitted(&text, &reading, options).map_err(at(&text))
 }

@@ -227,6 +227,7 @@ impl<'a> Deriver<'a> {
         let eliminated = self.realised.eliminated.iter().map(|e| e.site).chain(summed).chain(self.chosen).collect();
         let exact = latents.iter().filter(|l| l.guide.is_exact() && !l.local && program.row.is_some());
         let of_all_rows = exact.map(|l| l.name.clone()).collect();
+        let kept = self.kept_chance();
         let mut parameters = guide::declared(program);
         parameters.append(&mut self.realised.parameters);
         let mut objective = Objective {
@@ -237,7 +238,7 @@ impl<'a> Deriver<'a> {
             terms,
             spikes,
             minimised,
-            guides: Guides { latents, joints, chains, non_centred, eliminated, modes, of_all_rows },
+            guides: Guides { latents, joints, chains, non_centred, eliminated, modes, of_all_rows, kept },
             report,
             descent: None,
             density: None,
@@ -251,7 +252,30 @@ impl<'a> Deriver<'a> {
                 "what is minimised is not the free energy alone, so the guide is not meant to be the posterior, and no k̂ judges it".into(),
             );
         }
+        if objective.report.log_weight.is_some() && !objective.guides.kept.is_empty() {
+            objective.report.log_weight = None;
+            objective.notes.push(format!(
+                "the chance of {} is kept as it is, so the guide is a controller and not meant to be the posterior, and no k̂ \
+                 judges it",
+                objective.guides.kept.join(", ")
+            ));
+        }
         Ok(objective)
+    }
+}
+
+impl Deriver<'_> {
+    /// Latents with `guide = prior` that losses depend on, beside others that are chosen.
+    fn kept_chance(&self) -> Vec<String> {
+        let program = self.program;
+        let prior = |l: &&fe_check::Latent| matches!(l.guide, fe_check::Guide::Prior);
+        let chosen = program.latents.iter().any(|l| !prior(&l));
+        let paid = |l: &&fe_check::Latent| {
+            let own = HashSet::from([l.node]);
+            program.losses.iter().any(|loss| program.graph.depends_on(loss.node, &own))
+        };
+        let kept = program.latents.iter().filter(prior).filter(paid).map(|l| l.name.clone());
+        if chosen && program.observes.is_empty() { kept.collect() } else { vec![] }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fe_graph::{Axis, NodeId};
 
-use crate::objective::Gain;
+use crate::objective::{Choice, Gain};
 
 /// The term a factor comes from, by its number in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,8 @@ pub(crate) struct Enumeration {
     pub slope: Option<(NodeId, bool)>,
     /// By how much the last turn of the loop raises what is minimised, over all rows.
     pub last_turn: Option<NodeId>,
+    /// How exact guides choose.
+    pub choices: Vec<Choice>,
     /// What `information` is of.
     pub gains: Vec<Gain>,
     /// Whether exact guides follow the multipliers of bounds.

@@ -115,6 +115,7 @@ impl Deriver<'_> {
         let predictive = self.predictive();
         let beyond = self.beyond();
         let last_turn = self.enumeration.last_turn;
+        let choices = self.enumeration.choices.clone();
         let (readouts, losses) = (vec![], vec![]);
         let functions = self.functions();
         ReportNodes {
@@ -128,6 +129,7 @@ impl Deriver<'_> {
             predictive,
             beyond,
             last_turn,
+            choices,
             functions,
             readouts,
             losses,
@@ -344,7 +346,7 @@ impl Deriver<'_> {
             let node = self.after(show.value.node);
             let node = self.g.substitute(&[node], means).first().copied();
             let node = node.filter(|&n| !self.g.depends_on(n, &self.random)).map(|n| self.g.broadcast(n, &axes));
-            list.push(Shown { name, axes, node, sizes: show.sizes.clone() });
+            list.push(Shown { name, axes, node, style: show.style, sizes: show.sizes.clone() });
         }
         list
     }

@@ -55,9 +55,9 @@ pub use guide::kind::{ChainReason, GuideKind, Sight, Turn};
 pub use guide::types::FULL_RANK_LIMIT;
 pub use independent::Independent;
 pub use objective::{
-    Beyond, Block, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, ModeSearch,
-    Objective, Parameter, Predicted, Prepared, Pricing, Readout, ReadoutOf, ReportNodes, Reported, Sampled, Shown,
-    Spikes, Start, Term, TermKind, Underivable,
+    Beyond, Block, Bound, Chain, Choice, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised,
+    ModeSearch, Objective, Parameter, Predicted, Prepared, Pricing, Readout, ReadoutOf, ReportNodes, Reported, Sampled,
+    Seen, SeenElement, Shown, Spikes, Start, Term, TermKind, Underivable, When,
 };
 pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};

@@ -4,7 +4,7 @@ use fe_distribution::PoissonRate;
 use fe_graph::NodeId;
 
 use crate::objective::{
-    Beyond, Bound, Chain, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
+    Beyond, Bound, Chain, Choice, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
     Predicted, Readout, ReadoutOf, ReportNodes, Reported, Shown, Spikes, Term,
 };
 
@@ -130,6 +130,7 @@ impl Nodes for ReportNodes {
             predictive,
             beyond,
             last_turn,
+            choices,
             functions,
             ..
         } = self;
@@ -145,6 +146,7 @@ impl Nodes for ReportNodes {
         predictive.each(visit);
         beyond.each(visit);
         last_turn.each(visit);
+        choices.each(visit);
         functions.each(visit);
     }
 }
@@ -153,6 +155,14 @@ impl Nodes for Reported {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.node.each(visit);
         self.given.each(visit);
+    }
+}
+
+impl Nodes for Choice {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.probabilities.each(visit);
+        self.to_come.each(visit);
+        self.rate.each(visit);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The derived objective: terms, their estimators, and one graph to run.
 
-use fe_check::{Functional, JointKind, Nuts, Row, Schedule};
+use fe_check::{Functional, JointKind, Nuts, Row, Schedule, ShowStyle};
 use fe_distribution::{Distribution, PoissonRate, Support};
 use fe_graph::{Axis, Graph, InputId, NodeId, Origin, Site};
 use fe_syntax::Span;
@@ -123,6 +123,9 @@ pub struct Guides {
     /// Latents without the row axis that are summed or integrated out: what is known of them follows from all rows together,
     /// so that rows cannot be taken some at a time.
     pub of_all_rows: Vec<String>,
+    /// Latents whose chance is kept where losses depend on it and nothing is observed: the other guides are then controllers,
+    /// and no posterior.
+    pub kept: Vec<String>,
 }
 
 /// A search for the mode of some latents given all others, which every draw of these makes for itself.
@@ -157,6 +160,8 @@ pub struct ReportNodes {
     pub beyond: Vec<Beyond>,
     /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
     pub last_turn: Option<NodeId>,
+    /// How exact guides choose, where finite latents are summed out in time order.
+    pub choices: Vec<Choice>,
     /// `let`s that follow from params and data alone, and have no rows.
     pub functions: Vec<Reported>,
     /// What the guide says of each latent and each `let`, for any rows.
@@ -444,6 +449,74 @@ pub struct Reported {
     pub given: Option<(NodeId, NodeId)>,
 }
 
+/// How an exact guide chooses, as tables over what it sees.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The latent.
+    pub name: String,
+    /// Where it stands.
+    pub when: When,
+    /// What it sees, each with the axis of its values.
+    pub sees: Vec<Seen>,
+    /// The axis of the latent's own values.
+    pub values: Axis,
+    /// The probability of each value, over what it sees.
+    pub probabilities: NodeId,
+    /// What is to come before it is drawn, to the end of the loop, rates weighed, over what it sees. None where tables go over all
+    /// that was seen and done: there what was paid before hangs together with it.
+    pub to_come: Option<NodeId>,
+    /// Nats of the choice itself, over what it sees.
+    pub rate: NodeId,
+}
+
+impl Choice {
+    /// The axis of the loop in its tables, where they have one.
+    pub fn axis(&self) -> Option<Axis> {
+        match self.when {
+            When::Along(axis) => Some(axis),
+            When::At(_) | When::Once => None,
+        }
+    }
+
+    /// The axes of what is to come, in the order of what it sees, behind that of the loop.
+    pub fn seen_axes(&self) -> Vec<Axis> {
+        self.axis().into_iter().chain(self.sees.iter().map(|s| s.values)).collect()
+    }
+}
+
+/// Where a choice stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At every position of a loop: its tables have this axis too.
+    Along(Axis),
+    /// At one position.
+    At(usize),
+    /// Outside of loops.
+    Once,
+}
+
+/// An element that a choice sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The latent.
+    pub name: String,
+    /// Which element of it.
+    pub element: SeenElement,
+    /// The axis of its values in the tables.
+    pub values: Axis,
+}
+
+/// Which element of a latent a choice sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenElement {
+    /// So many positions earlier than the choice; 0 is its own.
+    Back(usize),
+    /// That of a position.
+    At(usize),
+    /// It has but one.
+    Only,
+}
+
 /// An expression shown as images.
 #[derive(Clone, Debug)]
 pub struct Shown {
@@ -453,7 +526,9 @@ pub struct Shown {
     pub axes: Vec<Axis>,
     /// Its value; none where it depends on a latent whose mean is not known.
     pub node: Option<NodeId>,
-    /// Rows and columns of an image, behind 3 where it is in colour.
+    /// As what it is shown.
+    pub style: ShowStyle,
+    /// Rows and columns of an image, behind 3 where it is in colour; of a map.
     pub sizes: Vec<usize>,
 }
 

@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
-use fe_check::{Program, Row};
+use fe_check::{Program, Row, ShowStyle};
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
-use fe_objective::Shown;
+use fe_objective::{Choice, Shown};
 use fe_report::{Document, Drawing, Pictured, Planes, Shades, Size, images};
-use fe_train::{Problem, Setting, Values};
+use fe_train::{ChoiceTable, Problem, Setting, Values};
 
 use crate::finished::Solution;
 use crate::timelines;
 
 /// The most images of one picture.
 const MOST: usize = 1024;
+
+/// The most cells of a picture of a choice over positions and states.
+const LARGEST: usize = 1 << 16;
 
 /// Rows of data that are shown, and how many side by side.
 const ROWS: usize = 24;
@@ -48,12 +51,20 @@ pub fn pictures(program: &Program, problem: &Problem, solution: &Solution, docum
     let fitted = Fitted { problem, values: &solution.values, setting };
     let mut made = Pictures::default();
     for shown in &problem.objective.report.shown {
-        match fitted.shown(shown) {
-            Ok(picture) => made.shown.push(picture),
+        let pictures = match shown.style {
+            ShowStyle::Images => fitted.shown(shown).map(|p| vec![p]),
+            ShowStyle::Map => fitted.map(shown),
+        };
+        match pictures {
+            Ok(pictures) => made.shown.extend(pictures),
             Err(why) => made.missing.push(format!("{} is not shown: {why}.", shown.name)),
         }
     }
-    let sizes: Vec<Size> = problem.objective.report.shown.iter().filter_map(|s| Size::written(&s.sizes)).collect();
+    if let Err(e) = fitted.courses(&mut made) {
+        made.missing.push(format!("Choices are not shown: {e}."));
+    }
+    let images = problem.objective.report.shown.iter().filter(|s| s.style == ShowStyle::Images);
+    let sizes: Vec<Size> = images.filter_map(|s| Size::written(&s.sizes)).collect();
     fitted.reconstructions(&sizes, &mut made);
     fitted.samples(program, &sizes, &mut made);
     match timelines::timelines(program, problem, solution, document) {
@@ -100,6 +111,82 @@ impl Fitted<'_> {
             caption.push_str(", of the first rows that were trained on, latents at their means");
         }
         Ok(Pictured { name: shown.name.clone(), caption, picture })
+    }
+
+    /// The tables of some choices.
+    fn tables(&self, choices: &[&Choice]) -> Result<Vec<ChoiceTable>, ExecutionError> {
+        fe_train::choice_tables(self.problem, self.values, self.setting.extra.clone(), choices)
+    }
+
+    /// What is to come and what is chosen over the cells of a grid, at the first position.
+    fn map(&self, shown: &Shown) -> Result<Vec<Pictured>, String> {
+        let &[rows, columns] = shown.sizes.as_slice() else { return Err("a map has two sizes".into()) };
+        let size = Size::grey(rows, columns);
+        let choices = &self.problem.objective.report.choices;
+        let choice = choices.iter().find(|c| c.name == shown.name);
+        let choice = choice.ok_or("it is no choice whose guide is exact and that sees a state")?;
+        let table = self.tables(&[choice]).map_err(|e| e.to_string())?.into_iter().next().ok_or("it has no table")?;
+        let seen = table.shape.iter().skip(usize::from(choice.axis().is_some()));
+        let cells: usize = seen.product();
+        let ([state], true) = (choice.sees.as_slice(), cells == size.values()) else {
+            let names: Vec<&str> = choice.sees.iter().map(|s| s.name.as_str()).collect();
+            return Err(format!(
+                "what it sees, {}, has {cells} values, and a map of {rows} × {columns} has {}",
+                names.join(" and "),
+                size.values()
+            ));
+        };
+        // The first cells × values numbers are those of the first position.
+        let to_come: Vec<f64> = table.to_come.iter().take(cells).copied().collect();
+        let at = |value: usize| table.probabilities.iter().skip(value).step_by(table.values).take(cells);
+        let chosen: Vec<f64> = (0..table.values).flat_map(at).copied().collect();
+        let first = if choice.axis().is_some() { ", at the first position" } else { "" };
+        let value = images(&to_come, size, Some(1), Shades::Common).ok_or("it has no value")?;
+        let policy = images(&chosen, size, Some(table.values), Shades::Between(0.0, 1.0)).ok_or("it has no policy")?;
+        Ok(vec![
+            Pictured {
+                name: format!("value of {}", state.name),
+                caption: format!(
+                    "what is to come before {} is chosen, over {} as {rows} × {columns} cells{first}",
+                    shown.name, state.name
+                ),
+                picture: value,
+            },
+            Pictured {
+                name: format!("policy of {}", shown.name),
+                caption: format!(
+                    "the probability of each of its {} values in their order, over {} as {rows} × {columns} cells{first}",
+                    table.values, state.name
+                ),
+                picture: policy,
+            },
+        ])
+    }
+
+    /// Value and policy of choices that see one state, over positions and states, where no map is asked for.
+    fn courses(&self, made: &mut Pictures) -> Result<(), ExecutionError> {
+        let report = &self.problem.objective.report;
+        let mapped = |c: &Choice| report.shown.iter().any(|s| s.style == ShowStyle::Map && s.name == c.name);
+        let wanted: Vec<&Choice> =
+            report.choices.iter().filter(|c| c.axis().is_some() && c.sees.len() == 1 && !mapped(c)).collect();
+        for (table, choice) in self.tables(&wanted)?.iter().zip(&wanted) {
+            let (&[positions, states], Some(state)) = (table.shape.as_slice(), choice.sees.first()) else { continue };
+            if positions < 2 || positions * states > LARGEST {
+                continue;
+            }
+            let size = Size::grey(positions, states);
+            let at = |value: usize| table.probabilities.iter().skip(value).step_by(table.values);
+            let chosen: Vec<f64> = (0..table.values).flat_map(at).copied().collect();
+            let value = images(&table.to_come, size, Some(1), Shades::Common);
+            let policy = images(&chosen, size, Some(table.values), Shades::Between(0.0, 1.0));
+            let (Some(value), Some(policy)) = (value, policy) else { continue };
+            let axes = format!("positions down, values of {} across", state.name);
+            let caption = format!("what is to come before {} is chosen: {axes}", choice.name);
+            made.shown.push(Pictured { name: format!("value of {}", state.name), caption, picture: value });
+            let caption = format!("the probability of each of its {} values in their order: {axes}", table.values);
+            made.shown.push(Pictured { name: format!("policy of {}", choice.name), caption, picture: policy });
+        }
+        Ok(())
     }
 
     /// Rows that the fit has not seen where there are any that need no fit of their own, else rows that it was made on.

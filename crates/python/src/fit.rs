@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use fe_pipeline::directory::{self, File, Writing};
-use fe_pipeline::stream::{self, Online, Plan, PlanOptions, StreamOptions};
+use fe_pipeline::stream::{Online, Plan, PlanOptions, StreamOptions};
 use fe_pipeline::{
     Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, predict, sample, sources,
 };
@@ -183,7 +183,7 @@ impl Fit {
         let opened = without_lock(py, None, |_| match plan {
             None => {
                 let options = StreamOptions { names, samples, seed };
-                stream::Stream::open(run.clone(), options).map(|s| Online::Turns(Box::new(s)))
+                Online::open(run.clone(), options)
             }
             Some((steps, starts)) => {
                 let prepared = run.prepare()?;

@@ -131,9 +131,12 @@ pub struct Checks {
 }
 
 /// The latents in the posterior table that no check was made of. A latent that is summed or integrated out is exact given the
-/// others; where there are no others, it has nothing to be held to.
-fn unchecked(objective: &Objective, weighed: bool, response: Option<&Response>) -> Vec<String> {
-    if weighed {
+/// others; where there are no others, it has nothing to be held to. A controller beside chance that is kept approximates nothing:
+/// the table is what it does, and whether it is the best of its kind is what other starts are held to.
+fn unchecked(objective: &Objective, weighed: bool, checks: &Checks) -> Vec<String> {
+    let response = checks.response.as_ref();
+    let alike = checks.starts.as_ref().is_some_and(|s| s.agreeing > 1 && s.higher.is_none() && !s.apart);
+    if weighed || alike && !objective.guides.kept.is_empty() {
         return vec![];
     }
     let independent = objective.independent();
@@ -258,8 +261,7 @@ impl Unread {
     pub fn weighed(self, problem: &Problem) -> Result<Undrawn, FitError> {
         let Self { mut fit, extra } = self;
         let (posterior, resampled) = posterior::posterior(problem, &fit.values, &extra)?;
-        let response = fit.checks.response.as_ref();
-        fit.checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), response);
+        fit.checks.unchecked = unchecked(problem.objective, posterior.khat.is_some(), &fit.checks);
         fit.posterior = posterior;
         Ok(Undrawn { fit, extra, resampled })
     }

@@ -6,6 +6,7 @@ mod bijector;
 mod bounds;
 mod chains;
 mod checkpoint;
+mod choices;
 pub mod convergence;
 mod curvature;
 mod descent;
@@ -63,6 +64,7 @@ mod turns;
 
 pub use bounds::Bounded;
 pub use checkpoint::{From, Keeper, Moment, State, Unkept};
+pub use choices::{ChoiceTable, choice_tables, choose};
 pub use descent::{Refined, RefinedAt};
 pub use estimates::{Estimate, StandardErrors};
 pub use figures::{ByRow, ByUnit, Figures, LatentFigure, MeterFigure, RateSplit, TermFigure};

@@ -125,6 +125,8 @@ pub enum Outside<'a> {
     Predictive(&'a str),
     /// Data at new rows, given draws of the fitted guide.
     NewRows(&'a str),
+    /// A choice at a line of a stream.
+    Choice(&'a str),
 }
 
 impl Outside<'_> {
@@ -144,6 +146,7 @@ impl Outside<'_> {
             Self::PriorPredictive(name) => Site::outside(&format!("predictive {name}")),
             Self::Predictive(name) => Site::outside(name),
             Self::NewRows(name) => Site::outside(&format!("new rows {name}")),
+            Self::Choice(name) => Site::outside(&format!("choice {name}")),
         }
     }
 
@@ -217,6 +220,7 @@ mod tests {
                 Outside::PriorStep(name, 1),
                 Outside::PriorPredictive(name),
                 Outside::NewRows(name),
+                Outside::Choice(name),
             ]
         };
         let mut streams: Vec<Outside> = names.into_iter().flat_map(of).collect();

@@ -249,6 +249,13 @@ pub fn show_style(style: &Name, near: Option<&str>) -> Diagnostic {
     did_you_mean(found, near, "write `show W as images[16, 16]`")
 }
 
+pub fn show_map(value: Span, style: Span) -> Diagnostic {
+    error("E0129", "a map is of a choice, over the two sizes of a grid", style, "as a map").and(value, "of this").help(
+        "write `show a as map[5, 9]`, where `a` is a latent whose guide is `exact` and the state that it sees has a value for each \
+         cell, row by row",
+    )
+}
+
 pub fn show_scalar(span: Span) -> Diagnostic {
     error("E0129", "this has no axes, and a picture needs at least one", span, "a single number")
         .help("show an array whose last axis holds the pixels")

@@ -33,7 +33,7 @@ use crate::enumerated::{Enumeration, Source, Summed};
 use crate::enumeration::sites;
 use crate::guide::kind::{Sight, Turn};
 use crate::messages;
-use crate::objective::{Gain, Underivable};
+use crate::objective::{Choice, Gain, Underivable};
 use operator::Operator;
 use tables::{Reading, Table};
 
@@ -137,6 +137,8 @@ struct Left {
     shorter: Option<NodeId>,
     /// For each gain its stand-in and its value, minus the weighed information.
     gains: Vec<(NodeId, NodeId)>,
+    /// How exact guides choose, functions of stand-ins.
+    choices: Vec<Choice>,
     /// How it was done.
     note: String,
 }
@@ -176,16 +178,44 @@ impl<'a> Deriver<'a> {
         let span = sequence.variables.first().map(|v| v.latent.span).unwrap_or_default();
         let slopes = self.g.gradient(total, &wanted);
         let slopes = slopes.map_err(|e| messages::no_derivative("the sum in time order", &e, span))?;
+        let choices = self.chosen_in_turn(left.choices, &stand_ins);
         let resolved = self.g.substitute(&[[total].as_slice(), &slopes].concat(), &stand_ins);
         let Some((&total, slopes)) = resolved.split_first() else { return Ok(Enumeration::default()) };
         self.realised.notes.push(left.note);
         let mut found = self.found_in_turn(&sequence, &standing, &left.gains, (total, slopes));
+        found.choices = choices;
         if let Some(shorter) = left.shorter {
             let shorter = self.g.sum_all_but(shorter, &[]);
             let shorter = self.g.substitute(&[shorter], &stand_ins).first().copied().unwrap_or(shorter);
             found.last_turn = Some(self.g.sub(total, shorter));
         }
         Ok(found)
+    }
+
+    /// Tables of choices with what stood in for costs, and with the axes that they are said to have.
+    fn chosen_in_turn(&mut self, choices: Vec<Choice>, stand_ins: &HashMap<NodeId, NodeId>) -> Vec<Choice> {
+        // Three of each, so that they can be taken apart again.
+        let of = |c: &Choice| [c.probabilities, c.to_come.unwrap_or(c.rate), c.rate];
+        let nodes: Vec<NodeId> = choices.iter().flat_map(of).collect();
+        let resolved = self.g.substitute(&nodes, stand_ins);
+        let mut list = vec![];
+        for (choice, nodes) in choices.into_iter().zip(resolved.chunks_exact(3)) {
+            let &[probabilities, to_come, rate] = nodes else { continue };
+            let seen: Vec<Axis> = choice.sees.iter().map(|s| s.values).chain(choice.axis()).collect();
+            let own: Vec<Axis> = seen.iter().copied().chain([choice.values]).collect();
+            let mut whole = |node: NodeId, axes: &[Axis]| {
+                let node = self.g.stop(node);
+                self.g.broadcast(node, axes)
+            };
+            let (probabilities, to_come, rate) =
+                (whole(probabilities, &own), whole(to_come, &seen), whole(rate, &seen));
+            // What belongs to rows or plates is one choice for each of them, and no table.
+            if [to_come, rate].iter().all(|&n| self.g.axes_of(n).len() == seen.len()) {
+                let to_come = choice.to_come.map(|_| to_come);
+                list.push(Choice { probabilities, to_come, rate, ..choice });
+            }
+        }
+        list
     }
 
     /// What the derivatives of the objective say: expected costs, rates, probabilities and information.

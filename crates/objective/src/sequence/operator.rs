@@ -69,6 +69,15 @@ impl Drawn {
         }
     }
 
+    /// log q of the best choice, log p − V/α less its logarithm of a sum; and its rate Σ q log q/p.
+    pub fn best(&self, g: &mut Graph, to_come: NodeId) -> (NodeId, NodeId) {
+        let scaled = g.div(to_come, self.weight);
+        let tilted = g.sub(self.log_p, scaled);
+        let log_q = g.log_softmax(tilted, &[self.along]);
+        let (q, ratio) = (g.exp(log_q), g.sub(log_q, self.log_p));
+        (q, g.contract(q, ratio, &[self.along]))
+    }
+
     /// V + α log q/p
     pub fn with_rate(&self, g: &mut Graph, log_q: NodeId, to_come: NodeId) -> NodeId {
         let ratio = g.sub(log_q, self.log_p);

@@ -13,7 +13,7 @@ use super::tables::{Place, TABLE_LIMIT, Table};
 use super::{Gained, Left, Sequence, Variable};
 use crate::elimination::elements;
 use crate::messages;
-use crate::objective::Underivable;
+use crate::objective::{Choice, Seen, SeenElement, Underivable, When};
 
 /// Probabilities of what was seen are taken to be no less than this: what is impossible counts nothing.
 const RARE: f64 = 1e-30;
@@ -38,6 +38,8 @@ struct Tree<'s, 'a> {
     heads: HashMap<Axis, NodeId>,
     costs: Vec<NodeId>,
     largest: usize,
+    /// How choices are made, the last one first.
+    chosen: Vec<Choice>,
 }
 
 /// What is left once everything is summed out.
@@ -94,7 +96,8 @@ pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivabl
          numbers",
         tree.largest
     );
-    Ok(Left { value: total(g, &tree.costs), shorter: None, gains, note })
+    tree.chosen.reverse();
+    Ok(Left { value: total(g, &tree.costs), shorter: None, gains, choices: tree.chosen, note })
 }
 
 /// The weight of a rate at an element.
@@ -126,7 +129,16 @@ impl<'s, 'a> Tree<'s, 'a> {
                 axes.insert((k, at), axis);
             }
         }
-        Self { sequence, elements: list, axes, probabilities: vec![], heads: HashMap::new(), costs: vec![], largest: 0 }
+        Self {
+            sequence,
+            elements: list,
+            axes,
+            probabilities: vec![],
+            heads: HashMap::new(),
+            costs: vec![],
+            largest: 0,
+            chosen: vec![],
+        }
     }
 
     fn operator(&self, element: &Drawing) -> Option<&Operator> {
@@ -279,6 +291,17 @@ impl<'s, 'a> Tree<'s, 'a> {
             return Err(messages::prior_of_unseen(&variable.latent.name, name, variable.latent.span));
         }
         self.costs.push(value);
+        let (probabilities, rate) = drawn.best(g, to_come);
+        let axes = axis::union(g.axes_of(value), g.axes_of(rate));
+        let sees = seen.iter().filter_map(|m| self.elements.get(m)).filter(|e| axes.contains(&e.axis));
+        let sees = sees.filter_map(|e| {
+            let name = self.sequence.variables.get(e.variable)?.latent.name.clone();
+            Some(Seen { name, element: e.at.map_or(SeenElement::Only, SeenElement::At), values: e.axis })
+        });
+        let sees = sees.collect();
+        let when = own.and_then(|m| self.elements.get(&m)?.at).map_or(When::Once, When::At);
+        let (name, values) = (variable.latent.name.clone(), drawn.along);
+        self.chosen.push(Choice { name, when, sees, values, probabilities, to_come: None, rate });
         Ok(())
     }
 

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use fe_graph::{Axis, Binary, Graph, NodeId, Recurrence, axis};
 use fe_syntax::Span;
 
-use super::operator::{Drawn, total};
+use super::operator::{Drawn, Operator, total};
 use super::tables::{Place, TABLE_LIMIT, align};
 use super::{Left, Sequence, Variable};
 use crate::elimination::elements;
 use crate::messages;
-use crate::objective::Underivable;
+use crate::objective::{Choice, Seen, SeenElement, Underivable, When};
 
 /// The loop's axis, which counts from the last position back.
 struct Backward {
@@ -57,19 +57,24 @@ struct Walk<'s, 'a> {
     recurrence: Recurrence,
     /// The numbers of the largest table.
     largest: usize,
+    /// Best choices: their probabilities, what is to come before them and their rates, functions of what stands for what is to
+    /// come after the position.
+    chosen: Vec<(&'s Variable<'a>, [NodeId; 3])>,
 }
 
 /// What is left once everything is summed out.
 pub(super) fn sum(g: &mut Graph, sequence: &Sequence) -> Result<Left, Underivable> {
     let walk = Walk::new(g, sequence)?;
-    let value = walk.value(g, walk.recurrence)?;
+    let whole = walk.whole(g, walk.recurrence)?;
+    let value = walk.value(g, whole);
+    let choices = walk.choices(g, whole);
     let shorter = walk.without_last(g)?;
     let length = g.extent_of(walk.backward.time.id);
     let note = format!(
         "finite latents are summed out in time order, last step first: {length} steps, each of tables of at most {} numbers",
         walk.largest
     );
-    Ok(Left { value, shorter, gains: vec![], note })
+    Ok(Left { value, shorter, gains: vec![], choices, note })
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
@@ -94,7 +99,8 @@ impl<'s, 'a> Walk<'s, 'a> {
         let drawn: Vec<(&Variable, Drawn)> = inside.iter().map(|v| (*v, drawn_along(g, v, time, &backward))).collect();
         let recurrence =
             Recurrence { stand_in: costs.first().copied().unwrap_or(backward.index), value: backward.index };
-        let mut walk = Self { sequence, backward, carried, outside, paid_outside, recurrence, largest: 0 };
+        let mut walk =
+            Self { sequence, backward, carried, outside, paid_outside, recurrence, largest: 0, chosen: vec![] };
         walk.recurrence = walk.position(g, costs, &drawn)?;
         Ok(walk)
     }
@@ -104,7 +110,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         &mut self,
         g: &mut Graph,
         mut costs: Vec<NodeId>,
-        drawn: &[(&Variable, Drawn)],
+        drawn: &[(&'s Variable<'a>, Drawn)],
     ) -> Result<Recurrence, Underivable> {
         let mut axes: Vec<Axis> = self.carried.iter().map(|v| v.before).collect();
         let inside = self.sequence.variables.iter().filter(|v| v.latent.chain.is_some());
@@ -119,18 +125,58 @@ impl<'s, 'a> Walk<'s, 'a> {
         let pairs: Vec<(Axis, Axis)> = self.carried.iter().map(|v| (v.before, v.values)).collect();
         costs.push(g.rename(next, &pairs));
         for (variable, drawn) in drawn.iter().rev() {
+            let best = matches!(variable.operator, Operator::Best(_));
+            let to_come = best.then(|| of_choice(g, drawn, &costs));
             costs = self.summed_out(g, variable, drawn, costs)?;
+            if let Some((q, rate)) = to_come.map(|v| drawn.best(g, v)) {
+                let before = total(g, &costs);
+                self.chosen.push((variable, [q, before, rate]));
+            }
         }
         let value = total(g, &costs);
         Ok(Recurrence { stand_in, value: g.broadcast(value, &axes) })
     }
 
-    /// What is left of a loop, with what is outside summed out too.
-    fn value(&self, g: &mut Graph, recurrence: Recurrence) -> Result<NodeId, Underivable> {
+    /// What is to come before each position, from the last back.
+    fn whole(&self, g: &mut Graph, recurrence: Recurrence) -> Result<NodeId, Underivable> {
         let span = self.sequence.variables.first().map(|v| v.latent.span).unwrap_or_default();
         let stepped = g.recur(self.backward.back, &[recurrence]);
         let stepped = stepped.ok().and_then(|s| s.values.first().copied());
-        let whole = stepped.ok_or_else(|| messages::mixes_positions("", span))?;
+        stepped.ok_or_else(|| messages::mixes_positions("", span))
+    }
+
+    /// What each best choice is at every position of its loop, from what is to come.
+    fn choices(&self, g: &mut Graph, whole: NodeId) -> Vec<Choice> {
+        let stands = HashMap::from([(self.recurrence.stand_in, whole)]);
+        let length = g.extent_of(self.backward.time.id);
+        let mut list = vec![];
+        for (variable, nodes) in self.chosen.iter().rev() {
+            let Some(own) = variable.latent.chain else { continue };
+            let (last, place) = (g.constant(length as f64 - 1.0), g.iota(own));
+            let index = g.sub(last, place);
+            let found = g.substitute(nodes, &stands);
+            let turned: Vec<NodeId> = found.into_iter().map(|n| g.gather(n, index, self.backward.back)).collect();
+            let &[probabilities, to_come, rate] = turned.as_slice() else { continue };
+            let axes = axis::union(g.axes_of(to_come), g.axes_of(rate));
+            let seen = |axis: Axis, name: &str, element: SeenElement| {
+                let seen = Seen { name: name.to_owned(), element, values: axis };
+                axes.contains(&axis).then_some(seen)
+            };
+            let sees = self.sequence.variables.iter().flat_map(|v| {
+                let here = if v.latent.chain.is_some() { SeenElement::Back(0) } else { SeenElement::Only };
+                let name = v.latent.name.as_str();
+                [seen(v.values, name, here), seen(v.before, name, SeenElement::Back(1))]
+            });
+            let sees = sees.flatten().collect();
+            let (name, values) = (variable.latent.name.clone(), variable.values);
+            let (when, to_come) = (When::Along(own), Some(to_come));
+            list.push(Choice { name, when, sees, values, probabilities, to_come, rate });
+        }
+        list
+    }
+
+    /// What is left of a loop, with what is outside summed out too.
+    fn value(&self, g: &mut Graph, whole: NodeId) -> NodeId {
         let length = g.extent_of(self.backward.time.id);
         let mut value = g.pick(whole, self.backward.back, length - 1);
         for variable in &self.carried {
@@ -148,7 +194,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             let (_, left) = one_less(g, variable, &drawn, rest);
             rest = left;
         }
-        Ok(total(g, &rest))
+        total(g, &rest)
     }
 
     /// The same without the last turn of the loop; none where that is the only one.
@@ -167,7 +213,8 @@ impl<'s, 'a> Walk<'s, 'a> {
         let dropped = g.less_equal(place, last);
         let value = g.select(dropped, zero, value);
         let value = g.broadcast(value, &axes);
-        self.value(g, Recurrence { stand_in: other, value }).map(Some)
+        let whole = self.whole(g, Recurrence { stand_in: other, value })?;
+        Ok(Some(self.value(g, whole)))
     }
 
     /// What is paid with one variable less, where its table is not too large.
@@ -186,6 +233,12 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
         Ok(rest)
     }
+}
+
+/// What is to come after a choice, as far as that has a say in it.
+fn of_choice(g: &mut Graph, drawn: &Drawn, costs: &[NodeId]) -> NodeId {
+    let own: Vec<NodeId> = costs.iter().copied().filter(|&n| g.has_axis(n, drawn.along)).collect();
+    total(g, &own)
 }
 
 /// What is paid with one variable less, and the axes of the table that it was summed out of.

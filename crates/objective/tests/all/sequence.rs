@@ -206,10 +206,22 @@ impl Problem {
     }
 }
 
+/// Whether the slow tier runs.
+fn full() -> bool {
+    std::env::var_os("FE_FULL").is_some() || std::env::var_os("CI").is_some()
+}
+
+/// Problems of up to six states, three actions and five steps, at four temperatures: 120 in the slow tier, 30 every day.
 #[test]
 fn random_decisions_against_dynamic_programming() {
-    let mut numbers = Numbers(7);
-    for _ in 0..40 {
+    for seed in 0..if full() { 4 } else { 1 } {
+        decisions(7 + 100 * seed, 30);
+    }
+}
+
+fn decisions(seed: u64, count: usize) {
+    let mut numbers = Numbers(seed);
+    for _ in 0..count {
         let problem = Problem::new(&mut numbers);
         let (fixed, distortion, rate) = figures(&problem.source("prior", "= exact"));
         close(fixed, problem.value(true), 1e-10);
@@ -383,19 +395,117 @@ fn after(problem: &Problem, belief: &[f64], left: usize, seen: &[f64], kinds: us
     value
 }
 
+/// Problems of up to six hidden states, three observations and five steps: 80 in the slow tier, 20 every day.
 #[test]
 fn random_hidden_states_against_a_recursion_over_histories() {
     let mut numbers = Numbers(23);
-    let mut tried = 0;
-    while tried < 25 {
+    let (mut tried, mut longest, mut widest) = (0, 0, 0);
+    let (count, most) = if full() { (80, 7000) } else { (20, 3000) };
+    while tried < count {
         let problem = Problem::new(&mut numbers);
         let kinds = 2 + numbers.below(2);
         let seen = numbers.shares(problem.states, kinds);
-        if (problem.actions * kinds).pow(problem.steps as u32) * problem.states > 3000 {
+        if (problem.actions * kinds).pow(problem.steps as u32) * problem.states > most {
             continue;
         }
         tried += 1;
+        (longest, widest) = (longest.max(problem.steps), widest.max(problem.states));
         let expected = after(&problem, &problem.start, problem.steps, &seen, kinds);
         close(figures(&hidden(&problem, &seen, kinds)).0, expected, 1e-10);
+    }
+    assert!(!full() || (longest, widest) == (5, 6), "{longest} {widest}");
+}
+
+impl Problem {
+    /// What a policy that is certain of its actions, one for each step and state, costs, and what it pays in α-weighed nats.
+    fn certain(&self, policy: &dyn Fn(usize, usize) -> usize) -> (f64, f64) {
+        let (mut belief, mut cost, mut rate) = (self.start.clone(), 0.0, 0.0);
+        for t in 0..self.steps {
+            let mut next = vec![0.0; self.states];
+            for (s, share) in belief.iter().enumerate() {
+                let a = policy(t, s);
+                let k = s * self.actions + a;
+                cost += share * self.cost[k];
+                rate -= share * self.alpha * self.prior[a].ln();
+                for (slot, p) in next.iter_mut().zip(&self.moves[k * self.states..]) {
+                    *slot += share * p;
+                }
+            }
+            belief = next;
+        }
+        (cost + belief.iter().zip(&self.end).map(|(b, e)| b * e).sum::<f64>(), rate)
+    }
+}
+
+/// All policies that are certain, one after another: none is better than the exact guide, and at a low temperature the best of
+/// them is as good, to what its rate weighs.
+#[test]
+fn no_policy_of_all_is_better() {
+    let mut numbers = Numbers(41);
+    let mut tried = 0;
+    while tried < if full() { 20 } else { 8 } {
+        let mut problem = Problem::new(&mut numbers);
+        let places = problem.states * problem.steps;
+        if (problem.actions as f64).powi(places as i32) > 10_000.0 {
+            continue;
+        }
+        tried += 1;
+        problem.alpha = [1e-3, 0.5][tried % 2];
+        let found = figures(&problem.source("prior", "= exact")).0;
+        let (mut least, mut cheapest, mut paid) = (f64::INFINITY, f64::INFINITY, 0.0);
+        for number in 0..problem.actions.pow(places as u32) {
+            let policy =
+                |t: usize, s: usize| number / problem.actions.pow((t * problem.states + s) as u32) % problem.actions;
+            let (cost, rate) = problem.certain(&policy);
+            least = f64::min(least, cost + rate);
+            if cost < cheapest {
+                (cheapest, paid) = (cost, rate);
+            }
+        }
+        assert!(found <= least + 1e-10 && found >= cheapest - 1e-10, "{found}: {cheapest} to {least}");
+        if problem.alpha == 1e-3 {
+            assert!(found - cheapest <= paid + 1e-10 && paid < 0.03, "{found}, {cheapest} and {paid}");
+        }
+    }
+}
+
+/// The tables of choices, over states: what is to come and the policy, against dynamic programming.
+#[test]
+fn tables_of_choices_are_those_of_dynamic_programming() {
+    let mut numbers = Numbers(5);
+    for _ in 0..8 {
+        let problem = Problem::new(&mut numbers);
+        let model = fe_testing::model(&problem.source("prior", "= exact"));
+        let choices = &model.objective.report.choices;
+        assert_eq!(choices.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a"]);
+        let found = model.at(&model.start(), &[choices[0].to_come.unwrap(), choices[0].probabilities, choices[0].rate]);
+        let (states, actions) = (problem.states, problem.actions);
+        let mut next = problem.end.clone();
+        for t in (0..problem.steps).rev() {
+            let mut here = vec![];
+            for s in 0..states {
+                let each: Vec<f64> = (0..actions)
+                    .map(|a| {
+                        let k = s * actions + a;
+                        let moves = &problem.moves[k * states..(k + 1) * states];
+                        problem.cost[k] + moves.iter().zip(&next).map(|(p, v)| p * v).sum::<f64>()
+                    })
+                    .collect();
+                let value = problem.soft(&problem.prior, &each);
+                here.push(value);
+                let mut rate = 0.0;
+                for (a, v) in each.iter().enumerate() {
+                    let ratio = (value - v) / problem.alpha;
+                    let q = problem.prior[a] * ratio.exp();
+                    rate += q * ratio;
+                    // Axes are in the order of their making: the loop, the states, the actions.
+                    let at = [(t * states + s) * actions + a, (t * actions + a) * states + s];
+                    assert!(at.iter().any(|&k| (found[1].values[k] - q).abs() < 1e-10), "{t} {s} {a}: {q}");
+                }
+                close(found[0].values[t * states + s], value, 1e-10);
+                close(found[2].values[t * states + s], rate, 1e-10);
+            }
+            next = here;
+        }
     }
 }

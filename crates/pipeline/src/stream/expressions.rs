@@ -4,7 +4,7 @@ use fe_check::{bare, offset_of, parts};
 use fe_syntax::ast::{Argument, BinaryOperator, Expr, ExprKind, UnaryOperator};
 use fe_syntax::{Diagnostic, Span};
 
-use super::turn::{Lag, Looped, Over, POSITION, refused};
+use super::turn::{Lag, Looped, Over, POSITION, refused, value_name};
 
 /// The names in an expression with their places, and whether each stands there as a whole, without an index.
 pub(super) fn names(e: &Expr) -> Vec<(Span, String, bool)> {
@@ -78,12 +78,25 @@ pub(super) struct Rewriter<'a> {
     pub counted: bool,
     /// The first thing that does not go turn by turn.
     pub refused: Option<Diagnostic>,
+    /// A hidden state whose last value is taken to be a number, and whether that was read.
+    pub standing: Option<(String, usize)>,
+    /// Whether it was read.
+    pub stood: bool,
+    /// The hidden state whose probabilities are carried.
+    pub mixed: Option<String>,
 }
 
 impl<'a> Rewriter<'a> {
     /// For a position of a loop.
     pub fn new(looped: &'a Looped, variable: &'a str, position: usize) -> Self {
-        Self { looped, variable, position, lags: vec![], decisions: vec![], counted: false, refused: None }
+        let (lags, decisions) = (vec![], vec![]);
+        let (refused, standing, mixed) = (None, None, None);
+        Self { looped, variable, position, lags, decisions, counted: false, refused, standing, stood: false, mixed }
+    }
+
+    /// The loop's variable.
+    pub fn variable(&self) -> &str {
+        self.variable
     }
 
     fn refuse(&mut self, span: Span, message: String, help: &str) {
@@ -190,6 +203,13 @@ impl<'a> Rewriter<'a> {
             Over::Ahead => 1 - offset,
             _ => -offset,
         };
+        if let (Over::Hidden, 1, Some((of, value)), [_]) = (over, back, &self.standing, indices)
+            && of == name
+        {
+            self.stood = true;
+            let name = value_name(of, *value);
+            return Expr { kind: Box::new(ExprKind::Name(name)), span: e.span };
+        }
         let here = match (over, back) {
             (Over::Outside, _) => {
                 let message = format!("`{name}` is worked out for all positions before the loop");
@@ -206,8 +226,9 @@ impl<'a> Rewriter<'a> {
             }
             (Over::Hidden, 1..) => {
                 let message = format!("the past of `{name}` is not known here, but distributed");
-                let help = "carry what is known of it: refine its guide, with the last posterior as the next prior \
-                            (`refine v[t] from v[t-1] …`), or state its guide, whose draws are then carried";
+                let help = "a state is carried whose prior is categorical around its own last value, or normal with a mean that \
+                            is affine in it; carry others by hand: refine the guide, with the last posterior as the next \
+                            prior (`refine v[t] from v[t-1] …`), or state it, and its draws are carried";
                 self.refuse(e.span, message, help);
                 return e.clone();
             }

@@ -3,6 +3,8 @@
 //! A program with a loop makes one turn of it for each line; what it reads of its past is carried from turn to turn, so that
 //! nothing grows. A program without one takes each line for a row of its own.
 
+mod believed;
+mod chooser;
 mod expressions;
 mod lines;
 mod plan;
@@ -14,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 
 use fe_check::{Columns, Header, Rows};
+use fe_distribution::Support;
 use fe_syntax::Diagnostic;
 use fe_train::Monitor;
 
@@ -25,6 +28,7 @@ use crate::options::{FitOptions, ReadOptions};
 use crate::prepare::prepare;
 use crate::text::Text;
 
+pub use chooser::Chooser;
 pub use lines::{LineForm, Lines, Table, json_line};
 pub use plan::{Plan, PlanOptions};
 pub use step::{Action, Step, StepCode};
@@ -67,14 +71,36 @@ pub enum Online {
     Turns(Box<Stream>),
     /// A plan that is made anew.
     Plans(Box<Plan>),
+    /// Exact choices, by their tables.
+    Chooses(Box<Chooser>),
 }
 
 impl Online {
+    /// A finished run before the first line, as its program asks for: turn by turn, or choice by choice.
+    ///
+    /// # Errors
+    /// As [`Stream::open`] and [`Chooser::open`].
+    pub fn open(run: Finished, options: StreamOptions) -> Result<Self, Error> {
+        match chooser::is_for(&run.load()?.program) {
+            true => Ok(Self::Chooses(Box::new(Chooser::open(&run, &options)?))),
+            false => Ok(Self::Turns(Box::new(Stream::open(run, options)?))),
+        }
+    }
+
+    /// The same of a program whose parameters stay at their start.
+    ///
+    /// # Errors
+    /// As [`Online::open`], and when the program or its data are wrong.
+    pub fn unfitted(text: &Text, reading: &ReadOptions, options: StreamOptions) -> Result<Self, Error> {
+        Self::open(at_start(text, reading)?, options)
+    }
+
     /// What lines give.
     pub fn taken(&self) -> &[Taken] {
         match self {
             Self::Turns(s) => s.taken(),
             Self::Plans(p) => p.taken(),
+            Self::Chooses(c) => c.taken(),
         }
     }
 
@@ -83,6 +109,7 @@ impl Online {
         match self {
             Self::Turns(s) => s.text(),
             Self::Plans(p) => p.text(),
+            Self::Chooses(c) => c.text(),
         }
     }
 
@@ -90,18 +117,19 @@ impl Online {
     pub fn notes(&self) -> Vec<String> {
         match self {
             Self::Turns(s) => s.notes(),
-            Self::Plans(_) => vec![],
+            Self::Plans(_) | Self::Chooses(_) => vec![],
         }
     }
 
     /// Answers a line.
     ///
     /// # Errors
-    /// As [`Stream::step`] and [`Plan::step`].
+    /// As [`Stream::step`], [`Plan::step`] and [`Chooser::step`].
     pub fn step(&mut self, row: &Row) -> Result<Step, Error> {
         match self {
             Self::Turns(s) => s.step(row),
             Self::Plans(p) => p.step(row),
+            Self::Chooses(c) => c.step(row),
         }
     }
 }
@@ -169,8 +197,13 @@ impl Stream {
     /// # Errors
     /// When the program does not go turn by turn.
     pub fn open(run: Finished, options: StreamOptions) -> Result<Self, Error> {
-        let looped = Looped::new(fe_syntax::parse(&run.text.source).ast.statements).map_err(wrong)?;
         let whole = run.load()?;
+        let finite = whole.program.latents.iter().filter_map(|l| match l.support {
+            Support::Index(count) if l.chain.is_some() => Some((l.name.clone(), count)),
+            _ => None,
+        });
+        let statements = fe_syntax::parse(&run.text.source).ast.statements;
+        let looped = Looped::new(statements, finite.collect()).map_err(wrong)?;
         let sizes = sizes(&whole);
         let headers = run.record.headers(&run.folder)?;
         let mut depths: BTreeMap<String, usize> = BTreeMap::new();
@@ -217,18 +250,7 @@ impl Stream {
     /// # Errors
     /// As [`Stream::open`], and when the program or its data are wrong.
     pub fn unfitted(text: &Text, reading: &ReadOptions, options: StreamOptions) -> Result<Self, Error> {
-        let fitting = FitOptions { steps: Some(0), ..FitOptions::default() };
-        let prepared = prepare(text, reading, &fitting)?;
-        let fitted = prepared.start(&mut Silent)?;
-        let record = prepared.record(&fitted, prepared.identity(text, reading, &fitting, None));
-        let finished = Finished {
-            text: text.clone(),
-            folder: PathBuf::from("."),
-            parameters: directory::parameters(&fitted, &prepared.arrays.statistics, &record.run)?,
-            record,
-            arrays: reading.arrays.clone(),
-        };
-        Self::open(finished, options)
+        Self::open(at_start(text, reading)?, options)
     }
 
     /// What lines give: data that each must hold, and states that it may.
@@ -243,12 +265,20 @@ impl Stream {
 
     /// What is left out of every turn.
     pub fn notes(&self) -> Vec<String> {
-        let ends = &self.looped.ends;
-        if ends.is_empty() {
-            return vec![];
+        let listed = |names: &[String]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let mut notes = vec![];
+        if !self.looped.ends.is_empty() {
+            let names = listed(&self.looped.ends);
+            notes.push(format!("{names}: read at the end of the loop, which a stream has not, and left out"));
         }
-        let names = ends.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        vec![format!("{names}: read at the end of the loop, which a stream has not, and left out")]
+        if let believed @ [_, ..] = self.looped.believed.as_slice() {
+            let apart = if believed.len() > 1 { ", each apart from the others" } else { "" };
+            notes.push(format!(
+                "{}: what is known is carried as a normal belief{apart}; that is exact where lines are normal around it",
+                listed(believed)
+            ));
+        }
+        notes
     }
 
     /// Makes a turn on what a line gives.
@@ -315,6 +345,21 @@ impl Stream {
     fn earlier(&self, lag: &Lag) -> Option<&Vec<f64>> {
         self.past.get(&lag.of)?.get(lag.back.checked_sub(1)?)
     }
+}
+
+/// A program as a finished run whose parameters stay at their start.
+fn at_start(text: &Text, reading: &ReadOptions) -> Result<Finished, Error> {
+    let fitting = FitOptions { steps: Some(0), ..FitOptions::default() };
+    let prepared = prepare(text, reading, &fitting)?;
+    let fitted = prepared.start(&mut Silent)?;
+    let record = prepared.record(&fitted, prepared.identity(text, reading, &fitting, None));
+    Ok(Finished {
+        text: text.clone(),
+        folder: PathBuf::from("."),
+        parameters: directory::parameters(&fitted, &prepared.arrays.statistics, &record.run)?,
+        record,
+        arrays: reading.arrays.clone(),
+    })
 }
 
 /// Every axis of a program with its extent.

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fe_check::{bare, offset_of};
-use fe_syntax::ast::{Declaration, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target, Type};
+use fe_syntax::ast::{
+    BinaryOperator, Declaration, Expr, ExprKind, GuideBody, Name, Statement, StatementKind, Target, Type,
+};
 use fe_syntax::{Diagnostic, Span, Spanned};
 
+use super::believed::{self, joined, number};
 use super::expressions::Rewriter;
 
 /// The name under which a turn reads the number of its position.
@@ -49,6 +52,8 @@ pub(super) struct Turn {
     pub lags: Vec<Lag>,
     /// How conditions on the position were decided, in order.
     pub decisions: Vec<bool>,
+    /// Data that are numbers: the values of hidden states.
+    pub numbers: Vec<(String, usize)>,
 }
 
 /// What is known of a program before any turn of it.
@@ -63,6 +68,10 @@ pub(super) struct Looped {
     pub steady: usize,
     /// Losses and likelihoods of the end, which no turn is.
     pub ends: Vec<String>,
+    /// Finite latents of the loop with the number of their values: the probabilities of one that is hidden can be carried.
+    finite: BTreeMap<String, usize>,
+    /// Normal states whose beliefs are carried.
+    pub believed: Vec<String>,
 }
 
 /// Something of the program that does not go turn by turn.
@@ -89,24 +98,52 @@ fn is_start(target: &Target) -> bool {
     target.axes.iter().flatten().any(zero)
 }
 
+/// The axis of the loop that time runs along: the only one, or the only one that data have or that a state is written ahead in.
+/// What runs in another loop is there as a whole in every turn.
+fn time(statements: &[Statement]) -> Result<Option<String>, Diagnostic> {
+    let mut found: Vec<(&str, Span, bool)> = vec![];
+    for statement in statements {
+        let StatementKind::For { variable, axis, body, .. } = &statement.kind else { continue };
+        let name = axis.name.value.as_str();
+        let of_data = statements.iter().any(|s| {
+            let along = |d: &Declaration| d.target.axes.iter().flatten().any(|e| is_axis(e, name));
+            matches!(&s.kind, StatementKind::Data(d) if along(d))
+        });
+        let ahead = body
+            .iter()
+            .filter_map(declared)
+            .any(|t| t.axes.iter().flatten().any(|e| offset_of(e, &variable.value).is_some_and(|o| o > 0)));
+        match found.iter_mut().find(|f| f.0 == name) {
+            Some(known) => known.2 |= of_data || ahead,
+            None => found.push((name, statement.span, of_data || ahead)),
+        }
+    }
+    if let [(only, ..)] = found.as_slice() {
+        return Ok(Some((*only).to_owned()));
+    }
+    let told: Vec<&(&str, Span, bool)> = found.iter().filter(|f| f.2).collect();
+    match (found.as_slice(), told.as_slice()) {
+        ([], _) => Ok(None),
+        (_, [(only, ..)]) => Ok(Some((*only).to_owned())),
+        ([(one, ..), (other, span, _), ..], _) => {
+            let message = format!("loops run over `{one}` and over `{other}`, and time could run along either");
+            let help = "a stream has one time: keep the loop that time runs along, or give data to that one alone";
+            Err(refused(*span, message, help))
+        }
+        ([(only, ..)], _) => Ok(Some((*only).to_owned())),
+    }
+}
+
 impl Looped {
     /// Finds the loop of a program.
     ///
     /// # Errors
-    /// When there are loops over two axes.
-    pub fn new(statements: Vec<Statement>) -> Result<Self, Diagnostic> {
-        let mut looped = Self { statements, axis: None, over: BTreeMap::new(), steady: 0, ends: vec![] };
-        for statement in &looped.statements {
-            let StatementKind::For { axis, .. } = &statement.kind else { continue };
-            match &looped.axis {
-                Some(known) if *known != axis.name.value => {
-                    let message = format!("loops run over `{known}` and over `{}`", axis.name.value);
-                    let help = "a stream has one time: keep the loop that time runs along";
-                    return Err(refused(statement.span, message, help));
-                }
-                _ => looped.axis = Some(axis.name.value.clone()),
-            }
-        }
+    /// When there are loops over two axes, and time could be either.
+    pub fn new(statements: Vec<Statement>, finite: BTreeMap<String, usize>) -> Result<Self, Diagnostic> {
+        let (statements, believed) = believed::carried(statements);
+        let axis = time(&statements)?;
+        let (over, ends) = (BTreeMap::new(), vec![]);
+        let mut looped = Self { statements, axis, over, steady: 0, ends, finite, believed };
         looped.names();
         looped.conditions();
         looped.ends = looped.ends();
@@ -119,7 +156,7 @@ impl Looped {
         let mut stated = BTreeSet::new();
         for statement in &self.statements {
             match &statement.kind {
-                StatementKind::For { variable, body, .. } => {
+                StatementKind::For { variable, body, axis: of, .. } if of.name.value == axis => {
                     for inner in body {
                         if let StatementKind::Guide { targets, body: GuideBody::Distribution(_), .. } = &inner.kind {
                             stated.extend(targets.iter().map(|t| t.name.value.clone()));
@@ -163,7 +200,10 @@ impl Looped {
     fn conditions(&mut self) {
         let mut steady = 0usize;
         for statement in &self.statements {
-            let StatementKind::For { variable, from, body, .. } = &statement.kind else { continue };
+            let StatementKind::For { variable, from, body, axis } = &statement.kind else { continue };
+            if Some(&axis.name.value) != self.axis.as_ref() {
+                continue;
+            }
             let start = from.as_ref().and_then(|e| match bare(e).kind.as_ref() {
                 ExprKind::Number { value, .. } => Some(*value),
                 _ => None,
@@ -210,16 +250,21 @@ impl Looped {
     /// When something does not go turn by turn.
     pub fn turn(&self, position: usize) -> Result<Turn, Diagnostic> {
         let Some(axis) = self.axis.clone() else {
-            return Ok(Turn { statements: self.statements.clone(), lags: vec![], decisions: vec![] });
+            let statements = self.statements.clone();
+            return Ok(Turn { statements, lags: vec![], decisions: vec![], numbers: vec![] });
         };
         let mut lags: BTreeMap<String, Lag> = BTreeMap::new();
         let (mut statements, mut decisions, mut variable, mut counted) = (vec![], vec![], None, false);
+        let (mut mixed, mut numbers): (Option<String>, Vec<(String, usize)>) = (None, vec![]);
         for statement in &self.statements {
-            let StatementKind::For { variable: v, axis: of, from, body } = &statement.kind else {
-                if let Some(kept) = self.outside(statement)? {
-                    statements.push(kept);
+            let (v, of, from, body) = match &statement.kind {
+                StatementKind::For { variable, axis: of, from, body } if of.name.value == axis => {
+                    (variable, of, from, body)
                 }
-                continue;
+                _ => {
+                    statements.extend(self.outside(statement)?);
+                    continue;
+                }
             };
             variable = Some(v.value.clone());
             let start = from.as_ref().map(|e| (bare(e).kind.as_ref().clone(), e.span));
@@ -250,6 +295,7 @@ impl Looped {
             lags.extend(rewriter.lags.into_iter().map(|l| (l.name.clone(), l)));
             decisions.extend(rewriter.decisions);
             counted |= rewriter.counted;
+            mixed = mixed.or(rewriter.mixed);
             let kind = StatementKind::For { variable: v.clone(), axis: of.clone(), from: None, body: turned };
             statements.push(Statement { kind, span: statement.span });
         }
@@ -260,7 +306,13 @@ impl Looped {
         if counted {
             statements.push(data(POSITION, vec![], None, Span::default()));
         }
-        Ok(Turn { statements, lags, decisions })
+        if let Some(name) = mixed {
+            let count = self.finite.get(&name).copied().unwrap_or(0);
+            numbers.extend((0..count).map(|value| (value_name(&name, value), value)));
+            let ty = self.latent_type(&name);
+            statements.extend(numbers.iter().map(|(n, _)| data(n, vec![], ty.clone(), Span::default())));
+        }
+        Ok(Turn { statements, lags, decisions, numbers })
     }
 
     /// A statement outside of the loop, as far as a turn has it.
@@ -282,7 +334,11 @@ impl Looped {
         {
             return Ok(None);
         }
-        let reads = expressions(statement).into_iter().flat_map(super::expressions::names);
+        let inner = match &statement.kind {
+            StatementKind::For { body, .. } => body.iter().flat_map(expressions).collect(),
+            _ => expressions(statement),
+        };
+        let reads = inner.into_iter().flat_map(super::expressions::names);
         let own = target.map(|t| t.name.value.clone());
         if let Some((span, name, _)) = reads.into_iter().find(|r| self.runs(&r.1) && Some(&r.1) != own.as_ref()) {
             let message = format!("all positions of `{name}` are read here, and a stream has one at a time");
@@ -305,7 +361,10 @@ impl Looped {
                     let help = "write it at its own position, `s[t]` from `s[t-1]`";
                     return Err(refused(inner.span, "a latent that is written ahead has no turn of its own", help));
                 }
-                let prior = r.expression(prior);
+                let prior = match self.mixed(&t.name.value, prior, r)? {
+                    Some(mixed) => mixed,
+                    None => r.expression(prior),
+                };
                 StatementKind::Latent { target: target(t), ty: ty.clone(), prior, by: by.clone() }
             }
             StatementKind::Guide { targets, star, body, by } => {
@@ -335,6 +394,49 @@ impl Looped {
         Ok(Statement { kind, span: inner.span })
     }
 
+    /// The prior of a hidden finite state, mixed over the probabilities that its last value is known to have. None where it is
+    /// none, or follows from nothing before.
+    fn mixed(&self, name: &str, prior: &Expr, r: &mut Rewriter) -> Result<Option<Expr>, Diagnostic> {
+        let (Some(&count), Some(Over::Hidden)) = (self.finite.get(name), self.over.get(name)) else { return Ok(None) };
+        let ExprKind::Call { function, arguments } = bare(prior).kind.as_ref() else { return Ok(None) };
+        let ([only], "Categorical") = (arguments.as_slice(), function.value.as_str()) else { return Ok(None) };
+        let span = prior.span;
+        let written = format!("{name}[{}-1]", r.variable());
+        let mut sum: Option<Expr> = None;
+        for value in 0..count {
+            r.standing = Some((name.to_owned(), value));
+            let given = r.expression(&only.value);
+            if !r.stood {
+                r.standing = None;
+                return Ok(None);
+            }
+            let belief = Expr { kind: Box::new(ExprKind::Name(written.clone())), span };
+            let here = Expr { kind: Box::new(ExprKind::Name(value_name(name, value))), span };
+            let share = ExprKind::Index { value: belief, indices: vec![here] };
+            let share = Expr { kind: Box::new(share), span };
+            let given = Expr { kind: Box::new(ExprKind::Parenthesised(given)), span };
+            let term = joined(BinaryOperator::Multiply, share, given);
+            sum = Some(match sum {
+                Some(sum) => joined(BinaryOperator::Add, sum, term),
+                None => term,
+            });
+        }
+        (r.standing, r.stood) = (None, false);
+        let other = self.believed.first().cloned().or_else(|| r.mixed.clone()).filter(|o| o != name);
+        if let Some(other) = other {
+            let message =
+                format!("`{name}` and `{other}` are both hidden, and what is known of one hangs on the other");
+            let help = "make them one state of all their pairs, whose probabilities are carried together";
+            return Err(refused(span, message, help));
+        }
+        r.mixed = Some(name.to_owned());
+        r.lags.push(Lag { name: written, of: name.to_owned(), back: 1 });
+        let Some(value) = sum else { return Ok(None) };
+        let arguments = vec![fe_syntax::ast::Argument { name: None, value }];
+        let kind = ExprKind::Call { function: function.clone(), arguments };
+        Ok(Some(Expr { kind: Box::new(kind), span }))
+    }
+
     /// The data that stand for an earlier value.
     fn lagged(&self, lag: &Lag, axis: &str, variable: &str) -> Result<Statement, Diagnostic> {
         let inner = self.statements.iter().flat_map(|s| match &s.kind {
@@ -356,9 +458,32 @@ impl Looped {
                 Statement { kind: StatementKind::Data(d), span }
             }
             StatementKind::Param(d) | StatementKind::Let(d) => data(&lag.name, axes, d.ty.clone(), span),
+            StatementKind::Latent { ty, .. } if self.over.get(&lag.of) == Some(&Over::Hidden) => {
+                // The probabilities of its values, these first.
+                let count = self.finite.get(&lag.of).copied().unwrap_or(0);
+                let values = ty.as_ref().and_then(|t| t.arguments.first().cloned());
+                let values = values.unwrap_or_else(|| number(count as f64, span));
+                let axes = std::iter::once(values).chain(axes).collect();
+                data(&lag.name, axes, None, span)
+            }
             StatementKind::Latent { ty, .. } => data(&lag.name, axes, ty.clone(), span),
             _ => data(&lag.name, axes, None, span),
         })
+    }
+
+    /// The type that a latent of the loop is declared with.
+    fn latent_type(&self, name: &str) -> Option<Type> {
+        let inner = self.statements.iter().flat_map(|s| match &s.kind {
+            StatementKind::For { body, .. } => body.as_slice(),
+            _ => std::slice::from_ref(s),
+        });
+        inner
+            .filter_map(|s| match &s.kind {
+                StatementKind::Latent { target, ty, .. } if target.name.value == name => Some(ty.clone()),
+                _ => None,
+            })
+            .next()
+            .flatten()
     }
 
     /// The places of declarations, by name.
@@ -375,6 +500,11 @@ impl Looped {
 /// What the first position of something that is written ahead is called in a turn.
 pub(super) fn start_name(of: &str) -> String {
     format!("{of}[0]")
+}
+
+/// What a value of a hidden state is called.
+pub(super) fn value_name(of: &str, value: usize) -> String {
+    format!("{of} is {value}")
 }
 
 /// A target at the loop's own position.

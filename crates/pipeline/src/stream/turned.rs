@@ -37,6 +37,8 @@ pub(super) struct Turned {
     /// Latents that move what is written ahead.
     acting: HashSet<String>,
     lags: Vec<Lag>,
+    /// Data that are numbers.
+    numbers: Vec<(String, usize)>,
     seed: u64,
     /// Parameters of this position, where none of them has positions of its own.
     values: Option<Values>,
@@ -58,7 +60,7 @@ impl Turned {
             let fe_syntax::ast::StatementKind::Data(d) = &statement.kind else { continue };
             let name = &d.target.name.value;
             let Some(of) = turn.lags.iter().find(|l| l.name == *name).map(|l| &l.of) else {
-                if name == POSITION {
+                if name == POSITION || turn.numbers.iter().any(|n| n.0 == *name) {
                     headers.insert(name.clone(), Header { integer: true, ..Header::default() });
                 }
                 continue;
@@ -78,7 +80,8 @@ impl Turned {
 
         let remembered = run.remembered();
         let constant = |d: &fe_check::Data| {
-            let of_turn = d.name == POSITION || turn.lags.iter().any(|l| l.name == d.name);
+            let number = turn.numbers.iter().any(|n| n.0 == d.name);
+            let of_turn = number || d.name == POSITION || turn.lags.iter().any(|l| l.name == d.name);
             !of_turn && !stream.taken.iter().any(|t| t.name == d.name)
         };
         let mut still = program.clone();
@@ -112,6 +115,7 @@ impl Turned {
             carried,
             acting,
             lags: turn.lags,
+            numbers: turn.numbers,
             seed,
             values: None,
         })
@@ -158,6 +162,10 @@ impl Turned {
         let (mut tensors, mut carried) = (self.constants.clone(), vec![]);
         for data in &self.program.data {
             if tensors.contains_key(&data.input) {
+                continue;
+            }
+            if let Some((_, value)) = self.numbers.iter().find(|n| n.0 == data.name) {
+                tensors.insert(data.input, Arc::new(Tensor::scalar(*value as f64)));
                 continue;
             }
             let raw = match (data.name == POSITION, self.lags.iter().find(|l| l.name == data.name)) {
@@ -395,9 +403,14 @@ fn carried(stream: &Stream, program: &Program, objective: &mut Objective) -> (Ve
         if !matches!(stream.looped.over.get(name), Some(Over::State | Over::Ahead | Over::Hidden)) {
             continue;
         }
+        // Of what is hidden, what is known.
+        let hidden = stream.looped.over.get(name) == Some(&Over::Hidden);
         let refined = program.refinements.iter().find(|r| r.name == *name).map(|r| (r.node, r.axes.clone()));
         let read = objective.report.readouts.iter().find(|r| r.name == *name).and_then(|r| match r.of {
             ReadoutOf::Value { draw, .. } => Some((draw, r.axes.clone())),
+            ReadoutOf::Finite { probabilities, values, .. } if hidden => {
+                Some((probabilities, [[values].as_slice(), r.axes.as_slice()].concat()))
+            }
             ReadoutOf::Finite { draw, .. } => Some((draw?, r.axes.clone())),
         });
         let named = program.lets.iter().find(|l| l.name == *name).map(|l| (l.node, l.axes.clone()));

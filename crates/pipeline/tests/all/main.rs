@@ -3,7 +3,10 @@
 
 mod large;
 mod resume;
+mod starts;
 mod stream;
+mod stream_beliefs;
+mod stream_choices;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -239,7 +239,7 @@ observe y ~ Normal(z @ W, 1)
 fn what_does_not_go_line_by_line_is_refused_with_a_way_out() {
     let refused = [
         (
-            "data y[T] = csv(\"y.csv\", \"a\")\nfor t in T {\n  latent s[t] ~ Normal(if t == 0 then 0 else 0.9 * s[t-1], 1)\n  \
+            "data y[T] = csv(\"y.csv\", \"a\")\nfor t in T {\n  latent s[t] ~ Normal(if t == 0 then 0 else sin(s[t-1]), 1)\n  \
           observe y[t] ~ Normal(s[t], 1)\n}\n",
             "the past of `s` is not known here",
         ),
