@@ -74,8 +74,8 @@ pub struct ManArgs {
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
-Not yet written: checkpoint/ (and so --resume).
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json;
+with --pictures, pictures/ too; and checkpoint/ where the fit has not ended, from which --resume goes on.
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
@@ -173,6 +173,9 @@ pub struct RunArgs {
     /// With --resume: no further steps, only the report of where the fit stands.
     #[arg(long, requires = "resume")]
     pub finish: bool,
+    /// Write every picture of the page as a file too, for a paper: SVG, in DIR [default: pictures/ beside the page].
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub pictures: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub keeping: KeepArgs,
     /// Print fit.json on standard output, and nothing else there.
@@ -464,6 +467,9 @@ pub enum FormArg {
 pub struct ReportArgs {
     /// The directory of a run, or of a sweep.
     pub run: PathBuf,
+    /// Write every picture of the page as a file too, for a paper: SVG, in DIR [default: pictures/ beside the page].
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub pictures: Option<Option<PathBuf>>,
     /// Open the page in a browser.
     #[arg(long)]
     pub open: bool,

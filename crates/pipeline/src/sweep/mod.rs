@@ -8,7 +8,7 @@ mod weights;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
+use fe_report::{Page, Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
 
 use self::over::Over;
 use self::points::{Context, Made, Place, places};
@@ -289,11 +289,11 @@ fn write(folder: &Path, report: &Sweep, source: &str) -> Result<(), Error> {
     put(SWEEP, fe_report::json(report))
 }
 
-/// Writes the page of a finished sweep again, where the directory is one; gives where it is.
+/// Writes the page of a finished sweep again, where the directory is one; gives where it is, and what is on it.
 ///
 /// # Errors
 /// When a file of the sweep is damaged, or the page cannot be written.
-pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Error> {
+pub fn rewrite(folder: &Path) -> Result<Option<(PathBuf, Page)>, Error> {
     let unread = |name: &str, e: &dyn std::fmt::Display| {
         Error::Io(format!("{} cannot be read: {e}", folder.join(name).display()))
     };
@@ -301,6 +301,7 @@ pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Error> {
     let sweep: Sweep = serde_json::from_slice(&text).map_err(|e| unread(SWEEP, &e))?;
     let source = std::fs::read_to_string(folder.join(PROGRAM)).map_err(|e| unread(PROGRAM, &e))?;
     let path = folder.join(PAGE);
-    directory::put(&path, sweep_page(&sweep, &source).html().as_bytes())?;
-    Ok(Some(path))
+    let page = sweep_page(&sweep, &source);
+    directory::put(&path, page.html().as_bytes())?;
+    Ok(Some((path, page)))
 }
