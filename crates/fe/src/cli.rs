@@ -218,6 +218,10 @@ pub struct SweepArgs {
     pub over: Vec<String>,
     #[command(flatten)]
     pub fit: FitArgs,
+    /// Make one share of the fits, as 2/8, in a folder where others make theirs: on other machines, or of a job array. What
+    /// all have made, --resume collects.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["certify", "strict"])]
+    pub shard: Option<fe_pipeline::sweep::Shard>,
     /// Fits made at a time [default: as many as there are threads].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
