@@ -280,3 +280,15 @@ let more = a["b"] - a["10"]
     assert fit.params["more"].se == pytest.approx(1, rel=1e-4)
     with pytest.raises(fe.DataError, match="data y=FILE"):
         fe.Model(program).fit({"g": g})
+
+
+def test_pictures_of_the_page_are_files(folder: Path) -> None:
+    fit = fe.Model(folder / "model.fe").fit(rows())
+    count = fit.pictures(folder / "figures")
+    names = sorted(p.name for p in (folder / "figures").iterdir())
+    assert count == len(names) == fit.html.count("<svg") and "Free_energy_F.svg" in names
+    # Of a run that was read, the page is made again, and has the same on it.
+    command(folder, "run", "model.fe", "--quiet", "--out", "read", "--pictures")
+    assert fe.load(folder / "read").pictures(folder / "again") == count
+    for name in names:
+        assert (folder / "again" / name).read_text() == (folder / "read" / "pictures" / name).read_text()

@@ -74,8 +74,9 @@ pub struct ManArgs {
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json.
-While a fit goes on its state is kept beside it, in NAME.part/checkpoint, from which --resume goes on.
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json, and
+with --pictures a folder of them. While a fit goes on its state is kept beside it, in NAME.part/checkpoint, from which
+--resume goes on.
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";
@@ -173,6 +174,9 @@ pub struct RunArgs {
     /// With --resume: no further steps, only the report of where the fit stands.
     #[arg(long, requires = "resume")]
     pub finish: bool,
+    /// Write every picture of the page as a file too, for a paper: SVG, in DIR [default: pictures/ beside the page].
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub pictures: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub keeping: KeepArgs,
     /// Print fit.json on standard output, and nothing else there.
@@ -215,6 +219,10 @@ pub struct SweepArgs {
     pub over: Vec<String>,
     #[command(flatten)]
     pub fit: FitArgs,
+    /// Make one share of the fits, as 2/8, in a folder where others make theirs: on other machines, or of a job array. What
+    /// all have made, --resume collects.
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["certify", "strict"])]
+    pub shard: Option<fe_pipeline::sweep::Shard>,
     /// Fits made at a time [default: as many as there are threads].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -464,6 +472,9 @@ pub enum FormArg {
 pub struct ReportArgs {
     /// The directory of a run, or of a sweep.
     pub run: PathBuf,
+    /// Write every picture of the page as a file too, for a paper: SVG, in DIR [default: pictures/ beside the page].
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub pictures: Option<Option<PathBuf>>,
     /// Open the page in a browser.
     #[arg(long)]
     pub open: bool,

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use fe_pipeline::directory::{self, Writing};
-use fe_pipeline::{Checkpoints, Earlier, Finished, Identity, is_of, prepare};
+use fe_pipeline::{Checkpoints, Earlier, Finished, Identity, is_of, page_again, prepare};
 use fe_report::Document;
 
 use crate::cli::RunArgs;
 use crate::failure::{Failure, at};
 use crate::progress::Progress;
+use crate::report::pictures;
 use crate::{input, output, render, timings};
 
 /// Where the run is written: a folder that is named, and else one of the program's name that holds no run, unless that is to be
@@ -85,7 +86,11 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let folder = folder(args, &prepared.program.name, &text.source, &identity)?;
     if let Some(document) = args.resume.then(|| is_finished(&folder, &text.source, &identity)).flatten() {
         note(args, &format!("the fit in {} is done: there is nothing to go on with", folder.display()));
-        return told(args, &document, &folder);
+        let pictures = match args.pictures {
+            Some(_) => pictures(&page_again(&Finished::read(&folder)?)?, args.pictures.as_ref(), &folder)?,
+            None => None,
+        };
+        return told(args, &document, &folder, pictures);
     }
     let mut writing = Writing::begin(&folder)?;
     let mut checkpoints = Checkpoints::new(&mut writing, &text.source, &identity, args.keeping.every())?;
@@ -107,21 +112,22 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         document: &document,
         statistics: &prepared.arrays.statistics,
     };
-    run.write(writing)?;
+    let page = run.write(writing)?;
     if args.timings {
         output::err(&timings::table(&prepared.clock().spent()));
         output::err(&timings::memory(&prepared.foreseen()?));
     }
-    told(args, &document, &folder)
+    let pictures = pictures(&page, args.pictures.as_ref(), &folder)?;
+    told(args, &document, &folder, pictures)
 }
 
 /// Says what a run came to, and whether it can be relied on where that is asked.
-fn told(args: &RunArgs, document: &Document, folder: &Path) -> Result<(), Failure> {
+fn told(args: &RunArgs, document: &Document, folder: &Path, pictures: Option<String>) -> Result<(), Failure> {
     if args.json {
         output::out(&fe_report::json(document))?;
     } else if !args.quiet {
         let ledger = fe_report::terminal(document, output::width(), render::colour_on_stdout());
-        output::out(&format!("{ledger}\nsaved in {}\n", folder.display()))?;
+        output::out(&format!("{ledger}\nsaved in {}\n{}", folder.display(), pictures.unwrap_or_default()))?;
     }
     // Chains stand for the guide, however far its own fit went.
     let verdict = &document.verdict;

@@ -1,6 +1,6 @@
 //! `fe sweep`: many fits of one program, side by side, with the certificate of their curves.
 
-use fe_pipeline::sweep::{self, SweepOptions};
+use fe_pipeline::sweep::{self, Shard, Share, SweepOptions};
 use fe_report::{Sweep, sweep_terminal};
 
 use crate::cli::SweepArgs;
@@ -22,6 +22,11 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Failure> {
         folder: args.out.clone(),
     };
     let watch = Shown::new(args.quiet);
+    if let Some(shard) = args.shard {
+        let outcome = sweep::share(&text, &options, shard, &watch);
+        watch.finish();
+        return shared(args, shard, &outcome.map_err(at(&text))?);
+    }
     let outcome = sweep::sweep(&text, &options, &watch);
     watch.finish();
     let (report, folder) = outcome.map_err(at(&text))?;
@@ -32,6 +37,41 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Failure> {
         output::out(&format!("{table}\nsaved in {}\n", folder.display()))?;
     }
     ending(&report, args.strict)
+}
+
+/// Says what came of a share.
+fn shared(args: &SweepArgs, shard: Shard, share: &Share) -> Result<(), Failure> {
+    let fits = |n: usize| if n == 1 { "1 fit".to_owned() } else { format!("{n} fits") };
+    if args.json {
+        output::out(&fe_report::json(share))?;
+    } else if !args.quiet {
+        let left = match share.left {
+            0 => String::new(),
+            n => format!(", {n} left to others"),
+        };
+        output::out(&format!(
+            "shard {}/{} of {}: {} made, {} found done{left}, {} failed\nsaved in {}; `fe sweep` with --resume collects them\n",
+            shard.index,
+            shard.of,
+            fits(share.points),
+            share.made,
+            share.found,
+            share.failed.len(),
+            share.folder.display()
+        ))?;
+    }
+    match share.failed.as_slice() {
+        [] => Ok(()),
+        [first, ..] => {
+            let failed = share.failed.len();
+            Err(Failure::Fits(format!(
+                "{failed} of {} failed, {} among them: {}",
+                fits(share.points),
+                first.at,
+                first.why
+            )))
+        }
+    }
 }
 
 /// How the command ends.

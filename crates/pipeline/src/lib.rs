@@ -57,7 +57,7 @@ pub use finished::{Finished, Solution};
 pub use fit::{Fitted, failed};
 pub use load::{Loaded, load, load_with, sources};
 pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions, bytes};
-pub use page::rewrite;
+pub use page::{page_again, put_pictures, rewrite};
 pub use predict::{PredictOptions, Predictions, predict};
 pub use prepare::{Prepared, derive, prepare, prepare_with};
 pub use record::{Identity, RunRecord};

@@ -84,15 +84,27 @@ fn shape(extents: &[usize]) -> String {
     format!("[{}]", extents.join(","))
 }
 
-/// Writes the page of a finished run again; gives where it is.
+/// Writes every picture of a page as a file of a folder, which is made; gives how many they are.
 ///
 /// # Errors
-/// When a file of the run is missing or damaged, or the page cannot be written. A program that cannot be understood any
-/// more, or data that have changed, cost the page its derivation and its pictures, which it says.
-pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
-    let run = Finished::read(folder)?;
+/// When the folder or a file cannot be written.
+pub fn put_pictures(page: &Page, folder: &Path) -> Result<usize, Error> {
+    std::fs::create_dir_all(folder).map_err(|e| directory::unwritten(folder, &e))?;
+    let pictures = page.pictures();
+    for picture in &pictures {
+        directory::put(&folder.join(&picture.name), picture.svg.as_bytes())?;
+    }
+    Ok(pictures.len())
+}
+
+/// The page of a finished run, made again.
+///
+/// # Errors
+/// When a file of the run is missing or damaged. A program that cannot be understood any more, or data that have changed, cost
+/// the page its derivation and its pictures, which it says.
+pub fn page_again(run: &Finished) -> Result<Page, Error> {
     let (document, trace) = (run.document()?, run.trace()?);
-    let (explanation, made) = match again(&run, &document) {
+    let (explanation, made) = match again(run, &document) {
         Ok((explanation, made)) => (Some(explanation), made),
         Err(error) => {
             let why = format!(
@@ -103,9 +115,18 @@ pub fn rewrite(folder: &Path) -> Result<PathBuf, Error> {
         }
     };
     let verification = run.verification()?;
-    let page = page(&document, &trace, (&run.text.source, explanation), (&run.record, verification.as_ref()), made);
+    Ok(page(&document, &trace, (&run.text.source, explanation), (&run.record, verification.as_ref()), made))
+}
+
+/// Writes the page of a finished run again; gives where it is, and what is on it.
+///
+/// # Errors
+/// As of [`page_again`]; and when the page cannot be written.
+pub fn rewrite(folder: &Path) -> Result<(PathBuf, Page), Error> {
+    let run = Finished::read(folder)?;
+    let page = page_again(&run)?;
     run.put(directory::PAGE, page.html().as_bytes())?;
-    Ok(folder.join(directory::PAGE))
+    Ok((folder.join(directory::PAGE), page))
 }
 
 /// The derivation, and the pictures where the data are as they were.

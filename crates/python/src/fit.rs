@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use fe_pipeline::directory::{self, File, Writing};
 use fe_pipeline::stream::{Online, Plan, PlanOptions, StreamOptions};
 use fe_pipeline::{
-    Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, predict, sample, sources,
+    Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, page_again, predict, put_pictures,
+    sample, sources,
 };
-use fe_report::{Document, Group, json, terminal};
+use fe_report::{Document, Group, Page, json, terminal};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -25,6 +26,8 @@ pub struct Made {
     pub document: Document,
     /// The files of its directory.
     pub files: Vec<File>,
+    /// Its page; of a run that was read it is made where it is asked for.
+    pub page: Option<Page>,
     /// Draws and data.
     pub groups: Vec<Group>,
     /// What is to be known of the program, as text.
@@ -39,7 +42,7 @@ impl Made {
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let finished = Finished::read(folder)?;
         let (document, files) = (finished.document()?, directory::read(folder)?);
-        Ok(Self { finished, document, files, groups: vec![], warnings: String::new() })
+        Ok(Self { finished, document, files, page: None, groups: vec![], warnings: String::new() })
     }
 
     /// The data that its program reads, as [`fe_pipeline::sources`] tells of them.
@@ -110,6 +113,15 @@ impl Fit {
     /// Writes the run's directory.
     fn save(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
         let written = Writing::begin(&folder).and_then(|writing| writing.commit(&self.made.files, false));
+        written.map_err(|e| self.raised(py, &e))
+    }
+
+    /// Writes every picture of the page as a file of a folder; gives how many.
+    fn pictures(&self, py: Python<'_>, folder: PathBuf) -> PyResult<usize> {
+        let written = without_lock(py, None, |_| match &self.made.page {
+            Some(page) => put_pictures(page, &folder),
+            None => page_again(&self.made.finished).and_then(|page| put_pictures(&page, &folder)),
+        })?;
         written.map_err(|e| self.raised(py, &e))
     }
 

@@ -51,11 +51,11 @@ fn made(text: &Text, reading: &ReadOptions, fitting: &FitOptions, told: Told) ->
         document: &document,
         statistics: &prepared.arrays.statistics,
     };
-    let files = run.files()?;
+    let (files, page) = run.files()?;
     let groups = directory::groups(&run);
     let finished = Finished::of(&run, text, reading.arrays.clone(), Path::new("(in memory)"))?;
     let warnings = fe_render::text(&text.file, &text.source, &prepared.warnings, false);
-    Ok(Made { finished, document, files, groups, warnings })
+    Ok(Made { finished, document, files, page: Some(page), groups, warnings })
 }
 
 #[pymethods]

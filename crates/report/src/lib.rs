@@ -46,7 +46,7 @@ pub use inference_data::{Array, Group, NetcdfError, inference_data};
 pub use json::json;
 pub use ledger::{Cell, Column, Interval, Kind, Label, Number, Room, Row, Span, Table, Tone, Value};
 pub use nested::{Nested, ShapeError};
-pub use page::{Block, Drawing, Fact, Headline, Page, Pictured, RunPage, Section, run_page, sweep_page};
+pub use page::{Block, Drawing, Fact, Headline, Page, PictureFile, Pictured, RunPage, Section, run_page, sweep_page};
 pub use picture::{Picture, Planes, Shades, Size, images};
 pub use refinement::{RefinedStep, Refinement, StateStep, listed_steps, refined_csv};
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};

@@ -162,3 +162,39 @@ observe x ~ Normal(z @ W, sqrt(0.5))
     }
     assert!(!html.contains("left out: not finite"));
 }
+
+/// The page's charts and pictures, and nothing else, each a file that is whole by itself and light.
+#[test]
+fn every_picture_of_the_page_is_a_file() {
+    let folder = ran();
+    let said = done(folder.path(), &["report", "run", "--pictures"]);
+    let files = |at: &str| -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(folder.path().join(at)).unwrap().map(|e| e.unwrap());
+        let mut found: Vec<_> = entries
+            .map(|e| (e.file_name().into_string().unwrap(), std::fs::read_to_string(e.path()).unwrap()))
+            .collect();
+        found.sort();
+        found
+    };
+    let found = files("run/pictures");
+    let html = page(folder.path());
+    assert_eq!(html.matches("<svg").count() + html.matches("<img").count(), found.len());
+    assert!(said.ends_with(&format!("{} pictures in run/pictures\n", found.len())), "{said}");
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    for name in
+        ["Pictures_B.svg", "Pictures_z_B.svg", "Reconstructions_x.svg", "Samples_x.svg", "Rate_of_each_unit_of_z.svg"]
+    {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for (name, svg) in &found {
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{name}");
+        assert_eq!((svg.matches("<svg").count(), svg.contains("prefers-color-scheme")), (1, false), "{name}");
+        let uri = svg.split_once("xlink:href=\"").map(|(_, rest)| rest.split('"').next().unwrap());
+        assert!(uri.is_none_or(|uri| html.contains(uri)), "{name} has other pixels than the page");
+        assert_eq!(uri.is_some(), ["Pictures", "Reconstructions", "Samples"].iter().any(|s| name.starts_with(s)));
+    }
+    // `fe run` writes the same, into a folder that it is told, and a new fit forgets the pictures of the one before.
+    done(folder.path(), &["run", "tiny.fe", "--quiet", "--out", "run", "--pictures=figures"]);
+    assert_eq!(files("figures"), found);
+    assert!(files("run/pictures").is_empty());
+}

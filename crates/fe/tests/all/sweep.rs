@@ -255,3 +255,123 @@ fn wrong_command_lines_say_what_to_write() {
     let swept = sweep(&PRICED.replace("rate", "rates"), &["--over", "beta=1,2"]);
     assert_eq!(swept.output.status.code(), Some(1), "{}", swept.said());
 }
+
+/// Points of a sweep without what differs from command to command.
+fn timeless(json: &Value) -> Vec<Value> {
+    let mut points = json["points"].as_array().unwrap().clone();
+    for point in &mut points {
+        point.as_object_mut().unwrap().remove("seconds");
+    }
+    points
+}
+
+/// A shard as a process of its own, which does not outlive the test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn output(mut self) -> Output {
+        let (mut out, mut err) = (vec![], vec![]);
+        std::io::Read::read_to_end(self.0.stdout.as_mut().unwrap(), &mut out).unwrap();
+        std::io::Read::read_to_end(self.0.stderr.as_mut().unwrap(), &mut err).unwrap();
+        Output { status: self.0.wait().unwrap(), stdout: out, stderr: err }
+    }
+}
+
+fn shard(folder: &Path, over: &str, which: &str) -> Running {
+    let arguments =
+        ["sweep", "model.fe", "--out", "out", "--over", over, "--shard", which, "--jobs", "1", "--threads", "1"];
+    let mut command = fe(folder);
+    command.args(arguments).args(["--json", "--quiet"]);
+    Running(command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap())
+}
+
+/// What came of a shard, as it tells.
+fn ended(shard: Running) -> Value {
+    let output = shard.output();
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn shards_in_one_folder_make_each_fit_once_and_the_same_as_one_process() {
+    let over = "beta=0.1..1.6:9";
+    let alone = sweep(PRICED, &["--over", over]);
+    ok(&alone);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.fe"), PRICED).unwrap();
+    let shards: Vec<_> = ["1/3", "2/3", "3/3"].map(|which| shard(folder.path(), over, which)).into();
+    let said: Vec<Value> = shards.into_iter().map(ended).collect();
+    let sum = |of: &str| said.iter().map(|s| at(s, of)).sum::<f64>();
+    // Each is made once, whoever does; and who ends last knows that all are.
+    assert_eq!(sum("made"), 9.0, "{said:?}");
+    assert!(said.iter().any(|s| at(s, "left") == 0.0) && said.iter().all(|s| at(s, "points") == 9.0));
+    assert!(!folder.path().join("out/sweep.json").exists(), "a share is not the sweep");
+    // One more finds everything done.
+    let late = ended(shard(folder.path(), over, "2/3"));
+    assert_eq!((at(&late, "made"), at(&late, "found"), at(&late, "left")), (0.0, 9.0, 0.0));
+    let all = sweep_in(folder.path(), &["--over", over, "--resume"]);
+    assert!(all.status.success() && stderr(&all).matches("done before").count() == 9, "{}", stderr(&all));
+    let json: Value = serde_json::from_slice(&std::fs::read(folder.path().join("out/sweep.json")).unwrap()).unwrap();
+    assert_eq!(timeless(&json), timeless(&alone.json()));
+    assert_eq!(json["certificate"], alone.json()["certificate"]);
+    assert!(!folder.path().join("out/claims").exists());
+}
+
+#[test]
+fn what_a_killed_shard_was_making_another_makes_and_a_collector_waits_for_the_living() {
+    let folder = tempfile::tempdir().unwrap();
+    // Of so many steps that it does not end by itself.
+    let endless = PRICED.to_owned() + "train { optimizer = adam(lr = 0.05)  steps = 1000000000 }\n";
+    std::fs::write(folder.path().join("model.fe"), &endless).unwrap();
+    let claims = folder.path().join("out/claims");
+    let held = || -> Vec<PathBuf> {
+        let keys = std::fs::read_dir(&claims).into_iter().flatten().flatten();
+        keys.flat_map(|k| std::fs::read_dir(k.path()).unwrap().flatten()).map(|e| e.path()).collect()
+    };
+    let killed = shard(folder.path(), "beta=0.5,1", "1/2");
+    let since = std::time::Instant::now();
+    while held().is_empty() {
+        assert!(since.elapsed().as_secs() < 60, "no point is claimed");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let collected = sweep_in(folder.path(), &["--over", "beta=0.5,1", "--resume"]);
+    let said = stderr(&collected);
+    assert_eq!(code(&collected), 2, "{said}");
+    assert!(said.contains(&format!("on beta=0.5 by process {}", killed.0.id())), "{said}");
+    drop(killed);
+    assert_eq!(held().len(), 1, "a killed process cannot tidy up");
+    // The claim of the dead is taken over, by whoever comes.
+    let next = shard(folder.path(), "beta=0.5,1", "1/2");
+    let since = std::time::Instant::now();
+    let taken = || held().iter().any(|p| p.file_name().is_some_and(|n| n == "beta=0.5.2"));
+    while !taken() {
+        assert!(since.elapsed().as_secs() < 60, "the dead keep their claims: {:?}", held());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    drop(next);
+}
+
+#[test]
+fn a_fit_that_fails_in_a_shard_is_not_tried_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = PRICED.replace("x - c * z", "x - c * z / max(beta - 0.4, 0)");
+    std::fs::write(folder.path().join("model.fe"), program).unwrap();
+    let first = shard(folder.path(), "beta=0.5,0.4", "1/2").output();
+    assert_eq!(code(&first), 4, "{}", stderr(&first));
+    let share: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!((at(&share, "made"), share["failed"].as_array().unwrap().len()), (1.0, 1), "{share}");
+    let second = shard(folder.path(), "beta=0.5,0.4", "2/2").output();
+    let again: Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!((at(&again, "made"), at(&again, "found")), (0.0, 1.0));
+    assert_eq!((code(&second), &again["failed"]), (4, &share["failed"]));
+    // Who collects tries once more, and says what is wrong.
+    let all = sweep_in(folder.path(), &["--over", "beta=0.5,0.4", "--resume"]);
+    assert_eq!(code(&all), 4, "{}", stderr(&all));
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fe_check::Program;
 use fe_data::Statistic;
 use fe_objective::Objective;
-use fe_report::{Array, Document, Group, inference_data, json, trace_csv, write_atomically};
+use fe_report::{Array, Document, Group, Page, inference_data, json, trace_csv, write_atomically};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::error::Error;
@@ -19,6 +19,9 @@ use crate::timings::Stage;
 use crate::verify;
 
 pub use self::writing::Writing;
+
+/// The folder of a run's pictures, where they are wanted as files.
+pub const PICTURES: &str = "pictures";
 
 /// The page of a run.
 pub const PAGE: &str = "report.html";
@@ -65,6 +68,12 @@ pub struct Run<'a> {
     pub document: &'a Document,
     /// What `standardize` subtracted and divided by, by name of the data.
     pub statistics: &'a [(String, Vec<Statistic>)],
+}
+
+/// The files of pictures that an earlier fit left beside its page.
+fn pictures_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join(PICTURES)).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).filter(|path| path.extension().is_some_and(|e| e == "svg")).collect()
 }
 
 /// Whether a folder holds a run, whole or not.
@@ -128,49 +137,51 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomically(path, bytes).map_err(|e| unwritten(path, &e))
 }
 
-fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
+pub(crate) fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
     Error::Io(format!("{} cannot be written: {e}", what.display()))
 }
 
 impl Run<'_> {
-    /// Writes everything in a folder that was taken for it.
+    /// Writes everything in a folder that was taken for it; gives what is on its page.
     ///
     /// # Errors
     /// When a file cannot be made or written.
-    pub fn write(&self, writing: Writing) -> Result<(), Error> {
-        let files = self.files()?;
+    pub fn write(&self, writing: Writing) -> Result<Page, Error> {
+        let (files, page) = self.files()?;
         self.fitted.clock.enter(Stage::Writing);
         writing.commit(&files, self.fitted.fit.interrupted)?;
         self.fitted.clock.enter(Stage::Other);
-        Ok(())
+        Ok(page)
     }
 
-    /// Everything that is written, in order: each file's name, and what is in it.
+    /// Everything that is written, in order: each file's name, and what is in it; and the page before it became text.
     ///
     /// # Errors
     /// When a file cannot be made.
-    pub fn files(&self) -> Result<Vec<File>, Error> {
+    pub fn files(&self) -> Result<(Vec<File>, Page), Error> {
         let clock = self.fitted.clock;
         clock.enter(Stage::Tables);
         let trace = self.fitted.trace();
         let draws = inference_data(&groups(self)).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
         let parameters = parameters(self.fitted, self.statistics, &self.record.run)?;
         clock.enter(Stage::Page);
-        let page = page::of_fit(self, &trace).html().into_bytes();
+        let page = page::of_fit(self, &trace);
+        let html = page.html().into_bytes();
         clock.enter(Stage::Document);
         let fit = json(self.document).into_bytes();
         clock.enter(Stage::Other);
         let mut record = self.record.clone();
         record.seconds.stages = clock.spent();
-        Ok(vec![
+        let files = vec![
             (PROGRAM, self.source.as_bytes().to_vec()),
             (record::FILE, record.text()?.into_bytes()),
             (TRACE, trace_csv(&trace).into_bytes()),
             (PARAMETERS, parameters),
             (DRAWS, draws),
-            (PAGE, page),
+            (PAGE, html),
             (FIT, fit),
-        ])
+        ];
+        Ok((files, page))
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fe_report::{ASIDE, move_over, remove, write_atomically};
 
-use super::{CHAINS, DRAWS, FIT, File as Named, RUN_FILES, VERIFICATION, unwritten};
+use super::{CHAINS, DRAWS, FIT, File as Named, RUN_FILES, VERIFICATION, pictures_of, unwritten};
 use crate::error::Error;
 
 /// The folder, beside that of a run, in which it is made.
@@ -188,6 +188,7 @@ impl Writing {
             remove(&path).map_err(|e| Error::Io(format!("{} of an earlier fit cannot be removed: {e}", path.display())))
         };
         [FIT, VERIFICATION, CHAINS].into_iter().try_for_each(removed)?;
+        pictures_of(&self.folder).iter().try_for_each(|path| remove(path).map_err(|e| unwritten(path, &e)))?;
         let state = format!("{CHECKPOINT}/{STATE}");
         removed(&state)?;
         let moved = |name: &str| {

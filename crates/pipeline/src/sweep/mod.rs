@@ -1,14 +1,17 @@
 //! Many fits of one program, side by side, with the certificate of their curves.
 
+mod claims;
 mod over;
 mod points;
+mod shard;
 mod side_by_side;
 mod weights;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fe_report::{Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
+use fe_report::{Page, Pair, Point, Sweep, certificate, sweep_csv, sweep_page, sweep_pictures};
+use sha2::{Digest, Sha256};
 
 use self::over::Over;
 use self::points::{Context, Made, Place, places};
@@ -20,6 +23,8 @@ use crate::options::{FitOptions, ReadOptions};
 use crate::prepare::prepare_with;
 use crate::text::Text;
 use crate::watch::Watch;
+
+pub use self::shard::{Shard, Share, Unfitted, share};
 
 /// What is written last to a sweep's directory.
 const SWEEP: &str = "sweep.json";
@@ -54,25 +59,16 @@ pub struct SweepOptions {
 /// When the program or the options are wrong, or the directory cannot be written. A fit that fails is a point that says so.
 pub fn sweep(text: &Text, options: &SweepOptions, watch: &dyn Watch) -> Result<(Sweep, PathBuf), Error> {
     let started = Instant::now();
-    let over = swept(text, options)?;
-    // What is wrong with the program is found before anything is fitted.
-    let shared = Shared::default();
-    let mut first = options.reading.clone();
-    first.set.extend(over.iter().filter_map(|o| o.values.first().map(|v| o.set(*v))));
-    let prepared = prepare_with(text, &first, &options.fitting, &shared)?;
-    watch.warnings(text, &prepared.warnings);
-    let (model, title) = (prepared.program.name.clone(), prepared.program.title.clone());
-    let folder = options.folder.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{model}-sweep")));
+    let Begun { over, context, crew, begin_together, folder, model, title, .. } = begin(text, options, watch)?;
     // Held to the end, so that no other sweep writes there, and what one that was killed was writing aside is gone.
     let _held = directory::Writing::begin(&folder)?;
+    if let [first, ..] = claims::live(&folder).as_slice() {
+        let at = folder.display();
+        return Err(Error::Io(format!(
+            "shards still work in {at}, on {first}; when they have ended, --resume collects them"
+        )));
+    }
     let before = if options.resume { earlier(&folder) } else { 0.0 };
-    let begin_together = prepared.can_go_on() && over.first().is_some_and(|o| !o.is_dim);
-    drop(prepared);
-
-    let context = Context { text, options, shared, places: places(&over, &folder), watch };
-    let cores = rayon::current_num_threads();
-    let jobs = options.jobs.unwrap_or(cores).clamp(1, context.places.len().max(1));
-    let crew = Crew { jobs, threads: (cores / jobs).max(1) };
     watch.fits(context.places.len());
     let mut outcomes = made(&context, crew, begin_together)?;
     for round in 0..options.certify {
@@ -101,7 +97,47 @@ pub fn sweep(text: &Text, options: &SweepOptions, watch: &dyn Watch) -> Result<(
         notes,
     };
     write(&folder, &report, &text.source)?;
+    if !watch.stopped() {
+        claims::forget(&folder);
+    }
     Ok((report, folder))
+}
+
+/// A sweep that is about to be made.
+struct Begun<'a> {
+    over: Vec<Over>,
+    context: Context<'a>,
+    crew: Crew,
+    /// Whether fits begin where others ended.
+    begin_together: bool,
+    folder: PathBuf,
+    model: String,
+    title: Option<String>,
+    /// What tells its fits from those of other programs, options and data; not what is swept, of which there may be more later.
+    key: String,
+}
+
+/// Reads the program and its data, so that what is wrong with them is found before anything is fitted.
+fn begin<'a>(text: &'a Text, options: &'a SweepOptions, watch: &'a dyn Watch) -> Result<Begun<'a>, Error> {
+    let over = swept(text, options)?;
+    let shared = Shared::default();
+    let mut first = options.reading.clone();
+    first.set.extend(over.iter().filter_map(|o| o.values.first().map(|v| o.set(*v))));
+    let prepared = prepare_with(text, &first, &options.fitting, &shared)?;
+    watch.warnings(text, &prepared.warnings);
+    let (model, title) = (prepared.program.name.clone(), prepared.program.title.clone());
+    let folder = options.folder.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{model}-sweep")));
+    let begin_together = prepared.can_go_on() && over.first().is_some_and(|o| !o.is_dim);
+    let identity = prepared.identity(text, &options.reading, &options.fitting, None);
+    let identity = serde_json::to_string(&identity).map_err(|e| Error::Internal(e.to_string()))?;
+    let names = over.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(",");
+    let hash = Sha256::digest(format!("{identity}\n{names}\n{}", text.source));
+    let key = hash.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let context = Context { text, options, shared, places: places(&over, &folder), watch };
+    let cores = rayon::current_num_threads();
+    let jobs = options.jobs.unwrap_or(cores).clamp(1, context.places.len().max(1));
+    let crew = Crew { jobs, threads: (cores / jobs).max(1) };
+    Ok(Begun { over, context, crew, begin_together, folder, model, title, key })
 }
 
 /// Every fit, in the order of the places.
@@ -289,11 +325,11 @@ fn write(folder: &Path, report: &Sweep, source: &str) -> Result<(), Error> {
     put(SWEEP, fe_report::json(report))
 }
 
-/// Writes the page of a finished sweep again, where the directory is one; gives where it is.
+/// Writes the page of a finished sweep again, where the directory is one; gives where it is, and what is on it.
 ///
 /// # Errors
 /// When a file of the sweep is damaged, or the page cannot be written.
-pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Error> {
+pub fn rewrite(folder: &Path) -> Result<Option<(PathBuf, Page)>, Error> {
     let unread = |name: &str, e: &dyn std::fmt::Display| {
         Error::Io(format!("{} cannot be read: {e}", folder.join(name).display()))
     };
@@ -301,6 +337,7 @@ pub fn rewrite(folder: &Path) -> Result<Option<PathBuf>, Error> {
     let sweep: Sweep = serde_json::from_slice(&text).map_err(|e| unread(SWEEP, &e))?;
     let source = std::fs::read_to_string(folder.join(PROGRAM)).map_err(|e| unread(PROGRAM, &e))?;
     let path = folder.join(PAGE);
-    directory::put(&path, sweep_page(&sweep, &source).html().as_bytes())?;
-    Ok(Some(path))
+    let page = sweep_page(&sweep, &source);
+    directory::put(&path, page.html().as_bytes())?;
+    Ok(Some((path, page)))
 }

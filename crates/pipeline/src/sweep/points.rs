@@ -43,6 +43,11 @@ impl Place {
     pub fn name(&self) -> String {
         self.set.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
+
+    /// The name of its run directory.
+    pub fn file_name(&self) -> String {
+        self.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    }
 }
 
 /// A fit that was made, or found.

@@ -180,7 +180,7 @@ fn a_finished_run_is_read_back_to_where_its_fit_ended() {
     }
     assert_eq!(finished.document().unwrap().rows, Y.len() as u64);
     assert_eq!(finished.changed(&prepared.arrays), None);
-    let page = rewrite(&run).unwrap();
+    let (page, _) = rewrite(&run).unwrap();
     assert!(std::fs::read_to_string(page).unwrap().contains("Derivation"));
     let drawn = sample::posterior(&finished, None, 10).unwrap();
     assert_eq!(drawn.groups[0].arrays[0].shape, [Y.len()]);

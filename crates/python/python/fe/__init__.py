@@ -234,6 +234,10 @@ class Fit:
         """Writes the run's directory, as ``fe run`` does."""
         self._made.save(os.fspath(folder))
 
+    def pictures(self, folder: str | os.PathLike[str]) -> int:
+        """Writes every picture of the page into a folder as SVG, for a paper, and gives how many they are."""
+        return self._made.pictures(os.fspath(folder))
+
     def _new(self, data: Any, files: Mapping[str, Any] | None) -> tuple[Any, dict[str, str]]:
         return _given(data, self._sources), {n: os.fspath(f) for n, f in (files or {}).items()}
 

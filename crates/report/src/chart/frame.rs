@@ -85,7 +85,7 @@ impl Frame<'_> {
             // Writing to a string does not fail; what cannot happen is at least not hidden.
             Err(e) => format!("<text y=\"{}\">{}</text>", 20 * UNIT, escaped(&format!("not drawn: {e}"))),
         };
-        let style = if alone { format!("<style>{}</style>", paint::style()) } else { String::new() };
+        let style = if alone { format!("<style>{}</style>", paint::alone()) } else { String::new() };
         let title = escaped(self.title);
         format!(
             "<svg class=\"fe-chart\" role=\"img\" aria-label=\"{title}\" width=\"{WIDTH}\" height=\"{height}\" \

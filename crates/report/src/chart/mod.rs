@@ -1,7 +1,8 @@
 //! Charts as SVG text, drawn by plotters: a file by themselves, or part of a page.
 //!
-//! A chart is read in light and in dark: its colours are classes that a style sheet resolves by `prefers-color-scheme`,
-//! with the light ones as attributes for programs that know no style sheets.
+//! On a page a chart is read in light and in dark: its colours are classes that a style sheet resolves by
+//! `prefers-color-scheme`. A file by itself goes on paper: it has the light ones, as attributes, for programs that know no
+//! style sheets too.
 
 mod frame;
 mod histogram;

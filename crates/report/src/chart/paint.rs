@@ -111,7 +111,17 @@ pub(super) fn themed(drawn: &str, dashed: &[bool]) -> String {
     text
 }
 
-/// The style sheet of every chart.
+/// Letters and lines of every chart.
+const LETTERS: &str = ".fe-chart text{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif;\
+                       font-variant-numeric:tabular-nums}.fe-chart polyline{stroke-linejoin:round}";
+
+/// The style sheet of a chart that is a file by itself: its colours are its attributes, light ones, since it is put on paper and
+/// on slides.
+pub(super) fn alone() -> &'static str {
+    LETTERS
+}
+
+/// The style sheet of all charts of a page, in light and dark.
 pub(crate) fn style() -> String {
     let list = |dark: bool| -> String {
         let roles = ROLES.iter().map(|(name, light, night)| (format!("c-{name}"), if dark { night } else { light }));
@@ -120,9 +130,7 @@ pub(crate) fn style() -> String {
         roles.chain(series).map(|(name, colour)| format!("--{name}:{colour};")).collect()
     };
     let mut css = format!(
-        ".fe-chart{{{}}}@media screen and (prefers-color-scheme:dark){{.fe-chart{{{}}}}}\
-         .fe-chart text{{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif;\
-         font-variant-numeric:tabular-nums}}.fe-chart polyline{{stroke-linejoin:round}}",
+        ".fe-chart{{{}}}@media screen and (prefers-color-scheme:dark){{.fe-chart{{{}}}}}{LETTERS}",
         list(false),
         list(true)
     );

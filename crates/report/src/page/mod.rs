@@ -5,6 +5,7 @@
 
 mod highlight;
 mod ledger;
+mod pictures;
 mod run;
 mod sweep;
 mod table;
@@ -15,6 +16,7 @@ use crate::chart::{self, Chart, Histogram};
 use crate::ledger::{Table, Tone};
 use crate::picture::Picture;
 
+pub use pictures::PictureFile;
 pub use run::{RunPage, run_page};
 pub use sweep::sweep_page;
 
@@ -197,7 +199,7 @@ impl Block {
             },
             Self::Table(table) => table.markup(),
             Self::Charts(drawings) => html! {
-                div class="charts" { @for drawing in drawings { (PreEscaped(drawing.svg())) } }
+                div class="charts" { @for drawing in drawings { (PreEscaped(drawing.draw(false))) } }
             },
             Self::Pictures(pictures) => html! {
                 div class="pictures" { @for picture in pictures { (picture.markup()) } }
@@ -217,18 +219,30 @@ impl Block {
 }
 
 impl Drawing {
-    fn svg(&self) -> String {
+    fn draw(&self, alone: bool) -> String {
         match self {
-            Self::Lines(chart) => chart.draw(false),
-            Self::Histogram(histogram) => histogram.draw(false),
+            Self::Lines(chart) => chart.draw(alone),
+            Self::Histogram(histogram) => histogram.draw(alone),
+        }
+    }
+
+    fn title(&self) -> &str {
+        match self {
+            Self::Lines(chart) => &chart.title,
+            Self::Histogram(histogram) => &histogram.title,
         }
     }
 }
 
 impl Pictured {
+    /// Pixels of the screen for one of the picture.
+    fn magnified(&self) -> usize {
+        (MAGNIFIED.0 / self.picture.width.max(1)).clamp(1, MAGNIFIED.1)
+    }
+
     fn markup(&self) -> Markup {
         let Picture { uri, width, height, scale } = &self.picture;
-        let times = (MAGNIFIED.0 / (*width).max(1)).clamp(1, MAGNIFIED.1);
+        let times = self.magnified();
         html! {
             figure {
                 img src=(uri) width=(width * times) height=(height * times) alt=(format!("{}: {}", self.name, self.caption));
