@@ -50,6 +50,7 @@ pub mod referee;
 mod response;
 mod saa;
 mod sampled;
+mod side_by_side;
 mod starting;
 mod starts;
 pub mod statistics;
