@@ -51,6 +51,7 @@ pub mod referee;
 mod response;
 mod saa;
 mod sampled;
+mod side_by_side;
 mod sizes;
 mod starting;
 mod starts;

@@ -261,6 +261,28 @@ impl<'a> SaaObjective<'a> {
         Ok((unflatten(&outcome.x, start), outcome))
     }
 
+    /// When the fit began.
+    pub fn started(&self) -> Instant {
+        self.kept.started
+    }
+
+    /// Whether the journal ends with what was minimised last, so that what comes next is not in it.
+    pub fn is_at_end(&self) -> bool {
+        let Journal { ended, course, open, .. } = &self.kept.journal;
+        !self.closed && ended.len() == self.made && course.is_empty() && open.is_none()
+    }
+
+    /// Takes minimisations that were made elsewhere for those that come next, each without lasting memory.
+    pub fn foretell(&mut self, ended: Vec<Ended>) {
+        self.kept.journal.ended.extend(ended);
+    }
+
+    /// The minimisation that ended last, taken out of the journal.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        self.made = 0;
+        self.kept.journal.ended.pop()
+    }
+
     /// Keeps all that was minimised: the fit has ended.
     pub fn end(self) {
         if self.left.is_none() {

@@ -12,6 +12,7 @@ use crate::lbfgs::{Curvature, Options};
 use crate::moments::{Moments, change};
 use crate::problem::{Problem, Setting, Values};
 use crate::saa::{Memory, SaaObjective, Stop};
+use crate::side_by_side;
 use crate::streams::Outside;
 
 /// Starts, the first included, where nothing is said and an evaluation is small.
@@ -95,6 +96,28 @@ fn elsewhere(problem: &Problem, first: &Values, k: usize) -> Values {
         .collect()
 }
 
+/// Start number `k` > 0, moved toward the first until its objective is finite.
+///
+/// # Errors
+/// When a run fails.
+pub(crate) fn placed(
+    objective: &mut SaaObjective,
+    problem: &Problem,
+    first: &Values,
+    setting: &Setting,
+    k: usize,
+) -> Result<Values, ExecutionError> {
+    let mut start = elsewhere(problem, first, k);
+    for _ in 0..HALVINGS {
+        let (value, gradient) = objective.at(&start, setting)?;
+        if value.is_finite() && gradient.iter().all(|g| g.is_finite()) {
+            break;
+        }
+        start = halfway(&start, first);
+    }
+    Ok(start)
+}
+
 /// Half-way from one set of values to another.
 fn halfway(from: &Values, to: &Values) -> Values {
     let mean = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect();
@@ -119,15 +142,11 @@ pub(crate) fn compare(
     let mut ends = vec![(objective.value(found, setting)? * rows, found.clone())];
     let mut unfinished = 0;
     let mut on_its_way: Option<(f64, Values)> = None;
+    if evaluation(problem, setting.samples) <= SMALL {
+        side_by_side::made(objective, (problem, first), setting, &options, count, &mut going)?;
+    }
     for k in 1..count {
-        let mut start = elsewhere(problem, first, k);
-        for _ in 0..HALVINGS {
-            let (value, gradient) = objective.at(&start, setting)?;
-            if value.is_finite() && gradient.iter().all(|g| g.is_finite()) {
-                break;
-            }
-            start = halfway(&start, first);
-        }
+        let start = placed(objective, problem, first, setting, k)?;
         let mut interrupted = false;
         let (values, outcome) =
             objective.minimize((&start, Memory::Passing(Curvature::default())), setting, &options, |now| {

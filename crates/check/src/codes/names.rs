@@ -150,7 +150,8 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "E0129",
         "a picture whose sizes do not fit",
-        "A picture of h × w pixels shows an array whose last axis holds h · w numbers.",
+        "A picture of h × w pixels shows an array whose last axis holds h · w numbers. A map of h × w cells is of a choice \
+         that sees a state of h · w values.",
     ),
     ("E0130", "a price of something that is no spike", "A `price` says what a spike costs; nothing else has one."),
     (
