@@ -517,7 +517,7 @@ fn hold(seed: u64, verdicts: &Verdicts) {
 /// Each program by itself, and at the end how many were trusted.
 pub fn trials(trials: &mut Trials) {
     let verdicts = Verdicts::default();
-    for seed in (0..asked().unwrap_or(ALL)) {
+    for seed in 0..asked().unwrap_or(ALL) {
         let own = Arc::clone(&verdicts);
         trials.add(format!("generated::{seed}"), Tier::of(seed >= EVERYDAY), move || {
             hold(seed, &own);
