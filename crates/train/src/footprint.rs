@@ -130,7 +130,6 @@ pub fn reported(o: &Objective, rows: usize) -> (u64, u64) {
 }
 
 /// What each part of a fit on so many rows takes, and of its report, but for its files.
-
 pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
     let sizes = Sizes { o, rows: rows.max(1) };
     let taken = |part, planned, kept: usize| Taken { part, planned, kept: kept as u64 };

@@ -143,8 +143,8 @@ fn walk(dice: &mut Dice) {
 
 /// A grid over the logarithm of a scale, with the logarithm of prior density and width.
 fn scales(log_prior: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
-    const POINTS: usize = 2001;
-    let (low, high) = (-7.0, 3.5);
+    const POINTS: usize = 4001;
+    let (low, high) = (-9.0, 12.0);
     let h = (high - low) / (POINTS - 1) as f64;
     let at = |k: usize| low + h * k as f64;
     (0..POINTS).map(|k| (at(k).exp(), log_prior(at(k).exp()) + at(k) + h.ln())).collect()
