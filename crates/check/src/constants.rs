@@ -56,7 +56,7 @@ impl<'a> Checker<'a> {
     /// A whole number from `least` up.
     pub fn whole_number(&mut self, e: &Expr, what: &str, least: usize) -> Option<usize> {
         let v = self.plain_number(e, what)?;
-        if v.fract() == 0.0 && v >= least as f64 && v <= 9e15 {
+        if v.fract() == 0.0 && v >= least as f64 && v <= messages::LARGEST_WHOLE {
             return Some(v as usize);
         }
         self.report(messages::not_whole(what, v, least, e.span));

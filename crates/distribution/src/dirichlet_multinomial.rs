@@ -40,6 +40,10 @@ impl Family for DirichletMultinomial {
         true
     }
 
+    fn total_argument(&self) -> Option<usize> {
+        Some(0)
+    }
+
     fn is_of_data(&self) -> bool {
         true
     }

@@ -210,6 +210,11 @@ pub trait Family: Debug + Send + Sync {
         None
     }
 
+    /// The argument that the elements of a vector add up to, where they have to.
+    fn total_argument(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether a value is a vector along the last declared axis, which is then given as `event`. Densities, entropies and
     /// divergences are shared out among its elements: their sums along the axis are meant.
     fn is_vector(&self) -> bool {

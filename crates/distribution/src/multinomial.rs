@@ -35,6 +35,10 @@ impl Family for Multinomial {
         true
     }
 
+    fn total_argument(&self) -> Option<usize> {
+        Some(0)
+    }
+
     /// x log p − log x! for each outcome, log n! in equal shares. That counts add up to n is not checked again.
     fn log_density(&self, g: &mut Graph, x: NodeId, args: &[NodeId], event: Option<Axis>) -> NodeId {
         let (Some(axis), &[trials, probs]) = (event, args) else { return g.constant(f64::NAN) };

@@ -40,6 +40,13 @@ pub const CODES: &[(&str, &str, &str)] = &[
          Python.",
     ),
     (
+        "D0034",
+        "counts that do not add up to their trials",
+        "Under a `Multinomial` or `DirichletMultinomial` the counts of a vector add up to the number of trials. Where that is \
+         stated or computed from data, each row is held to it: with another total, the density would be of other trials than \
+         were made, and the evidence wrong.",
+    ),
+    (
         "R0001",
         "a free energy that stopped being finite: the term, the step, the operation, its place and its operands",
         "The free energy became infinite or undefined in the course of the fit. The step is run again, operation by \

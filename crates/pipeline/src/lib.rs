@@ -44,6 +44,7 @@ mod text;
 mod threads;
 mod timelines;
 mod timings;
+mod totals;
 mod verify;
 mod watch;
 

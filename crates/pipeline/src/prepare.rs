@@ -18,6 +18,7 @@ use crate::options::{ExecutorKind, FitOptions, Precision, ReadOptions};
 use crate::record::{DataRecord, Identity, RunOptions, SweepRecord};
 use crate::text::Text;
 use crate::timings::{Clock, Stage};
+use crate::totals;
 
 /// Rows trained on, and rows held out.
 type Split = (Vec<u64>, Vec<u64>);
@@ -118,6 +119,7 @@ pub fn prepare_with(
     };
     clock.enter(Stage::Reading);
     let arrays = shared.load(&program, &sources, &split.0, cache.as_deref())?;
+    totals::check(&program, &arrays)?;
     clock.enter(Stage::Other);
     let free = |p: &fe_objective::Parameter| p.free.iter().map(|a| objective.graph.extent_of(a.id)).product::<usize>();
     let parameters: usize = objective.parameters.iter().map(free).sum();

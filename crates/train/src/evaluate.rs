@@ -125,7 +125,7 @@ pub(crate) fn pass(sizes: Sizes, rows: usize) -> Pass {
     let (samples, draws) = passes(sizes, &nodes, rows, sites.is_some());
     let drawn = sites.into_iter().flatten().map(|s| s.site).collect();
     let block = if sizes.o.row.is_some() { block_size(sizes.o, rows) } else { 1 };
-    Pass { nodes, draws, rows: block, drawn, again: draws < samples || block < rows }
+    Pass { nodes, draws, rows: block, drawn, of: (samples, rows.max(block)) }
 }
 
 /// Numbers of a value in a block of rows, at so many draws.

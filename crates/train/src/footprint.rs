@@ -52,8 +52,8 @@ pub(crate) struct Pass {
     pub rows: usize,
     /// Sites whose draws are given.
     pub drawn: HashSet<Site>,
-    /// Whether it is run more than once, so that what stays is told.
-    pub again: bool,
+    /// Draws and rows in all.
+    pub of: (usize, usize),
 }
 
 impl Pass {
@@ -64,17 +64,32 @@ impl Pass {
         let drawn: HashSet<Site> = sites.into_iter().flatten().map(|s| s.site).collect();
         let given = !drawn.is_empty() && all.iter().all(|s| drawn.contains(&s.site));
         let draws = reading::width(sizes, &nodes, given).clamp(1, count);
-        Self { nodes, draws, rows: sizes.rows, drawn, again: draws < count }
+        Self { nodes, draws, rows: sizes.rows, drawn, of: (count, sizes.rows) }
     }
 
-    /// Numbers of its plan.
+    /// Numbers of its plans: what is left after passes of equal size has one of its own, which is kept beside the other.
     fn planned(&self, o: &Objective) -> u64 {
+        let left = |each: usize, of: usize| match of % each.max(1) {
+            0 => each,
+            rest => rest.min(each),
+        };
+        let last = (left(self.draws, self.of.0), left(self.rows, self.of.1));
+        let whole = self.planned_at(o, (self.draws, self.rows));
+        match last == (self.draws, self.rows) {
+            true => whole,
+            false => whole.saturating_add(self.planned_at(o, last)),
+        }
+    }
+
+    /// Numbers of a plan of so many draws and rows.
+    fn planned_at(&self, o: &Objective, (draws, rows): (usize, usize)) -> u64 {
+        let again = self.draws < self.of.0 || self.rows < self.of.1;
         let inputs = 0..u32::try_from(o.graph.inputs().len()).unwrap_or(u32::MAX);
         let conditions = Conditions {
-            extents: plan::extents(o, self.draws, self.rows),
+            extents: plan::extents(o, draws, rows),
             rows: o.row.map(|r| fe_graph::Axis::plain(r.axis)),
             drawn: self.drawn.clone(),
-            steady: if self.again { inputs.map(InputId).collect() } else { HashSet::new() },
+            steady: if again { inputs.map(InputId).collect() } else { HashSet::new() },
             ..Conditions::default()
         };
         numbers(&Plan::new(&o.graph, &self.nodes, &conditions))
@@ -115,7 +130,6 @@ pub fn reported(o: &Objective, rows: usize) -> (u64, u64) {
 }
 
 /// What each part of a fit on so many rows takes, and of its report, but for its files.
-
 pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
     let sizes = Sizes { o, rows: rows.max(1) };
     let taken = |part, planned, kept: usize| Taken { part, planned, kept: kept as u64 };
@@ -126,8 +140,7 @@ pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
         let draws = activity::samples(o, rows);
         let kept = watched.iter().map(|&n| evaluate::in_block(sizes, n, draws)).fold(0, usize::saturating_add);
         let rows = evaluate::pass(sizes, rows).rows;
-        let again = rows < sizes.rows;
-        let pass = Pass { nodes: watched, draws, rows, drawn: HashSet::new(), again };
+        let pass = Pass { nodes: watched, draws, rows, drawn: HashSet::new(), of: (draws, sizes.rows.max(rows)) };
         parts.push(taken(Part::Activity, pass.planned(o), kept));
     }
     let (table, count) = (tabled(o), tabled_draws(sizes));
@@ -156,7 +169,7 @@ pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
     let observed: Vec<NodeId> = o.report.observed.iter().map(|r| r.node).collect();
     if !observed.is_empty() {
         let kept = sizes.collected(&observed, 1).saturating_mul(2);
-        let pass = Pass { nodes: observed, draws: 1, rows: sizes.rows, drawn: HashSet::new(), again: false };
+        let pass = Pass { nodes: observed, draws: 1, rows: sizes.rows, drawn: HashSet::new(), of: (1, sizes.rows) };
         parts.push(taken(Part::Draws, pass.planned(o), kept));
     }
     if let Some(nodes) = left_out(o, rows.max(1)) {
@@ -171,7 +184,8 @@ fn proposed(sizes: Sizes, density: &fe_objective::PulledBack, count: usize) -> u
     let both: Vec<NodeId> = std::iter::once(density.value).chain(density.gradient.iter().copied()).collect();
     let of = |nodes: Vec<NodeId>| {
         let draws = target::points_of_pass(sizes, &nodes).min(count);
-        Pass { nodes, draws, rows: sizes.rows, drawn: HashSet::new(), again: true }.planned(sizes.o)
+        // Passes are filled up to one size.
+        Pass { nodes, draws, rows: sizes.rows, drawn: HashSet::new(), of: (2 * draws, sizes.rows) }.planned(sizes.o)
     };
     of(vec![density.value]).saturating_add(of(both))
 }

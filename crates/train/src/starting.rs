@@ -15,6 +15,10 @@ use crate::saa::SaaObjective;
 /// The number of times that a start is drawn again where it is not finite.
 pub(crate) const ATTEMPTS: u64 = 10;
 
+/// Parts of their width that joint guides are tried at, one after the other, where the objective is not finite: of an
+/// exponential of a scale no draw may lie far out, and a guide grows as wide as it is to be in the fit.
+const WIDTHS: [f64; 5] = [1.0, 0.3, 0.1, 0.03, 0.01];
+
 /// A start at which the objective is finite.
 pub(crate) struct Begun {
     pub values: Values,
@@ -30,6 +34,12 @@ pub(crate) struct Begun {
 pub(crate) fn drawn_again(attempts: u64) -> Option<String> {
     (attempts > 0)
         .then(|| format!("the free energy was not finite at the first {attempts} starts, which were drawn again"))
+}
+
+/// A note of guides that were made narrower than their start.
+fn made_narrower(part: f64) -> Option<String> {
+    (part < 1.0)
+        .then(|| format!("the free energy was not finite at the guides' start: they started at {part} of its width"))
 }
 
 /// A note of where a chain started, if there is one.
@@ -54,11 +64,18 @@ pub(crate) fn begin(
     loop {
         let candidates = Candidates::new(problem, &values, setting)?;
         mode = candidates.mode(o).or(mode);
-        if let Some(best) = candidates.best(o, &mut |s| objective.value(&values, s))? {
-            let notes = best.notes(o).into_iter().chain(drawn_again(attempt)).collect();
-            let mut setting = best.setting;
-            seek_modes(problem, &values, &mut setting)?;
-            return Ok(Begun { values, setting, mode, notes });
+        let value_at = &mut |s: &Setting| objective.value(&values, s);
+        for part in WIDTHS {
+            if let Some(best) = candidates.narrowed(o, part).best(o, value_at)? {
+                let notes = best.notes(o).into_iter().chain(drawn_again(attempt)).chain(made_narrower(part)).collect();
+                let mut setting = best.setting;
+                seek_modes(problem, &values, &mut setting)?;
+                return Ok(Begun { values, setting, mode, notes });
+            }
+            // A chain's width goes by its own curvature, and that of a Laplace guide is its answer.
+            if o.guides.joints.iter().all(Joint::is_laplace) {
+                break;
+            }
         }
         if attempt == ATTEMPTS || !random {
             return Err(not_finite(problem, &values, setting)?);
@@ -135,6 +152,15 @@ impl Candidates {
             joints.push(starts);
         }
         Ok(Self { chains, joints })
+    }
+
+    /// The same places, with a part of the width of joint guides.
+    fn narrowed(&self, o: &Objective, part: f64) -> Self {
+        let joints = o.guides.joints.iter().zip(&self.joints).map(|(joint, starts)| match joint.is_laplace() {
+            true => starts.clone(),
+            false => starts.iter().map(|s| s.narrowed(part)).collect(),
+        });
+        Self { chains: self.chains.clone(), joints: joints.collect() }
     }
 
     /// The search for the mode of the last guide that stays at its mode.

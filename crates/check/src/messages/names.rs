@@ -174,9 +174,16 @@ pub fn not_finite(what: &str, value: f64, span: Span) -> Diagnostic {
         .help("check for a division by zero or a logarithm of zero")
 }
 
+/// The largest number that is taken for a whole one.
+pub const LARGEST_WHOLE: f64 = 9e15;
+
 pub fn not_whole(what: &str, value: f64, least: usize, span: Span) -> Diagnostic {
-    error("E0117", format!("{what} is a whole number from {least} up"), span, format!("this is {value}"))
-        .help("write a whole number, such as `100` or `10_000`")
+    let found = |message: String| error("E0117", message, span, format!("this is {value}"));
+    if value > LARGEST_WHOLE {
+        return found(format!("{what} is a whole number of at most {LARGEST_WHOLE}"))
+            .help("write a smaller number: from here on, not every whole number is told from the next");
+    }
+    found(format!("{what} is a whole number from {least} up")).help("write a whole number, such as `100` or `10_000`")
 }
 
 pub fn must_be_positive(what: &str, span: Span, value: f64) -> Diagnostic {

@@ -98,6 +98,18 @@ fn a_datum_that_its_likelihood_cannot_give() {
 }
 
 #[test]
+fn counts_that_do_not_add_up_to_their_trials() {
+    let of = |likelihood: &str| {
+        format!(
+            "dim K = 2\ndata x[N, K] : count = csv(\"x.csv\")\nlatent p[K] ~ Dirichlet(1)\nobserve x ~ {likelihood}\n"
+        )
+    };
+    let csv = b"a,b\n1,2\n2,2\n";
+    says("totals_of_other_trials", ("x.csv", csv), &of("Multinomial(3, p)"));
+    says("totals_under_shares", ("x.csv", csv), &of("DirichletMultinomial(4, p)"));
+}
+
+#[test]
 fn a_count_below_the_end_of_its_truncation() {
     says(
         "below_truncation",

@@ -18,12 +18,9 @@ const ALL: u64 = 240;
 /// From this one on, guides stand in blocks where there are two latents or more that have one.
 const IN_BLOCKS: u64 = 200;
 
-/// Programs that fall short, which stand in `docs/trust.md`: the free energy of 210 is not finite where it starts.
-const SHORT: [u64; 1] = [210];
-
-/// How many programs there are: `FE_GENERATED`, where it says so.
-fn programs() -> u64 {
-    std::env::var("FE_GENERATED").ok().and_then(|n| n.parse().ok()).unwrap_or(ALL)
+/// How many programs are asked for by `FE_GENERATED`.
+pub fn asked() -> Option<u64> {
+    std::env::var("FE_GENERATED").ok().and_then(|n| n.parse().ok())
 }
 
 /// Points of the grid along each dimension, by the number of latents.
@@ -36,9 +33,13 @@ const TOLERANCE: f64 = 0.1;
 const FLAGGED: f64 = 0.2;
 
 /// Numbers from a seed (SplitMix64).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
+    pub fn of_seed(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -47,19 +48,19 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    fn uniform(&mut self) -> f64 {
+    pub fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
+    pub fn of<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())].clone()
     }
 
-    fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         (-2.0 * (1.0 - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
@@ -314,7 +315,7 @@ fn likelihood(dice: &mut Dice, latents: &[Prior]) -> Likelihood {
 
 impl Fallen {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let mut dice = Dice::of_seed(seed);
         let count = 1 + dice.below(3);
         let mut latents: Vec<Prior> = vec![];
         for _ in 0..count {
@@ -516,7 +517,7 @@ fn hold(seed: u64, verdicts: &Verdicts) {
 /// Each program by itself, and at the end how many were trusted.
 pub fn trials(trials: &mut Trials) {
     let verdicts = Verdicts::default();
-    for seed in (0..programs()).filter(|seed| !SHORT.contains(seed)) {
+    for seed in 0..asked().unwrap_or(ALL) {
         let own = Arc::clone(&verdicts);
         trials.add(format!("generated::{seed}"), Tier::of(seed >= EVERYDAY), move || {
             hold(seed, &own);

@@ -25,6 +25,7 @@ mod generated;
 mod metabolic;
 mod phases;
 mod posteriors;
+mod structures;
 mod studies;
 mod treatments;
 mod trials;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     posteriors::trials(&mut trials);
     cases::trials(&mut trials);
     generated::trials(&mut trials);
+    structures::trials(&mut trials);
     treatments::trials(&mut trials);
     phases::trials(&mut trials);
     errors::trials(&mut trials);
