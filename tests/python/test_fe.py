@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import fe
@@ -292,3 +294,76 @@ def test_pictures_of_the_page_are_files(folder: Path) -> None:
     assert fe.load(folder / "read").pictures(folder / "again") == count
     for name in names:
         assert (folder / "again" / name).read_text() == (folder / "read" / "pictures" / name).read_text()
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads", "dask"])
+def test_a_sweep_on_a_pool_is_that_of_one_process(folder: Path, kind: str) -> None:
+    program = LINE.replace("param sigma : positive = 1", "const sigma = 1")
+    (folder / "fixed.fe").write_text(program)
+    over = {"sigma": [0.5, 1, 2, 4, 8]}
+    # Data in memory, which travel to the workers; and files, which they find though their folder is another.
+    for model, data in ((fe.Model(program), rows("x", "y")), (fe.Model(folder / "fixed.fe"), None)):
+        alone = model.sweep(over, data)
+        with pooled(kind) as pool:
+            shared = model.sweep(over, data, pool=pool, folder=folder / f"{kind}{data is None}")
+
+        def points(of: fe.Sweep) -> list[dict]:
+            return [{k: v for k, v in p.items() if k not in ("seconds", "run")} for p in of.points]
+
+        assert points(shared) == points(alone) and shared.certificate == alone.certificate
+        # What was collected is what the workers had made: no fit is newer than the last of theirs.
+        assert not (folder / f"{kind}{data is None}" / "claims").exists()
+    with pytest.raises(fe.RequestError, match="no `submit`"):
+        fe.Model(program).sweep(over, rows("x", "y"), pool=4)
+    with pytest.raises(fe.RequestError, match="give a `pool`"):
+        fe.Model(program).sweep(over, rows("x", "y"), shards=2)
+
+
+def pooled(kind: str):
+    if kind == "dask":
+        from dask.distributed import Client
+
+        return Client(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    if kind == "threads":
+        return ThreadPoolExecutor(2)
+    # Not by a fork: this process has threads.
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+def test_an_error_on_a_worker_is_that_of_the_package(folder: Path) -> None:
+    with pooled("processes") as pool, pytest.raises(fe.ProgramError, match="not declared"):
+        fe.Model("const s = 1\nobserve nothing ~ Normal(0, s)\n").sweep({"s": [1, 2]}, pool=pool)
+
+
+WIDE = """
+data x[N, D] = csv("wide.csv", all but "y")
+data y[N] = csv("wide.csv", "y")
+param w[D] = 0
+param sigma : positive = 1
+observe y ~ Normal(x @ w, sigma)
+"""
+
+
+def test_all_columns_but_some_come_from_frames_as_from_files(folder: Path) -> None:
+    t = np.arange(24)
+    wide = {"a": np.sin(t), "b": np.cos(1.3 * t), "c": t % 3, "y": np.sin(2.1 * t) + 0.2 * t}
+    import pandas
+    import polars
+
+    frame = pandas.DataFrame(wide)
+    frame.to_csv(folder / "wide.csv", index=False)
+    (folder / "wide.fe").write_text(WIDE)
+    said = json.loads(command(folder, "run", "wide.fe", "--json", "--quiet", "--out", "run"))
+    model = fe.Model(folder / "wide.fe")
+    fits = [model.fit(frame), model.fit(polars.DataFrame(wide)), model.fit(wide), model.fit(frame.assign(who="somebody"))]
+    for fit in fits:
+        assert timeless(fit.document) == timeless(said)
+    # Least squares, and what it predicts; new rows are without the response, or with it.
+    x, y = np.column_stack([wide[c] for c in "abc"]), wide["y"]
+    w = np.linalg.lstsq(x, y, rcond=None)[0]
+    assert np.allclose(fits[0].params["w"].value, w, atol=1e-5)
+    new = frame.iloc[:5]
+    for rows_given in (new, new.drop(columns="y")):
+        assert np.allclose(fits[0].predict(rows_given).y_mean, x[:5] @ w, atol=0.2)
+    with pytest.raises(fe.DataError, match="as long as each other"):
+        model.fit({"a": [1.0, 2.0], "b": [1.0], "y": [1.0, 2.0]})

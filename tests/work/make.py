@@ -183,9 +183,56 @@ def growth(r):
     return frame
 
 
+def bandit(r):
+    """Choices of nine subjects between two arms, of different lengths, learnt from what they pay."""
+    rows = []
+    for k in range(9):
+        value = np.array([0.5, 0.5])
+        for t in range(r.integers(25, 45)):
+            arm = int(r.random() < 1 / (1 + np.exp(-4 * (value[1] - value[0]))))
+            pays = int(r.random() < [0.3, 0.7][arm])
+            rows.append((f"S{k + 1}", ["left", "right"][arm], pays, int(t == 0)))
+            value[arm] += 0.3 * (pays - value[arm])
+    return pd.DataFrame(rows, columns=["subject", "choice", "reward", "first"])
+
+
+def decisions(r):
+    """Choices and reaction times of a drift to one of two bounds, in steps of a tenth of a millisecond, easy or hard to tell."""
+    n, step, bound, start = 240, 1e-4, 1.4, 0.45
+    easy = r.random(n) < 0.5
+    drift = np.where(easy, 1.8, 0.7)
+    at, time, ended = np.full(n, start * bound), np.full(n, 0.2), np.zeros(n, bool)
+    while not ended.all():
+        moves = ~ended
+        at[moves] += drift[moves] * step + np.sqrt(step) * r.standard_normal(moves.sum())
+        time[moves] += step
+        ended = (at <= 0) | (at >= bound)
+    answer = np.where(at >= bound, "right", "wrong")
+    return pd.DataFrame({"task": np.where(easy, "easy", "hard"), "answer": answer, "rt": time.round(4)})
+
+
+def marks(r):
+    """Five marks of each student, of one ability and some luck."""
+    n = 150
+    ability = r.normal(0, 1, n)
+    columns = {}
+    for name, mean, slope in [("mechanics", 38, 8), ("vectors", 50, 9), ("algebra", 51, 9), ("analysis", 47, 10), ("statistics", 42, 11)]:
+        columns[name] = (mean + slope * ability + r.normal(0, 6, n)).round(1)
+    return pd.DataFrame({"student": [f"student {k}" for k in range(n)], **columns})
+
+
+def braking(r):
+    """Stopping distances by speed, on two roads."""
+    n = 60
+    speed = r.uniform(5, 25, n).round(1)
+    road = r.choice(["dry", "wet"], n)
+    distance = 2 + 0.6 * speed + 0.06 * speed**2 + np.where(road == "wet", 3.0, 0.0) + r.normal(0, 3, n)
+    return pd.DataFrame({"speed": speed, "road": road, "distance": distance.round(2)})
+
+
 for at, (make, parquet) in enumerate([
     (animals, False), (visits, True), (schools, False), (clicks, True), (assay, False), (disasters, False), (machine, False),
     (waits, False), (scales, True), (tides, False), (prices, False), (spikes, False), (exams, True), (lives, False),
-    (ratings, False), (games, False), (growth, False),
+    (ratings, False), (games, False), (growth, False), (bandit, False), (decisions, False), (marks, False), (braking, False),
 ]):
     save(make.__name__, make(np.random.default_rng(1000 + at)), parquet)

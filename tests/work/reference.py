@@ -484,7 +484,100 @@ def prices():
     note("prices", figures)
 
 
+def bandit():
+    d = table("bandit")
+    arm = (d["choice"] == "right").to_numpy(int)
+    reward, first = d["reward"].to_numpy(float), d["first"].to_numpy()
+
+    def f(q):
+        rate, weight, total = special.expit(q[0]), np.exp(q[1]), 0.0
+        for k, (a, pays, begins) in enumerate(zip(arm, reward, first)):
+            if begins:
+                value = [0.5, 0.5]
+            total += np.logaddexp(0.0, weight * (value[1 - a] - value[a]))
+            value[a] += rate * (pays - value[a])
+        return total
+
+    at = minimum(f, np.array([0.0, 0.0]))
+    rate, weight = special.expit(at[0]), np.exp(at[1])
+    direct = lambda p: f(np.array([special.logit(p[0]), np.log(p[1])]))
+    se = errors(direct, np.array([rate, weight]))
+    figures = {"params.rate.value": (rate, 1e-5), "params.weight.value": (weight, 1e-4), "free_energy_total": (f(at), 1e-6)}
+    figures |= {"params.rate.se": (se[0], 1e-3 * se[0]), "params.weight.se": (se[1], 1e-3 * se[1])}
+    note("bandit", figures)
+
+
+def decisions():
+    d = table("decisions")
+    right, rt = (d["answer"] == "right").to_numpy(), d["rt"].to_numpy()
+    C = onehot(d["task"], ["easy", "hard"])
+    k = np.arange(1, 400)[:, None]
+
+    def f(q):
+        bound, start, before = np.exp(q[2]), special.expit(q[3]), 0.25 * special.expit(q[4])
+        v = C @ q[:2]
+        drift, z, t = np.where(right, -v, v), np.where(right, 1 - start, start), rt - before
+        if (t <= 0).any():
+            return 1e10
+        # Feller's series of sines.
+        waves = (k * np.sin(k * np.pi * z) * np.exp(-(k**2) * np.pi**2 * t / (2 * bound**2))).sum(axis=0)
+        if (waves <= 0).any():
+            return 1e10
+        return -(np.log(np.pi / bound**2) - drift * bound * z - drift**2 * t / 2 + np.log(waves)).sum()
+
+    at = minimum(f, np.array([1.0, 1.0, 0.2, 0.0, 0.5]))
+    figures = {"params.v.value.0": (at[0], 1e-4), "params.v.value.1": (at[1], 1e-4), "params.bound.value": (np.exp(at[2]), 1e-4)}
+    figures |= {"params.start.value": (special.expit(at[3]), 1e-4), "params.before.value": (0.25 * special.expit(at[4]), 1e-4)}
+    figures["free_energy_total"] = f(at), 1e-5
+    note("decisions", figures)
+
+
+def marks():
+    d = table("marks")
+    x = d[["mechanics", "vectors", "algebra", "analysis", "statistics"]].to_numpy()
+    x = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    n, dims = x.shape
+    values, vectors = np.linalg.eigh(x.T @ x / n)
+    noise = np.sqrt(values[:-1].mean())
+    W = np.abs(vectors[:, -1]) * np.sqrt(values[-1] - noise**2)
+    precision = 1 + W @ W / noise**2
+    cov = np.outer(W, W) + noise**2 * np.eye(dims)
+    figures = {f"params.W.value.{k}": (W[k], 1e-4) for k in range(dims)} | {"params.noise.value": (noise, 1e-5)}
+    figures |= {f"params.E.value.{k}": (W[k] / noise**2 / precision, 1e-4) for k in range(dims)}
+    figures |= {"params.s.value": (precision**-0.5, 1e-5)}
+    figures["free_energy_total"] = -stats.multivariate_normal(np.zeros(dims), cov).logpdf(x).sum(), 1e-5
+    mean = x @ W / noise**2 / precision
+    note("marks", figures, codes={"ability_mean": (mean, 1e-3), "ability_sd": (np.full(n, precision**-0.5), 1e-4)})
+
+
+def braking(curved):
+    d = table("braking")
+    speed, y = d["speed"].to_numpy() - 15, d["distance"].to_numpy()
+    X = np.column_stack([onehot(d["road"], ["dry", "wet"]), speed] + ([speed**2] if curved else []))
+    prior = np.array([20.0, 20, 0, 0][: X.shape[1]]), np.array([20.0, 20, 5, 1][: X.shape[1]])
+    at, cov, evidence = gaussian(X, y, *prior, 3.0)
+    figures = {"free_energy_total": (-evidence, 1e-6), "posterior.slope.mean": (at[2], 1e-2), "posterior.slope.sd": (cov[2, 2] ** 0.5, 1e-2)}
+    note("braking_curved" if curved else "braking_straight", figures)
+    # Each row given all others.
+    left = []
+    for k in range(len(y)):
+        others = np.arange(len(y)) != k
+        at, cov, _ = gaussian(X[others], y[others], *prior, 3.0)
+        left.append(stats.norm(X[k] @ at, np.sqrt(9 + X[k] @ cov @ X[k])).logpdf(y[k]))
+    return np.array(left)
+
+
+def models():
+    straight, curved = braking(False), braking(True)
+    n, difference = len(straight), straight - curved
+    best, worse = curved.sum(), straight.sum()
+    figures = {"fits.0.elpd": (best, 0.05), "fits.1.elpd": (worse, 0.05), "fits.1.difference": (worse - best, 0.05)}
+    figures["fits.1.difference_se"] = np.sqrt(n * difference.var(ddof=1)), 0.03
+    figures["fits.0.se"] = np.sqrt(n * curved.var(ddof=1)), 0.03
+    expected["braking"] = {"compared": {k: [float(v), float(t)] for k, (v, t) in figures.items()}}
+
+
 for program in [regression, survival_of_animals, visits, schools, clicks, assay, disasters, machine, waits, scales, spikes, exams,
-                lives, ratings, games, growth, tides, prices, cells, robust, overdispersed]:
+                lives, ratings, games, growth, tides, prices, cells, robust, overdispersed, bandit, decisions, marks, models]:
     program()
 (here / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")

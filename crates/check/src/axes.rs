@@ -426,7 +426,7 @@ impl<'a> Checker<'a> {
             let names: Vec<(String, Span)> = extra.iter().map(|a| (self.graph.axis_name(a.0), a.1)).collect();
             let have = self.axis_names(&left.iter().map(|a| a.0).collect::<Vec<_>>());
             let span = value.span;
-            return self.fail(messages::extra_axes(name, place, &have, &names, span), span);
+            return self.fail(messages::extra_axes(name, place, &have, &names, None, span), span);
         }
         value
     }

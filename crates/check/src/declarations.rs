@@ -7,10 +7,11 @@ use fe_syntax::ast::{Declaration, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::distributions::Drawn;
+use crate::kind::Kind;
 use crate::messages;
 use crate::program::{Data, Init, Loss, Named, Param};
 use crate::range::Range;
-use crate::reads::bare;
+use crate::reads::{bare, expression_reads};
 use crate::scope::nearest;
 use crate::source::Header;
 use crate::tables::compared_level;
@@ -451,7 +452,24 @@ impl<'a> Checker<'a> {
             return true;
         }
         let have = self.axis_names(&left.iter().map(|a| a.0).collect::<Vec<_>>());
-        self.report(messages::extra_axes(name, place, &have, &extra, drawn.span));
+        let picked = self.picked(drawn, &extra, left);
+        let picked = picked.as_ref().map(|(array, index)| (array.as_str(), index.as_str()));
+        self.report(messages::extra_axes(name, place, &have, &extra, picked, drawn.span));
         false
+    }
+
+    /// The array of an argument that brings an axis too many, and data that count along that axis for each element on the left.
+    fn picked(&self, drawn: &Drawn, extra: &[(String, Span)], left: &[(Axis, Span)]) -> Option<(String, String)> {
+        let [(axis, came)] = extra else { return None };
+        let mut reads = vec![];
+        drawn.args.iter().for_each(|(_, _, e)| expression_reads(e, &mut reads));
+        let (array, _) = reads.into_iter().find(|r| r.1 == *came)?;
+        let counts = |v: &Value| {
+            let along = v.index.is_some_and(|id| self.graph.axis_name(Axis::plain(id)) == *axis);
+            along && v.axes.iter().all(|a| left.iter().any(|l| l.0 == a.0))
+        };
+        let data = self.scope.order.iter().filter(|n| self.scope.get(n).is_some_and(|e| e.kind == Kind::Data));
+        let index = data.copied().find(|n| self.values.get(*n).is_some_and(counts))?;
+        Some((array.to_owned(), index.to_owned()))
     }
 }

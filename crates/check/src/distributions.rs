@@ -3,7 +3,7 @@
 use fe_distribution::{Alternative, Distribution, Family, Parameter, Support};
 use fe_graph::{Axis, AxisId, Binary, Op};
 use fe_syntax::Span;
-use fe_syntax::ast::{Argument, Expr, ExprKind, Name};
+use fe_syntax::ast::{Argument, BinaryOperator, Expr, ExprKind, Name};
 
 use crate::checker::Checker;
 use crate::cutpoints::parted;
@@ -265,7 +265,10 @@ impl<'a> Checker<'a> {
             return None;
         }
         let all: Vec<&str> = known().collect();
-        self.report(messages::unknown_family(name, span, nearest(name, known()), &all));
+        let near = nearest(name, known().chain(crate::guide::JOINT.iter().copied()));
+        let theirs = || fe_distribution::families().iter().flat_map(|f| f.synonyms().iter().map(|s| (*s, f.name())));
+        let elsewhere = nearest(name, theirs().map(|s| s.0)).and_then(|s| theirs().find(|t| t.0 == s));
+        self.report(messages::unknown_family(name, span, near, elsewhere, &all));
         None
     }
 
@@ -396,8 +399,33 @@ impl<'a> Checker<'a> {
             }
             _ => None,
         };
-        self.report(messages::argument_range(family, parameter, value, &written(e), named));
+        let factor = self.factor_of_any_sign(e);
+        self.report(messages::argument_range(family, parameter, value, &written(e), named, factor));
         false
+    }
+
+    /// Data whose sign alone decides that of a product: every other factor of it is positive.
+    fn factor_of_any_sign(&self, e: &Expr) -> Option<(String, Span)> {
+        let (mut stack, mut found) = (vec![bare(e)], None);
+        while let Some(e) = stack.pop() {
+            match e.kind.as_ref() {
+                ExprKind::Binary { operator, left, right }
+                    if matches!(operator.value, BinaryOperator::Multiply | BinaryOperator::Divide) =>
+                {
+                    stack.extend([bare(left), bare(right)]);
+                }
+                ExprKind::Number { value, .. } if *value > 0.0 => {}
+                ExprKind::Call { function, .. }
+                    if matches!(function.value.as_str(), "exp" | "softplus" | "sigmoid") => {}
+                ExprKind::Name(name) if self.values.get(name.as_str()).is_some_and(|v| v.range.low > 0.0) => {}
+                ExprKind::Name(name) => {
+                    let entry = self.scope.get(name).filter(|entry| entry.kind == Kind::Data)?;
+                    found = Some((name.clone(), entry.span));
+                }
+                _ => return None,
+            }
+        }
+        found
     }
 
     /// Whether a value is a difference, as those of neighbouring cumulative probabilities are.

@@ -7,6 +7,7 @@ use fe_syntax::Span;
 use fe_syntax::ast::{BinaryOperator, Declaration, Expr, ExprKind, StatementKind};
 
 use crate::checker::Checker;
+use crate::kind::Kind;
 use crate::messages;
 use crate::range::Range;
 use crate::reads::bare;
@@ -133,6 +134,18 @@ impl<'a> Checker<'a> {
         None
     }
 
+    /// `species == S`: an index compared with the size of its own axis, which it never is.
+    fn compared_with_size(&mut self, op: BinaryOperator, left: &Value, right: &Expr) {
+        let equality = matches!(op, BinaryOperator::Equal | BinaryOperator::NotEqual);
+        let (Some(axis), ExprKind::Name(name)) = (left.index.filter(|_| equality), bare(right).kind.as_ref()) else {
+            return;
+        };
+        let is_axis = self.scope.get(name).is_some_and(|entry| matches!(entry.kind, Kind::Dim | Kind::DataAxis));
+        if is_axis && self.graph.axis_name(Axis::plain(axis)) == *name {
+            self.report(messages::size_as_level(name, right.span, left.span));
+        }
+    }
+
     /// `species == "gentoo"`: an index compared with one of its levels. `None` where neither side is a text.
     pub(crate) fn compared_with_text(
         &mut self,
@@ -150,7 +163,10 @@ impl<'a> Checker<'a> {
             (None, Some(text)) => (text, right.span, left.clone()),
             (Some(text), None) => (text, left.span, self.expression(right, None)),
             (Some(_), Some(_)) => return Some(self.fail(messages::text_here(left.span), span)),
-            (None, None) => return None,
+            (None, None) => {
+                self.compared_with_size(op, left, right);
+                return None;
+            }
         };
         if value.poison {
             return Some(Value::poison(span));

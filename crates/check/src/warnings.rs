@@ -6,7 +6,7 @@ use crate::checker::Checker;
 use crate::distributions::Drawn;
 use crate::kind::Kind;
 use crate::messages;
-use crate::reads::{bare, expression_reads, statement_reads};
+use crate::reads::{bare, expression_reads, offset_of, parts, statement_reads};
 use crate::value::{Level, Value};
 
 impl<'a> Checker<'a> {
@@ -16,6 +16,7 @@ impl<'a> Checker<'a> {
         if self.scope.broken || self.said.incomplete || self.said.aimless || !self.said.unknown.is_empty() {
             return;
         }
+        self.needless_loops();
         let read = self.names_read();
         let modelled = self.names_modelled();
         for name in self.scope.order.clone() {
@@ -41,6 +42,17 @@ impl<'a> Checker<'a> {
                 Kind::Param if unread => self.report(messages::unused(name, "param", entry.span)),
                 Kind::Fn if unread => self.report(messages::unused(name, "fn", entry.span)),
                 _ => {}
+            }
+        }
+    }
+
+    /// Loops over observations in which each position is by itself.
+    fn needless_loops(&mut self) {
+        for statement in &self.ast.statements {
+            let StatementKind::For { variable, axis, from: None, body } = &statement.kind else { continue };
+            let observes = body.iter().any(|s| matches!(s.kind, StatementKind::Observe { .. }));
+            if observes && !body.iter().any(|s| looks_elsewhere(s, &variable.value)) {
+                self.report(messages::needless_loop(&axis.name.value, axis.name.span));
             }
         }
     }
@@ -148,4 +160,28 @@ fn variance_name(name: &str) -> bool {
         || lower.ends_with("variance")
         || lower.ends_with("_sq")
         || lower.ends_with("²")
+}
+
+/// Whether a statement of a loop does anything with the loop's variable but to stand at its position, or may.
+fn looks_elsewhere(statement: &Statement, variable: &str) -> bool {
+    let (target, value) = match &statement.kind {
+        StatementKind::Let(d) => (&d.target, &d.value),
+        StatementKind::Latent { target, prior, .. } => (target, prior),
+        StatementKind::Observe { target, distribution } => (target, distribution),
+        _ => return true,
+    };
+    let here = |e: &&Expr| offset_of(e, variable) != Some(0);
+    let mut stack: Vec<&Expr> = target.axes.iter().flatten().filter(here).collect();
+    stack.push(value);
+    while let Some(e) = stack.pop() {
+        match e.kind.as_ref() {
+            ExprKind::Name(name) if name == variable => return true,
+            ExprKind::Index { value, indices } => {
+                stack.push(value);
+                stack.extend(indices.iter().filter(here));
+            }
+            _ => stack.extend(parts(e)),
+        }
+    }
+    false
 }

@@ -16,12 +16,14 @@ pub struct InMemory {
     pub element: Element,
     /// What the indices stand for, where the elements are of [`Element::Text`].
     pub levels: Option<Vec<String>>,
+    /// Names along the last axis of a matrix that was made of columns; empty where they have none.
+    pub columns: Vec<String>,
 }
 
 impl InMemory {
     /// Real numbers of this shape.
     pub fn real(shape: Vec<usize>, values: Vec<f64>) -> Self {
-        Self { shape, values, element: Element::Real, levels: None }
+        Self { shape, values, element: Element::Real, levels: None, columns: vec![] }
     }
 
     /// The array's header.
@@ -48,7 +50,15 @@ impl InMemory {
             (Element::Real | Element::Integer | Element::Bool, None) => {}
             (_, Some(_)) => return wrong("an array of numbers was given levels".into()),
         }
-        Ok(Header { levels: self.levels.clone(), ..Header::new(self.shape.clone(), self.element) })
+        if !self.columns.is_empty() && self.shape.get(1) != Some(&self.columns.len()) {
+            return wrong(format!(
+                "{} names were given for the columns of an array of shape {:?}",
+                self.columns.len(),
+                self.shape
+            ));
+        }
+        let (levels, columns) = (self.levels.clone(), self.columns.clone());
+        Ok(Header { levels, columns, ..Header::new(self.shape.clone(), self.element) })
     }
 
     /// A copy of the array, as a file would have been decoded.

@@ -126,11 +126,16 @@ pub struct ProgramArgs {
     pub set: Vec<String>,
 }
 
+/// A seed.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
 /// What says how a program is fitted.
 #[derive(Args, Clone, Debug)]
 pub struct FitArgs {
     /// Seed of starts, draws, batches and the hold-out split [default: the program's, else 0].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub seed: Option<u64>,
     /// Optimizer steps, in place of the program's; 0 reports the start.
     #[arg(long, conflicts_with = "epochs")]
@@ -317,7 +322,7 @@ pub struct SampleArgs {
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Seed of the draws [default: the run's or the program's, else 0].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub seed: Option<u64>,
     /// Replace the file of the reader in a data declaration; of a program.
     #[arg(long = "data", value_name = "NAME=FILE")]
@@ -386,7 +391,7 @@ pub struct PredictArgs {
     #[arg(long)]
     pub draws: bool,
     /// Seed of the draws [default: the run's].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub seed: Option<u64>,
     /// The file: .csv, .npz or .nc [default: standard output, as csv].
     #[arg(long)]
@@ -408,7 +413,7 @@ pub struct VerifyArgs {
     #[arg(long, default_value_t = 16_000, value_parser = clap::value_parser!(usize))]
     pub draws: usize,
     /// Seed of the chains [default: the run's].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub seed: Option<u64>,
     /// Threads [default: all cores].
     #[arg(long)]
@@ -451,7 +456,7 @@ pub struct StreamArgs {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(usize))]
     pub samples: usize,
     /// Seed of the draws [default: the run's].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub seed: Option<u64>,
     /// Threads [default: 1, as a turn is small].
     #[arg(long)]

@@ -18,6 +18,9 @@ pub fn sample(args: &SampleArgs) -> Result<(), Failure> {
         let text = input::text(&args.of)?;
         sample::prior(&text, &cli::reading(&args.data, &args.set)?, args.seed, args.count).map_err(at(&text))?
     };
+    if let Some(note) = &drawn.note {
+        output::err(&format!("note: {note}\n"));
+    }
     let out = args.out.as_ref().unwrap_or(&drawn.default);
     drawn.write(out)?;
     let names = |g: &fe_report::Group| {

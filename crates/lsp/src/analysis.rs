@@ -1,10 +1,11 @@
 //! What is known of an open text: its names, what is wrong with it, what it means.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use fe_check::{Occurrence, Program};
 use fe_objective::Objective;
-use fe_pipeline::{Error, ReadOptions, Text};
+use fe_pipeline::{Error, Headers, ReadOptions, Text};
 use fe_syntax::ast::Ast;
 use fe_syntax::{Diagnostic, Span};
 use lsp_types::Uri;
@@ -63,14 +64,15 @@ impl Document {
         self.understood = false;
     }
 
-    /// Checks and derives it, if that was not done; whether it was done now.
-    pub fn understand(&mut self) -> bool {
+    /// Checks and derives it, if that was not done; whether it was done now. `headers` are of the files that texts have read before.
+    pub fn understand(&mut self, headers: &Arc<Mutex<Headers>>) -> bool {
         if self.understood {
             return false;
         }
         self.understood = true;
         (self.program, self.objective, self.refused) = (None, None, None);
-        let found = fe_pipeline::load(&self.text, &ReadOptions::default());
+        let found =
+            fe_pipeline::load(&self.text, &ReadOptions { headers: Some(headers.clone()), ..ReadOptions::default() });
         let (program, warnings) = match found {
             Ok(loaded) => (loaded.program, loaded.warnings),
             Err(error) => {

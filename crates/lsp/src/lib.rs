@@ -10,7 +10,9 @@ mod completion;
 mod position;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
+use fe_pipeline::Headers;
 use lsp_server::{Connection, ErrorCode, Message, Notification, ProtocolError, Request, Response};
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Notification as _,
@@ -48,7 +50,7 @@ pub fn serve_stdio() -> Result<(), String> {
 pub fn serve(connection: &Connection) -> Result<(), ProtocolError> {
     let capabilities = serde_json::to_value(capabilities()).unwrap_or_default();
     connection.initialize(capabilities)?;
-    let mut server = Server { connection, documents: HashMap::new() };
+    let mut server = Server { connection, documents: HashMap::new(), headers: Arc::default() };
     while let Ok(message) = connection.receiver.recv() {
         match message {
             Message::Request(request) => {
@@ -90,6 +92,8 @@ fn capabilities() -> ServerCapabilities {
 struct Server<'c> {
     connection: &'c Connection,
     documents: HashMap<Uri, Document>,
+    /// Of the files that texts read: a file that has not changed is not read again with every letter that is typed.
+    headers: Arc<Mutex<Headers>>,
 }
 
 impl Server<'_> {
@@ -143,7 +147,7 @@ impl Server<'_> {
     fn publish(&mut self) {
         let mut said = vec![];
         for (uri, document) in &mut self.documents {
-            if document.understand() {
+            if document.understand(&self.headers) {
                 said.push((uri.clone(), answers::diagnostics(uri, document)));
             }
         }
@@ -232,7 +236,7 @@ impl Server<'_> {
     ) -> Option<serde_json::Value> {
         let (uri, at) = place(read::<P>(params)?);
         let document = self.documents.get_mut(&uri)?;
-        document.understand();
+        document.understand(&self.headers);
         serde_json::to_value(answer(&uri, document, at)).ok()
     }
 }

@@ -240,6 +240,11 @@ fn non_finite(
         }
     };
     let help = match program.train.optimizer {
+        // No step was made yet, of whatever size.
+        _ if step == 0 => {
+            "it is so where the fit begins: state another start, as in `param b = 0.1`, bring data near 1 by `|> standardize`, or \
+             bound what is exponentiated"
+        }
         Some(OptimizerKind::Lbfgs) => "bound what is exponentiated, or state another start",
         _ => "lower the step size `lr`, clip the gradient with `clip = 100`, or bound what is exponentiated",
     };

@@ -104,7 +104,11 @@ pub(crate) fn load_parsed(
             sources.push((call, Some(source)));
             continue;
         }
-        match fe_data::header(&source) {
+        let header = match options.headers.as_ref().and_then(|h| h.lock().ok()) {
+            Some(mut known) => known.of(&source),
+            None => fe_data::header(&source),
+        };
+        match header {
             Ok(h) => {
                 let integer = !matches!(h.element, fe_data::Element::Real);
                 let fe_data::Header { shape, levels, columns, .. } = h;
@@ -141,15 +145,25 @@ pub(crate) fn load_parsed(
     }
 }
 
-/// The data that a program reads, each with what its reader names: columns, an array, a field. Nothing is opened.
-pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Vec<String>)> {
+/// What a data declaration asks of a caller in the place of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// What its reader names: columns, an array, a field; nothing where it names none.
+    Named(Vec<String>),
+    /// All columns of numbers but these.
+    AllBut(Vec<String>),
+}
+
+/// The data that a program reads, each with what its reader asks for. Nothing is opened.
+pub fn sources(text: &Text, options: &ReadOptions) -> Vec<(String, Sought)> {
     let set = options.set.iter().map(|a| (a.name.clone(), a.value.clone())).collect();
     let parsed = fe_syntax::parse(&text.source);
     let (calls, _) = fe_check::sources(&parsed.ast, &Overrides { set, ..Overrides::default() });
     let names = |reader: Reader| match reader {
-        Reader::Table { columns: Columns::Named(columns), .. } => columns,
-        Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => name.into_iter().collect(),
-        _ => vec![],
+        Reader::Table { columns: Columns::Named(columns), .. } => Sought::Named(columns),
+        Reader::Table { columns: Columns::AllBut(columns), .. } => Sought::AllBut(columns),
+        Reader::Npz { array: name, .. } | Reader::Json { field: name, .. } => Sought::Named(name.into_iter().collect()),
+        _ => Sought::Named(vec![]),
     };
     let made = |r: &Reader| matches!(r, Reader::Numbers { .. } | Reader::NormalDraws { .. } | Reader::Bars { .. });
     let read = calls.into_iter().filter(|c| !made(&c.reader));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,8 @@ pub struct ReadOptions {
     pub set: Vec<Assignment>,
     /// Arrays of the caller in the place of what data declarations read, by name of the data.
     pub arrays: HashMap<String, Arc<fe_data::InMemory>>,
+    /// Headers of files that were read before, for a caller that reads a program again and again; `None` reads each anew.
+    pub headers: Option<Arc<Mutex<fe_data::Headers>>>,
     /// The folder where decoded data are kept from run to run; `None` keeps nothing.
     pub cache: Option<PathBuf>,
 }

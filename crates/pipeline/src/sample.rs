@@ -20,6 +20,8 @@ pub struct Sample {
     pub groups: Vec<Group>,
     /// Where they are written when nothing else is said.
     pub default: PathBuf,
+    /// What is to be known of them.
+    pub note: Option<String>,
 }
 
 impl Sample {
@@ -33,7 +35,7 @@ impl Sample {
             arrays: list.into_iter().map(array).collect(),
             ..Group::default()
         };
-        Self { count, groups: lists.map(group).collect(), default }
+        Self { count, groups: lists.map(group).collect(), default, note: None }
     }
 
     /// Writes the draws as NetCDF, npz or csv, as the file's ending says.
@@ -95,5 +97,21 @@ pub fn posterior(run: &Finished, seed: Option<u64>, count: usize) -> Result<Samp
             run.folder.display()
         )));
     }
-    Ok(Sample::of(count, vec![("posterior_predictive", drawn)], run.folder.join("predictive.nc")))
+    let mut sample = Sample::of(count, vec![("posterior_predictive", drawn)], run.folder.join("predictive.nc"));
+    for group in &mut sample.groups {
+        group.attributes.push(("draws_of".to_owned(), "data drawn anew, given draws of the fitted guide".to_owned()));
+    }
+    let document = run.document()?;
+    let other = match (document.verdict.nuts.is_some(), document.posterior_resampled.is_some()) {
+        (true, _) => Some("of chains"),
+        (_, true) => Some("chosen by importance weights"),
+        _ => None,
+    };
+    sample.note = other.map(|other| {
+        format!(
+            "data are drawn given draws of the fitted guide; the table to read is from draws {other}, and \
+             posterior_predictive in posterior.nc is given those"
+        )
+    });
+    Ok(sample)
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use fe_pipeline::directory::{self, File, Writing};
 use fe_pipeline::stream::{Online, Plan, PlanOptions, StreamOptions};
 use fe_pipeline::{
-    Error, Evaluated, Finished, PredictOptions, codes, evaluate, evaluate_own, page_again, predict, put_pictures,
-    sample, sources,
+    Error, Evaluated, Finished, PredictOptions, Sought, codes, evaluate, evaluate_own, page_again, predict,
+    put_pictures, sample, sources,
 };
 use fe_report::{Document, Group, Page, json, terminal};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::convert::{Incoming, Outgoing, outgoing, reading};
+use crate::convert::{Incoming, Outgoing, Source, outgoing, reading, sought};
 use crate::error::raised;
 use crate::stream::Stream;
 use crate::work::without_lock;
@@ -46,7 +46,7 @@ impl Made {
     }
 
     /// The data that its program reads, as [`fe_pipeline::sources`] tells of them.
-    pub fn sources(&self) -> Vec<(String, Vec<String>)> {
+    pub fn sources(&self) -> Vec<(String, Sought)> {
         sources(&self.finished.text, &self.finished.record.identity.options.reading())
     }
 }
@@ -85,9 +85,10 @@ impl Fit {
 
 #[pymethods]
 impl Fit {
-    /// The data that its program reads: each name, and the columns, array or field that its reader names.
-    fn sources(&self) -> Vec<(String, Vec<String>)> {
-        self.made.sources()
+    /// The data that its program reads: each name, the columns, array or field that its reader names, or the columns that it
+    /// leaves out.
+    fn sources(&self) -> Vec<Source> {
+        sought(self.made.sources())
     }
 
     /// `fit.json`

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use fe_pipeline::sweep::{self, SweepOptions};
+use fe_pipeline::sweep::{self, Shard, SweepOptions};
 use fe_pipeline::{Finished, FitOptions, Precision, ReadOptions, Text, directory, on_threads, prepare, sources};
 use fe_report::json;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::convert::{Incoming, reading};
+use crate::convert::{Incoming, Source, reading, sought};
 use crate::error::raised;
 use crate::fit::{Fit, Made};
 use crate::work::{Told, without_lock};
@@ -70,9 +71,10 @@ impl Model {
         Self { text }
     }
 
-    /// The data that the program reads: each name, and the columns, array or field that its reader names.
-    fn sources(&self, set: HashMap<String, String>) -> PyResult<Vec<(String, Vec<String>)>> {
-        Ok(sources(&self.text, &reading(HashMap::new(), HashMap::new(), set)?))
+    /// The data that the program reads: each name, the columns, array or field that its reader names, or the columns that it
+    /// leaves out.
+    fn sources(&self, set: HashMap<String, String>) -> PyResult<Vec<Source>> {
+        Ok(sought(sources(&self.text, &reading(HashMap::new(), HashMap::new(), set)?)))
     }
 
     /// A fit.
@@ -100,7 +102,7 @@ impl Model {
     }
 
     /// Fits over values of a `const` or `dim`: `sweep.json`, and the folder that holds it.
-    #[pyo3(signature = (over, arrays, files, set, folder, *, seed=None, steps=None, epochs=None, threads=None, precision=None))]
+    #[pyo3(signature = (over, arrays, files, set, folder, *, resume=false, seed=None, steps=None, epochs=None, threads=None, precision=None))]
     #[allow(clippy::too_many_arguments)]
     fn sweep(
         &self,
@@ -110,26 +112,55 @@ impl Model {
         files: HashMap<String, String>,
         set: HashMap<String, String>,
         folder: PathBuf,
+        resume: bool,
         seed: Option<u64>,
         steps: Option<usize>,
         epochs: Option<usize>,
         threads: Option<usize>,
         precision: Option<&str>,
     ) -> PyResult<String> {
-        let options = SweepOptions {
-            checkpoint: std::time::Duration::MAX,
-            over,
-            reading: reading(arrays, files, set)?,
-            fitting: fitting(seed, steps, epochs, precision)?,
-            jobs: None,
-            resume: false,
-            certify: 0,
-            folder: Some(folder),
-        };
+        let (reading, fitting) = (reading(arrays, files, set)?, fitting(seed, steps, epochs, precision)?);
+        let options = SweepOptions { resume, checkpoint: Duration::MAX, ..swept(over, reading, fitting, folder) };
         let text = &self.text;
         let made = without_lock(py, None, |shared| {
             on_threads(threads, || sweep::sweep(text, &options, &Told(shared))).flatten()
         })?;
         made.map(|(report, _)| json(&report)).map_err(|e| raised(py, &e, Some(text)))
     }
+
+    /// A share of these fits, in a folder where other processes make theirs: what came of it, as JSON.
+    #[pyo3(signature = (over, arrays, files, set, folder, index, of, *, seed=None, steps=None, epochs=None, threads=None, precision=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn share(
+        &self,
+        py: Python<'_>,
+        over: Vec<String>,
+        arrays: HashMap<String, Incoming<'_>>,
+        files: HashMap<String, String>,
+        set: HashMap<String, String>,
+        folder: PathBuf,
+        index: usize,
+        of: usize,
+        seed: Option<u64>,
+        steps: Option<usize>,
+        epochs: Option<usize>,
+        threads: Option<usize>,
+        precision: Option<&str>,
+    ) -> PyResult<String> {
+        let (reading, fitting) = (reading(arrays, files, set)?, fitting(seed, steps, epochs, precision)?);
+        let options = swept(over, reading, fitting, folder);
+        let text = &self.text;
+        let made = without_lock(py, None, |shared| {
+            on_threads(threads, || sweep::share(text, &options, Shard { index, of }, &Told(shared))).flatten()
+        })?;
+        made.map(|share| json(&share)).map_err(|e| raised(py, &e, Some(text)))
+    }
+}
+
+/// The seconds between two checkpoints of a fit that may be killed with its worker.
+const KEPT: Duration = Duration::from_secs(60);
+
+fn swept(over: Vec<String>, reading: ReadOptions, fitting: FitOptions, folder: PathBuf) -> SweepOptions {
+    let folder = Some(folder);
+    SweepOptions { over, reading, fitting, jobs: None, resume: false, checkpoint: KEPT, certify: 0, folder }
 }

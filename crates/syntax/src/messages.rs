@@ -317,7 +317,8 @@ pub fn round_axes(span: Span, keyword: &str, name: &str) -> Diagnostic {
 
 pub fn loop_head(span: Span) -> Diagnostic {
     error("E0061", "a chain runs over a named axis", span, "not the head of a chain").help(
-        "write `for t in T { … }` with `dim T = 50` or an axis of the data; steps count from 0, and `for t in T from 5` starts later",
+        "arrays need no loop: `observe y ~ Normal(m, s)` is about every element; where one follows from the one before it, write \
+         `for t in T { … }` with `dim T = 50` or an axis of the data; steps count from 0, and `for t in T from 5` starts later",
     )
 }
 
@@ -488,6 +489,11 @@ pub fn else_if(span: Span, written: &str) -> Diagnostic {
 pub fn comprehension(span: Span) -> Diagnostic {
     error("E0098", "no `for` stands inside an expression", span, "not the start of a chain")
         .help("operations run over whole axes by themselves: write `sum(x^2, N)` in place of a sum over a loop")
+}
+
+pub fn bounded_type(span: Span) -> Diagnostic {
+    error("E0099", "a type has no bounds in `< >`", span, "not expected")
+        .help("bounds are part of the type: `positive`, `unit`, or `real(0, 10)`, as in `param s : positive = 1`")
 }
 
 pub fn unexpected(span: Span, found: &str, expected: &str) -> Diagnostic {

@@ -47,7 +47,10 @@ fn known(word: &str) -> Option<(&'static str, &'static str)> {
 /// What to write, by the sign behind the first word.
 fn by_sign(word: &str, next: Option<Token>) -> String {
     match next {
-        Some(Token::Tilde) => format!("write `latent {word} ~ …` for an unknown and `observe {word} ~ …` for data"),
+        Some(Token::Tilde) => format!(
+            "write `latent {word} ~ …` for an unknown and `observe {word} ~ …` for data; a formula such as `y ~ x + g` is \
+             written out, `observe y ~ Normal(a + b * x + c[g], s)`, each coefficient a `param` or a `latent`"
+        ),
         Some(Token::Equals | Token::Less) => format!(
             "write `let {word} = …` for a value, `param {word} = …` for a free parameter, `const {word} = …` for a number"
         ),

@@ -413,6 +413,9 @@ impl<'a, 's> Spot<'a, 's> {
     }
 
     fn generic(&self) -> Diagnostic {
+        if self.found_token() == Some(Token::Less) && self.before.last().is_some_and(is_type) {
+            return messages::bounded_type(self.place());
+        }
         let found = if self.ended() { "the end of the statement".to_owned() } else { self.described() };
         messages::unexpected(self.place(), &found, &self.due())
     }

@@ -31,4 +31,17 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A table read without names is a matrix of all its columns of numbers, and one of them is other data of the \
          program: a response among its own predictors, perhaps. `all but` leaves columns out.",
     ),
+    (
+        "W0106",
+        "a loop in which nothing looks back",
+        "A loop is a chain: what it runs over is one whole, whose positions depend on one another, and so is no axis of rows that \
+         could be taken in batches, left out one at a time, or predicted anew. Where no position looks at another, the same \
+         statements without the loop say the same, and rows are rows.",
+    ),
+    (
+        "W0107",
+        "an index compared with the size of its axis",
+        "The name of an axis, used as a value, is its size. An index counts from 0 to one less, and is never equal to it. A level is \
+         written by its name, in quotes, or by its number.",
+    ),
 ];

@@ -116,7 +116,15 @@ pub fn axis_twice(name: &str, axis: &str, again: Span, first: Span) -> Diagnosti
         .help(format!("a second copy of an axis is primed: `{name}[{axis}, {axis}']`"))
 }
 
-pub fn extra_axes(name: &str, place: Span, have: &str, extra: &[(String, Span)], span: Span) -> Diagnostic {
+/// `picked` is what was perhaps meant: an array with an index that counts along the first axis too many, and that index.
+pub fn extra_axes(
+    name: &str,
+    place: Span,
+    have: &str,
+    extra: &[(String, Span)],
+    picked: Option<(&str, &str)>,
+    span: Span,
+) -> Diagnostic {
     let names: Vec<String> = extra.iter().map(|e| format!("`{}`", e.0)).collect();
     let (which, plural) = (list_of(&names, "and"), if extra.len() == 1 { "axis" } else { "axes" });
     let message = format!("the right side has the {plural} {which}, which `{name}` lacks");
@@ -126,9 +134,11 @@ pub fn extra_axes(name: &str, place: Span, have: &str, extra: &[(String, Span)],
         found = found.and(*came, format!("{name} comes in here"));
     }
     let plain = extra.first().map_or("", |e| e.0.as_str());
-    found
-        .and(place, format!("`{name}` has {}", bracketed(have)))
-        .help(format!("declare `{name}` with {which} too, or sum over it, as in `sum(…, {plain})` or with `@`"))
+    let found = found.and(place, format!("`{name}` has {}", bracketed(have)));
+    if let Some((array, index)) = picked {
+        return found.help(format!("did you mean `{array}[{index}]`? `{index}` counts along `{plain}`"));
+    }
+    found.help(format!("declare `{name}` with {which} too, or sum over it, as in `sum(…, {plain})` or with `@`"))
 }
 
 pub fn matmul_scalar(at: Span, scalar: Span) -> Diagnostic {
@@ -288,8 +298,10 @@ pub fn index_count(span: Span, given: usize, have: &str) -> Diagnostic {
 }
 
 pub fn index_type(span: Span) -> Diagnostic {
-    error("E0220", "an array picks elements only if it is known to count them", span, "of no index type")
-        .help("declare it as an index, as in `data c[N] : index(J) = …`; it counts from 0")
+    error("E0220", "an array picks elements only if it is known to count them", span, "of no index type").help(
+        "declare it as an index, as in `data c[N] : index(J) = …`; what is computed gets its axis by a name, as in \
+             `let k : index(J) = max(c - 1, 0)`; it counts from 0",
+    )
 }
 
 pub fn index_outside(span: Span, k: f64, axis: &str, extent: usize) -> Diagnostic {
@@ -383,7 +395,10 @@ pub fn no_category_axis(family: &str, argument: &str, span: Span, have: &str) ->
 
 pub fn index_without_size(axis: &str, span: Span) -> Diagnostic {
     error("E0231", format!("the size of axis `{axis}` is not known"), span, "counts along it")
-        .help(format!("declare `dim {axis} = …`; only a column of text says itself how many levels it has"))
+        .help(format!(
+            "let the column say its levels, `csv(…) |> categories`, or declare `dim {axis} = …` where it counts from 0; only a \
+             column of text has levels by itself"
+        ))
 }
 
 pub fn param_too_large(name: &str, span: Span) -> Diagnostic {

@@ -29,8 +29,18 @@ fn type_name(support: Support) -> String {
     }
 }
 
-pub fn unknown_family(name: &str, span: Span, near: Option<&str>, all: &[&str]) -> Diagnostic {
+/// `near` is the nearest name, and `elsewhere` the nearest that other languages have, with what it is called here.
+pub fn unknown_family(
+    name: &str,
+    span: Span,
+    near: Option<&str>,
+    elsewhere: Option<(&str, &str)>,
+    all: &[&str],
+) -> Diagnostic {
     let found = error("E0300", format!("there is no distribution `{name}`"), span, "not known");
+    if let (None, Some((theirs, here))) = (near, elsewhere) {
+        return found.help(format!("did you mean `{here}`, which others call {theirs}?"));
+    }
     did_you_mean(found, near, &format!("there are {}", list_of(all, "and")))
 }
 
@@ -88,13 +98,15 @@ pub fn guide_word_as_distribution(name: &str, span: Span) -> Diagnostic {
         .help(format!("write `guide mu, tau ~ {name}()`"))
 }
 
-/// `value` is the argument, `written` its text, and `named` what it names where it is a bare name.
+/// `value` is the argument, `written` its text, `named` what it names where it is a bare name, and `factor` the data that alone
+/// give its sign.
 pub fn argument_range(
     family: &dyn Family,
     parameter: &Parameter,
     value: &Value,
     written: &str,
     named: Option<(String, Kind, Span)>,
+    factor: Option<(String, Span)>,
 ) -> Diagnostic {
     let (name, range, span) = (parameter.name, value.range, value.span);
     let what = format!("the {name} of `{}`", family.name());
@@ -126,6 +138,11 @@ pub fn argument_range(
         _ => format!("may be {}", range.describe()).replace("may be negative", "may be any number"),
     };
     let found = error("E0307", format!("{what} must be {needs}, and `{written}` {may}"), span, may);
+    if let (Support::Positive, Some((name, declared))) = (parameter.support, factor) {
+        return found.and(declared, format!("`{name}` is data of any sign")).help(format!(
+            "declare `data {name} : positive = …` if the data are so; `exp({written})` is another model"
+        ));
+    }
     let declare = named.filter(|n| matches!(n.1, Kind::Param | Kind::Latent | Kind::Let) && range.low < 0.0);
     let found = match &declare {
         Some((name, kind, declared)) => found.and(*declared, format!("`{name}` is {} of any sign", kind.describe())),

@@ -36,6 +36,25 @@ pub fn rate_overflow(family: &str, parameter: &str, span: Span, inner: Span, wha
         .help("bound what stands inside, as in `exp(5 - softplus(5 - a))`, or use `softplus(…)`")
 }
 
+pub fn needless_loop(axis: &str, span: Span) -> Diagnostic {
+    Diagnostic::warning("W0106", "nothing in this loop looks at another position", span, "needs no loop")
+        .help(format!(
+            "write its statements by themselves, as `observe y ~ Normal(m, s)`, which is about every element: along `{axis}` there are \
+             no batches and no leave-one-out while it is the axis of a loop"
+        ))
+}
+
+pub fn size_as_level(axis: &str, span: Span, index: Span) -> Diagnostic {
+    Diagnostic::warning(
+        "W0107",
+        format!("`{axis}` is a number here, the size of the axis, and no level has it"),
+        span,
+        "a size",
+    )
+    .and(index, format!("counts along `{axis}` from 0, and is never that"))
+    .help("compare with a level by its name, `== \"control\"`, or by its number, `== 0`")
+}
+
 pub fn column_taken_along(name: &str, span: Span, column: &str, other: &str, read: Span) -> Diagnostic {
     Diagnostic::warning(
         "W0105",

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::*;
-use fe_data::{Array, Element, Header, Options, Source, fetch_hash, header, load, load_with};
+use fe_data::{
+    Array, Columns, Element, Header, Headers, Options, Reader, Source, Table, fetch_hash, header, load, load_with,
+};
 use image::{DynamicImage, ImageFormat};
 
 /// Loads, and checks that the header told the same before.
@@ -274,4 +276,30 @@ fn flatten(value: &serde_json::Value) -> Option<Vec<f64>> {
         serde_json::Value::Bool(flag) => Some(vec![f64::from(u8::from(*flag))]),
         _ => value.as_f64().map(|x| vec![x]),
     }
+}
+
+#[test]
+fn a_file_is_read_again_when_it_has_changed_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.csv");
+    let table = Table { path: path.clone(), format: None, columns: Columns::AllBut(vec![]), rows: None };
+    let source = Source { reader: Reader::Table(table), stages: vec![] };
+    let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let write = |text: &str, at: std::time::SystemTime| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::File::options().append(true).open(&path).unwrap().set_modified(at).unwrap();
+    };
+    let mut headers = Headers::default();
+    let mut columns = || headers.of(&source).map(|h| h.columns);
+    write("a,b\n1,2\n", at);
+    assert_eq!(columns().unwrap(), ["a", "b"]);
+    // Of the same time and length: only who reads it knows that it is another.
+    write("c,d\n1,2\n", at);
+    assert_eq!(columns().unwrap(), ["a", "b"]);
+    write("c,d\n1,2\n", at + std::time::Duration::from_secs(1));
+    assert_eq!(columns().unwrap(), ["c", "d"]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(columns().is_err());
+    write("c,d\n1,2\n", at);
+    assert_eq!(columns().unwrap(), ["c", "d"]);
 }

@@ -121,3 +121,19 @@ fn arrays_for_numpy() {
     let fit = fit(folder.path(), &["again.fe"]);
     assert_eq!(fit["rows"], 7);
 }
+
+#[test]
+fn of_whose_posterior_data_are_drawn_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = root().join("examples/eight_schools.fe");
+    done(folder.path(), &["run", model.to_str().unwrap(), "--quiet", "--out", "run"]);
+    let output = run(folder.path(), &["sample", "run", "--count", "10", "--out", "draws.nc"]);
+    let fit: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("run/fit.json")).unwrap()).unwrap();
+    assert!(!fit["posterior_resampled"].is_null());
+    let said = "given draws of the fitted guide; the table to read is from draws chosen by importance weights";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    let file = std::fs::read(folder.path().join("draws.nc")).unwrap();
+    let attribute = b"data drawn anew, given draws of the fitted guide";
+    assert!(file.windows(attribute.len()).any(|w| w == attribute));
+}

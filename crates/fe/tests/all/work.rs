@@ -28,14 +28,10 @@ fn held(name: &str) {
     let out = tempfile::tempdir().unwrap();
     let run = out.path().join("run");
     let run = run.to_str().unwrap();
-    let document: Value =
-        serde_json::from_str(&done(&folder, &["run", &format!("{name}.fe"), "--json", "--quiet", "--out", run]))
-            .unwrap();
-    for (path, value) in expected["figures"].as_object().unwrap() {
-        let (value, within) = (value[0].as_f64().unwrap(), value[1].as_f64().unwrap());
-        let found = at(&document, path);
-        assert!((found - value).abs() <= within, "{path}: {found}, and not {value} within {within}");
-    }
+    let program = format!("{name}.fe");
+    let document = done(&folder, &["run", &program, "--json", "--quiet", "--pictures", "--out", run]);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    figures(&document, &expected["figures"]);
     let compare = |text: &str, arrays: &Value| {
         for (array, value) in arrays.as_object().unwrap() {
             let within = value[1].as_f64().unwrap();
@@ -59,7 +55,37 @@ fn held(name: &str) {
         let all: Vec<&str> = ["predict", run].into_iter().chain(given).collect();
         compare(&done(&folder, &all), &expected["predictions"]);
     }
-    assert!(Path::new(run).join("report.html").exists());
+    // Every picture of the page is a file.
+    let page = std::fs::read_to_string(Path::new(run).join("report.html")).unwrap();
+    let pictures = std::fs::read_dir(Path::new(run).join("pictures")).unwrap().map(|e| e.unwrap().path());
+    let drawn = pictures.filter(|p| std::fs::read_to_string(p).unwrap().starts_with("<svg")).count();
+    assert_eq!(drawn, page.matches("<svg").count() + page.matches("<img").count());
+}
+
+/// Holds a document to figures by their paths, each with how far it may be.
+fn figures(document: &Value, expected: &Value) {
+    for (path, value) in expected.as_object().unwrap() {
+        let (value, within) = (value[0].as_f64().unwrap(), value[1].as_f64().unwrap());
+        let found = at(document, path);
+        assert!((found - value).abs() <= within, "{path}: {found}, and not {value} within {within}");
+    }
+}
+
+/// A line and a curve through the same distances, by leave-one-out: each row's density given all others is in closed form.
+#[test]
+fn models_are_compared() {
+    let folder = root().join("tests/work");
+    let expected: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let runs = ["braking_straight", "braking_curved"].map(|name| {
+        let run = out.path().join(name).to_str().unwrap().to_owned();
+        done(&folder, &["run", &format!("{name}.fe"), "--quiet", "--out", &run]);
+        run
+    });
+    let table: Value = serde_json::from_str(&done(&folder, &["compare", &runs[0], &runs[1], "--json"])).unwrap();
+    assert_eq!(table["fits"][0]["model"], "braking_curved");
+    figures(&table, &expected["braking"]["compared"]);
 }
 
 /// A test for each program, and that there is one for each.
@@ -82,14 +108,19 @@ macro_rules! programs_of_work {
 
 programs_of_work!(
     assay,
+    bandit,
+    braking_curved,
+    braking_straight,
     cells,
     clicks,
+    decisions,
     disasters,
     exams,
     games,
     growth,
     lives,
     machine,
+    marks,
     overdispersed,
     prices,
     ratings,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import warnings as _warnings
@@ -19,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from . import _fe
-from ._data import given as _given
+from ._data import Source, given as _given
 from ._errors import DataError, Error, Fault, FileError, FitError, ProgramError, RequestError
+from ._pool import shared as _shared
 from ._results import Arrays, Loo, Param, Verdict, inference_data as _inference_data
 
 __version__ = _fe.__version__
@@ -112,22 +114,33 @@ class Model:
         precision: str | None = None,
         files: Mapping[str, str | os.PathLike[str]] | None = None,
         folder: str | os.PathLike[str] | None = None,
+        pool: Any = None,
+        shards: int | None = None,
     ) -> Sweep:
         """Fits over values of a ``const`` or ``dim``, or of two: ``m.sweep({"beta": [0.1, 1, 8]}, data)``.
 
-        ``folder`` keeps the sweep's directory; without one nothing is kept but what is given back.
+        ``folder`` keeps the sweep's directory; without one nothing is kept but what is given back. With ``pool`` the fits are made
+        by its workers, in so many ``shards``: an executor of ``concurrent.futures``, a dask ``Client``, a submitit ``Executor`` or the
+        ``ray`` module, whose workers see ``folder`` and have this package. The numbers are the same, bit for bit.
         """
+        if shards is not None and (pool is None or shards < 1):
+            raise RequestError("`shards` is how many a pool works on: give a `pool` too, and at least 1")
         values = _set(set)
         arrays, paths = self._read(data, files, values)
         asked = [f"{name}={','.join(str(v) for v in vs)}" for name, vs in over.items()]
         with tempfile.TemporaryDirectory() as aside:
-            where = os.fspath(folder) if folder is not None else aside
-            found = self._model.sweep(
-                asked, arrays, paths, values, where,
-                seed=seed, steps=steps, epochs=epochs, threads=threads, precision=precision,
-            )  # fmt: skip
+            where = os.path.abspath(folder) if folder is not None else aside
+            wishes = {"seed": seed, "steps": steps, "epochs": epochs, "threads": threads, "precision": precision}
+            if pool is not None:
+                # From wherever a worker is.
+                paths = {name: os.path.abspath(path) for name, path in paths.items()}
+                points = math.prod(len(vs) for vs in over.values())
+                _shared(
+                    pool, shards, points, source=self.source, file=self._file, base=os.path.abspath(self._folder),
+                    over=asked, arrays=arrays, paths=paths, values=values, folder=where, wishes=wishes,
+                )  # fmt: skip
+            found = self._model.sweep(asked, arrays, paths, values, where, resume=pool is not None, **wishes)
         return Sweep(json.loads(found))
-
 
     def stream(
         self,
@@ -153,7 +166,7 @@ class Fit:
 
     def __init__(self, made: Any) -> None:
         self._made = made
-        self._sources: list[tuple[str, list[str]]] = made.sources()
+        self._sources: list[Source] = made.sources()
         self.document: dict[str, Any] = json.loads(made.document())
 
     @property
@@ -372,11 +385,11 @@ def _array(value: Any) -> np.ndarray:
     return np.array(value, dtype=np.float64)
 
 
-def _without(data: Any, observed: set[str], sources: list[tuple[str, list[str]]]) -> Any:
+def _without(data: Any, observed: set[str], sources: list[Source]) -> Any:
     """A frame without the columns of what is observed: a prediction does not read them."""
     if data is None or isinstance(data, Mapping):
         return data
-    left_out = {c for name, read in sources if name in observed for c in [name, *read]}
+    left_out = {c for name, read, _ in sources if name in observed for c in [name, *read]}
     kept = [c for c in data.columns if str(c) not in left_out] if hasattr(data, "columns") else None
     return data if kept is None else data[kept]
 

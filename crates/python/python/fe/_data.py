@@ -9,7 +9,11 @@ import numpy as np
 
 from ._errors import DataError
 
-Incoming = tuple[list[int], bytes, str, "list[str] | None"]
+#: Shape, f64 elements, what they are, levels of text, names of columns.
+Incoming = tuple[list[int], bytes, str, "list[str] | None", list[str]]
+
+#: A datum of a program: its name, what its reader names, and of one that takes all columns but some, these.
+Source = tuple[str, list[str], "list[str] | None"]
 
 
 def _sorted(levels: set[str]) -> list[str]:
@@ -33,7 +37,7 @@ def _levels(values: list[Any], levels: list[str] | None, name: str) -> Incoming:
         codes = np.array([np.nan if t is None else place[t] for t in texts], dtype=np.float64)
     except KeyError as e:
         raise DataError(f"`{name}` holds {e.args[0]!r}, which is none of its levels") from None
-    return [len(texts)], codes.tobytes(), "text", known
+    return [len(texts)], codes.tobytes(), "text", known, []
 
 
 def _pandas() -> Any:
@@ -79,7 +83,7 @@ def array(column: Any, name: str) -> Incoming:
         raise DataError(f"`{name}` holds {values.dtype}, which is no number; dates become numbers by an origin of your choice")
     element = {"f": "real", "i": "integer", "u": "integer", "b": "bool"}[kind]
     numbers = np.ascontiguousarray(values, dtype=np.float64)
-    return list(numbers.shape), numbers.tobytes(), element, None
+    return list(numbers.shape), numbers.tobytes(), element, None, []
 
 
 def _arrow(column: Any) -> Any:
@@ -107,10 +111,34 @@ def _columns(data: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def given(data: Any, sources: list[tuple[str, list[str]]]) -> dict[str, Incoming]:
+def _matrix(columns: Mapping[str, Any], names: list[str], name: str) -> Incoming:
+    """Columns as a matrix, which knows their names."""
+    read = [array(columns[c], c) for c in names]
+    text = next((c for c, r in zip(names, read) if r[2] == "text"), None)
+    if text is not None:
+        raise DataError(f"`{name}` is a matrix of numbers, and the column {text!r} is text")
+    vectors = [np.frombuffer(r[1]).reshape(r[0]) for r in read]
+    if any(v.ndim != 1 or len(v) != len(vectors[0]) for v in vectors):
+        raise DataError(f"`{name}` is a matrix of columns, which are as long as each other: {', '.join(names)}")
+    element = "integer" if all(r[2] in ("integer", "bool") for r in read) else "real"
+    matrix = np.column_stack(vectors)
+    return list(matrix.shape), matrix.tobytes(), element, None, names
+
+
+def _numbers(column: Any, name: str) -> bool:
+    """Whether a column holds numbers."""
+    try:
+        shape, _, element, _, _ = array(column, name)
+    except (DataError, TypeError, ValueError):
+        return False
+    return element != "text" and len(shape) == 1
+
+
+def given(data: Any, sources: list[Source]) -> dict[str, Incoming]:
     """The arrays of a program's data among what a caller has.
 
-    A datum takes the column of its own name, or those that its reader names in a file. Columns of a frame that the program does
+    A datum takes the column of its own name, or those that its reader names in a file; one that reads all columns but some, all of
+    numbers but these. Columns of a frame that the program does
     not read are left alone; an entry of a dict that it does not read is an error.
     """
     if data is None:
@@ -120,7 +148,7 @@ def given(data: Any, sources: list[tuple[str, list[str]]]) -> dict[str, Incoming
         raise DataError(f"data are a dict of arrays or a frame with named columns, not {type(data).__name__}")
     found: dict[str, Incoming] = {}
     used: set[str] = set()
-    for name, read in sources:
+    for name, read, left_out in sources:
         if name in columns:
             found[name] = array(columns[name], name)
             used.add(name)
@@ -129,10 +157,15 @@ def given(data: Any, sources: list[tuple[str, list[str]]]) -> dict[str, Incoming
             if len(read) == 1:
                 found[name] = array(columns[read[0]], name)
             else:
-                found[name] = array(np.column_stack([np.asarray(columns[c], dtype=np.float64) for c in read]), name)
+                found[name] = _matrix(columns, read, name)
+        elif left_out is not None:
+            rest = [c for c in columns if c not in left_out and _numbers(columns[c], c)]
+            used.update(rest)
+            if rest:
+                found[name] = _matrix(columns, rest, name)
     if isinstance(data, Mapping):
         for name in data:
             if name not in used:
-                known = ", ".join(n for n, _ in sources) or "none"
+                known = ", ".join(n for n, *_ in sources) or "none"
                 raise DataError(f"the program has no data called `{name}`; it reads {known}")
     return found
