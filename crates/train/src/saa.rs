@@ -269,7 +269,7 @@ impl<'a> SaaObjective<'a> {
     /// Whether the journal ends with what was minimised last, so that what comes next is not in it.
     pub fn is_at_end(&self) -> bool {
         let Journal { ended, course, open, .. } = &self.kept.journal;
-        !self.closed && ended.len() == self.made && course.is_empty() && open.is_none()
+        self.left.is_none() && ended.len() == self.made && course.is_empty() && open.is_none()
     }
 
     /// Takes minimisations that were made elsewhere for those that come next, each without lasting memory.

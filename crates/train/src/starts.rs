@@ -142,7 +142,7 @@ pub(crate) fn compare(
     let mut ends = vec![(objective.value(found, setting)? * rows, found.clone())];
     let mut unfinished = 0;
     let mut on_its_way: Option<(f64, Values)> = None;
-    if evaluation(problem, setting.samples) <= SMALL {
+    if problem.sizes().evaluation(setting.samples) <= SMALL {
         side_by_side::made(objective, (problem, first), setting, &options, count, &mut going)?;
     }
     for k in 1..count {
