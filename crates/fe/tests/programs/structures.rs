@@ -388,7 +388,7 @@ pub fn trials(trials: &mut Trials) {
     for (name, kind) in KINDS {
         for seed in 0..all {
             trials.add(format!("structures::{name}::{seed}"), Tier::of(seed >= EVERYDAY), move || {
-                kind(&mut Dice::of_seed(seed ^ name.len() as u64 * 0x9e37_79b9));
+                kind(&mut Dice::of_seed(seed ^ (name.len() as u64 * 0x9e37_79b9)));
             });
         }
     }
