@@ -85,6 +85,12 @@ def test_arrays_frames_and_the_command_give_the_same_numbers(folder: Path) -> No
     assert fit.html.startswith("<!DOCTYPE html>") and "iframe" in fit._repr_html_()
 
 
+def test_large_parameters_are_given_whole() -> None:
+    program = "dim L = 10_001\nparam big[L] = 0.25\ndata y[N] = [1, 2]\nobserve y ~ Normal(sum(big, L), 1)"
+    big = fe.Model(program).fit().params["big"]
+    assert big.value.shape == (10_001,) and big.value.sum() == pytest.approx(1.5, abs=1e-4) and big.se is None
+
+
 def test_maximum_likelihood_is_that_of_least_squares(folder: Path) -> None:
     fit = fe.Model(folder / "line.fe").fit(rows("x", "y"))
     data = rows()

@@ -101,12 +101,13 @@ pub fn posterior(run: &Finished, seed: Option<u64>, count: usize) -> Result<Samp
     for group in &mut sample.groups {
         group.attributes.push(("draws_of".to_owned(), "data drawn anew, given draws of the fitted guide".to_owned()));
     }
-    let document = run.document()?;
-    let other = match (document.verdict.nuts.is_some(), document.posterior_resampled.is_some()) {
+    // A fit in memory has its document with its caller.
+    let document = if run.folder.join(directory::FIT).exists() { Some(run.document()?) } else { None };
+    let other = document.and_then(|d| match (d.verdict.nuts.is_some(), d.posterior_resampled.is_some()) {
         (true, _) => Some("of chains"),
         (_, true) => Some("chosen by importance weights"),
         _ => None,
-    };
+    });
     sample.note = other.map(|other| {
         format!(
             "data are drawn given draws of the fitted guide; the table to read is from draws {other}, and \

@@ -23,7 +23,7 @@ from . import _fe
 from ._data import Source, given as _given
 from ._errors import DataError, Error, Fault, FileError, FitError, ProgramError, RequestError
 from ._pool import shared as _shared
-from ._results import Arrays, Loo, Param, Verdict, inference_data as _inference_data
+from ._results import Arrays, Loo, Param, Verdict, inference_data as _inference_data, tensors as _tensors
 
 __version__ = _fe.__version__
 __all__ = [
@@ -197,13 +197,18 @@ class Fit:
 
     @property
     def params(self) -> dict[str, Param]:
-        """The program's parameters with their standard errors, where these could be had."""
+        """The program's parameters with their standard errors, where these could be had, weights of layers too."""
 
         def of(p: dict[str, Any]) -> Param:
             se = p.get("se")
             return Param(_array(p["value"]), None if se is None else _array(se))
 
-        return {name: of(p) for name, p in self.document["params"].items()}
+        found = {name: of(p) for name, p in self.document["params"].items()}
+        large = [p["name"] for p in self.document.get("params_in_file", [])]
+        if large and (raw := self._made.file("params.safetensors")) is not None:
+            saved = _tensors(bytes(raw))
+            found |= {name: Param(saved[name], None) for name in large if name in saved}
+        return found
 
     @property
     def posterior(self) -> dict[str, dict[str, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,19 @@ def outgoing(arrays: list[tuple[str, list[str], list[int], bytes]]) -> dict[str,
 def axes(arrays: list[tuple[str, list[str], list[int], bytes]]) -> dict[str, tuple[str, ...]]:
     """The names of their axes."""
     return {name: tuple(along) for name, along, _, _ in arrays}
+
+
+def tensors(raw: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file: the length of a header, the header, and what it places."""
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    types = {"F64": np.float64, "F32": np.float32}
+
+    def of(entry: dict[str, Any]) -> np.ndarray:
+        first, last = (8 + size + offset for offset in entry["data_offsets"])
+        return np.frombuffer(raw[first:last], dtype=types[entry["dtype"]]).reshape(entry["shape"]).astype(np.float64)
+
+    return {name: of(entry) for name, entry in header.items() if name != "__metadata__" and entry["dtype"] in types}
 
 
 @dataclass(frozen=True)
