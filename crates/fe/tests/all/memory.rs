@@ -17,7 +17,7 @@ const EVERYDAY: [&str; 3] = ["control/regulator_noisy.fe", "eight_schools.fe", "
 
 /// Programs whose figures over all rows take minutes without optimisation: so many of the digits are read.
 const FEWER: [&str; 3] = ["conv_poisson.fe", "conv_residual.fe", "conv_vae.fe"];
-const DIGITS: usize = 1000;
+const DIGITS: usize = 300;
 
 /// A program that has next to nothing to keep: what it takes is what any run takes.
 const NOTHING: &str = "latent m ~ Normal(0, 1)\ndata y[N] = [1, 2]\nobserve y ~ Normal(m, 1)\n";
