@@ -210,7 +210,8 @@ fn spiking() {
 }
 
 /// r⁺ r⁻ = r² exp(−H w²/β) at every step, H being the curvature of the cost in a push there. L-BFGS sees a slope that falls with
-/// the rate, and leaves the smallest rates a thousandth off; a descent by natural gradients sees each in its own scale.
+/// the rate, and leaves the smallest rates off, the more the lower the price; a descent by natural gradients sees each in its own
+/// scale.
 fn spiking_law() {
     let by_natural_gradient = "refine plus[T] from log(r) over 6000 steps by natural_gradient(step = 0.03)\n\
                                refine minus[T] from log(r) over 6000 steps by natural_gradient(step = 0.03)\n";
