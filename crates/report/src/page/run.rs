@@ -61,6 +61,7 @@ pub fn run_page(run: &RunPage) -> Page {
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
     section("Parameters", ledger::estimates(&figures));
     section("Posterior", ledger::posteriors(&figures));
+    section("Rows left out", left_out(document));
     section("Held to NUTS", run.verification.map(held).unwrap_or_default());
     section("Course of the fit", course(run.trace));
     section("Checks and notes", ledger::checks(&figures));
@@ -79,6 +80,40 @@ pub fn run_page(run: &RunPage) -> Page {
 fn held(verification: &Verification) -> Vec<Block> {
     let facts = verification.facts().join(" · ");
     vec![Block::Prose(format!("{} ({facts}).", verification.sentence())), Block::Table(verification.table())]
+}
+
+/// The most rows that are marks of a chart.
+const MARKS: usize = 2000;
+
+/// The k̂ from which a row cannot be left out by weights.
+const KHAT: f64 = 0.7;
+
+/// What is known of each row from all others, and how far that can be relied on.
+fn left_out(document: &Document) -> Vec<Block> {
+    let Some(loo) = &document.loo else { return vec![] };
+    let (densities, khats) = (loo.rows.values(), loo.khat.values());
+    let every = densities.len().div_ceil(MARKS).max(1);
+    let of = if every == 1 { "each row".to_owned() } else { format!("one row in {every}") };
+    let marks = |name: &str, values: &[f64]| Series {
+        name: name.into(),
+        points: values.iter().enumerate().step_by(every).map(|(row, v)| (row as f64, *v)).collect(),
+        scattered: true,
+        ..Series::default()
+    };
+    let last = densities.len().saturating_sub(1) as f64;
+    let limit = Series {
+        name: "0.7, from where a row's is not to be relied on".into(),
+        points: vec![(0.0, KHAT), (last, KHAT)],
+        dashed: true,
+        ..Series::default()
+    };
+    let chart = |title: String, label: &str, series: Vec<Series>| {
+        Drawing::Lines(Chart { title, x: Axis::linear("row"), y: Axis::linear(label), series })
+    };
+    vec![Block::Charts(vec![
+        chart(format!("log p of {of} given all others"), "nats", vec![marks("", densities)]),
+        chart(format!("k̂ of {of} left out"), "Pareto k̂", vec![marks("row", khats), limit]),
+    ])]
 }
 
 fn facts(document: &Document, facts: Vec<String>) -> Vec<String> {

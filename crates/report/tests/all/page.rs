@@ -2,7 +2,8 @@
 
 use crate::fits;
 use fe_report::{
-    Block, Cell, Column, Document, Label, Pictured, RunPage, Shades, Size, Table, TraceRow, images, run_page, terminal,
+    Block, Cell, Column, Document, Label, LeaveOneOut, Nested, Pictured, RunPage, Shades, Size, Table, TraceRow,
+    images, run_page, terminal,
 };
 
 fn trace() -> Vec<TraceRow> {
@@ -69,7 +70,24 @@ fn every_figure_of_the_ledger_is_on_the_page() {
         assert_eq!(converged, document.verdict.judged() == Some(true), "{name}");
         let of_units = document.latents.values().filter_map(|l| l.units.as_ref());
         let histograms: usize = of_units.map(|u| usize::from(u.rate.is_some()) + usize::from(u.energy.is_some())).sum();
-        assert_eq!(html.matches("<svg").count(), histograms + 4, "{name}");
+        let left_out = if document.loo.is_some() { 2 } else { 0 };
+        assert_eq!(html.matches("<svg").count(), histograms + left_out + 4, "{name}");
+    }
+}
+
+/// Two thousand marks at most, with the limit that k̂ is held to.
+#[test]
+fn rows_left_out_are_marks_of_two_charts() {
+    for (rows, said) in [(40usize, "k̂ of each row left out"), (5000, "k̂ of one row in 3 left out")] {
+        let [(_, mut document), ..] = fits::all();
+        let numbers =
+            |scale: f64| Nested::new(vec![rows], (0..rows).map(|k| scale * (k as f64).sin()).collect()).unwrap();
+        document.loo = Some(LeaveOneOut { rows: numbers(2.0), khat: numbers(0.5), ..LeaveOneOut::default() });
+        let html = page(&document, "model m");
+        let section = html.rsplit_once("Rows left out").unwrap().1;
+        assert!(section.contains(said) && section.contains("not to be relied on"), "{rows}");
+        let marks = section.split_once("Course of the fit").unwrap().0.matches("<circle").count();
+        assert!((2 * rows.div_ceil(3)..=4000).contains(&marks) || marks == 2 * rows, "{rows}: {marks}");
     }
 }
 
