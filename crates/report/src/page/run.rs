@@ -102,7 +102,7 @@ fn left_out(document: &Document) -> Vec<Block> {
     };
     let last = densities.len().saturating_sub(1) as f64;
     let limit = Series {
-        name: "0.7, from where a row's is not to be relied on".into(),
+        name: "not to be relied on above 0.7".into(),
         points: vec![(0.0, KHAT), (last, KHAT)],
         dashed: true,
         ..Series::default()
