@@ -36,6 +36,17 @@ impl<const N: usize> Walk<N> {
         rows(&self.dims, self.starts, &mut visit)
     }
 
+    /// Whether the second view is runs of elements, each behind the one before.
+    fn writes_runs_in_order(&self) -> bool {
+        let mut reach = 1;
+        self.dims.iter().rev().enumerate().all(|(k, (extent, strides))| {
+            let step = strides.get(1).copied().unwrap_or(0);
+            let fits = if k == 0 { step == 1 } else { step >= reach };
+            reach += extent.saturating_sub(1) * step;
+            fits
+        })
+    }
+
     /// Visits every place, the last dimension fastest.
     pub fn each(&self, mut visit: impl FnMut([usize; N])) {
         let row = |mut at: [usize; N], (extent, strides): (usize, [usize; N])| {
@@ -361,6 +372,8 @@ impl Scatter {
 pub struct Overlay {
     walk: Walk<2>,
     into: (usize, usize),
+    /// Whether what is written is runs of elements, each behind the one before.
+    in_order: bool,
 }
 
 impl Overlay {
@@ -368,7 +381,8 @@ impl Overlay {
     pub fn bind(plan: &Plan, from: &View, onto: &View, into: &View) -> Self {
         let dims = from.dims.iter().map(|d| (d.extent, [d.stride, onto.stride(d.axis)]));
         let walk = Walk::new(dims, [from, onto].map(|v| start_of(plan, v)));
-        Self { walk, into: (start_of(plan, into), into.size()) }
+        let in_order = walk.writes_runs_in_order();
+        Self { walk, into: (start_of(plan, into), into.size()), in_order }
     }
 
     /// Runs it. What lies on one place is added up in the order of the operand.
@@ -376,6 +390,9 @@ impl Overlay {
         let (start, size) = self.into;
         // SAFETY: the result is this task's own.
         let out = unsafe { arena.write(start, size) };
+        if self.in_order {
+            return self.between_zeros(arena, out);
+        }
         out.fill(T::ZERO);
         let row = |[from, onto]: [usize; 2], (n, [by_from, by_onto]): (usize, [usize; 2])| {
             let reach = |by: usize| n.saturating_sub(1) * by + 1;
@@ -391,6 +408,27 @@ impl Overlay {
             Ok::<(), std::convert::Infallible>(())
         };
         let Ok(()) = self.walk.rows(row);
+    }
+
+    /// Copies rows to their places, and zeros to all between them, so that nothing is written twice.
+    fn between_zeros<T: Real>(&self, arena: &Arena<T>, out: &mut [T]) {
+        let start = self.into.0;
+        let mut done = 0;
+        let row = |[from, onto]: [usize; 2], (n, [by_from, _]): (usize, [usize; 2])| {
+            // SAFETY: the operand is not written meanwhile, and lies apart from the result (see `Arena`).
+            let from = unsafe { arena.read(from, n.saturating_sub(1) * by_from + 1) };
+            let first = onto - start;
+            out.get_mut(done..first).unwrap_or_default().fill(T::ZERO);
+            let run = out.get_mut(first..first + n).unwrap_or_default();
+            match by_from {
+                1 => run.iter_mut().zip(from).for_each(|(o, &x)| *o = x),
+                by => run.iter_mut().zip(from.iter().step_by(by.max(1))).for_each(|(o, &x)| *o = x),
+            }
+            done = first + n;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = self.walk.rows(row);
+        out.get_mut(done..).unwrap_or_default().fill(T::ZERO);
     }
 }
 

@@ -44,6 +44,20 @@ enum Filling<T> {
         start: usize,
         strides: Vec<usize>,
     },
+    /// Strides along dimensions of its own, neighbours of the space that it steps through evenly being one.
+    Merged {
+        start: usize,
+        dims: Vec<usize>,
+        strides: Vec<usize>,
+    },
+    /// The same offsets for every group of elements, and strides along the dimensions outside of that.
+    Grouped {
+        start: usize,
+        offsets: Vec<usize>,
+        span: usize,
+        dims: Vec<usize>,
+        strides: Vec<usize>,
+    },
     /// Offsets of all elements, where the space is no more than a block.
     Listed {
         start: usize,
@@ -218,12 +232,56 @@ fn rows_of<T: Real, const N: usize>(rows: &mut [T], source: &[T], (by, step): (u
                 *row = [source[k * by]; N];
             }
         }
+        1 => {
+            for (k, row) in rows.iter_mut().enumerate() {
+                row.copy_from_slice(&source[k * by..][..N]);
+            }
+        }
         _ => {
             for (k, row) in rows.iter_mut().enumerate() {
                 let from = &source[k * by..];
                 *row = std::array::from_fn(|i| from[i * step]);
             }
         }
+    }
+}
+
+/// Copies elements `from..from + out.len()` of the space, in its order, from where each group of them has the same offsets
+/// from its first place, which moves on by strides along the dimensions outside.
+#[inline(always)]
+fn grouped<T: Real>(
+    arena: &Arena<T>,
+    (dims, strides): (&[usize], &[usize]),
+    (start, offsets, span): (usize, &[usize], usize),
+    from: usize,
+    out: &mut [T],
+) {
+    let group = offsets.len();
+    let inner = dims.last().copied().unwrap_or(1);
+    let by = strides.last().copied().unwrap_or(0);
+    let (mut number, mut within, mut done) = (from / group, from % group, 0);
+    while done < out.len() {
+        let row = number / inner;
+        let column = number % inner;
+        let place = start + offset(dims, strides, row) + column * by;
+        // Whole groups up to the end of the innermost of these dimensions, or a part of one.
+        let whole = if within == 0 { (inner - column).min((out.len() - done) / group) } else { 0 };
+        let length = if whole > 0 { whole * group } else { (group - within).min(out.len() - done) };
+        let groups = whole.max(1);
+        // SAFETY: a region's loads are not written while it runs (see `Arena`).
+        let source = unsafe { arena.read(place, (groups - 1) * by + span) };
+        let part = &mut out[done..done + length];
+        for (k, part) in part.chunks_mut(group).enumerate() {
+            let first = k * by;
+            for (o, &offset) in part.iter_mut().zip(&offsets[within..]) {
+                // SAFETY: offsets lie within `span`, and `source` holds that much from the first place of its last group on.
+                *o = unsafe { *source.get_unchecked(first + offset) };
+            }
+        }
+        done += length;
+        within += length;
+        number += within / group;
+        within %= group;
     }
 }
 
@@ -336,7 +394,7 @@ fn begin<T: Real>(region: &BoundRegion<T>, arena: &Arena<T>, scratch: &mut [T], 
             Filling::Number(v) => out.fill(*v),
             // SAFETY: loads are not written while the region runs.
             Filling::Same(at) => out.fill(unsafe { arena.read(*at, 1) }[0]),
-            Filling::Strided { .. } | Filling::Listed { .. } => {}
+            _ => {}
         }
     }
     let start = |f: &BoundFold| if f.fold == Fold::Sum { 0.0 } else { f64::NEG_INFINITY };
@@ -365,27 +423,32 @@ fn run_body<T: Real, const FMA: bool>(region: &BoundRegion<T>, arena: &Arena<T>,
             let at = row * inner + begin;
             let rounded = if region.rounded { length.next_multiple_of(ALIGNMENT) } else { length };
             for Fill { register, filling } in &region.fills {
-                if let Filling::Listed { start, offsets, span } = filling {
-                    // SAFETY: loads are not written while the region runs.
-                    let from = unsafe { arena.read(*start, *span) };
-                    for (o, &k) in scratch[register * BLOCK..][..length].iter_mut().zip(offsets) {
-                        *o = from[k];
-                    }
+                // Along a row that it does not follow, a load is the same: filled at the row's first block.
+                let same = matches!(filling, Filling::Strided { strides, .. } if strides.last() == Some(&0));
+                if same && begin > 0 {
+                    continue;
                 }
-                if let Filling::Strided { start, strides } = filling {
-                    // Along a row that it does not follow, a load is the same: filled at the row's first block.
-                    let same = region.by_rows && strides.last() == Some(&0);
-                    if !same || begin == 0 {
-                        let length = if same { block_len } else { length };
-                        let out = &mut scratch[register * BLOCK..register * BLOCK + length];
-                        if same {
-                            let place = start + offset(&region.dims, strides, row);
-                            // SAFETY: loads are not written while the region runs.
-                            out.fill(unsafe { arena.read(place, 1) }[0]);
-                        } else {
-                            expand(arena, &region.dims, strides, *start, at, out);
+                let length = if same { block_len } else { length };
+                let out = &mut scratch[register * BLOCK..][..length];
+                match filling {
+                    Filling::Listed { start, offsets, span } => {
+                        // SAFETY: loads are not written while the region runs.
+                        let from = unsafe { arena.read(*start, *span) };
+                        for (o, &k) in out.iter_mut().zip(offsets) {
+                            *o = from[k];
                         }
                     }
+                    Filling::Strided { start, strides } if same => {
+                        let place = start + offset(&region.dims, strides, row);
+                        // SAFETY: as above.
+                        out.fill(unsafe { arena.read(place, 1) }[0]);
+                    }
+                    Filling::Strided { start, strides } => expand(arena, &region.dims, strides, *start, at, out),
+                    Filling::Merged { start, dims, strides } => expand(arena, dims, strides, *start, at, out),
+                    Filling::Grouped { start, offsets, span, dims, strides } => {
+                        grouped(arena, (dims, strides), (*start, offsets, *span), at, out);
+                    }
+                    Filling::Number(_) | Filling::Same(_) => {}
                 }
             }
             let registers = scratch.as_mut_ptr();

@@ -3,7 +3,7 @@
 use fe_graph::plan::{Load, Map, Plan, Region, View};
 
 use super::{
-    BLOCK, BoundFold, BoundInstruction, BoundRegion, Fill, Filling, LONG, Location, RowLoad, offset, start_of,
+    BLOCK, BoundFold, BoundInstruction, BoundRegion, Fill, Filling, LONG, Location, RowLoad, SHORT, offset, start_of,
 };
 use crate::math::Real;
 
@@ -58,6 +58,46 @@ impl Merged {
         }
         steps
     }
+}
+
+/// Elements that are filled by a list of offsets, at most.
+const LISTED: usize = 128;
+
+/// A run of elements, or of rows that follow one another evenly, that is worth a copy of its own.
+const RUN: usize = 16;
+
+/// The filling of a register from a strided view, neighbouring dimensions merged where this view steps through them evenly.
+fn merged<T>(start: usize, dims: &[usize], strides: &[usize]) -> Filling<T> {
+    let (mut own, mut steps): (Vec<usize>, Vec<usize>) = (vec![], vec![]);
+    for (&extent, &step) in dims.iter().zip(strides) {
+        match (own.last_mut(), steps.last_mut()) {
+            (Some(n), Some(outer)) if *outer == step * extent => (*n, *outer) = (*n * extent, step),
+            _ => {
+                own.push(extent);
+                steps.push(step);
+            }
+        }
+    }
+    let inner = own.last().copied().unwrap_or(1);
+    let next = own.iter().rev().nth(1).copied().unwrap_or(1);
+    let mut taken = own.len();
+    let mut group = 1;
+    while taken > 0 && group * own[taken - 1] <= LISTED {
+        taken -= 1;
+        group *= own[taken];
+    }
+    // What is copied in runs, or by even short rows, is so; and what no list says is.
+    let runs = inner >= RUN || (inner <= SHORT && next >= RUN);
+    if runs || own.len() - taken < 2 {
+        return Filling::Merged { start, dims: own, strides: steps };
+    }
+    let (within, outside) = (own.split_off(taken), own);
+    let (inner, by) = (steps.split_off(taken), steps);
+    let last = within.last().copied().unwrap_or(1);
+    let step = inner.last().copied().unwrap_or(0);
+    let offsets: Vec<usize> = (0..group).map(|k| offset(&within, &inner, k / last) + k % last * step).collect();
+    let span = offsets.iter().max().map_or(0, |m| m + 1);
+    Filling::Grouped { start, offsets, span, dims: outside, strides: by }
 }
 
 /// A region on its way to its places in memory.
@@ -149,8 +189,10 @@ impl<T: Real> Binding<'_, T> {
                 (0..self.bound.size).map(|k| offset(dims, &strides, k / inner) + k % inner * last).collect();
             let span = offsets.iter().max().map_or(0, |m| m + 1);
             Filling::Listed { start, offsets, span }
-        } else {
+        } else if self.bound.by_rows {
             Filling::Strided { start, strides }
+        } else {
+            merged(start, &self.bound.dims, &strides)
         };
         self.bound.fills.push(Fill { register, filling });
         Location::Register(register)

@@ -8,6 +8,9 @@ use fe_graph::plan::View;
 use crate::arena::Arena;
 use crate::math::Real;
 
+/// Rows of no more elements than this are copied without a call.
+const SHORT: usize = 32;
+
 /// One side of a copy: where its memory begins, and its strides.
 pub type Side<'a> = (usize, &'a View);
 
@@ -92,6 +95,18 @@ unsafe fn copy<T: Real>(dims: &[(usize, [usize; 2])], from: &Arena<T>, into: &Ar
             &[(n, [0, 1])] => {
                 let value = from.read(read, 1).first().copied().unwrap_or_default();
                 into.write(write, n).fill(value);
+            }
+            &[(rows, [by_read, by_write]), (n, [1, 1])] if n <= SHORT => {
+                for k in 0..rows {
+                    let (source, ends) = from.read(read + k * by_read, n).as_chunks::<4>();
+                    let (out, last) = into.write(write + k * by_write, n).as_chunks_mut::<4>();
+                    for (o, v) in out.iter_mut().zip(source) {
+                        *o = *v;
+                    }
+                    for (o, v) in last.iter_mut().zip(ends) {
+                        *o = *v;
+                    }
+                }
             }
             [(n, [by_read, by_write]), rest @ ..] => {
                 for k in 0..*n {

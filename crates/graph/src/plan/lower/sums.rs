@@ -21,6 +21,9 @@ const FUSED_PRODUCT: usize = 128;
 /// Products with a vector of at most this many multiplications are fused sums.
 const FUSED_VECTOR: usize = 1 << 11;
 
+/// Products with a vector of at most this many elements are written out as sums.
+const FEW: usize = 4;
+
 /// Contractions that are used only as factors of one derivative of sampled counts: where that is 0, so is the product.
 pub(super) fn masks(graph: &Graph, order: &[NodeId], outputs: &[NodeId]) -> HashMap<NodeId, NodeId> {
     let mut found: HashMap<NodeId, Option<NodeId>> = outputs.iter().map(|&id| (id, None)).collect();
@@ -128,6 +131,9 @@ impl Lowering<'_> {
             let product = self.map(Map::Binary(Binary::Mul), &[a, b]);
             return self.sum(product, &summed);
         }
+        if let (&[axis], true) = (summed.as_slice(), (m == 1 || n == 1) && k <= FEW && !over_rows) {
+            return self.written_out((a, b), (axis, k));
+        }
         let mut kept = axis::union(&axis::union(&rows, &columns), &both);
         let panels = over_rows && m.saturating_mul(n) < TILED_RESULT;
         let class = if panels {
@@ -149,6 +155,23 @@ impl Lowering<'_> {
         let id = self.push(Operation::Product { summed, sparse }, operands, axes, class);
         let value = self.whole(id);
         if panels { self.over_panels(value) } else { value }
+    }
+
+    /// A sum of a few products, each a loop's own operation: a product's kernel would copy and pass over all of it for these.
+    fn written_out(&mut self, (a, b): (Value, Value), (axis, count): (Axis, usize)) -> Value {
+        let at = |value: &Value, k: usize| match value {
+            Value::View(view) => Value::View(view.at(axis, k)),
+            number => number.clone(),
+        };
+        let mut total: Option<Value> = None;
+        for k in 0..count {
+            let term = self.map(Map::Binary(Binary::Mul), &[at(&a, k), at(&b, k)]);
+            total = Some(match total {
+                Some(sum) => self.map(Map::Binary(Binary::Add), &[sum, term]),
+                None => term,
+            });
+        }
+        total.unwrap_or(Value::Number(0.0))
     }
 
     /// Overlapping windows laid out one behind the other, and pictures with their channels last, once for all products that

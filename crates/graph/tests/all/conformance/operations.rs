@@ -426,3 +426,82 @@ fn short_rows() {
         check(&case, &outputs, 2e-5);
     }
 }
+
+/// Loads whose last few dimensions lie in another order than the space, beside those that repeat whole rows of it.
+#[test]
+fn small_groups() {
+    for (p, q, r) in [(2, 2, 2), (4, 2, 2), (2, 3, 5), (3, 4, 7), (5, 5, 5)] {
+        let mut case = Case::new(60 + (p * q * r) as u64);
+        let (a, b) = (case.axis("A", 5), case.axis("B", 37));
+        let (c, d, e) = (case.axis("C", p), case.axis("D", q), case.axis("E", r));
+        // Laid out as their axes are numbered: these are the last three the other way round, and in turn.
+        let (e2, d2, c2) = (case.axis("E'", r), case.axis("D'", q), case.axis("C'", p));
+        let (d3, c3, b3) = (case.axis("D*", q), case.axis("C*", p), case.axis("B*", 37));
+        let whole = case.input("whole", &[a, b, c, d, e], -1.0, 1.0).1;
+        let back = case.input("back", &[b, e2, d2, c2], -1.0, 1.0).1;
+        let turned = case.input("turned", &[a, e, d3, c3, b3], -1.0, 1.0).1;
+        let outer = case.input("outer", &[a, c, e], -1.0, 1.0).1;
+        let rows = case.input("rows", &[b, c, d, e], -1.0, 1.0).1;
+        let g = &mut case.graph;
+        let back = g.rename(back, &[(e2, e), (d2, d), (c2, c)]);
+        let turned = g.rename(turned, &[(d3, d), (c3, c), (b3, b)]);
+        let mut sum = g.exp(whole);
+        for other in [back, turned, outer, rows] {
+            let part = g.mul(sum, other);
+            let bent = g.tanh(part);
+            sum = g.add(bent, other);
+        }
+        let outputs = [sum, g.sum(sum, &[d]), g.sum(sum, &[c, d, e]), g.max(sum, &[e]), g.sum(sum, &[a])];
+        check(&case, &outputs, 2e-5);
+    }
+}
+
+/// Contractions with a vector of a few elements, whose axis lies first, between others and last.
+#[test]
+fn vectors_of_few() {
+    for extent in 1..=6 {
+        let mut case = Case::new(90 + extent as u64);
+        let (first, a) = (case.axis("F", extent), case.axis("A", 40));
+        let (middle, b, last) = (case.axis("M", extent), case.axis("B", 70), case.axis("L", extent));
+        let x = case.input("x", &[first, a, middle, b, last], -1.0, 1.0).1;
+        let vectors = [first, middle, last].map(|axis| case.input("v", &[axis], -1.0, 1.0).1);
+        let fixed = case
+            .graph
+            .literal(Tensor { shape: vec![extent], values: (0..extent).map(|k| k as f64 - 1.5).collect() }, &[middle]);
+        let g = &mut case.graph;
+        let mut outputs = vec![g.contract(x, fixed, &[middle])];
+        for (v, axis) in vectors.into_iter().zip([first, middle, last]) {
+            let product = g.contract(x, v, &[axis]);
+            outputs.push(product);
+            let bent = g.tanh(product);
+            outputs.push(g.contract(bent, v, &[]));
+        }
+        check(&case, &outputs, 2e-5);
+    }
+}
+
+/// What is put among zeros, in runs and in pieces, and at one place more than once.
+#[test]
+fn among_zeros() {
+    let mut case = Case::new(120);
+    let (a, t, b) = (case.axis("A", 9), case.axis("T", 12), case.axis("B", 5));
+    let part = case.axis("P", 7);
+    let x = case.input("x", &[a, t, b], -1.0, 1.0).1;
+    let g = &mut case.graph;
+    let bent = g.exp(x);
+    let begin = g.slice(bent, t, 0, part);
+    let end = g.slice(bent, t, 5, part);
+    let one = g.pick(bent, t, 3);
+    let inner = g.pick(bent, b, 2);
+    let mut outputs = vec![];
+    let both = g.mul(begin, end);
+    let mut total = g.sum_all_but(both, &[]);
+    for other in [begin, end, one, inner] {
+        let squared = g.square(other);
+        let sum = g.sum_all_but(squared, &[]);
+        outputs.extend(g.gradient(sum, &[x]).unwrap());
+        total = g.add(total, sum);
+    }
+    outputs.extend(g.gradient(total, &[x]).unwrap());
+    check(&case, &outputs, 2e-5);
+}
