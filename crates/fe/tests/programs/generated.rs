@@ -29,7 +29,11 @@ const POINTS: [usize; 3] = [4001, 301, 81];
 /// Means within this many standard deviations, and these within this part.
 const TOLERANCE: f64 = 0.1;
 
-/// The share of programs that may be flagged.
+/// The least standard deviation that these are parts of.
+const ROUNDING: f64 = 1e-7;
+
+/// The share of programs that may be flagged, and by how many of its standard errors more are, of those that have run so far.
+const ERRORS: f64 = 3.0;
 const FLAGGED: f64 = 0.2;
 
 /// Numbers from a seed (SplitMix64).
@@ -493,6 +497,25 @@ fn hold(seed: u64, verdicts: &Verdicts) {
     assert!(free >= least, "F {free} lies below −log evidence {}\n{source}", -evidence);
     let trusted = fit["verdict"]["trusted"] == true;
     verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(trusted);
+    let v = &fit["verdict"];
+    eprintln!(
+        "SURVEY {seed} {trusted} {} {} {} {} {} {:?}",
+        v["khat"],
+        v["khat_wide"],
+        v["effective"],
+        v["effective_wide"],
+        v["disagreement"],
+        moments
+            .iter()
+            .enumerate()
+            .map(|(k, (m, sd))| {
+                let t =
+                    if fit["posterior_resampled"].is_null() { &fit["posterior"] } else { &fit["posterior_resampled"] };
+                let t = &t[name(k)];
+                ((number(&t["mean"]) - m) / sd, number(&t["sd"]) / sd)
+            })
+            .collect::<Vec<_>>()
+    );
     if !trusted {
         return;
     }
@@ -508,8 +531,9 @@ fn hold(seed: u64, verdicts: &Verdicts) {
         } else {
             (number(&table[name(k)]["mean"]), number(&table[name(k)]["sd"]))
         };
-        let (off, wider) = ((own.0 - mean) / sd.max(1e-9), own.1 / sd.max(1e-9) - 1.0);
-        let right = off.abs() <= TOLERANCE && wider.abs() <= TOLERANCE;
+        // What is next to certain is known to rounding: of one that is, 1 − p is 0.
+        let scale = sd.max(ROUNDING);
+        let right = (own.0 - mean).abs() <= TOLERANCE * scale && (own.1 - sd).abs() <= TOLERANCE * scale;
         assert!(right, "{} is {own:?} and not {:?}: {}\n{source}", name(k), (mean, sd), fit["verdict"]);
     }
 }
@@ -525,7 +549,9 @@ pub fn trials(trials: &mut Trials) {
             let flagged = all.iter().filter(|t| !**t).count();
             // Held where enough of them have run to tell.
             if all.len() as u64 >= EVERYDAY {
-                assert!(flagged as f64 <= FLAGGED * all.len() as f64, "{flagged} of {} were flagged", all.len());
+                let (count, share) = (all.len() as f64, FLAGGED);
+                let most = share * count + ERRORS * (share * (1.0 - share) * count).sqrt();
+                assert!(flagged as f64 <= most, "{flagged} of {} were flagged", all.len());
             }
         });
     }
