@@ -497,25 +497,6 @@ fn hold(seed: u64, verdicts: &Verdicts) {
     assert!(free >= least, "F {free} lies below −log evidence {}\n{source}", -evidence);
     let trusted = fit["verdict"]["trusted"] == true;
     verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(trusted);
-    let v = &fit["verdict"];
-    eprintln!(
-        "SURVEY {seed} {trusted} {} {} {} {} {} {:?}",
-        v["khat"],
-        v["khat_wide"],
-        v["effective"],
-        v["effective_wide"],
-        v["disagreement"],
-        moments
-            .iter()
-            .enumerate()
-            .map(|(k, (m, sd))| {
-                let t =
-                    if fit["posterior_resampled"].is_null() { &fit["posterior"] } else { &fit["posterior_resampled"] };
-                let t = &t[name(k)];
-                ((number(&t["mean"]) - m) / sd, number(&t["sd"]) / sd)
-            })
-            .collect::<Vec<_>>()
-    );
     if !trusted {
         return;
     }
