@@ -233,6 +233,18 @@ impl Monitor for Progress {
         going
     }
 
+    fn draw(&mut self, done: u64, total: u64) -> bool {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("draw {done} of {total} of its chains"));
+        } else if !self.quiet && self.last.elapsed() >= EVERY {
+            self.last = Instant::now();
+            output::err(&format!("draw {done} of {total} of its chains\n"));
+        }
+        let going = !stopped() && !self.over;
+        STEPPING.store(going, Ordering::SeqCst);
+        going
+    }
+
     fn ended(&mut self) {
         STEPPING.store(false, Ordering::SeqCst);
     }

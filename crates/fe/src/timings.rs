@@ -30,6 +30,7 @@ pub fn memory(foreseen: &Foreseen) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(table, "  {title:<18}{:>12.1}", bytes as f64 / 1e6);
     };
+    line("any run", foreseen.process);
     line("data, parameters", foreseen.lasting);
     for &(part, bytes) in &foreseen.parts {
         line(title(part), bytes);
@@ -46,6 +47,7 @@ fn title(part: Part) -> &'static str {
         Part::Activity => "activity",
         Part::Table => "posterior, checks",
         Part::Draws => "posterior draws",
+        Part::Chains => "chains",
         Part::LeaveOneOut => "leave-one-out",
         Part::Files => "files",
     }

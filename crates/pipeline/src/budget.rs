@@ -68,9 +68,14 @@ pub fn foresee(
     }
 }
 
+/// Bytes that a run takes which has next to nothing to keep: its code, so far as it is used, stacks, and tables of libraries.
+const PROCESS: u64 = 24_000_000;
+
 /// What a fit and its report are foreseen to take, in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Foreseen {
+    /// What any run takes.
+    pub process: u64,
     /// Data as they are read, and parameters with what the optimiser keeps of them: from the first step to the end.
     pub lasting: u64,
     /// What each part takes beside that, one after the other.
@@ -80,7 +85,7 @@ pub struct Foreseen {
 impl Foreseen {
     /// The most that stands in memory at once.
     pub fn total(&self) -> u64 {
-        self.lasting.saturating_add(self.parts.iter().map(|p| p.1).max().unwrap_or(0))
+        self.process.saturating_add(self.lasting).saturating_add(self.parts.iter().map(|p| p.1).max().unwrap_or(0))
     }
 }
 
@@ -112,7 +117,7 @@ pub fn foreseen(
     let predicted = directory::predicted(program, objective).map_or(0, |(count, each)| count.saturating_mul(each));
     let written = filed.saturating_add(predicted as u64).saturating_add(directory::constants(program));
     parts.push((Part::Files, reported.saturating_add(written.saturating_mul(WRITTEN)).saturating_mul(READ)));
-    Ok(Foreseen { lasting: fixed, parts })
+    Ok(Foreseen { process: PROCESS, lasting: fixed, parts })
 }
 
 /// Bytes that a fit needs at least.

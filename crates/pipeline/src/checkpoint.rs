@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fe_train::{Keeper, Moment, State};
+use fe_train::{ChainKeeper, Keeper, Moment, Sampling, State};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{self, Writing};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::record::Identity;
 
 /// The number of this form of a checkpoint.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// A fit that took longer is kept when it has ended too, before its posterior is read.
 const LONG: Duration = Duration::from_secs(2);
@@ -22,6 +22,8 @@ struct Saved {
     of: Of,
     /// One fit, or two where a hierarchy is fitted both ways.
     fits: Vec<State>,
+    /// What chains have, where they have begun.
+    chains: Option<Sampling>,
 }
 
 /// What a checkpoint is of: one that differs is not gone on from.
@@ -52,6 +54,8 @@ pub struct Checkpoints<'a> {
     earlier: Vec<Option<State>>,
     /// Where this one stands.
     fits: Vec<State>,
+    /// What chains have, an earlier fit's until they go on.
+    chains: Option<Sampling>,
     every: Duration,
     began: Instant,
     last: Instant,
@@ -70,10 +74,10 @@ fn of(source: &str, identity: &Identity) -> Result<Of, Error> {
     Ok(Of { identity, source: source.to_owned() })
 }
 
-/// The fits of a checkpoint, where it is one of these.
-fn read(bytes: &[u8], of: &Of) -> Option<Vec<State>> {
+/// A checkpoint, where it is of this fit.
+fn read(bytes: &[u8], of: &Of) -> Option<Saved> {
     let saved: Saved = postcard::from_bytes(bytes).ok()?;
-    (saved.schema == SCHEMA && saved.of == *of).then_some(saved.fits)
+    (saved.schema == SCHEMA && saved.of == *of).then_some(saved)
 }
 
 /// Whether a folder has a checkpoint of this fit, which another process may be writing.
@@ -90,7 +94,8 @@ impl<'a> Checkpoints<'a> {
     pub fn none() -> Self {
         let now = Instant::now();
         let every = Duration::MAX;
-        Self { place: None, earlier: vec![], fits: vec![], every, began: now, last: now, failed: None }
+        let (earlier, fits) = (vec![], vec![]);
+        Self { place: None, earlier, fits, chains: None, every, began: now, last: now, failed: None }
     }
 
     /// Of a run that is being made, one every so often; 0 for one at every step.
@@ -106,9 +111,10 @@ impl<'a> Checkpoints<'a> {
     pub fn resume(&mut self) -> Earlier {
         let Some(Place { writing, of }) = &self.place else { return Earlier::Nothing };
         let Some(bytes) = writing.checkpoint() else { return Earlier::Nothing };
-        let Some(fits) = read(&bytes, of) else { return Earlier::Other };
-        let steps = fits.iter().map(State::steps).sum();
-        self.earlier = fits.into_iter().map(Some).collect();
+        let Some(saved) = read(&bytes, of) else { return Earlier::Other };
+        let steps = saved.fits.iter().map(State::steps).sum();
+        self.earlier = saved.fits.into_iter().map(Some).collect();
+        self.chains = saved.chains;
         Earlier::Same(steps)
     }
 
@@ -130,14 +136,24 @@ impl<'a> Checkpoints<'a> {
         OfFit { all: self, number }
     }
 
+    /// Those of the chains that follow the fit.
+    pub(crate) fn of_chains(&mut self) -> OfChains<'_, 'a> {
+        OfChains { all: self }
+    }
+
+    fn due(&self) -> bool {
+        self.place.is_some() && self.last.elapsed() >= self.every
+    }
+
     fn write(&mut self) {
         let Some(Place { writing, of }) = &mut self.place else { return };
-        let saved = Saved { schema: SCHEMA, of: of.clone(), fits: std::mem::take(&mut self.fits) };
+        let (fits, chains) = (std::mem::take(&mut self.fits), self.chains.take());
+        let saved = Saved { schema: SCHEMA, of: of.clone(), fits, chains };
         let bytes = postcard::to_stdvec(&saved).map_err(|e| Error::Internal(format!("a checkpoint: {e}")));
         if let Err(e) = bytes.and_then(|bytes| writing.keep(&bytes)) {
             self.failed = Some(e);
         }
-        self.fits = saved.fits;
+        (self.fits, self.chains) = (saved.fits, saved.chains);
         // From when it was written, so that a slow disk does not take all the time.
         self.last = Instant::now();
     }
@@ -155,7 +171,7 @@ impl Keeper for OfFit<'_, '_> {
     }
 
     fn due(&self) -> bool {
-        self.all.place.is_some() && self.all.last.elapsed() >= self.all.every
+        self.all.due()
     }
 
     fn keep(&mut self, state: State, moment: Moment) {
@@ -170,5 +186,25 @@ impl Keeper for OfFit<'_, '_> {
         if moment != Moment::Ended || all.began.elapsed() > LONG {
             all.write();
         }
+    }
+}
+
+/// The checkpoints of chains.
+pub(crate) struct OfChains<'b, 'a> {
+    all: &'b mut Checkpoints<'a>,
+}
+
+impl ChainKeeper for OfChains<'_, '_> {
+    fn earlier(&mut self) -> Option<Sampling> {
+        self.all.chains.clone()
+    }
+
+    fn due(&self) -> bool {
+        self.all.due()
+    }
+
+    fn keep(&mut self, sampling: Sampling) {
+        self.all.chains = Some(sampling);
+        self.all.write();
     }
 }

@@ -30,6 +30,8 @@ pub struct Finished {
     pub record: RunRecord,
     /// Where it is.
     pub folder: PathBuf,
+    /// What its paths are relative to; empty for where this process runs.
+    pub place: PathBuf,
     /// `params.safetensors`
     pub(crate) parameters: Vec<u8>,
     /// Arrays of the caller's that the fit was made with.
@@ -60,9 +62,13 @@ impl Finished {
         let source = String::from_utf8(bytes(directory::PROGRAM)?)
             .map_err(|_| Error::Io(format!("{} is damaged", folder.join(directory::PROGRAM).display())))?;
         let record = RunRecord::read(folder)?;
-        let text = Text::of_file(&record.identity.program, source);
+        let mut text = Text::of_file(&record.identity.program, source);
+        let place = record.place.as_ref().map(|p| p.found(folder, &text.file)).unwrap_or_default();
+        if !place.as_os_str().is_empty() {
+            text.folder = place.join(text.folder.strip_prefix(".").unwrap_or(&text.folder));
+        }
         let (parameters, folder) = (bytes(directory::PARAMETERS)?, folder.to_owned());
-        let read = Self { text, record, folder, parameters, arrays: HashMap::new() };
+        let read = Self { text, record, folder, place, parameters, arrays: HashMap::new() };
         let (_, header) = safetensors::SafeTensors::read_metadata(&read.parameters)
             .map_err(|e| read.damaged(directory::PARAMETERS, &e))?;
         let mark = header.metadata().as_ref().and_then(|m| m.get(RUN_KEY));
@@ -82,7 +88,8 @@ impl Finished {
     ) -> Result<Self, Error> {
         let (record, parameters) =
             (run.record.clone(), directory::parameters(run.fitted, run.statistics, &run.record.run)?);
-        Ok(Self { text: text.clone(), record, folder: folder.to_owned(), parameters, arrays })
+        let (text, folder, place) = (text.clone(), folder.to_owned(), PathBuf::new());
+        Ok(Self { text, record, folder, place, parameters, arrays })
     }
 
     /// The program as it was understood: with the data it had, whose files are not looked at, and fitted as long as it was.
@@ -96,7 +103,7 @@ impl Finished {
     /// How the program was read, with other files or arrays for some of its data, and other values of `const`s.
     pub(crate) fn reading_with(&self, new: &ReadOptions) -> ReadOptions {
         let given = |name: &String| new.arrays.contains_key(name) || new.data.iter().any(|d| d.name == *name);
-        let mut reading = self.record.identity.options.reading();
+        let mut reading = self.record.identity.options.reading(&self.place);
         reading.data.retain(|old| !given(&old.name));
         reading.arrays = self.arrays.clone();
         reading.arrays.retain(|old, _| !given(old));

@@ -57,7 +57,8 @@ impl Prepared {
         let mut fitted = self.by_guides(from, &mut self.clock.watching(monitor), checkpoints)?;
         let setting = fe_train::Setting { extra: fitted.solution().preconditioners, ..fe_train::Setting::default() };
         let Fitted { fit, problem, program, .. } = &mut fitted;
-        fit.take_by_chains(problem, &setting).map_err(|e| failed(e.into(), program, problem.objective))?;
+        fit.take_by_chains(problem, &setting, (monitor, &mut checkpoints.of_chains()))
+            .map_err(|e| failed(e.into(), program, problem.objective))?;
         self.clock.enter(Stage::Other);
         Ok(fitted)
     }
@@ -137,6 +138,7 @@ impl Prepared {
             schema: SCHEMA,
             run: mark(&identity, &fitted.fit.values),
             identity,
+            place: None,
             threads: rayon::current_num_threads(),
             method: fitted.fit.method.clone(),
             centred: fitted.centred.clone(),

@@ -1,7 +1,7 @@
 //! `run.json`: what a run was made from, typed. It is written and read here alone.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fe_check::{Header, TrainSpec};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct RunRecord {
     /// What decides the numbers of the fit.
     #[serde(flatten)]
     pub identity: Identity,
+    /// What its paths are relative to; none of a run that was never in a folder, and of those from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Threads that it ran on.
     pub threads: usize,
     /// The method, in words.
@@ -42,6 +45,41 @@ pub struct RunRecord {
     pub rows: usize,
     /// Levels of text columns.
     pub levels: Vec<Levels>,
+}
+
+/// The folder that a run was made from, to which the paths of its program and of its data are relative, unless they are absolute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// As the machine has it.
+    pub absolute: PathBuf,
+    /// As seen from the folder of the run, so that a project can be moved as a whole.
+    pub relative: PathBuf,
+}
+
+impl Place {
+    /// This folder, for a run in another one. `None` where the system does not say where they are.
+    pub fn here(run: &Path) -> Option<Self> {
+        let absolute = std::env::current_dir().ok()?;
+        let run = std::path::absolute(run).ok()?;
+        let parts = |p: &Path| p.components().map(|c| PathBuf::from(c.as_os_str())).collect::<Vec<_>>();
+        let (to, from) = (parts(&absolute), parts(&run));
+        let shared = to.iter().zip(&from).take_while(|(a, b)| a == b).count();
+        let up = from.iter().skip(shared).map(|_| PathBuf::from(".."));
+        let relative = up.chain(to.into_iter().skip(shared)).collect();
+        Some(Self { absolute, relative })
+    }
+
+    /// Where it is now, for a run in some folder: here, where it was, or where it has been moved to with the run; of these, the first
+    /// that has the program. Empty where that is here, so that messages name files as they were called.
+    pub fn found(&self, run: &Path, program: &str) -> PathBuf {
+        let here = std::env::current_dir().is_ok_and(|here| here == self.absolute);
+        let moved = run.join(&self.relative);
+        match here {
+            true => PathBuf::new(),
+            false if !self.absolute.join(program).exists() && moved.join(program).exists() => moved,
+            false => self.absolute.clone(),
+        }
+    }
 }
 
 /// What decides the numbers of a fit: two runs in which these agree are the same.
@@ -160,9 +198,13 @@ impl DataRecord {
 }
 
 impl RunOptions {
-    /// How the program was read. Arrays that the caller had in memory are not kept.
-    pub fn reading(&self) -> ReadOptions {
-        ReadOptions { data: self.data.clone(), set: self.set.clone(), ..ReadOptions::default() }
+    /// How the program was read, with files where they are now. Arrays that the caller had in memory are not kept.
+    pub fn reading(&self, place: &Path) -> ReadOptions {
+        let at = |file: &Assignment| {
+            let value = place.join(&file.value).to_string_lossy().into_owned();
+            Assignment { name: file.name.clone(), value }
+        };
+        ReadOptions { data: self.data.iter().map(at).collect(), set: self.set.clone(), ..ReadOptions::default() }
     }
 
     /// Puts the length that was asked for in the place of what the program says.

@@ -158,6 +158,10 @@ impl Monitor for Timed<'_> {
         self.monitor.step(done, total, objective)
     }
 
+    fn draw(&mut self, done: u64, total: u64) -> bool {
+        self.monitor.draw(done, total)
+    }
+
     fn ended(&mut self) {
         self.stepped = false;
         self.clock.enter(Stage::Evaluation);

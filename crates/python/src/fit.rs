@@ -47,7 +47,7 @@ impl Made {
 
     /// The data that its program reads, as [`fe_pipeline::sources`] tells of them.
     pub fn sources(&self) -> Vec<(String, Sought)> {
-        sources(&self.finished.text, &self.finished.record.identity.options.reading())
+        sources(&self.finished.text, &self.finished.record.identity.options.reading(&self.finished.place))
     }
 }
 

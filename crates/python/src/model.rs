@@ -52,7 +52,7 @@ fn made(text: &Text, reading: &ReadOptions, fitting: &FitOptions, told: Told) ->
         document: &document,
         statistics: &prepared.arrays.statistics,
     };
-    let (files, page) = run.files()?;
+    let (files, page) = run.files(None)?;
     let groups = directory::groups(&run);
     let finished = Finished::of(&run, text, reading.arrays.clone(), Path::new("(in memory)"))?;
     let warnings = fe_render::text(&text.file, &text.source, &prepared.warnings, false);

@@ -43,6 +43,10 @@ impl Monitor for Told<'_> {
         !self.0.stopped()
     }
 
+    fn draw(&mut self, _: u64, _: u64) -> bool {
+        !self.0.stopped()
+    }
+
     fn note(&mut self, _: &str) {}
 }
 

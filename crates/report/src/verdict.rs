@@ -227,6 +227,9 @@ const ELSEWHERE: f64 = 0.01;
 /// The effective fraction of the wider proposal's draws from which its table stands by itself, however far the guide's is.
 const AMPLE: f64 = 0.6;
 
+/// Up to this k̂ weights have a variance (Vehtari et al., 2024).
+const VARIANCE: f64 = 0.5;
+
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
 const LEVEL: f64 = 0.95;
 
@@ -275,7 +278,16 @@ impl Verdict {
                  what the guide never reaches: try a `Flow(layers = 4)`, or another parameterization"
             ));
         }
-        if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) && !self.elsewhere() && !self.corrected() {
+        if self.unheld() {
+            faults.push(
+                "the weights of the guide's draws have no variance (k̂ > 0.5), and those of a wider proposal, which would show \
+                 whether they are enough, cannot be used (k̂ > 0.7): part of the posterior lies far out; try another \
+                 parameterization, or a joint guide"
+                    .into(),
+            );
+        }
+        let corrected = self.corrected() && self.khat_wide.is_none_or(|k| k <= VARIANCE);
+        if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) && !self.elsewhere() && !corrected {
             faults.push(
                 "reweighted draws of the guide and of a wider proposal disagree: part of the posterior lies where the guide \
                  hardly draws; try another parameterization, or more `starts`"
@@ -344,6 +356,13 @@ impl Verdict {
     /// Whether the guide is known to miss part of the posterior: its weights have a heavy tail, and are not level.
     pub fn misses(&self) -> bool {
         self.khat.is_some() && !self.resampled() && !self.corrected()
+    }
+
+    /// Whether the table is that of the guide's own draws, whose weights have no variance, and a wider proposal's weights cannot
+    /// be used: where that is so of small programs that fall by chance, tables are off by a tenth and more.
+    fn unheld(&self) -> bool {
+        let heavy = self.khat.is_some_and(|k| k > VARIANCE) && self.resampled() && !self.level();
+        heavy && self.khat_wide.is_some_and(|k| k > 0.7) && self.effective_wide.is_none_or(|e| e < LEVEL)
     }
 
     /// Whether a standard deviation of the guide is far from the resampled one, and nothing but the guide's own draws stands

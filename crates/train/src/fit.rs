@@ -33,10 +33,15 @@ use crate::trace::TracePoint;
 const REFINED_ROWS: usize = 2000;
 
 /// Watches a fit, and may end it.
-pub trait Monitor {
+pub trait Monitor: Send {
     /// Called after a step; `total` is unknown when the fit runs until it has converged. `false` ends the fit, which is
     /// then finished with what it has.
     fn step(&mut self, done: u64, total: Option<u64>, objective: f64) -> bool;
+
+    /// Called as chains make their draws, of all chains together and their warmup; `false` ends them.
+    fn draw(&mut self, done: u64, total: u64) -> bool {
+        self.step(done, Some(total), f64::NAN)
+    }
 
     /// Called when the last step was made: what comes is seen no more until it is done.
     fn ended(&mut self) {}

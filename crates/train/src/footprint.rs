@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 
+use fe_check::Nuts;
 use fe_graph::plan::{Conditions, Plan, Work};
 use fe_graph::{InputId, NodeId, Site};
-use fe_objective::Objective;
+use fe_objective::{NoiseInput, Objective, Sampled};
 
 use crate::method::Method;
 use crate::posterior::{tabled, tabled_draws};
 use crate::qmc::matchable;
 use crate::sampled::{COUNT, MOST_LIKELIHOODS, left_out};
 use crate::sizes::Sizes;
-use crate::{activity, evaluate, plan, reading, target};
+use crate::{activity, evaluate, plan, reading, sampling, target};
+
+/// Steps of a trajectory, as most have them.
+const STEPS: usize = 15;
 
 /// A part of a fit and its report, of which one is at work at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub enum Part {
     Table,
     /// Draws for files.
     Draws,
+    /// Chains that stand for the guide.
+    Chains,
     /// Leave-one-out.
     LeaveOneOut,
     /// Files: what is drawn, observed and read, as it is brought into their form.
@@ -172,11 +178,34 @@ pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
         let pass = Pass { nodes: observed, draws: 1, rows: sizes.rows, drawn: HashSet::new(), of: (1, sizes.rows) };
         parts.push(taken(Part::Draws, pass.planned(o), kept));
     }
+    parts.extend(o.sampled.as_ref().map(|sampled| chained(sizes, sampled)));
     if let Some(nodes) = left_out(o, rows.max(1)) {
         let kept = sizes.collected(&nodes, COUNT);
         parts.push(taken(Part::LeaveOneOut, Pass::reading(sizes, nodes.to_vec(), COUNT).planned(o), kept));
     }
     parts
+}
+
+/// What chains take: a plan for each, their points and those as noise, what is reported at each, and what is kept of their way.
+fn chained(sizes: Sizes, sampled: &Sampled) -> Taken {
+    let Nuts { draws, warmup, chains, .. } = sampled.nuts;
+    let of = &sampled.density;
+    let numbers = |n: &NoiseInput| n.axes.iter().map(|&a| sizes.extent(a, 1)).fold(1, usize::saturating_mul);
+    let dimension = of.noise.iter().map(numbers).fold(0, usize::saturating_add);
+    let nodes: Vec<NodeId> = std::iter::once(of.value).chain(of.gradient.iter().copied()).collect();
+    let slope = Pass { nodes, draws: 1, rows: sizes.rows, drawn: HashSet::new(), of: (1, sizes.rows) };
+    let values: Vec<NodeId> = sizes.o.report.posterior.iter().map(|p| p.node).collect();
+    let count = draws.saturating_mul(chains);
+    let told = (warmup + draws).saturating_mul(chains).saturating_mul(STEPS).saturating_mul(dimension + 1);
+    let points = count.saturating_mul(dimension).saturating_mul(2);
+    let reported = sizes.collected(&values, count).saturating_mul(2);
+    let kept = told.min(sampling::MOST_KEPT).saturating_add(points).saturating_add(reported) as u64;
+    let planned = slope.planned(sizes.o).saturating_mul(chains as u64);
+    Taken {
+        part: Part::Chains,
+        planned: planned.saturating_add(Pass::reading(sizes, values, count).planned(sizes.o)),
+        kept,
+    }
 }
 
 /// Numbers of the plans by which a wider proposal is found: the density, and its gradient.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fe_graph::{Axis, ExecutionError, InputId, NodeId, Tensor};
 use fe_objective::{Objective, Reported};
+use rayon::prelude::*;
 
 use crate::moments::{Change, change};
 use crate::problem::{Problem, Setting, Values, from_sorted};
@@ -290,11 +291,9 @@ fn weighed(problem: &Problem, drawn: &[Vec<f64>], log_weights: &[f64], limit: f6
 pub(crate) fn table(problem: &Problem, drawn: &[Vec<f64>], weights: &[f64]) -> Vec<Summary> {
     let reported = &problem.objective.report.posterior;
     let mut moments = drawn.get(reported.len()..).unwrap_or_default().chunks(2);
-    let summaries = reported.iter().zip(drawn).map(|(r, draws)| {
-        let given = r.given.and_then(|_| moments.next());
-        summary(problem, (&r.name, &r.axes), draws, given, weights)
-    });
-    summaries.collect()
+    let given: Vec<_> = reported.iter().map(|r| r.given.and_then(|_| moments.next())).collect();
+    let values = reported.par_iter().zip(drawn).zip(given);
+    values.map(|((r, draws), given)| summary(problem, (&r.name, &r.axes), draws, given, weights)).collect()
 }
 
 /// The element whose standard deviation rests most on few draws, where that is too few: by k̂ of weight times squared distance
@@ -423,7 +422,7 @@ fn summary(
             }
             _ => (mean, variance),
         };
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let quantile = |p: f64| {
             let mut total = 0.0;
             pairs.iter().find(|(_, w)| {

@@ -9,7 +9,7 @@ use fe_graph::{Axis, ExecutionError, InputId, NodeId, NoiseKind, Tensor};
 use fe_objective::{NoiseInput, PulledBack};
 
 use crate::draws::normal_quantile;
-use crate::fit::Fit;
+use crate::fit::{Fit, Monitor};
 use crate::mixing::{Mixing, standard_error};
 use crate::nuts::{self, Lengths, OneChain, Transition};
 use crate::posterior::{Posterior, Summary, table};
@@ -17,6 +17,7 @@ use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::qmc::MatchedDraws;
 use crate::reading::Reading;
 use crate::sampled::{Drawn, MOST_PAIRS, by_draw};
+use crate::sampling::{ChainKeeper, Watched};
 use crate::streams::Purpose;
 use crate::target::dimension;
 
@@ -220,15 +221,28 @@ fn quality_of(
 
 impl Fit {
     /// Has the posterior taken by chains, where the program asks for them: the table to read, draws and leave-one-out are theirs
-    /// then, and checks of the guide are none of the posterior.
+    /// then, and checks of the guide are none of the posterior. Chains that are ended from outside leave those of the guide.
     ///
     /// # Errors
     /// When a run fails.
-    pub fn take_by_chains(&mut self, problem: &Problem, fitted: &Setting) -> Result<(), ExecutionError> {
+    pub fn take_by_chains(
+        &mut self,
+        problem: &Problem,
+        fitted: &Setting,
+        (monitor, keeper): (&mut dyn Monitor, &mut dyn ChainKeeper),
+    ) -> Result<(), ExecutionError> {
         let Some(sampled) = problem.objective.sampled.as_ref().filter(|_| !self.interrupted) else { return Ok(()) };
         let Nuts { draws, warmup, chains, .. } = sampled.nuts;
-        let demands = Demands { lengths: Lengths { chains, warmup, draws }, most: draws, ..Demands::default() };
-        let found = by_chains(problem, &self.values, fitted, &sampled.density, demands)?;
+        let lengths = Lengths { chains, warmup, draws };
+        let demands = Demands { lengths, most: draws, ..Demands::default() };
+        let (of, watched) = (&sampled.density, Watched::new(monitor, keeper, lengths));
+        let made = nuts::watched(problem, &self.values, fitted, of, (lengths, Some(&watched)));
+        watched.ended();
+        let Some(made) = made? else {
+            self.interrupted = true;
+            return Ok(());
+        };
+        let found = read(problem, &self.values, &fitted.extra, of, (made, lengths, demands))?;
         let log_evidence = self.posterior.log_evidence;
         let guide = std::mem::take(&mut self.posterior.guide);
         self.posterior =

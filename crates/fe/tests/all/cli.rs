@@ -236,8 +236,9 @@ fn stages_are_timed_in_the_record_and_where_that_is_asked() {
     let megabytes = |l: &str| l.split_whitespace().last().unwrap().parse::<f64>().unwrap();
     let foreseen: Vec<f64> = foreseen.lines().skip(1).map(megabytes).collect();
     let (peak, parts) = foreseen.split_last().unwrap();
-    let largest = parts[1..].iter().copied().fold(0.0, f64::max);
-    assert!((peak - parts[0] - largest).abs() < 0.11 && *peak < 30.0, "{foreseen:?}");
+    // Of any run, what lasts, and the largest part.
+    let largest = parts[2..].iter().copied().fold(0.0, f64::max);
+    assert!((peak - parts[0] - parts[1] - largest).abs() < 0.16 && *peak < 54.0, "{foreseen:?}");
     assert_eq!(said.lines().count(), stages.len() + 3, "{said}");
     // A line says a title, seconds, a share and its sign, and a peak; what is written to the disk is in the table alone.
     let share = |l: &str| l.split(" %").next().unwrap().split_whitespace().last().unwrap().parse::<f64>().unwrap();

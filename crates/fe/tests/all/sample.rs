@@ -137,3 +137,37 @@ fn of_whose_posterior_data_are_drawn_is_said() {
     let attribute = b"data drawn anew, given draws of the fitted guide";
     assert!(file.windows(attribute.len()).any(|w| w == attribute));
 }
+
+#[test]
+fn a_run_is_read_from_any_folder_and_after_it_was_moved_with_its_project() {
+    let there = tempfile::tempdir().unwrap();
+    let (first, second) = (there.path().join("first"), there.path().join("second"));
+    let path = |name: &str| first.join(name);
+    std::fs::create_dir_all(path("models/data")).unwrap();
+    std::fs::create_dir_all(path("more")).unwrap();
+    std::fs::write(path("models/data/y.csv"), "y\n1\n2\n4\n").unwrap();
+    std::fs::write(path("more/x.csv"), "x\n3\n1\n2\n").unwrap();
+    let program = "data y[N] = csv(\"data/y.csv\", \"y\")\ndata x[N] = csv(\"data/x.csv\", \"x\")\nlatent b ~ Normal(0, 1)\n\
+                   observe y ~ Normal(b * x, 1)\n";
+    std::fs::write(path("models/m.fe"), program).unwrap();
+    let made = ["run", "models/m.fe", "--data", "x=more/x.csv", "--quiet", "--out", "runs/m"];
+    let output = run(&first, &made);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let drawn = |from: &std::path::Path, of: &str| {
+        let file = there.path().join("draws.csv");
+        for command in [&["sample", of, "--seed", "3", "--out", file.to_str().unwrap()][..], &["eval", of]] {
+            let output = run(from, command);
+            assert_eq!(code(&output), 0, "{command:?} in {}: {}", from.display(), stderr(&output));
+        }
+        std::fs::read_to_string(file).unwrap()
+    };
+    let here = drawn(&first, "runs/m");
+    assert_eq!(drawn(&first.join("runs"), "m"), here);
+    assert_eq!(drawn(there.path(), "first/runs/m"), here);
+    std::fs::rename(&first, &second).unwrap();
+    assert_eq!(drawn(there.path(), "second/runs/m"), here);
+    // What is missing is named, once.
+    std::fs::remove_file(second.join("more/x.csv")).unwrap();
+    let said = stderr(&run(there.path(), &["sample", "second/runs/m"]));
+    assert!(said.matches("Error").count() == 1 && said.contains("more/x.csv"), "{said}");
+}

@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use crate::error::Error;
 use crate::fit::Fitted;
 use crate::page;
-use crate::record::{self, RunRecord};
+use crate::record::{self, Place, RunRecord};
 use crate::timings::Stage;
 use crate::verify;
 
@@ -147,18 +147,19 @@ impl Run<'_> {
     /// # Errors
     /// When a file cannot be made or written.
     pub fn write(&self, writing: Writing) -> Result<Page, Error> {
-        let (files, page) = self.files()?;
+        let (files, page) = self.files(Place::here(writing.folder()))?;
         self.fitted.clock.enter(Stage::Writing);
         writing.commit(&files, self.fitted.fit.interrupted)?;
         self.fitted.clock.enter(Stage::Other);
         Ok(page)
     }
 
-    /// Everything that is written, in order: each file's name, and what is in it; and the page before it became text.
+    /// Everything that is written, in order: each file's name, and what is in it; and the page before it became text. `place` is what
+    /// the paths of a run are relative to that is written to a folder.
     ///
     /// # Errors
     /// When a file cannot be made.
-    pub fn files(&self) -> Result<(Vec<File>, Page), Error> {
+    pub fn files(&self, place: Option<Place>) -> Result<(Vec<File>, Page), Error> {
         let clock = self.fitted.clock;
         clock.enter(Stage::Tables);
         let trace = self.fitted.trace();
@@ -172,6 +173,7 @@ impl Run<'_> {
         clock.enter(Stage::Other);
         let mut record = self.record.clone();
         record.seconds.stages = clock.spent();
+        record.place = place;
         let files = vec![
             (PROGRAM, self.source.as_bytes().to_vec()),
             (record::FILE, record.text()?.into_bytes()),

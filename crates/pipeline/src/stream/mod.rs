@@ -356,6 +356,7 @@ fn at_start(text: &Text, reading: &ReadOptions) -> Result<Finished, Error> {
     Ok(Finished {
         text: text.clone(),
         folder: PathBuf::from("."),
+        place: PathBuf::new(),
         parameters: directory::parameters(&fitted, &prepared.arrays.statistics, &record.run)?,
         record,
         arrays: reading.arrays.clone(),

@@ -33,11 +33,13 @@ impl Monitor for Count {
     fn note(&mut self, _: &str) {}
 }
 
-/// Where a fit ended: the bits of its parameters, its trace without times, and its document without them.
+/// Where a fit ended: the bits of its parameters and of the draws of its chains, its trace without times, and its document
+/// without them.
 #[derive(Debug, PartialEq)]
 struct End {
     parameters: Vec<Vec<u64>>,
     preconditioners: Vec<(String, Vec<u64>)>,
+    draws: Vec<Vec<u64>>,
     trace: Vec<(u64, u64, u64, Option<u64>)>,
     document: Value,
 }
@@ -71,6 +73,7 @@ impl How<'_> {
         Some(End {
             parameters: f.values.iter().map(|v| bits(v)).collect(),
             preconditioners: f.preconditioners.iter().map(|(n, t)| (n.clone(), bits(&t.values))).collect(),
+            draws: f.chains.iter().flat_map(|c| c.draws.iter().map(|d| bits(&d.values))).collect(),
             trace: f
                 .trace
                 .iter()
@@ -214,6 +217,15 @@ fn descents_with_chosen_steps() {
         numbers(60, 4)
     );
     plain(&source);
+}
+
+#[test]
+fn chains_that_stand_for_a_guide() {
+    plain(
+        "data y[J] = [28, 8, -3, 7, -1, 1, 18, 12]\ndata s[J] = [15, 10, 16, 11, 9, 11, 10, 18]\n\
+         latent mu ~ Normal(0, 5)\nlatent tau ~ HalfNormal(5)\nlatent theta[J] ~ Normal(mu, tau)\n\
+         observe y ~ StudentT(4, theta, s)\nguide * ~ NUTS(draws = 100, warmup = 100, chains = 2)\n",
+    );
 }
 
 #[test]

@@ -8,7 +8,8 @@ mod counting;
 
 use std::path::Path;
 
-use fe_pipeline::{ReadOptions, Text, derive, load, on_threads};
+use fe_pipeline::{FitOptions, ReadOptions, Text, derive, load, on_threads, prepare};
+use fe_train::Monitor;
 
 use counting::asked;
 
@@ -34,6 +35,38 @@ fn linear(name: &str, text: impl Fn(usize) -> String) {
 fn twice_the_text_is_less_than_three_times_the_work() {
     tokens_that_repeat();
     programs_that_grow();
+    values_that_are_reported();
+}
+
+/// Fits a program and reports it; gives the bytes that were asked for.
+fn fit(source: &str) -> usize {
+    let text = Text::in_memory("m.fe", source.to_owned(), Path::new("."));
+    let fitted = || {
+        let prepared = prepare(&text, &ReadOptions::default(), &FitOptions::default()).unwrap();
+        let fitted = prepared.fit(None, &mut Unseen).unwrap();
+        assert!(prepared.document(&fitted).unwrap().posterior.len() > 1);
+    };
+    on_threads(Some(1), || asked(fitted)).unwrap()
+}
+
+struct Unseen;
+
+impl Monitor for Unseen {
+    fn step(&mut self, _: u64, _: Option<u64>, _: f64) -> bool {
+        true
+    }
+
+    fn note(&mut self, _: &str) {}
+}
+
+/// Each value that is reported has its draws, its moments and its quantiles.
+fn values_that_are_reported() {
+    const LEAST: usize = 4 << 20;
+    let [one, two, four] = [50, 100, 200].map(|n| {
+        let lets: String = (0..n).map(|i| format!("let a{i} = z * {i}\n")).collect();
+        fit(&format!("data y[N] = [1, 2]\nlatent z ~ Normal(0, 1)\n{lets}observe y ~ Normal(z, 1)\n"))
+    });
+    assert!(two < 2 * one + LEAST && four < 2 * two + LEAST, "{one}, {two}, {four} bytes");
 }
 
 fn tokens_that_repeat() {
