@@ -41,7 +41,7 @@ fn table(folder: &Path, head: &str, rows: impl Iterator<Item = String>) {
 /// A page but for the line on k̂ of a guide that is exact: −∞ is no number of JSON, and lost in `fit.json`.
 fn again(page: &str) -> String {
     match page.split_once("<dt>Pareto k̂</dt>") {
-        Some((before, after)) if after.starts_with("<dd>k̂\u{a0}−∞") => {
+        Some((before, after)) if after.starts_with("<dd>k̂ −∞") => {
             format!("{before}{}", after.split_once("</dd>").unwrap().1)
         }
         _ => page.to_owned(),
