@@ -9,8 +9,11 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fe
 import numpy as np
@@ -302,7 +305,7 @@ def test_pictures_of_the_page_are_files(folder: Path) -> None:
         assert (folder / "again" / name).read_text() == (folder / "read" / "pictures" / name).read_text()
 
 
-@pytest.mark.parametrize("kind", ["processes", "threads", "dask"])
+@pytest.mark.parametrize("kind", ["processes", "threads", "dask", "submitit", "submitit here", "ray"])
 def test_a_sweep_on_a_pool_is_that_of_one_process(folder: Path, kind: str) -> None:
     program = LINE.replace("param sigma : positive = 1", "const sigma = 1")
     (folder / "fixed.fe").write_text(program)
@@ -310,7 +313,7 @@ def test_a_sweep_on_a_pool_is_that_of_one_process(folder: Path, kind: str) -> No
     # Data in memory, which travel to the workers; and files, which they find though their folder is another.
     for model, data in ((fe.Model(program), rows("x", "y")), (fe.Model(folder / "fixed.fe"), None)):
         alone = model.sweep(over, data)
-        with pooled(kind) as pool:
+        with pooled(kind, folder) as pool:
             shared = model.sweep(over, data, pool=pool, folder=folder / f"{kind}{data is None}")
 
         def points(of: fe.Sweep) -> list[dict]:
@@ -325,19 +328,38 @@ def test_a_sweep_on_a_pool_is_that_of_one_process(folder: Path, kind: str) -> No
         fe.Model(program).sweep(over, rows("x", "y"), shards=2)
 
 
-def pooled(kind: str):
+@contextmanager
+def pooled(kind: str, folder: Path) -> Iterator[Any]:
+    """A pool of two workers. What is not installed is skipped, and pytest says so."""
     if kind == "dask":
         from dask.distributed import Client
 
-        return Client(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    if kind == "threads":
-        return ThreadPoolExecutor(2)
-    # Not by a fork: this process has threads.
-    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+        with Client(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as client:
+            yield client
+    elif kind.startswith("submitit"):
+        submitit = pytest.importorskip("submitit", reason="submitit is not installed: its pools are not tested")
+        # Processes that submitit starts and follows by files, as it does jobs of Slurm; and its executor for debugging.
+        executor = submitit.LocalExecutor if kind == "submitit" else submitit.DebugExecutor
+        made = executor(folder=folder / "jobs")
+        made.update_parameters(timeout_min=5)
+        yield made
+    elif kind == "ray":
+        ray = pytest.importorskip("ray", reason="ray is not installed: its pool is not tested")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray
+        ray.shutdown()
+    elif kind == "threads":
+        with ThreadPoolExecutor(2) as pool:
+            yield pool
+    else:
+        # Not by a fork: this process has threads.
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield pool
 
 
-def test_an_error_on_a_worker_is_that_of_the_package(folder: Path) -> None:
-    with pooled("processes") as pool, pytest.raises(fe.ProgramError, match="not declared"):
+@pytest.mark.parametrize("kind", ["processes", "ray"])
+def test_an_error_on_a_worker_is_that_of_the_package(folder: Path, kind: str) -> None:
+    with pooled(kind, folder) as pool, pytest.raises(fe.ProgramError, match="not declared"):
         fe.Model("const s = 1\nobserve nothing ~ Normal(0, s)\n").sweep({"s": [1, 2]}, pool=pool)
 
 

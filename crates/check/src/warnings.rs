@@ -1,5 +1,6 @@
 //! What is legal but doubtful.
 
+use fe_syntax::Severity;
 use fe_syntax::ast::{BinaryOperator, Expr, ExprKind, Statement, StatementKind};
 
 use crate::checker::Checker;
@@ -16,7 +17,10 @@ impl<'a> Checker<'a> {
         if self.scope.broken || self.said.incomplete || self.said.aimless || !self.said.unknown.is_empty() {
             return;
         }
-        self.needless_loops();
+        // A loop that needs mending may be about to look back.
+        if !self.said.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            self.needless_loops();
+        }
         let read = self.names_read();
         let modelled = self.names_modelled();
         for name in self.scope.order.clone() {

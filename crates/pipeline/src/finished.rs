@@ -8,7 +8,7 @@ use fe_check::Program;
 use fe_data::{InMemory, Statistic};
 use fe_graph::{InputId, Tensor};
 use fe_objective::{Objective, Parameter};
-use fe_report::{Document, TraceRow, VERIFICATION_SCHEMA, Verification, read_trace};
+use fe_report::{DIAGRAMS_SCHEMA, Diagrams, Document, TraceRow, VERIFICATION_SCHEMA, Verification, read_trace};
 use fe_train::{Problem, Values};
 
 use crate::data::{Arrays, Remembered};
@@ -259,6 +259,23 @@ impl Finished {
     /// When `trace.csv` is missing or damaged.
     pub fn trace(&self) -> Result<Vec<TraceRow>, Error> {
         read_trace(&self.text_of(directory::TRACE)?).map_err(|e| self.damaged(directory::TRACE, &e))
+    }
+
+    /// The numbers behind the diagrams of its page; none of a run that was made before there were any.
+    ///
+    /// # Errors
+    /// When `diagrams.json` is damaged, of another run, or a later version wrote it.
+    pub fn diagrams(&self) -> Result<Option<Diagrams>, Error> {
+        if !self.folder.join(directory::DIAGRAMS).exists() {
+            return Ok(None);
+        }
+        let text = self.text_of(directory::DIAGRAMS)?;
+        let found: Diagrams = serde_json::from_str(&text).map_err(|e| self.damaged(directory::DIAGRAMS, &e))?;
+        self.same_run(directory::DIAGRAMS, &found.run)?;
+        match found.schema <= DIAGRAMS_SCHEMA {
+            true => Ok(Some(found)),
+            false => Err(self.damaged(directory::DIAGRAMS, &"it was written by a later version of fe")),
+        }
     }
 
     /// What came of holding it to chains, where that was done.

@@ -18,6 +18,7 @@ mod checkpoint;
 mod codes;
 pub mod compare;
 pub mod data;
+mod diagrams;
 pub mod directory;
 mod document;
 mod error;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fe_objective::Objective;
-use fe_report::{Document, Page, RunPage, TraceRow, Verification, run_page};
+use fe_report::{Diagrams, Document, Page, RunPage, TraceRow, Verification, run_page};
 
 use crate::directory::{self, Run};
 use crate::error::Error;
@@ -15,11 +15,11 @@ use crate::record::RunRecord;
 use crate::timelines;
 
 /// The page of a fit.
-pub(crate) fn of_fit(run: &Run, trace: &[TraceRow]) -> Page {
+pub(crate) fn of_fit(run: &Run, trace: &[TraceRow], diagrams: &Diagrams) -> Page {
     let fitted = run.fitted;
     let made = pictures(fitted.program, &fitted.problem, &fitted.solution(), run.document);
     let explanation = explanation(fitted.program, fitted.problem.objective, run.source);
-    page(run.document, trace, (run.source, Some(explanation)), (run.record, None), made)
+    page(run.document, trace, (run.source, Some(explanation)), (run.record, None), (made, diagrams))
 }
 
 fn page(
@@ -27,11 +27,13 @@ fn page(
     trace: &[TraceRow],
     (source, explanation): (&str, Option<String>),
     (record, verification): (&RunRecord, Option<&Verification>),
-    made: Pictures,
+    (made, diagrams): (Pictures, &Diagrams),
 ) -> Page {
     run_page(&RunPage {
         document,
         trace,
+        fit: diagrams.fit.clone(),
+        globals: diagrams.globals.clone(),
         shown: made.shown,
         reconstructions: made.reconstructions,
         samples: made.samples,
@@ -104,7 +106,7 @@ pub fn put_pictures(page: &Page, folder: &Path) -> Result<usize, Error> {
 /// the page its derivation and its pictures, which it says.
 pub fn page_again(run: &Finished) -> Result<Page, Error> {
     let (document, trace) = (run.document()?, run.trace()?);
-    let (explanation, made) = match again(run, &document) {
+    let (explanation, mut made) = match again(run, &document) {
         Ok((explanation, made)) => (Some(explanation), made),
         Err(error) => {
             let why = format!(
@@ -114,8 +116,14 @@ pub fn page_again(run: &Finished) -> Result<Page, Error> {
             (None, Pictures { missing: vec![why], ..Pictures::default() })
         }
     };
+    let diagrams = run.diagrams()?.unwrap_or_else(|| {
+        made.missing
+            .push("Densities and the fit beside the data are left out: this run was made before they were.".into());
+        Diagrams::default()
+    });
     let verification = run.verification()?;
-    Ok(page(&document, &trace, (&run.text.source, explanation), (&run.record, verification.as_ref()), made))
+    let about = (&run.record, verification.as_ref());
+    Ok(page(&document, &trace, (&run.text.source, explanation), about, (made, &diagrams)))
 }
 
 /// Writes the page of a finished run again; gives where it is, and what is on it.

@@ -144,8 +144,8 @@ impl Shown<'_> {
             series.push(line);
         }
         let title = self.title(&format!("{}: mean ± 2 sd", readout.name));
-        let x = Scale::linear(self.o.graph.axis_name(*readout.axes.get(place)?).trim_end_matches("+1"));
-        Some(Drawing::Lines(Chart { title, x, y: Scale::linear(readout.name.clone()), series }))
+        let x = Scale::counting(self.o.graph.axis_name(*readout.axes.get(place)?).trim_end_matches("+1"));
+        Some(Drawing::Lines(Chart { title, x, y: Scale::linear(readout.name.clone()), series, ..Chart::default() }))
     }
 
     fn run(&self, graph: &Graph, nodes: &[NodeId], samples: usize) -> Result<Vec<Tensor>, FitError> {
@@ -187,8 +187,8 @@ impl Shown<'_> {
             }
         }
         let title = self.title("Spikes, one draw");
-        let (x, y) = (Scale::linear(step), Scale::linear("unit"));
-        Ok((!series.is_empty()).then_some(Drawing::Lines(Chart { title, x, y, series })))
+        let (x, y) = (Scale::counting(step), Scale::counting("unit"));
+        Ok((!series.is_empty()).then_some(Drawing::Lines(Chart { title, x, y, series, ..Chart::default() })))
     }
 
     /// Losses, rates and spikes of each position, in the mean over rows.
@@ -234,8 +234,9 @@ impl Shown<'_> {
             if *spikes { lines.1.push(line) } else { lines.0.push(line) }
         }
         let chart = |title: &str, unit: &str, series: Vec<Series>| {
-            let (x, y) = (Scale::linear("position"), Scale::linear(unit));
-            (!series.is_empty()).then(|| Drawing::Lines(Chart { title: title.into(), x, y, series }))
+            let (x, y) = (Scale::counting("position"), Scale::linear(unit));
+            (!series.is_empty())
+                .then(|| Drawing::Lines(Chart { title: title.into(), x, y, series, ..Chart::default() }))
         };
         let nats = chart("What each position costs", "nats", lines.0);
         Ok([nats, chart("Expected spikes of each position", "spikes", lines.1)].into_iter().flatten().collect())

@@ -28,7 +28,7 @@ pub(crate) fn decimals(value: f64, digits: i32) -> usize {
 }
 
 /// A number with so many decimals: `−1,234.50`.
-pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+pub fn fixed(value: f64, decimals: usize) -> String {
     if value.is_nan() {
         return "nan".into();
     }

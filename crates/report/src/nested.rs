@@ -54,7 +54,7 @@ impl Nested {
     }
 
     /// The element's place with the levels of text in the place of their numbers, where an axis has some: `[gentoo, 1]`.
-    pub(crate) fn named_place(&self, element: usize, axes: &[String], labels: &crate::document::Labels) -> String {
+    pub fn named_place(&self, element: usize, axes: &[String], labels: &crate::document::Labels) -> String {
         if !axes.iter().any(|axis| labels.contains_key(axis)) {
             return self.place(element);
         }

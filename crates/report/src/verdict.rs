@@ -252,7 +252,7 @@ impl Verdict {
             let against = nuts.open.join("; ");
             let fault = format!(
                 "the chains have not mixed, and their table is not to be relied on: {against}; try more `draws` and `warmup`, or \
-                 another parameterization"
+                 write what varies with a scale out, `let a = m + s * u` with `u ~ Normal(0, 1)`"
             );
             return if nuts.open.is_empty() { vec![] } else { vec![fault] };
         }
@@ -260,7 +260,8 @@ impl Verdict {
         if self.misses() {
             faults.push(
                 "the guide misses part of the posterior (k̂ > 0.7, or less than a tenth of its draws effective): do not \
-                 rely on its table; try another parameterization"
+                 rely on its table; take the posterior by chains, `guide * ~ NUTS()`, or write what varies with a scale out, `let a = \
+                 m + s * u` with `u ~ Normal(0, 1)`"
                     .into(),
             );
         }
@@ -275,7 +276,7 @@ impl Verdict {
         if let Some(Departure { of, factor }) = self.departure.as_ref().filter(|_| self.departs()) {
             faults.push(format!(
                 "the guide's standard deviation of {of} is {factor:.2} times that of its reweighted draws, which may lack \
-                 what the guide never reaches: try a `Flow(layers = 4)`, or another parameterization"
+                 what the guide never reaches: try a `Flow(layers = 4)`, or take the posterior by chains, `guide * ~ NUTS()`"
             ));
         }
         if self.unheld() {
@@ -290,7 +291,7 @@ impl Verdict {
         if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) && !self.elsewhere() && !corrected {
             faults.push(
                 "reweighted draws of the guide and of a wider proposal disagree: part of the posterior lies where the guide \
-                 hardly draws; try another parameterization, or more `starts`"
+                 hardly draws; take the posterior by chains, `guide * ~ NUTS()`, or try more `starts`"
                     .into(),
             );
         }

@@ -9,6 +9,7 @@ mod compare;
 mod data;
 mod derivation;
 mod determinism;
+mod diagrams;
 mod docs;
 mod eval;
 mod front;

@@ -11,6 +11,7 @@ use fe_objective::Objective;
 use fe_report::{Array, Document, Group, Page, inference_data, json, trace_csv, write_atomically};
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::diagrams::diagrams;
 use crate::error::Error;
 use crate::fit::Fitted;
 use crate::page;
@@ -41,6 +42,9 @@ pub(crate) const FIT: &str = "fit.json";
 /// The fit beside chains, where it was held to some.
 pub(crate) const VERIFICATION: &str = "verify.json";
 
+/// The numbers behind the diagrams of the page.
+pub(crate) const DIAGRAMS: &str = "diagrams.json";
+
 /// Draws of these chains.
 pub(crate) const CHAINS: &str = "verify.nc";
 
@@ -51,7 +55,7 @@ pub(crate) const DRAWS: &str = "posterior.nc";
 pub(crate) const RUN_KEY: &str = "run";
 
 /// What a run consists of, in the order in which it is written.
-const RUN_FILES: [&str; 7] = [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, PAGE, FIT];
+const RUN_FILES: [&str; 8] = [PROGRAM, record::FILE, TRACE, PARAMETERS, DRAWS, DIAGRAMS, PAGE, FIT];
 
 /// A file of a run: its name, and what is in it.
 pub type File = (&'static str, Vec<u8>);
@@ -163,10 +167,13 @@ impl Run<'_> {
         let clock = self.fitted.clock;
         clock.enter(Stage::Tables);
         let trace = self.fitted.trace();
-        let draws = inference_data(&groups(self)).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
+        let groups = groups(self);
+        let draws = inference_data(&groups).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
         let parameters = parameters(self.fitted, self.statistics, &self.record.run)?;
         clock.enter(Stage::Page);
-        let page = page::of_fit(self, &trace);
+        let diagrams = diagrams(self.fitted.program, self.document, &groups);
+        let page = page::of_fit(self, &trace, &diagrams);
+        let diagrams = serde_json::to_vec(&diagrams).map_err(|e| unwritten(Path::new(DIAGRAMS), &e))?;
         let html = page.html().into_bytes();
         clock.enter(Stage::Document);
         let fit = json(self.document).into_bytes();
@@ -180,6 +187,7 @@ impl Run<'_> {
             (TRACE, trace_csv(&trace).into_bytes()),
             (PARAMETERS, parameters),
             (DRAWS, draws),
+            (DIAGRAMS, diagrams),
             (PAGE, html),
             (FIT, fit),
         ];

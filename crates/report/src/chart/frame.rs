@@ -8,6 +8,7 @@ use plotters::element::PathElement;
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, IntoFont, TRANSPARENT, TextStyle};
+use serde::{Deserialize, Serialize};
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::{self, Paint};
@@ -16,11 +17,45 @@ use super::scale::Scale;
 /// Units of the drawing in a pixel: plotters places everything at whole numbers.
 pub(super) const UNIT: i32 = 4;
 
-/// Pixels across.
-const WIDTH: i32 = 440;
+/// Pixels of a drawing across, and of its data up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// One that stands by itself.
+    #[default]
+    Full,
+    /// One of many of a kind, side by side.
+    Small,
+}
 
-/// Pixels of the data's height.
-const HEIGHT: i32 = 210;
+impl Format {
+    fn width(self) -> i32 {
+        match self {
+            Self::Full => 440,
+            Self::Small => 220,
+        }
+    }
+
+    fn height(self) -> i32 {
+        match self {
+            Self::Full => 210,
+            Self::Small => 110,
+        }
+    }
+
+    /// Whether the ticks of a scale stand apart along it.
+    pub(super) fn has_room_for(self, scale: &Scale) -> bool {
+        let letters = scale.count() * (scale.longest() + 2);
+        letters as f64 * LETTER < f64::from(self.width()) * 0.9
+    }
+
+    /// About so many ticks along, and up.
+    pub(super) fn ticks(self) -> (usize, usize) {
+        match self {
+            Self::Full => (6, 5),
+            Self::Small => (4, 3),
+        }
+    }
+}
 
 /// Pixels of a line of text.
 const LINE: i32 = 18;
@@ -53,6 +88,7 @@ pub(super) struct Frame<'a> {
     pub note: Option<String>,
     pub x: Scale,
     pub y: Scale,
+    pub format: Format,
 }
 
 impl Frame<'_> {
@@ -63,17 +99,18 @@ impl Frame<'_> {
         plot: impl FnOnce(&mut ChartContext<SVGBackend, Cartesian2d<Scale, Scale>>) -> Result<(), Failed>,
     ) -> String {
         let mut drawn = String::new();
+        let (width, plot_height) = (self.format.width(), self.format.height());
         let head = self.head();
         let foot: Vec<Line> = self
             .note
             .iter()
-            .flat_map(|n| wrapped(n, WIDTH - 2 * EDGE, LETTER))
+            .flat_map(|n| wrapped(n, width - 2 * EDGE, LETTER))
             .map(|text| Line::text(text, false))
             .collect();
         let height = EDGE
             + LINE * (head.len() + foot.len()) as i32
             + 8
-            + HEIGHT
+            + plot_height
             + 2 * LINE
             + if foot.is_empty() { 12 } else { 18 };
         let outcome = self.onto(&mut drawn, height, &head, &foot, plot);
@@ -88,9 +125,9 @@ impl Frame<'_> {
         let style = if alone { format!("<style>{}</style>", paint::alone()) } else { String::new() };
         let title = escaped(self.title);
         format!(
-            "<svg class=\"fe-chart\" role=\"img\" aria-label=\"{title}\" width=\"{WIDTH}\" height=\"{height}\" \
+            "<svg class=\"fe-chart\" role=\"img\" aria-label=\"{title}\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {} {}\" xmlns=\"http://www.w3.org/2000/svg\">{style}{body}</svg>\n",
-            WIDTH * UNIT,
+            width * UNIT,
             height * UNIT,
         )
     }
@@ -103,7 +140,7 @@ impl Frame<'_> {
         foot: &[Line],
         plot: impl FnOnce(&mut ChartContext<SVGBackend, Cartesian2d<Scale, Scale>>) -> Result<(), Failed>,
     ) -> Result<(), Failed> {
-        let size = ((WIDTH * UNIT) as u32, (height * UNIT) as u32);
+        let size = ((self.format.width() * UNIT) as u32, (height * UNIT) as u32);
         let root = SVGBackend::with_string(drawn, size).into_drawing_area();
         root.fill(&Paint::Paper.colour())?;
         for (k, line) in head.iter().enumerate() {
@@ -121,7 +158,7 @@ impl Frame<'_> {
             .margin_left(EDGE * UNIT / 2)
             .margin_right(18 * UNIT)
             .margin_top(2 * UNIT)
-            .x_label_area_size((2 * LINE + 2) * UNIT)
+            .x_label_area_size((if self.labels.0.is_empty() { LINE } else { 2 * LINE } + 2) * UNIT)
             .y_label_area_size(left * UNIT)
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
         chart
@@ -142,19 +179,20 @@ impl Frame<'_> {
 
     /// Title, legend, and the label of y, which stands upright over its axis.
     fn head(&self) -> Vec<Line> {
-        let room = WIDTH - 2 * EDGE;
+        let width = self.format.width();
+        let room = width - 2 * EDGE;
         let mut lines: Vec<Line> = wrapped(self.title, room, BOLD).into_iter().map(|t| Line::text(t, true)).collect();
         let mut row = Line::default();
         let mut at = EDGE;
         for &(paint, name, _) in &self.legend {
             let name = clean(&crate::figures::elide(name, 44));
-            let width = SWATCH + 6 + (name.width() as f64 * LETTER) as i32 + 14;
-            if at + width > WIDTH - EDGE && !row.entries.is_empty() {
+            let taken = SWATCH + 6 + (name.width() as f64 * LETTER) as i32 + 14;
+            if at + taken > width - EDGE && !row.entries.is_empty() {
                 lines.push(std::mem::take(&mut row));
                 at = EDGE;
             }
             row.entries.push(Entry { at, paint: Some(paint), text: name, strong: false });
-            at += width;
+            at += taken;
         }
         if !row.entries.is_empty() {
             lines.push(row);

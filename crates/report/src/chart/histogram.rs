@@ -1,8 +1,9 @@
 //! Histograms.
 
 use plotters::element::Rectangle;
+use serde::{Deserialize, Serialize};
 
-use super::frame::Frame;
+use super::frame::{Format, Frame};
 use super::paint::Paint;
 use super::scale::{Scale, even};
 use super::{Axis, left_out};
@@ -11,7 +12,7 @@ use super::{Axis, left_out};
 const MOST: usize = 400;
 
 /// A histogram.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// What it shows.
     pub title: String,
@@ -48,7 +49,8 @@ impl Histogram {
             dashed: vec![],
             note: left_out(self.values.len() - shown as usize, "value", self.x.log),
             x: Scale::over(bins.iter().flat_map(|b| [b.from, b.to]), self.x.log, 6),
-            y: Scale::from_zero(bins.iter().map(|b| b.count).max().unwrap_or(0) as f64, 5),
+            y: Scale::from_zero(bins.iter().map(|b| b.count).max().unwrap_or(0) as f64, 5).whole(5),
+            format: Format::Full,
         };
         frame.draw(alone, |chart| {
             let full = bins.iter().filter(|b| b.count > 0);

@@ -9,27 +9,36 @@ mod histogram;
 mod paint;
 mod scale;
 
-use plotters::element::{Circle, Polygon};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle};
 use plotters::series::LineSeries;
+use serde::{Deserialize, Serialize};
 
 use frame::{Frame, UNIT};
 use paint::Paint;
 use scale::Scale;
 
+pub use frame::Format;
 pub use histogram::Histogram;
 pub(crate) use paint::style;
+pub use scale::even;
 
 /// An axis of a chart.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Axis {
     /// Its quantity, with its unit.
     pub label: String,
     /// Whether it is logarithmic.
     pub log: bool,
+    /// Whether it counts: its ticks are whole numbers.
+    pub counts: bool,
+    /// The names of 0, 1, 2, … along it, of categories.
+    pub names: Vec<String>,
 }
 
 /// Points joined by lines, in their order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
@@ -41,12 +50,36 @@ pub struct Series {
     pub dashed: bool,
     /// A band about the line: the least and the most at each point; none where it is empty.
     pub band: Vec<(f64, f64)>,
+    /// An upright line at each point: its ends; none where it is empty.
+    pub whiskers: Vec<(f64, f64)>,
     /// Whether points stand alone, small and without a line: a raster.
     pub scattered: bool,
 }
 
+/// A bar that stands on 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Where it begins along.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// Its height.
+    pub height: f64,
+}
+
+/// Bars of one meaning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bars {
+    /// Their name in the legend.
+    pub name: String,
+    /// Them.
+    pub bars: Vec<Bar>,
+}
+
 /// A chart of lines.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Chart {
     /// What it shows.
     pub title: String,
@@ -54,24 +87,57 @@ pub struct Chart {
     pub x: Axis,
     /// Up.
     pub y: Axis,
-    /// Its lines; with more than one, a legend names them.
+    /// Bars behind the lines.
+    pub bars: Bars,
+    /// Its lines; with more than one, counting bars, a legend names those that have names, but in a small one.
     pub series: Vec<Series>,
+    /// Its size.
+    pub format: Format,
 }
 
 impl Axis {
     /// A linear axis.
     pub fn linear(label: impl Into<String>) -> Self {
-        Self { label: label.into(), log: false }
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    /// A linear axis of whole numbers.
+    pub fn counting(label: impl Into<String>) -> Self {
+        Self { counts: true, ..Self::linear(label) }
+    }
+
+    /// An axis of categories.
+    pub fn of_categories(label: impl Into<String>, names: Vec<String>) -> Self {
+        Self { names, ..Self::linear(label) }
     }
 
     /// A logarithmic axis.
     pub fn logarithmic(label: impl Into<String>) -> Self {
-        Self { label: label.into(), log: true }
+        Self { label: label.into(), log: true, ..Self::default() }
     }
 
     /// Whether a value has a place on it.
     fn holds(&self, value: f64) -> bool {
         value.is_finite() && (!self.log || value > 0.0)
+    }
+
+    /// A scale along a chart, of as many ticks as there is room for.
+    fn fitting(&self, values: &[f64], format: Format) -> Scale {
+        let of = |ticks| self.scale(values.iter().copied(), ticks, false);
+        let most = format.ticks().0;
+        (2..=most).rev().map(of).find(|scale| format.has_room_for(scale)).unwrap_or_else(|| of(2))
+    }
+
+    /// A scale that holds these values, with about so many ticks; bars stand on 0.
+    fn scale(&self, values: impl Iterator<Item = f64>, ticks: usize, on_zero: bool) -> Scale {
+        if !self.names.is_empty() {
+            return Scale::named(&self.names);
+        }
+        let scale = match on_zero {
+            true => Scale::from_zero(values.fold(0.0, f64::max), ticks),
+            false => Scale::over(values, self.log, ticks),
+        };
+        if self.counts { scale.whole(ticks) } else { scale }
     }
 }
 
@@ -86,22 +152,40 @@ impl Chart {
         let shown: Vec<Vec<Vec<(f64, f64)>>> = self.series.iter().map(|s| self.runs(s)).collect();
         let points = || shown.iter().flatten().flatten();
         let given: usize = self.series.iter().map(|s| s.points.len()).sum();
-        let named = self.series.iter().enumerate().map(|(k, s)| (Paint::Series(k), s.name.as_str(), s.dashed));
+        let first = usize::from(!self.bars.bars.is_empty());
+        let of_bars = (first > 0).then_some((Paint::Series(0), self.bars.name.as_str(), false));
+        let lines = self.series.iter().enumerate().map(|(k, s)| (Paint::Series(first + k), s.name.as_str(), s.dashed));
+        let named =
+            of_bars.into_iter().chain(lines).filter(|(_, name, _)| !name.is_empty() || self.bars.bars.is_empty());
+        let several = self.series.len() + first > 1 && self.format == Format::Full;
+        let ticks = self.format.ticks();
+        let along = points().map(|p| p.0).chain(self.bars.bars.iter().flat_map(|b| [b.from, b.to]));
+        let up = points().map(|p| p.1).chain(self.bands()).chain(self.bars.bars.iter().map(|b| b.height));
         let frame = Frame {
             title: &self.title,
             labels: (&self.x.label, &self.y.label),
-            legend: if self.series.len() > 1 { named.collect() } else { vec![] },
-            dashed: self.series.iter().map(|s| s.dashed).collect(),
+            legend: if several { named.collect() } else { vec![] },
+            dashed: (0..first).map(|_| false).chain(self.series.iter().map(|s| s.dashed)).collect(),
             note: left_out(given - points().count(), "point", self.x.log || self.y.log),
-            x: Scale::over(points().map(|p| p.0), self.x.log, 6),
-            y: Scale::over(points().map(|p| p.1).chain(self.bands()), self.y.log, 5),
+            x: self.x.fitting(&along.collect::<Vec<_>>(), self.format),
+            y: self.y.scale(up, ticks.1, first > 0),
+            format: self.format,
         };
         frame.draw(alone, |chart| {
+            chart.draw_series(self.bars.bars.iter().filter(|b| b.height > 0.0).map(|b| {
+                let mut bar = Rectangle::new([(b.from, 0.0), (b.to, b.height)], Paint::Series(0).bar());
+                // A hair between bars.
+                bar.set_margin(0, 0, 2, 2);
+                bar
+            }))?;
             for (k, (series, runs)) in self.series.iter().zip(&shown).enumerate() {
-                let paint = Paint::Series(k);
+                let paint = Paint::Series(first + k);
                 if let Some(outline) = self.outline(series) {
                     chart.draw_series(std::iter::once(Polygon::new(outline, paint.shade())))?;
                 }
+                let ends = series.points.iter().zip(&series.whiskers);
+                let upright = ends.filter(|(p, w)| self.x.holds(p.0) && self.y.holds(w.0) && self.y.holds(w.1));
+                chart.draw_series(upright.map(|(p, w)| PathElement::new([(p.0, w.0), (p.0, w.1)], paint.faint())))?;
                 if series.scattered {
                     let points = runs.iter().flatten();
                     chart.draw_series(points.map(|&p| Circle::new(p, 3 * UNIT / 2, paint.area())))?;
@@ -119,9 +203,12 @@ impl Chart {
         })
     }
 
-    /// The ends of all bands.
+    /// The ends of all bands and upright lines.
     fn bands(&self) -> impl Iterator<Item = f64> + '_ {
-        self.series.iter().flat_map(|s| s.band.iter().flat_map(|&(l, h)| [l, h])).filter(|&v| self.y.holds(v))
+        self.series
+            .iter()
+            .flat_map(|s| s.band.iter().chain(&s.whiskers).flat_map(|&(l, h)| [l, h]))
+            .filter(|&v| self.y.holds(v))
     }
 
     /// The outline of a series' band, where each of its points has a place.
@@ -155,7 +242,7 @@ mod tests {
     }
 
     fn chart(series: Vec<Series>) -> Chart {
-        Chart { title: "t".into(), x: Axis::linear("x"), y: Axis::linear("y"), series }
+        Chart { title: "t".into(), x: Axis::linear("x"), y: Axis::linear("y"), series, ..Chart::default() }
     }
 
     /// The places of the lines of series in a drawing.

@@ -65,9 +65,19 @@ impl Paint {
         ShapeStyle::from(self.colour()).stroke_width(width * UNIT as u32)
     }
 
+    /// A thin line that does not hide what it crosses.
+    pub fn faint(self) -> ShapeStyle {
+        ShapeStyle::from(self.colour().mix(0.5)).stroke_width(UNIT as u32)
+    }
+
     /// Filled, so that what lies behind shows through.
     pub fn shade(self) -> ShapeStyle {
         ShapeStyle::from(self.colour().mix(0.2)).filled()
+    }
+
+    /// Filled, lighter than what is drawn over it.
+    pub fn bar(self) -> ShapeStyle {
+        ShapeStyle::from(self.colour().mix(0.45)).filled()
     }
 
     /// Filled.

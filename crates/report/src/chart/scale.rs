@@ -21,6 +21,8 @@ pub(super) struct Scale {
     ticks: Vec<f64>,
     /// The distance of ticks that are evenly spaced.
     step: f64,
+    /// Names in the place of the numbers 0, 1, 2, …
+    names: Vec<String>,
 }
 
 impl Scale {
@@ -41,6 +43,24 @@ impl Scale {
         Self::between(0.0, high, ticks)
     }
 
+    /// The same scale with its ticks at whole numbers alone.
+    pub fn whole(self, wanted: usize) -> Self {
+        if self.log || self.step >= 1.0 {
+            return self;
+        }
+        let step = even(self.high - self.low, wanted).max(1.0);
+        let first = (self.low / step).ceil();
+        let ticks = (0..MOST).map(|k| (first + f64::from(k)) * step).take_while(|t| *t <= self.high).collect();
+        Self { ticks, step, ..self }
+    }
+
+    /// A scale of categories: 0, 1, 2, … by their names.
+    pub fn named(names: &[String]) -> Self {
+        let count = names.len().max(1) as f64;
+        let ticks = (0..names.len()).map(|k| k as f64).collect();
+        Self { low: -0.5, high: count - 0.5, log: false, ticks, step: 1.0, names: names.to_vec() }
+    }
+
     fn linear(low: f64, high: f64, ticks: usize) -> Self {
         let span = high - low;
         if span <= 0.0 {
@@ -56,7 +76,7 @@ impl Scale {
         let step = even(high - low, ticks);
         let first = (low / step).ceil();
         let ticks = (0..MOST).map(|k| (first + f64::from(k)) * step).take_while(|t| *t <= high).collect();
-        Self { low, high, log: false, ticks, step }
+        Self { low, high, log: false, ticks, step, names: vec![] }
     }
 
     fn logarithmic(low: f64, high: f64, wanted: usize) -> Self {
@@ -74,7 +94,7 @@ impl Scale {
             within(exponents().flat_map(|e| [1, 2, 5].map(|m| decimal(m, e))).collect())
         };
         if ticks.len() >= 2 {
-            return Self { low, high, log: true, ticks, step: 0.0 };
+            return Self { low, high, log: true, ticks, step: 0.0, names: vec![] };
         }
         Self { low, high, log: true, ..Self::between(low, high, wanted) }
     }
@@ -87,6 +107,9 @@ impl Scale {
 
     /// A tick as it is written.
     pub fn label(&self, value: f64) -> String {
+        if !self.names.is_empty() {
+            return self.names.get(value as usize).cloned().unwrap_or_default();
+        }
         let size = value.abs();
         if size != 0.0 && !(1e-4..1e6).contains(&size) {
             return power(value);
@@ -98,6 +121,11 @@ impl Scale {
         fixed(value, (-self.step.log10() + 1e-9).ceil().clamp(0.0, 9.0) as usize)
     }
 
+    /// How many ticks there are.
+    pub fn count(&self) -> usize {
+        self.ticks.len()
+    }
+
     /// Letters of the longest tick.
     pub fn longest(&self) -> usize {
         self.ticks.iter().map(|&t| self.label(t).chars().count()).max().unwrap_or(0)
@@ -105,7 +133,7 @@ impl Scale {
 }
 
 /// The distance of about so many ticks within a span: 1, 2 or 5 times a power of ten.
-pub(super) fn even(span: f64, wanted: usize) -> f64 {
+pub fn even(span: f64, wanted: usize) -> f64 {
     let rough = span / wanted.max(1) as f64;
     if !(rough.is_finite() && rough > 0.0) {
         return 1.0;
@@ -186,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn counts_have_no_fractions_and_categories_have_names() {
+        let few = Scale::over([0.0, 2.0].into_iter(), false, 6);
+        assert_eq!(labels(&few), ["0.0", "0.5", "1.0", "1.5", "2.0"]);
+        assert_eq!(labels(&few.whole(6)), ["0", "1", "2"]);
+        assert_eq!(
+            labels(&Scale::over([0.0, 300.0].into_iter(), false, 5).whole(5)),
+            ["0", "50", "100", "150", "200", "250", "300"]
+        );
+        let named = Scale::named(&["low".into(), "high".into()]);
+        assert_eq!(labels(&named), ["low", "high"]);
+        assert_eq!([0.0, 1.0].map(|v| named.map(&v, (0, 100))), [25, 75]);
+    }
+
+    #[test]
     fn logarithmic_ticks_are_decades_or_fewer_steps() {
         assert_eq!(logarithmic(0.01, 8.0), ["0.01", "0.1", "1", "10"]);
         assert_eq!(logarithmic(0.1, 8.0), ["0.1", "0.2", "0.5", "1", "2", "5"]);
@@ -210,9 +252,9 @@ mod tests {
 
     #[test]
     fn places_are_even_in_the_scale() {
-        let scale = Scale { low: 1.0, high: 100.0, log: true, ticks: vec![], step: 0.0 };
+        let scale = Scale { low: 1.0, high: 100.0, log: true, ticks: vec![], step: 0.0, names: vec![] };
         assert_eq!([1.0, 10.0, 100.0].map(|v| scale.map(&v, (0, 1000))), [0, 500, 1000]);
-        let scale = Scale { low: -1.0, high: 3.0, log: false, ticks: vec![], step: 1.0 };
+        let scale = Scale { low: -1.0, high: 3.0, log: false, ticks: vec![], step: 1.0, names: vec![] };
         assert_eq!([-1.0, 0.0, 3.0].map(|v| scale.map(&v, (400, 0))), [400, 300, 0]);
     }
 }

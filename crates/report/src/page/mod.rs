@@ -11,6 +11,7 @@ mod sweep;
 mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::{Deserialize, Serialize};
 
 use crate::chart::{self, Chart, Histogram};
 use crate::ledger::{Table, Tone};
@@ -64,6 +65,8 @@ pub enum Block {
     Table(Table),
     /// Charts, side by side where there is room.
     Charts(Vec<Drawing>),
+    /// Small charts of one kind, side by side, and what they show.
+    Panels(Panels),
     /// Pictures, side by side where there is room.
     Pictures(Vec<Pictured>),
     /// Names and what they stand for.
@@ -97,12 +100,21 @@ pub struct Fact {
 }
 
 /// A chart of any kind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Drawing {
     /// Lines.
     Lines(Chart),
     /// A histogram.
     Histogram(Histogram),
+}
+
+/// Small charts of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Panels {
+    /// What they show, for a reader of the paper that they stand in.
+    pub caption: String,
+    /// The charts.
+    pub drawings: Vec<Drawing>,
 }
 
 /// A picture with what it shows.
@@ -201,6 +213,7 @@ impl Block {
             Self::Charts(drawings) => html! {
                 div class="charts" { @for drawing in drawings { (PreEscaped(drawing.draw(false))) } }
             },
+            Self::Panels(panels) => panels.markup(),
             Self::Pictures(pictures) => html! {
                 div class="pictures" { @for picture in pictures { (picture.markup()) } }
             },
@@ -226,10 +239,31 @@ impl Drawing {
         }
     }
 
-    fn title(&self) -> &str {
+    /// What its file is called after: a small chart with two names is one of a pair.
+    fn file_title(&self) -> String {
         match self {
-            Self::Lines(chart) => &chart.title,
-            Self::Histogram(histogram) => &histogram.title,
+            Self::Lines(Chart { format: chart::Format::Small, x, y, .. })
+                if !x.label.is_empty() && !y.label.is_empty() =>
+            {
+                format!("{} against {}", y.label, x.label)
+            }
+            Self::Lines(chart) if chart.format == chart::Format::Small => format!("density of {}", chart.title),
+            Self::Lines(chart) => chart.title.clone(),
+            Self::Histogram(histogram) => histogram.title.clone(),
+        }
+    }
+}
+
+impl Panels {
+    fn markup(&self) -> Markup {
+        let small = self.drawings.iter().all(|d| matches!(d, Drawing::Lines(c) if c.format == chart::Format::Small));
+        html! {
+            figure class="panels" {
+                div class=(if small { "charts small" } else { "charts" }) {
+                    @for drawing in &self.drawings { (PreEscaped(drawing.draw(false))) }
+                }
+                figcaption { (self.caption) }
+            }
         }
     }
 }

@@ -24,7 +24,10 @@ impl Page {
             for block in &section.blocks {
                 match block {
                     Block::Charts(drawings) => {
-                        files.extend(drawings.iter().map(|d| (file_name(d.title()), d.draw(true))));
+                        files.extend(drawings.iter().map(|d| (file_name(&d.file_title()), d.draw(true))));
+                    }
+                    Block::Panels(panels) => {
+                        files.extend(panels.drawings.iter().map(|d| (file_name(&d.file_title()), d.draw(true))));
                     }
                     Block::Pictures(pictures) => files.extend(
                         pictures.iter().map(|p| (file_name(&format!("{} {}", section.title, p.name)), p.svg())),

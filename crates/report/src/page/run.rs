@@ -1,6 +1,6 @@
 //! The page of one run.
 
-use super::{Block, Drawing, Page, Pictured, Section, ledger};
+use super::{Block, Drawing, Page, Panels, Pictured, Section, ledger};
 use crate::chart::{Axis, Chart, Histogram, Series};
 use crate::document::{Document, Latent};
 use crate::ledger::Ledger;
@@ -15,6 +15,10 @@ pub struct RunPage<'a> {
     pub document: &'a Document,
     /// The course of the fit.
     pub trace: &'a [TraceRow],
+    /// The fit beside the data: over what predicts them, data drawn anew, residuals, calibration.
+    pub fit: Vec<Panels>,
+    /// What is known of global values: densities, pairs.
+    pub globals: Vec<Panels>,
     /// Pictures of what the program shows.
     pub shown: Vec<Pictured>,
     /// Rows of the data beside what their codes say of them.
@@ -49,6 +53,8 @@ pub fn run_page(run: &RunPage) -> Page {
     summary.extend(ledger::summary(document, &figures));
     section("Summary", summary);
     section("Ledger", ledger::tables(&figures));
+    let panels = |all: &[Panels]| all.iter().cloned().map(Block::Panels).collect::<Vec<_>>();
+    section("Fit and data", panels(&run.fit));
     let units: Vec<Drawing> = document.latents.iter().flat_map(|(name, latent)| histograms(name, latent)).collect();
     section("Units", if units.is_empty() { vec![] } else { vec![Block::Charts(units)] });
     for (title, pictures) in
@@ -60,7 +66,7 @@ pub fn run_page(run: &RunPage) -> Page {
     section("Refinement", refinement(document));
     section("Left out of this page", run.missing.iter().cloned().map(Block::Prose).collect());
     section("Parameters", ledger::estimates(&figures));
-    section("Posterior", ledger::posteriors(&figures));
+    section("Posterior", ledger::posteriors(&figures).into_iter().chain(panels(&run.globals)).collect());
     section("Rows left out", left_out(document));
     section("Held to NUTS", run.verification.map(held).unwrap_or_default());
     section("Course of the fit", course(run.trace));
@@ -108,7 +114,7 @@ fn left_out(document: &Document) -> Vec<Block> {
         ..Series::default()
     };
     let chart = |title: String, label: &str, series: Vec<Series>| {
-        Drawing::Lines(Chart { title, x: Axis::linear("row"), y: Axis::linear(label), series })
+        Drawing::Lines(Chart { title, x: Axis::counting("row"), y: Axis::linear(label), series, ..Chart::default() })
     };
     vec![Block::Charts(vec![
         chart(format!("log p of {of} given all others"), "nats", vec![marks("", densities)]),
@@ -134,8 +140,8 @@ fn course(trace: &[TraceRow]) -> Vec<Block> {
     let chart = |title: &str, unit: &str, series: Vec<Series>| {
         let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
         let long = series.iter().any(|s| s.points.len() > 1);
-        let (x, y) = (Axis::linear("step"), Axis::linear(unit));
-        long.then(|| Drawing::Lines(Chart { title: title.into(), x, y, series }))
+        let (x, y) = (Axis::counting("step"), Axis::linear(unit));
+        long.then(|| Drawing::Lines(Chart { title: title.into(), x, y, series, ..Chart::default() }))
     };
     let (training, held) =
         (line("training", &|r| r.free_energy, false), line("held out", &|r| r.heldout_free_energy, true));
@@ -166,9 +172,11 @@ fn refinement(document: &Document) -> Vec<Block> {
     };
     let chart = |title: &str, unit: &str, series: Vec<Series>| {
         let series: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
-        let x = if log { Axis::logarithmic("step") } else { Axis::linear("step") };
+        let x = if log { Axis::logarithmic("step") } else { Axis::counting("step") };
         let long = series.iter().any(|s| s.points.len() > 1);
-        long.then(|| Drawing::Lines(Chart { title: title.into(), x, y: Axis::linear(unit), series }))
+        long.then(|| {
+            Drawing::Lines(Chart { title: title.into(), x, y: Axis::linear(unit), series, ..Chart::default() })
+        })
     };
     let nats = "nats per row";
     let charts: Vec<Drawing> = [

@@ -17,6 +17,7 @@ pub fn sweep_pictures(sweep: &Sweep) -> Vec<(&'static str, Chart)> {
         x: x.clone(),
         y: Axis::linear(y),
         series: series(sweep, of),
+        ..Chart::default()
     };
     let nats = Axis::linear("rate, nats per row");
     let both = |x: Option<f64>, y: Option<f64>| x.zip(y);
@@ -40,7 +41,7 @@ fn along(sweep: &Sweep) -> Axis {
     let unit = sweep.units.first().cloned().flatten().map(|u| format!(", {u}")).unwrap_or_default();
     let values: Vec<f64> = sweep.points.iter().filter_map(|p| p.at.get(&name).copied()).collect();
     let (low, high) = values.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), &v| (l.min(v), h.max(v)));
-    Axis { label: format!("{name}{unit}"), log: low > 0.0 && high / low > WIDE }
+    Axis { label: format!("{name}{unit}"), log: low > 0.0 && high / low > WIDE, ..Axis::default() }
 }
 
 /// Mean activity of a unit: of the first code of counts, or else of the first meter.

@@ -32,6 +32,8 @@ fn page(document: &Document, source: &str) -> String {
     let run = RunPage {
         document,
         trace: &trace,
+        fit: vec![],
+        globals: vec![],
         shown: vec![pictured],
         reconstructions: vec![],
         samples: vec![],
