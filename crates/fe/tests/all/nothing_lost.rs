@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fe_pipeline::Finished;
 use tempfile::TempDir;
 
-use crate::common::{code, fe, full, stderr, stdout};
+use crate::common::{code, fe, full, run, stderr, stdout};
 
 /// Moments at which a process is killed.
 fn moments() -> u32 {
@@ -396,4 +396,23 @@ fn runs_without_a_name_of_their_own_keep_out_of_each_others_way() {
     assert_eq!(exit, Some(0));
     assert!(said.contains("the fit in runs/second is done: there is nothing to go on with"), "{said}");
     assert!(said.contains("saved in runs/second\n"), "{said}");
+}
+
+#[test]
+fn values_that_the_writer_of_netcdf_does_not_take_cost_nothing_else() {
+    if !full() {
+        return;
+    }
+    let there = tempfile::tempdir().unwrap();
+    let lets: String = (0..10_000).map(|i| format!("let a{i} = z * {i}\n")).collect();
+    let program = format!("data y[N] = [1, 2]\nlatent z ~ Normal(0, 1)\n{lets}observe y ~ Normal(z, 1)\n");
+    std::fs::write(there.path().join("m.fe"), program).unwrap();
+    let output = run(there.path(), &["run", "m.fe", "--quiet", "--out", "run"]);
+    assert_eq!(code(&output), 2);
+    let said = stderr(&output);
+    assert!(said.contains("posterior.nc") && said.contains("everything else of the run is there"), "{said}");
+    let there = there.path().join("run");
+    assert!(
+        there.join("fit.json").exists() && there.join("report.html").exists() && !there.join("posterior.nc").exists()
+    );
 }

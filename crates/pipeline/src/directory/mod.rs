@@ -146,16 +146,21 @@ pub(crate) fn unwritten(what: &Path, e: &dyn std::fmt::Display) -> Error {
 }
 
 impl Run<'_> {
-    /// Writes everything in a folder that was taken for it; gives what is on its page.
+    /// Writes everything in a folder that was taken for it; gives what is on its page. Draws that their form does not take cost the
+    /// run nothing else: the error names their file, and all others are in place.
     ///
     /// # Errors
     /// When a file cannot be made or written.
     pub fn write(&self, writing: Writing) -> Result<Page, Error> {
-        let (files, page) = self.files(Place::here(writing.folder()))?;
+        let (files, page, lost) = self.made(Place::here(writing.folder()))?;
         self.fitted.clock.enter(Stage::Writing);
         writing.commit(&files, self.fitted.fit.interrupted)?;
         self.fitted.clock.enter(Stage::Other);
-        Ok(page)
+        match lost {
+            Some(Error::Io(what)) => Err(Error::Io(format!("{what}; everything else of the run is there"))),
+            Some(other) => Err(other),
+            None => Ok(page),
+        }
     }
 
     /// Everything that is written, in order: each file's name, and what is in it; and the page before it became text. `place` is what
@@ -164,11 +169,21 @@ impl Run<'_> {
     /// # Errors
     /// When a file cannot be made.
     pub fn files(&self, place: Option<Place>) -> Result<(Vec<File>, Page), Error> {
+        match self.made(place)? {
+            (files, page, None) => Ok((files, page)),
+            (_, _, Some(lost)) => Err(lost),
+        }
+    }
+
+    /// The files, those of draws empty where they could not be made, with why.
+    fn made(&self, place: Option<Place>) -> Result<(Vec<File>, Page, Option<Error>), Error> {
         let clock = self.fitted.clock;
         clock.enter(Stage::Tables);
         let trace = self.fitted.trace();
         let groups = groups(self);
-        let draws = inference_data(&groups).map_err(|e| unwritten(Path::new(DRAWS), &e))?;
+        let draws = inference_data(&groups).map_err(|e| unwritten(Path::new(DRAWS), &e));
+        // An empty file says that the older one goes.
+        let (draws, lost) = draws.map_or_else(|e| (vec![], Some(e)), |bytes| (bytes, None));
         let parameters = parameters(self.fitted, self.statistics, &self.record.run)?;
         clock.enter(Stage::Page);
         let diagrams = diagrams(self.fitted.program, self.document, &groups);
@@ -191,7 +206,7 @@ impl Run<'_> {
             (PAGE, html),
             (FIT, fit),
         ];
-        Ok((files, page))
+        Ok((files, page, lost))
     }
 }
 
