@@ -74,9 +74,9 @@ pub struct ManArgs {
 }
 
 const RUN_HELP: &str = "\
-A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, report.html, model.fe and run.json, and
-with --pictures a folder of them. While a fit goes on its state is kept beside it, in NAME.part/checkpoint, from which
---resume goes on.
+A run directory holds fit.json, trace.csv, params.safetensors, posterior.nc, diagrams.json, report.html, model.fe and
+run.json, and with --pictures a folder of them. While a fit goes on its state is kept beside it, in
+NAME.part/checkpoint, from which --resume goes on.
 
 Exit codes: 0 done, 1 the program is wrong, 2 the command line is wrong, 3 the data are wrong or missing, 4 the fit failed,
 5 a fit not to be relied on (with --strict), 70 a fault of the compiler itself.";

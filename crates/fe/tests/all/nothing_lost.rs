@@ -44,8 +44,16 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const WHOLE: [&str; 7] =
-    ["fit.json", "model.fe", "params.safetensors", "posterior.nc", "report.html", "run.json", "trace.csv"];
+const WHOLE: [&str; 8] = [
+    "diagrams.json",
+    "fit.json",
+    "model.fe",
+    "params.safetensors",
+    "posterior.nc",
+    "report.html",
+    "run.json",
+    "trace.csv",
+];
 
 fn second(folder: &Path, fault: Option<String>) -> std::process::Output {
     let mut command = fe(folder);

@@ -94,7 +94,7 @@ impl Bins {
         values.retain(|v| v.is_finite());
         values.sort_by(f64::total_cmp);
         let (low, high) = (quantile(&values, (1.0 - within) / 2.0), quantile(&values, (1.0 + within) / 2.0));
-        if !(high > low) {
+        if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
             return None;
         }
         let step = fe_report::even(high - low, wanted);

@@ -314,7 +314,7 @@ impl Observed<'_> {
                 (all, Scale::linear(name))
             }
             Kind::Counts | Kind::YesNo => {
-                let tail = interval(self.drawn.values.iter().copied().collect()).2;
+                let tail = interval(self.drawn.values.to_vec()).2;
                 (Bins::whole(low.min(least), high.max(tail.min(most)), 30), Scale::counting(name))
             }
         };
