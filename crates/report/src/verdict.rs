@@ -281,9 +281,8 @@ impl Verdict {
         }
         if self.unheld() {
             faults.push(
-                "the weights of the guide's draws have no variance (k̂ > 0.5), and those of a wider proposal, which would show \
-                 whether they are enough, cannot be used (k̂ > 0.7): part of the posterior lies far out; try another \
-                 parameterization, or a joint guide"
+                "neither the weights of the guide's draws nor those of a wider proposal have a variance (k̂ > 0.5): part of the \
+                 posterior lies far out; take it by chains, `guide * ~ NUTS()`, or try a `Flow(layers = 4)`"
                     .into(),
             );
         }
@@ -359,11 +358,13 @@ impl Verdict {
         self.khat.is_some() && !self.resampled() && !self.corrected()
     }
 
-    /// Whether the table is that of the guide's own draws, whose weights have no variance, and a wider proposal's weights cannot
-    /// be used: where that is so of small programs that fall by chance, tables are off by a tenth and more.
+    /// Whether neither the guide's weights nor those of a wider proposal have a variance, though one of them can be used: of
+    /// small programs that fall by chance, those that are wrong by a tenth and more are among these.
     fn unheld(&self) -> bool {
-        let heavy = self.khat.is_some_and(|k| k > VARIANCE) && self.resampled() && !self.level();
-        heavy && self.khat_wide.is_some_and(|k| k > 0.7) && self.effective_wide.is_none_or(|e| e < LEVEL)
+        let holds = |khat: f64, effective: Option<f64>| khat <= VARIANCE || effective.is_some_and(|e| e >= LEVEL);
+        let both = self.khat.zip(self.khat_wide);
+        let neither = both.is_some_and(|(own, wide)| !holds(own, self.effective) && !holds(wide, self.effective_wide));
+        neither && !self.misses()
     }
 
     /// Whether a standard deviation of the guide is far from the resampled one, and nothing but the guide's own draws stands
