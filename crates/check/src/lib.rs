@@ -37,6 +37,7 @@ mod names;
 mod nuts;
 mod objective;
 mod observes;
+mod polynomial;
 mod program;
 mod range;
 mod reads;

@@ -6,6 +6,7 @@ use fe_syntax::ast::{Expr, ExprKind, UnaryOperator};
 
 use crate::checker::Checker;
 use crate::messages;
+use crate::polynomial;
 use crate::range::Range;
 use crate::reads::bare;
 use crate::value::{Along, Level, Value};
@@ -58,7 +59,20 @@ impl<'a> Checker<'a> {
             let name = self.graph.axis_name(axis);
             return self.fail(messages::list_shares_axis(shared.span, &name), span);
         }
+        value.along = self.along_of_list(&parts, axis);
         value
+    }
+
+    /// What adds up in a list: its elements, as `[p, 1 - p]` do, or rows of it that each do.
+    fn along_of_list(&self, parts: &[Value], axis: Axis) -> Option<Along> {
+        if let Some(Along::Simplex(inner)) = parts.first().and_then(|p| p.along)
+            && parts.iter().all(|p| p.along == Some(Along::Simplex(inner)))
+        {
+            return Some(Along::Simplex(inner));
+        }
+        let shares = parts.iter().all(|p| p.range.low >= 0.0);
+        let nodes: Vec<NodeId> = parts.iter().map(|p| p.node).collect();
+        (shares && polynomial::is_one(&self.graph, &nodes)).then_some(Along::Simplex(axis))
     }
 
     /// A list of nothing but numbers, as one literal.

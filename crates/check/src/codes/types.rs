@@ -50,7 +50,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "E0308",
         "probabilities that need not add up to 1",
         "Probabilities of categories add up to 1. What comes out of `softmax`, a `Dirichlet` or a `simplex` does so \
-         by construction; unnormalised logarithms are given as `logits`.",
+         by construction, and so does a list such as `[p, 1 - p]`; unnormalised logarithms are given as `logits`.",
     ),
     ("E0309", "a Uniform with its ends the wrong way round", "The first argument is the lower end."),
     (
