@@ -118,7 +118,7 @@ impl Scale {
             return if size < 10_000.0 { format!("{value}") } else { fixed(value, 0) };
         }
         // A step is 1, 2 or 5 of its decimal place; 2.5 is none.
-        fixed(value, (-self.step.log10() + 1e-9).ceil().clamp(0.0, 9.0) as usize)
+        fixed(value, (-self.step.log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize)
     }
 
     /// How many ticks there are.
@@ -209,6 +209,8 @@ mod tests {
     fn linear_ticks_are_round() {
         assert_eq!(linear(0.1, 0.9), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
         assert_eq!(linear(-3.0, 7.0), ["−2", "0", "2", "4", "6"]);
+        assert_eq!(linear(0.3, 0.8), ["0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]);
+        assert_eq!(linear(0.0, 4.0), ["0", "1", "2", "3", "4"]);
         assert_eq!(linear(100_010.0, 100_050.0), ["100,010", "100,020", "100,030", "100,040", "100,050"]);
         assert_eq!(linear(1e7, 3e7), ["10⁷", "1.5·10⁷", "2·10⁷", "2.5·10⁷", "3·10⁷"]);
     }

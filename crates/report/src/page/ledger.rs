@@ -5,9 +5,11 @@ use crate::document::Document;
 use crate::figures::plural;
 use crate::ledger::{Form, Ledger, Line, Number, Sums, Tone, Topic};
 
-/// The most elements of one array that are shown.
+/// The most elements of one array that are shown, and how many of a larger one: a table that nobody reads to its end hides what
+/// stands behind it.
 const MOST: usize = 100;
-const FORM: Form = Form { whole: MOST, beginning: MOST, aligned: true };
+const BEGINNING: usize = 10;
+const FORM: Form = Form { whole: MOST, beginning: BEGINNING, aligned: true };
 
 fn figure(name: &str, value: String, unit: impl Into<String>) -> Headline {
     Headline { name: name.into(), value, unit: unit.into() }

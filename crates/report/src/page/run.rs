@@ -3,7 +3,7 @@
 use super::{Block, Drawing, Page, Panels, Pictured, Section, ledger};
 use crate::chart::{Axis, Chart, Histogram, Series};
 use crate::document::{Document, Latent};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Sums};
 use crate::refinement::RefinedStep;
 use crate::trace::TraceRow;
 use crate::verification::Verification;
@@ -69,7 +69,7 @@ pub fn run_page(run: &RunPage) -> Page {
     section("Posterior", ledger::posteriors(&figures).into_iter().chain(panels(&run.globals)).collect());
     section("Rows left out", left_out(document));
     section("Held to NUTS", run.verification.map(held).unwrap_or_default());
-    section("Course of the fit", course(run.trace));
+    section("Course of the fit", course(run.document, run.trace));
     section("Checks and notes", ledger::checks(&figures));
     section("Derivation", run.explanation.iter().cloned().map(Block::Listing).collect());
     section("Program", vec![Block::Program(run.source.into())]);
@@ -128,8 +128,8 @@ fn facts(document: &Document, facts: Vec<String>) -> Vec<String> {
     model.into_iter().chain(facts).chain([seed]).collect()
 }
 
-/// Free energy, distortion and rate, each on a scale of its own.
-fn course(trace: &[TraceRow]) -> Vec<Block> {
+/// Free energy, distortion and rate, each on a scale of its own. Where nothing is random there is no rate, and F is the distortion.
+fn course(document: &Document, trace: &[TraceRow]) -> Vec<Block> {
     let line = |name: &str, of: &dyn Fn(&TraceRow) -> Option<f64>, dashed: bool| Series {
         name: name.into(),
         // A figure that was not taken at a step is no point of the line.
@@ -145,16 +145,16 @@ fn course(trace: &[TraceRow]) -> Vec<Block> {
     };
     let (training, held) =
         (line("training", &|r| r.free_energy, false), line("held out", &|r| r.heldout_free_energy, true));
-    let nats = "nats per row";
-    let charts: Vec<Drawing> = [
-        chart("Free energy F", nats, vec![training, held]),
+    let nats = Sums::from(document).unit();
+    let codes = !document.latents.is_empty();
+    let parts = [
         chart("Distortion D", nats, vec![line("", &|r| r.distortion, false)]),
         chart("Rate R", nats, vec![line("", &|r| r.rate, false)]),
-        chart("Energy", "spikes per row", vec![line("", &|r| r.energy, false)]),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    ];
+    let whole = chart("Free energy F", nats, vec![training, held]);
+    let energy = chart("Energy", "spikes per row", vec![line("", &|r| r.energy, false)]);
+    let parts = parts.into_iter().filter(|_| codes);
+    let charts: Vec<Drawing> = std::iter::once(whole).chain(parts).chain([energy]).flatten().collect();
     if charts.is_empty() { vec![] } else { vec![Block::Charts(charts)] }
 }
 
