@@ -310,10 +310,17 @@ fn a_run_directory_is_complete_and_valid() {
     let mut names: Vec<_> =
         std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(
-        names,
-        ["fit.json", "model.fe", "params.safetensors", "posterior.nc", "report.html", "run.json", "trace.csv"]
-    );
+    let expected = [
+        "diagrams.json",
+        "fit.json",
+        "model.fe",
+        "params.safetensors",
+        "posterior.nc",
+        "report.html",
+        "run.json",
+        "trace.csv",
+    ];
+    assert_eq!(names, expected);
 
     let fit = document(&out.join("fit.json"));
     assert_eq!((&fit["model"], &fit["seed"], &fit["rows"]), (&"mean".into(), &3.into(), &3.into()));
