@@ -9,7 +9,7 @@ use crate::deriver::Deriver;
 use crate::enumerated::{Source, Summed};
 use crate::guide::kind::GuideKind;
 use crate::guide::types::{Carrier, JointPart, Posterior};
-use crate::objective::{Beyond, LatentNodes, Predicted, ReportNodes, Reported, Shown, Term, TermKind};
+use crate::objective::{Beyond, LatentNodes, Predicted, ReportNodes, Reported, Shown, Spaced, Term, TermKind};
 
 /// The largest number of elements a value may have to stand in the posterior table.
 const TABLE_LIMIT: usize = 1000;
@@ -114,6 +114,7 @@ impl Deriver<'_> {
         let observed = self.observed();
         let predictive = self.predictive();
         let beyond = self.beyond();
+        let spaced = self.spaced();
         let last_turn = self.enumeration.last_turn;
         let choices = self.enumeration.choices.clone();
         let (readouts, losses) = (vec![], vec![]);
@@ -128,6 +129,7 @@ impl Deriver<'_> {
             observed,
             predictive,
             beyond,
+            spaced,
             last_turn,
             choices,
             functions,
@@ -283,6 +285,18 @@ impl Deriver<'_> {
             let Some(shares) = self.drawn(summed.probabilities) else { continue };
             let last = self.g.pick(shares, summed.values, largest);
             list.push(Beyond { name: latent.name.clone(), largest, probability: last });
+        }
+        list
+    }
+
+    /// What the sum over every second point gives, where latents are integrated at such.
+    fn spaced(&mut self) -> Vec<Spaced> {
+        let mut list = vec![];
+        for (k, latent) in self.program.latents.iter().enumerate() {
+            let summed = self.enumeration.latents.get(&k).copied();
+            let Some((points, summed)) = self.realised.points.get(&k).copied().zip(summed) else { continue };
+            let Some(shares) = self.drawn(summed.probabilities) else { continue };
+            list.push(Spaced { name: latent.name.clone(), coarser: points.coarser(&mut self.g, shares) });
         }
         list
     }

@@ -57,7 +57,7 @@ pub use independent::Independent;
 pub use objective::{
     Beyond, Block, Bound, Chain, Choice, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised,
     ModeSearch, Objective, Parameter, Predicted, Prepared, Pricing, Readout, ReadoutOf, ReportNodes, Reported, Sampled,
-    Seen, SeenElement, Shown, Spikes, Start, Term, TermKind, Underivable, When,
+    Seen, SeenElement, Shown, Spaced, Spikes, Start, Term, TermKind, Underivable, When,
 };
 pub use pulled_back::{FEW, NoiseInput, PulledBack};
 pub use refinement::{Descent, DescentState, DescentStep, DescentTrace};

@@ -5,7 +5,7 @@ use fe_graph::NodeId;
 
 use crate::objective::{
     Beyond, Bound, Chain, Choice, Gain, Guides, ImportanceBound, Joint, Landscape, LatentNodes, Minimised, Objective,
-    Predicted, Readout, ReadoutOf, ReportNodes, Reported, Shown, Spikes, Term,
+    Predicted, Readout, ReadoutOf, ReportNodes, Reported, Shown, Spaced, Spikes, Term,
 };
 
 use crate::refinement::{Descent, DescentTrace};
@@ -129,6 +129,7 @@ impl Nodes for ReportNodes {
             observed,
             predictive,
             beyond,
+            spaced,
             last_turn,
             choices,
             functions,
@@ -145,6 +146,7 @@ impl Nodes for ReportNodes {
         observed.each(visit);
         predictive.each(visit);
         beyond.each(visit);
+        spaced.each(visit);
         last_turn.each(visit);
         choices.each(visit);
         functions.each(visit);
@@ -181,6 +183,12 @@ impl Nodes for Predicted {
 impl Nodes for Beyond {
     fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
         self.probability.each(visit);
+    }
+}
+
+impl Nodes for Spaced {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut NodeId)) {
+        self.coarser.each(visit);
     }
 }
 

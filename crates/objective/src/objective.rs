@@ -158,6 +158,8 @@ pub struct ReportNodes {
     pub predictive: Vec<Predicted>,
     /// Counts that are summed up to a largest value.
     pub beyond: Vec<Beyond>,
+    /// Latents that are integrated at points.
+    pub spaced: Vec<Spaced>,
     /// By how much the last turn of a loop raises what is minimised, where finite latents are summed out in time order.
     pub last_turn: Option<NodeId>,
     /// How exact guides choose, where finite latents are summed out in time order.
@@ -211,6 +213,16 @@ pub struct Beyond {
     pub largest: usize,
     /// The posterior probability of that value, of each element; has the sample axis where it depends on draws.
     pub probability: NodeId,
+}
+
+/// How far a sum over points is from the integral.
+#[derive(Clone, Debug)]
+pub struct Spaced {
+    /// The latent.
+    pub name: String,
+    /// The sum over every second point relative to the sum over all, less 1, of each element; has the sample axis where it
+    /// depends on draws.
+    pub coarser: NodeId,
 }
 
 /// One optimised tensor.

@@ -240,6 +240,7 @@ fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {
         modes: fit.posterior.modes.map(|m| report::Modes { count: m.count as u64, elsewhere: m.elsewhere }),
         heavy: fit.posterior.heavy.as_ref().map(|h| report::Heavy { of: element(&h.name, &h.index), khat: h.khat }),
         cut_off: fit.checks.cut_off.iter().map(cut_off).collect(),
+        coarse: fit.checks.coarse.iter().map(|c| report::Coarse { of: c.name.clone(), nats: c.nats }).collect(),
         nuts: fit.chains.as_ref().map(nuts),
         notes,
     };

@@ -57,5 +57,5 @@ pub use refinement::{RefinedStep, Refinement, StateStep, listed_steps, refined_c
 pub use sweep::{FLOOR, Pair, Point, Sweep, Weighed, certificate, sweep_csv, sweep_pictures, sweep_terminal};
 pub use terminal::terminal;
 pub use trace::{TraceRow, read_trace, trace_csv};
-pub use verdict::{CutOff, Departure, Disagreement, Heavy, MeanField, Modes, Nuts, Redraws, Starts, Verdict};
+pub use verdict::{Coarse, CutOff, Departure, Disagreement, Heavy, MeanField, Modes, Nuts, Redraws, Starts, Verdict};
 pub use verification::{Chains, Held, Outcome, VERIFICATION_SCHEMA, Verification, Verified, verification_terminal};

@@ -59,6 +59,9 @@ pub struct Verdict {
     /// Counts that were summed to a largest value which the posterior reaches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut_off: Vec<CutOff>,
+    /// Latents that are integrated at points which are too far apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coarse: Vec<Coarse>,
     /// The chains that stand for the guide's draws; none where the posterior is the guide's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nuts: Option<Nuts>,
@@ -76,6 +79,16 @@ pub struct CutOff {
     /// The posterior probability of that value.
     #[serde(with = "number")]
     pub probability: f64,
+}
+
+/// A latent whose density has edges between the points at which it is integrated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Coarse {
+    /// The latent.
+    pub of: String,
+    /// About how far off the log evidence is, in nats.
+    #[serde(with = "number")]
+    pub nats: f64,
 }
 
 /// A standard deviation that rests on few draws far out.
@@ -311,6 +324,12 @@ impl Verdict {
             faults.push(format!(
                 "`{of}` was summed from 0 to {largest}, and the posterior goes on there (probability {probability:.1e}): \
                  state its prior closer, or write `by guide` behind it"
+            ));
+        }
+        for Coarse { of, nats } in &self.coarse {
+            faults.push(format!(
+                "the points at which `{of}` is integrated are too far apart for how steep its likelihood is (log evidence off by \
+                 some {nats:.1e} nats): write `by guide` behind it, or take the posterior by chains, `guide * ~ NUTS()`"
             ));
         }
         if self.starts.is_some_and(|s| s.alone()) && !self.corrected() {

@@ -24,6 +24,7 @@ use crate::problem::{Problem, Setting, Values};
 use crate::referee::ByChains;
 use crate::response::Response;
 use crate::sampled::{self, Draws};
+use crate::spacing::{self, Coarse};
 use crate::starts::Starts;
 use crate::stochastic;
 use crate::tails::{self, CutOff};
@@ -133,6 +134,8 @@ pub struct Checks {
     pub unchecked: Vec<String>,
     /// Counts whose sums end where the posterior does not.
     pub cut_off: Vec<CutOff>,
+    /// Latents that are integrated at points which are too far apart.
+    pub coarse: Vec<Coarse>,
 }
 
 /// The latents in the posterior table that no check was made of. A latent that is summed or integrated out is exact given the
@@ -363,6 +366,7 @@ pub fn minimise(
     let seconds = started.elapsed().as_secs_f64();
     let mut checks = fitted.checks.clone();
     checks.cut_off = tails::cut_off(problem, &fitted)?;
+    checks.coarse = spacing::coarse(problem, &fitted)?;
     notes.extend(fitted.notes);
     let extra = fitted.extra;
     let why = if fitted.converged { "the objective is sampled anew at each step" } else { "the fit has not converged" };

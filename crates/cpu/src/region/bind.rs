@@ -2,9 +2,8 @@
 
 use fe_graph::plan::{Load, Map, Plan, Region, View};
 
-use super::{
-    BLOCK, BoundFold, BoundInstruction, BoundRegion, Fill, Filling, LONG, Location, RowLoad, SHORT, offset, start_of,
-};
+use super::copies::{SHORT, offset};
+use super::{BLOCK, BoundFold, BoundInstruction, BoundRegion, Fill, Filling, LONG, Location, RowLoad, start_of};
 use crate::math::Real;
 
 /// The space of a region, neighbouring dimensions merged where every view steps through them evenly.

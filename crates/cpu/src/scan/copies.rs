@@ -77,11 +77,16 @@ unsafe fn same<T: Real>(dims: &[(usize, [usize; 2])], from: &Arena<T>, into: &Ar
     // SAFETY: by the caller's promise.
     unsafe {
         match dims {
-            [] => from.read(a, 1) == into.read(b, 1),
-            &[(n, [1, 1])] => from.read(a, n) == into.read(b, n),
+            [] => all_same(from.read(a, 1), into.read(b, 1)),
+            &[(n, [1, 1])] => all_same(from.read(a, n), into.read(b, n)),
             [(n, [by_a, by_b]), rest @ ..] => (0..*n).all(|k| same(rest, from, into, [a + k * by_a, b + k * by_b])),
         }
     }
+}
+
+/// Whether numbers are the same; what is none stays so too.
+fn all_same<T: Real>(a: &[T], b: &[T]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a == b || a.partial_cmp(a).is_none() && b.partial_cmp(b).is_none())
 }
 
 /// # Safety

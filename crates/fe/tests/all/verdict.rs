@@ -185,6 +185,18 @@ fn a_sum_over_counts_that_ends_too_early_is_not_trusted() {
     assert!(fit["verdict"]["cut_off"].is_null());
 }
 
+/// Groups whose likelihood has an edge between the points at which they are integrated.
+#[test]
+fn points_that_are_too_far_apart_are_not_trusted() {
+    let program = "data x[J] = [-0.4, 1.3, 0.2, -1.1, 0.7, 0.1]\ndata y[J] : bool = [1, 0, 0, 1, 1, 0]\n\
+                   latent s ~ HalfNormal(2)\nlatent z[J] ~ Normal(0, s)\nobserve y ~ Bernoulli(logits = 2 * (z - x))\n";
+    let fit = fitted(program, &[]);
+    assert_eq!((&fit["verdict"]["trusted"], &fit["verdict"]["coarse"]), (&true.into(), &Value::Null));
+    let fit = fitted(&program.replace("2 * (z", "200 * (z"), &["--steps", "5"]);
+    assert_eq!((&fit["verdict"]["trusted"], &fit["verdict"]["coarse"][0]["of"]), (&false.into(), &"z".into()));
+    assert!(fit["verdict"]["notes"].to_string().contains("too far apart for how steep"), "{}", fit["verdict"]["notes"]);
+}
+
 #[test]
 fn what_is_not_the_free_energy_is_not_judged_by_khat() {
     let fit = fitted(&format!("{REGRESSION}minimize distortion + 4 * rate\n"), &[]);

@@ -21,6 +21,7 @@ mod build;
 mod chain;
 mod convex;
 mod expanded;
+mod located;
 mod plan;
 mod points;
 mod reads;

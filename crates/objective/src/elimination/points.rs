@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use fe_graph::{Axis, Binary, Graph, NodeId, Tensor, axis};
+use fe_graph::{Axis, Graph, NodeId, Tensor, axis};
 
-use super::block::at;
+use super::convex;
+use super::located::Potential;
 use crate::guide::builder::Builder;
 use crate::messages;
 use crate::objective::Underivable;
@@ -18,13 +19,6 @@ const REACH: f64 = 6.0;
 /// They lie at sinh(κ t)/κ standard deviations from the conditional mean: near it at even distances, and further apart
 /// outside, since a side may fall off as slowly as the prior: the outermost lie at 11.
 const BEND: f64 = 0.35;
-
-/// The search for where an element lies: rows of points, so many over so many standard deviations to either side, at first the
-/// prior's, then those found. As far as a row can miss the middle of what is narrower than its step, the next one reaches. What is
-/// found only places the points.
-const WIDE: (usize, f64) = (17, 6.0);
-const NEAR: (usize, f64) = (9, 3.2);
-const ROUNDS: usize = 3;
 
 /// The points at which a latent is integrated.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +54,14 @@ pub(super) fn place(
     let (Some(&mean), Some(&sd)) = (latent.prior.args.first(), latent.prior.args.get(1)) else {
         return Err(messages::mixes_elements(&latent.name, latent.span));
     };
-    let found = g.substitute(&[slope, mean, sd], stopped);
-    let &[slope, mean, sd] = found.as_slice() else {
+    let curvature = curvature(g, latent, terms, slope);
+    let found = g.substitute(&[slope, mean, sd, curvature.unwrap_or(slope)], stopped);
+    let &[slope, mean, sd, bend] = found.as_slice() else {
         return Err(messages::mixes_elements(&latent.name, latent.span));
     };
-    let (mode, scale) = located(g, latent.node, slope, (mean, sd), &axes);
+    let curvature = curvature.map(|_| bend);
+    let potential = Potential { node: latent.node, axes: &axes, slope, curvature, prior: (mean, sd) };
+    let (centre, scale) = potential.located(g);
     let along = Axis::plain(g.add_axis(&format!("points of {}", latent.name), POINTS));
     let step = 2.0 * REACH / (POINTS - 1) as f64;
     let steps = || (0..POINTS).map(|k| BEND * (k as f64 * step - REACH));
@@ -72,7 +69,7 @@ pub(super) fn place(
     let places = literal(steps().map(|t| t.sinh() / BEND).collect());
     let widths = literal(steps().map(|t| (step * t.cosh()).ln()).collect());
     let spread = g.mul(scale, places);
-    let value = g.add(mode, spread);
+    let value = g.add(centre, spread);
     let value = g.broadcast(value, &axis::union(&axes, &[along]));
     let log_scale = g.log(scale);
     let log_width = g.add(log_scale, widths);
@@ -81,72 +78,28 @@ pub(super) fn place(
     Ok(Points { along, value, log_width })
 }
 
-/// A row of points at which slopes are taken.
-struct Probes {
-    along: Axis,
-    /// In standard deviations.
-    places: NodeId,
-    step: f64,
-    /// Its points once more, and by what slopes are summed up to each: the trapezoid rule from the first.
-    upto: Axis,
-    sums: NodeId,
-}
-
-impl Probes {
-    fn new(g: &mut Graph, (count, side): (usize, f64)) -> Self {
-        let along = Axis::plain(g.add_axis("probes", count));
-        let upto = Axis::plain(g.add_axis("probes before", count));
-        let step = 2.0 * side / (count - 1) as f64;
-        let places = (0..count).map(|k| k as f64 * step - side).collect();
-        let places = g.literal(Tensor { shape: vec![count], values: places }, &[along]);
-        let weight = |to: usize, k: usize| match (k, to) {
-            (k, to) if k > to || to == 0 => 0.0,
-            (k, to) if k == 0 || k == to => 0.5,
-            _ => 1.0,
-        };
-        let sums = (0..count).flat_map(|k| (0..count).map(move |to| weight(to, k))).collect();
-        let sums = g.literal(Tensor { shape: vec![count, count], values: sums }, &[along, upto]);
-        Self { along, places, step, upto, sums }
-    }
-}
-
-/// Mean and standard deviation of every element, roughly: from the slope of −log p along a row of points, summed up to log p.
-fn located(
-    g: &mut Graph,
-    node: NodeId,
-    slope: NodeId,
-    (mean, sd): (NodeId, NodeId),
-    axes: &[Axis],
-) -> (NodeId, NodeId) {
-    let (wide, near) = (Probes::new(g, WIDE), Probes::new(g, NEAR));
-    let (mut centre, mut scale) = (g.broadcast(mean, axes), g.broadcast(sd, axes));
-    for row in std::iter::once(&wide).chain(std::iter::repeat_n(&near, ROUNDS)) {
-        let whole = axis::union(axes, &[row.along]);
-        let off = g.mul(scale, row.places);
-        let value = g.add(centre, off);
-        let value = g.broadcast(value, &whole);
-        let down = at(g, slope, &HashMap::from([(node, value)]));
-        let down = g.broadcast(down, &whole);
-        let fallen = g.contract(down, row.sums, &[row.along]);
-        let fallen = g.rename(fallen, &[(row.upto, row.along)]);
-        let width = g.scale(scale, row.step);
-        let fallen = g.mul(fallen, width);
-        let log = g.neg(fallen);
-        let shares = g.softmax(log, &[row.along]);
-        let own = g.contract(shares, value, &[row.along]);
-        let from = g.sub(value, own);
-        let square = g.square(from);
-        let variance = g.contract(shares, square, &[row.along]);
-        // What falls between two points is found in the next round.
-        let least = g.scale(width, 0.4);
-        let least = g.square(least);
-        let variance = g.binary(Binary::Max, variance, least);
-        (centre, scale) = (own, g.sqrt(variance));
-    }
-    (centre, scale)
+/// The derivative of each element's slope, where −log p is convex in it.
+fn curvature(g: &mut Graph, latent: &fe_check::Latent, terms: &[NodeId], slope: NodeId) -> Option<NodeId> {
+    let node = latent.node;
+    let convex = terms.iter().all(|&term| {
+        let cost = g.neg(term);
+        convex::is_convex(g, cost, &[node])
+    });
+    let slope = g.broadcast(slope, &axis::sorted(&latent.axes));
+    let total = g.sum_all_but(slope, &[]);
+    // Elements are apart: none has a say in another's slope.
+    convex.then(|| g.gradient(total, &[node]).ok()?.first().copied()).flatten()
 }
 
 impl Points {
+    /// The sum over every second point relative to that over all, less 1, from the points' probabilities: twice the shares of the
+    /// even ones, less all. Of a smooth density the sum over all errs by about its square.
+    pub fn coarser(&self, g: &mut Graph, probabilities: NodeId) -> NodeId {
+        let sign = (0..POINTS).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let sign = g.literal(Tensor { shape: vec![POINTS], values: sign }, &[self.along]);
+        g.contract(probabilities, sign, &[self.along])
+    }
+
     /// A value from the place of its point: anywhere between half-way to its neighbours, by a number in (0, 1). What that adds
     /// to the variance, a twelfth of the squared width, is taken off again about the mean.
     pub fn drawn(&self, g: &mut Graph, probabilities: NodeId, place: NodeId, within: NodeId) -> NodeId {

@@ -342,17 +342,25 @@ fn groups_whose_likelihood_is_not_gaussian() {
     let flips = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
     let poisson: Surprise = |y, a| a.exp() - y * a + (1..=y as u32).map(|k| f64::from(k).ln()).sum::<f64>();
     let bernoulli: Surprise = |y, a| (1.0 + a.exp()).ln() - y * a;
-    let cases =
-        [("count", "Poisson(exp(a[of]))", counts, poisson), ("bool", "Bernoulli(logits = a[of])", flips, bernoulli)];
+    // Not convex: two modes where the rows of a group differ.
+    // The density of Student's t with 3 degrees of freedom is 2/(π√3) (1 + x²/3)⁻².
+    let student: Surprise =
+        |y, a| 2.0 * (1.0 + (y - a).powi(2) / 3.0).ln() - (2.0 / (std::f64::consts::PI * 3f64.sqrt())).ln();
+    let apart = [-1.0, 2.5, 0.2, 2.0, 1.1, -1.5, 0.4];
+    let cases = [
+        (": count", "Poisson(exp(a[of]))", counts, poisson),
+        (": bool", "Bernoulli(logits = a[of])", flips, bernoulli),
+        ("", "StudentT(3, a[of], 1)", apart, student),
+    ];
     for (kind, likelihood, y, surprise) in cases {
         let source = format!(
-            "dim J = 3\ndata of[N] : index(J) = [{}]\ndata y[N] : {kind} = [{}]\nlatent s ~ HalfNormal(2)\nlatent a[J] ~ Normal(0.3, s)\nobserve y ~ {likelihood}\n",
+            "dim J = 3\ndata of[N] : index(J) = [{}]\ndata y[N] {kind} = [{}]\nlatent s ~ HalfNormal(2)\nlatent a[J] ~ Normal(0.3, s)\nobserve y ~ {likelihood}\n",
             OF.map(|k| k.to_string()).join(", "),
             y.map(|v| v.to_string()).join(", ")
         );
         let model = model(&source);
         assert_eq!(structures(&model), [Structure::Points { elements: 3 }]);
-        for u in [-1.5, 0.0, 1.2] {
+        for u in [-4.0, -1.5, 0.0, 1.2] {
             let s = f64::exp(u);
             let mut given = 0.0;
             for j in 0..3 {
