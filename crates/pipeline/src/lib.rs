@@ -28,6 +28,7 @@ mod explain;
 mod finished;
 mod fit;
 mod forms;
+mod gaps;
 mod load;
 mod new_rows;
 mod options;

@@ -90,6 +90,12 @@ fn dimension(
     let id = file.add_dimension_path(&path, size as u64)?;
     known.push((name.to_owned(), size, id));
     if let Some(levels) = axis.and_then(|axis| group.labels.get(axis)).filter(|levels| levels.len() == size) {
+        // Levels that are whole numbers, and rows, are chosen as numbers.
+        if let Some(numbers) = whole(levels) {
+            let coordinate = file.add_variable_path::<i64>(&path, &[id])?;
+            file.write_variable(coordinate, &numbers)?;
+            return Ok(id);
+        }
         let coordinate = file.add_string_variable_path(&path, &[id])?;
         file.write_string_variable(coordinate, levels)?;
         return Ok(id);
@@ -98,6 +104,11 @@ fn dimension(
     let places: Vec<i64> = (0..i64::try_from(size).unwrap_or(i64::MAX)).collect();
     file.write_variable(coordinate, &places)?;
     Ok(id)
+}
+
+/// Levels as numbers, where each is one as it is written.
+fn whole(levels: &[String]) -> Option<Vec<i64>> {
+    levels.iter().map(|level| level.parse().ok().filter(|n: &i64| n.to_string() == *level)).collect()
 }
 
 /// A name without the marks that paths and tools read otherwise: `N'` becomes `N_prime`.
