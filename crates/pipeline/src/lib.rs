@@ -60,6 +60,7 @@ pub use fe_data::Headers;
 pub use finished::{Finished, Solution};
 pub use fit::{Fitted, failed};
 pub use load::{Loaded, Sought, load, load_with, sources};
+pub use new_rows::in_place_of_table;
 pub use options::{Assignment, ExecutorKind, FitOptions, Precision, ReadOptions, bytes};
 pub use page::{page_again, put_pictures, rewrite};
 pub use predict::{PredictOptions, Predictions, predict};

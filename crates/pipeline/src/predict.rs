@@ -374,7 +374,7 @@ impl Asked {
 }
 
 /// The data that priors and likelihoods read, what is observed apart.
-fn read(program: &Program, statistics: &WithStatistics) -> HashSet<InputId> {
+pub(crate) fn read(program: &Program, statistics: &WithStatistics) -> HashSet<InputId> {
     let mut roots: Vec<NodeId> = program.latents.iter().flat_map(|l| l.prior.args.iter().copied()).collect();
     roots.extend(program.observes.iter().flat_map(|o| o.distribution.args.iter().copied()));
     let mut g = statistics.graph.clone();
