@@ -10,7 +10,7 @@ use crate::cutpoints::parted;
 use crate::expression::DEEPEST;
 use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::reads::bare;
+use crate::reads::{bare, parts};
 use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Along, Level, Value};
@@ -168,6 +168,12 @@ impl<'a> Checker<'a> {
                 self.report(messages::family_without_call(name, e.span));
             }
             ExprKind::Error => self.said.incomplete = true,
+            // Names of a formula stand for no values.
+            ExprKind::Binary { .. }
+                if role == Role::Likelihood && self.inlining.locals.is_empty() && !calls_a_family(e) =>
+            {
+                self.report(messages::formula(e.span));
+            }
             _ => {
                 let value = self.expression(e, None);
                 if !value.poison {
@@ -462,4 +468,14 @@ struct Chosen {
 /// Whether a list has no lists in it.
 fn flat(items: &[Expr]) -> bool {
     !items.iter().any(|e| matches!(bare(e).kind.as_ref(), ExprKind::List(_)))
+}
+
+/// Whether a distribution stands somewhere in an expression, a mixture that is written as a sum, say.
+fn calls_a_family(e: &Expr) -> bool {
+    let family = match e.kind.as_ref() {
+        ExprKind::Call { function, .. } => function.value.starts_with(|c: char| c.is_uppercase()),
+        ExprKind::Name(name) => fe_distribution::family(name).is_some(),
+        _ => false,
+    };
+    family || parts(e).into_iter().any(calls_a_family)
 }

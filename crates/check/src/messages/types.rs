@@ -79,6 +79,13 @@ pub fn not_a_distribution(span: Span, role: Role) -> Diagnostic {
     })
 }
 
+pub fn formula(span: Span) -> Diagnostic {
+    error("E0304", "a distribution is due behind `~`", span, "a value").help(
+        "write `observe x ~ Normal(m, s)`, with the spread around this value; a formula such as `y ~ x + g` is written out, \
+         `observe y ~ Normal(a + b * x + c[g], s)`, each coefficient a `param` or a `latent`",
+    )
+}
+
 pub fn value_as_distribution(name: &str, kind: Kind, span: Span, declared: Span, synonym: Option<&str>) -> Diagnostic {
     let found = error(
         "E0304",
