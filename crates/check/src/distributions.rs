@@ -14,9 +14,32 @@ use crate::reads::{bare, parts};
 use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Along, Level, Value};
+use crate::wrappers::WRAPPERS;
 
 /// Families that are planned.
 const LATER: [&str; 1] = ["halfstudentt"];
+
+/// Distributions of other languages that are written out here, and how.
+const WRITTEN_OUT: [(&[&str], &str); 4] = [
+    (
+        &["gaussianprocess", "gp", "latentgp", "marginalgp"],
+        "a Gaussian process is a `MultivariateNormal(0, K)` with a covariance over its points, `let K[N, N'] = size^2 * exp(-0.5 * \
+         (t[N] - t[N'])^2 / reach^2) + 0.001 * eye(N)`",
+    ),
+    (
+        &["gaussianrandomwalk", "randomwalk", "ar", "autoregressive"],
+        "a walk is a loop, `for t in T { latent x[t] ~ Normal(if t == 0 then 0 else x[t-1], s) }`",
+    ),
+    (
+        &["hmm", "hiddenmarkovmodel", "discretehmm", "markovchain", "discretemarkovchain"],
+        "a chain of states is a loop, `for t in T { latent s[t] : index(K) ~ Categorical(if t == 0 then start else P[s[t-1]]) }`, \
+         which is summed out",
+    ),
+    (
+        &["deterministic", "delta", "dirac", "pointmass"],
+        "what follows from other values is a `let`, as in `let a = b + c`",
+    ),
+];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
@@ -95,7 +118,9 @@ impl<'a> Checker<'a> {
         let Some(family) = self.family(&function) else {
             // Mistakes inside the arguments are mistakes of their own.
             for argument in arguments {
-                if !matches!(bare(&argument.value).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) {
+                let value = &argument.value;
+                if !matches!(bare(value).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) && !calls_a_family(value)
+                {
                     self.expression(&argument.value, None);
                 }
             }
@@ -255,6 +280,15 @@ impl<'a> Checker<'a> {
         let mut linked = fe_distribution::families().iter().flat_map(|f| f.linked());
         if let Some((_, instead)) = linked.find(|l| l.0 == lower) {
             self.report(messages::linked_family(name, span, instead));
+            return None;
+        }
+        if let Some((wrapper, usage)) = WRAPPERS.iter().find(|w| w.0.to_lowercase() == lower) {
+            self.report(messages::wrapper_case(name, span, wrapper, usage));
+            return None;
+        }
+        let flat = lower.replace('_', "");
+        if let Some((_, instead)) = WRITTEN_OUT.iter().find(|(names, _)| names.contains(&flat.as_str())) {
+            self.report(messages::family_written_out(name, span, instead));
             return None;
         }
         if LATER.contains(&lower.as_str()) {

@@ -44,6 +44,23 @@ pub fn unknown_family(
     did_you_mean(found, near, &format!("there are {}", list_of(all, "and")))
 }
 
+/// `censored(…)` for `Censored(…)`.
+pub fn wrapper_case(name: &str, span: Span, wrapper: &str, usage: &str) -> Diagnostic {
+    let found = error("E0301", format!("a distribution is written with a capital: `{wrapper}`"), span, "lower case");
+    match wrapper {
+        "Censored" => found.help(format!(
+            "write `{usage}`; an end may differ by row, so that one of which an event is known is \
+             `high = if event == 1 then 1e9 else time`"
+        )),
+        _ => found.help(format!("write `{usage}`, not `{name}(…)`")),
+    }
+}
+
+/// A distribution of other languages that is written out here.
+pub fn family_written_out(name: &str, span: Span, instead: &str) -> Diagnostic {
+    error("E0300", format!("there is no distribution `{name}`"), span, "written out here").help(instead)
+}
+
 pub fn family_case(name: &str, span: Span, family: &str) -> Diagnostic {
     let found = error("E0301", format!("a distribution is written with a capital: `{family}`"), span, "lower case");
     if crate::program::Init::DRAWS.contains(&name) {
