@@ -161,6 +161,11 @@ impl<'a> Checker<'a> {
                     (self.literal(number, None, e.span), e.clone())
                 }
             };
+            let value = if family.category_axis_argument() == Some(args.len()) {
+                categories_last(value, &order)
+            } else {
+                value
+            };
             good &= !value.poison && self.argument_fits(family, parameter, &value, &written);
             args.push((parameter, value, written));
         }
@@ -502,6 +507,16 @@ struct Chosen {
 /// Whether a list has no lists in it.
 fn flat(items: &[Expr]) -> bool {
     !items.iter().any(|e| matches!(bare(e).kind.as_ref(), ExprKind::List(_)))
+}
+
+/// A value whose categories come last: the one axis that the left side lacks, as of `b * x` with `b[G]` and `x[N]` over rows.
+fn categories_last(mut value: Value, order: &[Axis]) -> Value {
+    let mut others = (0..value.axes.len()).filter(|&k| value.axes.get(k).is_some_and(|a| !order.contains(&a.0)));
+    if let (Some(only), None) = (others.next(), others.next()) {
+        let axis = value.axes.remove(only);
+        value.axes.push(axis);
+    }
+    value
 }
 
 /// Whether a distribution stands somewhere in an expression, a mixture that is written as a sum, say.
