@@ -220,8 +220,9 @@ pub(crate) fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &Sourc
 pub fn in_place_of_table(run: &Finished, file: &str, new: &ReadOptions) -> Result<Vec<Assignment>, Error> {
     let Loaded { program, sources, .. } = run.load()?;
     let read = predict::read(&program, &WithStatistics::of(&program));
-    let row = program.row.map(|r| Axis::plain(r.axis));
-    let of_rows = |d: &&Data| read.contains(&d.input) && row.is_some_and(|row| d.axes.contains(&row));
+    // Without rows there is nothing new to tell of, which `predict` says.
+    let Some(row) = program.row.map(|r| Axis::plain(r.axis)) else { return Ok(vec![]) };
+    let of_rows = |d: &&Data| read.contains(&d.input) && d.axes.contains(&row);
     let named = |d: &&Data| !new.data.iter().any(|a| a.name == d.name);
     let mut tables: IndexMap<&str, Vec<&str>> = IndexMap::new();
     for data in program.data.iter().filter(of_rows).filter(named) {

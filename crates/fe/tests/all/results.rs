@@ -194,6 +194,27 @@ fn a_file_without_a_name_stands_for_one_table_alone() {
 }
 
 #[test]
+fn categories_are_predicted_by_their_levels() {
+    let folder = folder(
+        "data x[N] = csv(\"rows.csv\", \"x\")\ndata g[N] : index(G) = csv(\"rows.csv\", \"g\")\nlatent b[G] ~ Normal(0, 1)\n\
+         observe g ~ Categorical(softmax(b * x, G))\n",
+    );
+    fit(folder.path());
+    std::fs::write(folder.path().join("new.csv"), "x\n0\n1.5\n").unwrap();
+    let text = done(folder.path(), &["predict", "fit", "--data", "new.csv"]);
+    let shares = ["blue", "green", "red"].map(|level| column(&text, &format!("g_probability[{level}]")));
+    // Where x = 0 all are alike, within four standard errors of 4000 draws.
+    assert!(shares.iter().all(|s| (s[0] - 1.0 / 3.0).abs() < 0.03), "{text}");
+    assert!((shares.iter().map(|s| s[1]).sum::<f64>() - 1.0).abs() < 1e-9, "{text}");
+    // Without rows there is nothing new.
+    let folder = self::folder(
+        "data y[N] = csv(\"rows.csv\", \"y\")\nlet n[N, N'] = eye(N)\nobserve y ~ MultivariateNormal(0, n)\n",
+    );
+    fit(folder.path());
+    refused(folder.path(), &["predict", "fit", "--data", "rows.csv"], &["no row axis"]);
+}
+
+#[test]
 fn a_param_of_groups_is_not_known_of_others() {
     let folder = folder(&GROUPS.replace("latent a[G] ~ Normal(0, 1)", "param a[G] = 0"));
     fit(folder.path());
