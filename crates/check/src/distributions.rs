@@ -10,13 +10,36 @@ use crate::cutpoints::parted;
 use crate::expression::DEEPEST;
 use crate::kind::{Kind, Role};
 use crate::messages;
-use crate::reads::bare;
+use crate::reads::{bare, parts};
 use crate::scope::nearest;
 use crate::text::written;
 use crate::value::{Along, Level, Value};
+use crate::wrappers::WRAPPERS;
 
 /// Families that are planned.
 const LATER: [&str; 1] = ["halfstudentt"];
+
+/// Distributions of other languages that are written out here, and how.
+const WRITTEN_OUT: [(&[&str], &str); 4] = [
+    (
+        &["gaussianprocess", "gp", "latentgp", "marginalgp"],
+        "a Gaussian process is a `MultivariateNormal(0, K)` with a covariance over its points, `let K[N, N'] = size^2 * exp(-0.5 * \
+         (t[N] - t[N'])^2 / reach^2) + 0.001 * eye(N)`",
+    ),
+    (
+        &["gaussianrandomwalk", "randomwalk", "ar", "autoregressive"],
+        "a walk is a loop, `for t in T { latent x[t] ~ Normal(if t == 0 then 0 else x[t-1], s) }`",
+    ),
+    (
+        &["hmm", "hiddenmarkovmodel", "discretehmm", "markovchain", "discretemarkovchain"],
+        "a chain of states is a loop, `for t in T { latent s[t] : index(K) ~ Categorical(if t == 0 then start else P[s[t-1]]) }`, \
+         which is summed out",
+    ),
+    (
+        &["deterministic", "delta", "dirac", "pointmass"],
+        "what follows from other values is a `let`, as in `let a = b + c`",
+    ),
+];
 
 /// Argument names of other languages, and ours.
 const ARGUMENT_SYNONYMS: [(&str, &[&str]); 20] = [
@@ -95,7 +118,9 @@ impl<'a> Checker<'a> {
         let Some(family) = self.family(&function) else {
             // Mistakes inside the arguments are mistakes of their own.
             for argument in arguments {
-                if !matches!(bare(&argument.value).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) {
+                let value = &argument.value;
+                if !matches!(bare(value).kind.as_ref(), ExprKind::List(_) | ExprKind::Text(_)) && !calls_a_family(value)
+                {
                     self.expression(&argument.value, None);
                 }
             }
@@ -136,6 +161,11 @@ impl<'a> Checker<'a> {
                     (self.literal(number, None, e.span), e.clone())
                 }
             };
+            let value = if family.category_axis_argument() == Some(args.len()) {
+                categories_last(value, &order)
+            } else {
+                value
+            };
             good &= !value.poison && self.argument_fits(family, parameter, &value, &written);
             args.push((parameter, value, written));
         }
@@ -168,6 +198,12 @@ impl<'a> Checker<'a> {
                 self.report(messages::family_without_call(name, e.span));
             }
             ExprKind::Error => self.said.incomplete = true,
+            // Names of a formula stand for no values.
+            ExprKind::Binary { .. }
+                if role == Role::Likelihood && self.inlining.locals.is_empty() && !calls_a_family(e) =>
+            {
+                self.report(messages::formula(e.span));
+            }
             _ => {
                 let value = self.expression(e, None);
                 if !value.poison {
@@ -249,6 +285,15 @@ impl<'a> Checker<'a> {
         let mut linked = fe_distribution::families().iter().flat_map(|f| f.linked());
         if let Some((_, instead)) = linked.find(|l| l.0 == lower) {
             self.report(messages::linked_family(name, span, instead));
+            return None;
+        }
+        if let Some((wrapper, usage)) = WRAPPERS.iter().find(|w| w.0.to_lowercase() == lower) {
+            self.report(messages::wrapper_case(name, span, wrapper, usage));
+            return None;
+        }
+        let flat = lower.replace('_', "");
+        if let Some((_, instead)) = WRITTEN_OUT.iter().find(|(names, _)| names.contains(&flat.as_str())) {
+            self.report(messages::family_written_out(name, span, instead));
             return None;
         }
         if LATER.contains(&lower.as_str()) {
@@ -462,4 +507,24 @@ struct Chosen {
 /// Whether a list has no lists in it.
 fn flat(items: &[Expr]) -> bool {
     !items.iter().any(|e| matches!(bare(e).kind.as_ref(), ExprKind::List(_)))
+}
+
+/// A value whose categories come last: the one axis that the left side lacks, as of `b * x` with `b[G]` and `x[N]` over rows.
+fn categories_last(mut value: Value, order: &[Axis]) -> Value {
+    let mut others = (0..value.axes.len()).filter(|&k| value.axes.get(k).is_some_and(|a| !order.contains(&a.0)));
+    if let (Some(only), None) = (others.next(), others.next()) {
+        let axis = value.axes.remove(only);
+        value.axes.push(axis);
+    }
+    value
+}
+
+/// Whether a distribution stands somewhere in an expression, a mixture that is written as a sum, say.
+fn calls_a_family(e: &Expr) -> bool {
+    let family = match e.kind.as_ref() {
+        ExprKind::Call { function, .. } => function.value.starts_with(|c: char| c.is_uppercase()),
+        ExprKind::Name(name) => fe_distribution::family(name).is_some(),
+        _ => false,
+    };
+    family || parts(e).into_iter().any(calls_a_family)
 }

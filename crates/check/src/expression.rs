@@ -47,6 +47,14 @@ impl<'a> Checker<'a> {
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::Primed { name, .. } => match self.scope.get(&name.value) {
                 Some(entry) if entry.kind == Kind::Unknown => Value::poison(span),
+                None if self.said.unknown.contains(&name.value) => Value::poison(span),
+                None => match self.axis_but_for_case(&name.value) {
+                    Some(axis) => {
+                        self.said.unknown.insert(name.value.clone());
+                        self.fail(messages::place_as_value(&format!("{}'", name.value), span, axis), span)
+                    }
+                    None => self.fail(messages::primed_value(&name.value, span), span),
+                },
                 _ => self.fail(messages::primed_value(&name.value, span), span),
             },
             ExprKind::Text(_) => self.fail(messages::text_here(span), span),
@@ -128,6 +136,9 @@ impl<'a> Checker<'a> {
                 if crate::functions::is_function(name) {
                     return self.fail(messages::function_as_value(name, span, None), span);
                 }
+                if let Some(axis) = self.axis_but_for_case(name) {
+                    return self.fail(messages::place_as_value(name, span, axis), span);
+                }
                 let locals: Vec<String> = self.inlining.locals.last().iter().flat_map(|l| l.keys().cloned()).collect();
                 let known = self.scope.names(|k| k != Kind::Unknown).chain(locals.iter().map(String::as_str));
                 let near = nearest(name, known).map(str::to_owned);
@@ -135,6 +146,15 @@ impl<'a> Checker<'a> {
                 self.fail(messages::unknown_name(name, span, near), span)
             }
         }
+    }
+
+    /// The axis that a name is but for its case, `K` of `k`, and where it is declared.
+    fn axis_but_for_case(&self, name: &str) -> Option<(String, Span)> {
+        let lower = name.chars().all(|c| !c.is_uppercase());
+        let mut axes = self.scope.names(|k| matches!(k, Kind::Dim | Kind::DataAxis));
+        let axis = axes.find(|axis| lower && axis.to_lowercase() == name)?.to_owned();
+        let declared = self.scope.get(&axis)?.span;
+        Some((axis, declared))
     }
 
     /// Data that may be missing, in their own likelihood: any value stands where one is missing, as that term is left out.

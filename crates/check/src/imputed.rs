@@ -61,6 +61,7 @@ impl<'a> Checker<'a> {
             estimator: None,
             span: target.name.span,
             guide_span: None,
+            fills: self.found.data.iter().find(|d| d.name == name).map(|d| d.input),
         });
         let there = self.graph.equal(value.node, value.node);
         let whole = self.graph.select(there, value.node, node);

@@ -82,6 +82,7 @@ impl<'a> Checker<'a> {
             estimator,
             span: name.span,
             guide_span: None,
+            fills: None,
         });
         Value { axes, index, along, ..Value::scalar(whole, range, Level::Random, name.span) }
     }

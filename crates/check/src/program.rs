@@ -182,6 +182,8 @@ pub struct Latent {
     pub span: Span,
     /// The guide's statement, when there is one.
     pub guide_span: Option<Span>,
+    /// The data whose gaps it fills: where they have a value, it stands for nothing.
+    pub fills: Option<InputId>,
 }
 
 impl Latent {

@@ -375,8 +375,9 @@ pub struct CodesArgs {
 pub struct PredictArgs {
     /// A run directory.
     pub run: PathBuf,
-    /// What is known of new rows: the file for the reader in a data declaration.
-    #[arg(long = "data", value_name = "NAME=FILE")]
+    /// What is known of new rows: the file for the reader in a data declaration; without a name, for the one table that the
+    /// program reads its rows from.
+    #[arg(long = "data", value_name = "[NAME=]FILE")]
     pub data: Vec<String>,
     /// The probability that an interval holds: quantiles at its ends.
     #[arg(long, default_value_t = 0.9)]

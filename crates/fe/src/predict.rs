@@ -1,6 +1,6 @@
 //! `fe predict`: what a finished fit predicts at new rows.
 
-use fe_pipeline::{CodesFile, Finished, PredictOptions, predict as predicted};
+use fe_pipeline::{CodesFile, Finished, PredictOptions, ReadOptions, in_place_of_table, predict as predicted};
 
 use crate::cli::{self, PredictArgs};
 use crate::failure::{Failure, at};
@@ -20,7 +20,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         ahead: args.ahead,
         draws: args.draws,
     };
-    let found = predicted(&run, &cli::reading(&args.data, &[])?, &options).map_err(at(&run.text))?;
+    let found = predicted(&run, &reading(&run, &args.data)?, &options).map_err(at(&run.text))?;
     for note in &found.notes {
         output::err(&format!("note: {note}\n"));
     }
@@ -31,4 +31,19 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         }
         None => output::out(&found.csv()),
     }
+}
+
+/// Files with the names of data, and at most one without, which stands for the program's table.
+fn reading(run: &Finished, given: &[String]) -> Result<ReadOptions, Failure> {
+    let (named, tables): (Vec<String>, Vec<String>) = given.iter().cloned().partition(|text| text.contains('='));
+    let mut reading = cli::reading(&named, &[])?;
+    match tables.as_slice() {
+        [] => {}
+        [table] => reading.data.extend(in_place_of_table(run, table, &reading).map_err(at(&run.text))?),
+        [_, second, ..] => {
+            let said = format!("--data takes one file without a name, and NAME=FILE beside it, not `{second}`");
+            return Err(Failure::usage(said));
+        }
+    }
+    Ok(reading)
 }

@@ -49,6 +49,7 @@ fn title(part: Part) -> &'static str {
         Part::Draws => "posterior draws",
         Part::Chains => "chains",
         Part::LeaveOneOut => "leave-one-out",
+        Part::Page => "page",
         Part::Files => "files",
     }
 }

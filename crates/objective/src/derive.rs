@@ -159,7 +159,11 @@ impl<'a> Deriver<'a> {
             weights,
             chosen: None,
         };
+        // What is made of the sums belongs to the first latent that is summed out.
+        let first = program.latents.iter().enumerate().find(|(k, _)| d.is_enumerated(*k));
+        let before = d.g.set_origin(first.map(|(_, l)| d.g.origin_of(l.node)).unwrap_or_default());
         d.enumeration = d.enumerate()?;
+        d.g.set_origin(before);
         d.random.extend(d.enumerated_nodes());
         for (k, summed) in &d.enumeration.latents {
             if let (Some(latent), Some(draw)) = (program.latents.get(*k), summed.draw) {

@@ -2,7 +2,7 @@
 
 use fe_check::{Importance, JointKind, Latent, Observe, Program, Schedule};
 use fe_distribution::{Family, KlText, LikelihoodText};
-use fe_graph::{Binary, Graph, Indicator, NodeId, Op};
+use fe_graph::{Binary, Graph, Indicator, NodeId, Op, Origin};
 use fe_syntax::Span;
 
 use crate::quadrature;
@@ -48,9 +48,11 @@ pub(crate) fn blocked(g: &Graph, node: NodeId, program: &Program, source: &str) 
         Op::Sum(_) => "a sum of dependent values".into(),
         _ => "an operation".into(),
     };
+    // Origin 0 is the whole program, which is no place.
     let place = program
         .origins
         .get(g.origin_of(node).0 as usize)
+        .filter(|_| g.origin_of(node) != Origin::default())
         .map(|&s| shortened(text(source, s)))
         .filter(|t| !t.is_empty());
     match place {

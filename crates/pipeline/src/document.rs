@@ -9,9 +9,10 @@ use fe_train::referee::ByChains;
 use fe_train::{Estimate, Fit, Posterior, Response, StandardErrors, Summary};
 
 use crate::error::Error;
+use crate::gaps::AllGaps;
 
 /// Facts of the document besides the fit's own figures.
-pub struct Setting {
+pub struct Setting<'a> {
     /// The seed.
     pub seed: u64,
     /// The executor: `candle, cpu, f32`.
@@ -24,6 +25,8 @@ pub struct Setting {
     pub draws: usize,
     /// The levels of text that axes run over.
     pub labels: report::Labels,
+    /// The cells that latents fill in.
+    pub gaps: &'a AllGaps,
     /// Each row left out in turn, where that can be had.
     pub loo: Option<fe_train::Loo>,
 }
@@ -36,7 +39,7 @@ pub fn document(
     program: &Program,
     objective: &Objective,
     fit: &Fit,
-    setting: Setting,
+    setting: Setting<'_>,
 ) -> Result<report::Document, Error> {
     // Executors are named with their precision.
     let single = setting.executor.ends_with("f32");
@@ -103,12 +106,12 @@ pub fn document(
             Some(StandardErrors::NotComputed(why)) => Some(why.clone()),
             Some(StandardErrors::Known(_)) | None => None,
         },
-        posterior: fit.posterior.guide.iter().map(|s| summary(objective, s)).collect(),
+        posterior: fit.posterior.guide.iter().map(|s| summary(objective, setting.gaps, s)).collect(),
         posterior_resampled: fit
             .posterior
             .resampled
             .as_ref()
-            .map(|r| r.iter().map(|s| summary(objective, s)).collect()),
+            .map(|r| r.iter().map(|s| summary(objective, setting.gaps, s)).collect()),
         log_evidence: fit.posterior.log_evidence.map(|(value, se)| report::LogEvidence { value, se }),
         refinement: fit.refined.as_ref().map(refinement),
         labels: setting.labels,
@@ -377,9 +380,10 @@ fn in_file(objective: &Objective, fit: &Fit) -> Vec<report::InFile> {
     parameters.map(|p| report::InFile { name: p.name.clone(), shape: shape(p) }).collect()
 }
 
-fn summary(objective: &Objective, s: &Summary) -> (String, report::Summary) {
+fn summary(objective: &Objective, gaps: &AllGaps, s: &Summary) -> (String, report::Summary) {
     let reported = objective.report.posterior.iter().find(|r| r.name == s.name);
     let axes = reported.map_or_else(Vec::new, |r| r.axes.iter().map(|&a| objective.graph.axis_name(a)).collect());
+    let (axes, s) = (gaps.axes(&s.name, &s.shape).unwrap_or(axes), gaps.summary(s));
     let nested = |v: &[f64]| {
         report::Nested::new(s.shape.clone(), v.to_vec()).unwrap_or_else(|_| report::Nested::scalar(f64::NAN))
     };

@@ -13,6 +13,7 @@ use crate::document::{self, Setting};
 use crate::error::Error;
 use crate::finished::Solution;
 use crate::forms::{self, Form, Kept, Watch};
+use crate::gaps::AllGaps;
 use crate::prepare::Prepared;
 use crate::record::{Identity, Levels, RunRecord, SCHEMA, Seconds};
 use crate::timings::{Clock, Stage};
@@ -28,6 +29,7 @@ pub struct Fitted<'a> {
     /// Latents that were fitted as written, and not as location + scale · u.
     centred: Vec<String>,
     notes: Vec<String>,
+    pub(crate) gaps: AllGaps,
     /// The clock of the run.
     pub(crate) clock: &'a Clock,
 }
@@ -73,7 +75,8 @@ impl Prepared {
         let fit = fe_train::minimise(&problem, &train, None, monitor, &mut Unkept)
             .map_err(|e| failed(e, &self.program, &self.objective))?
             .unread();
-        Ok(Fitted { fit, problem, program: &self.program, centred: vec![], notes: vec![], clock: &self.clock })
+        let (program, gaps) = (&self.program, AllGaps::of(&self.program, &self.arrays));
+        Ok(Fitted { fit, problem, program, centred: vec![], notes: vec![], gaps, clock: &self.clock })
     }
 
     /// As [`Prepared::fit_kept`], guides alone.
@@ -103,7 +106,8 @@ impl Prepared {
         let weighed = best.weighed(&problem).map_err(failing)?;
         self.clock.enter(Stage::Draws);
         let fit = weighed.drawn(&problem).map_err(failing)?;
-        Ok(Fitted { fit, problem, program, centred, notes, clock: &self.clock })
+        let gaps = AllGaps::of(program, &self.arrays);
+        Ok(Fitted { fit, problem, program, centred, notes, gaps, clock: &self.clock })
     }
 
     /// What is reported of a fit.
@@ -120,7 +124,8 @@ impl Prepared {
             threads: rayon::current_num_threads(),
             notes: fitted.notes.clone(),
             draws: fitted.fit.fixed_draws,
-            labels: self.arrays.labels(fitted.program),
+            labels: fitted.gaps.labels(self.arrays.labels(fitted.program)),
+            gaps: &fitted.gaps,
             loo,
         };
         let document = document::document(fitted.program, fitted.problem.objective, &fitted.fit, setting);

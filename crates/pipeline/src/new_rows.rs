@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fe_check::{Data, Header, Program, Reader, Row, SourceCall};
-use fe_graph::{Executor, InputId, Tensor};
-use fe_objective::Objective;
+use fe_graph::{Axis, Executor, InputId, Tensor};
+use fe_objective::{Objective, WithStatistics};
 use fe_syntax::Diagnostic;
 use fe_train::{Kept, Problem, Values};
+use indexmap::IndexMap;
 
 use crate::error::{Error, OptionName};
 use crate::finished::Finished;
 use crate::load::{self, Loaded};
-use crate::options::{ExecutorKind, Precision, ReadOptions};
-use crate::{data, executor};
+use crate::options::{Assignment, ExecutorKind, Precision, ReadOptions};
+use crate::{data, executor, predict};
 
 /// A finished fit's program on new rows.
 pub(crate) struct OnNewRows {
@@ -209,4 +210,46 @@ pub(crate) fn uneven(first: &(&Data, &SourceCall, usize), other: &(&Data, &Sourc
     Diagnostic::error("R0011", message, other.1.span, "each row needs its own here")
         .and(first.1.span, "and here")
         .help(format!("give new rows of both, `{}` and `{}`", first.0.name, other.0.name))
+}
+
+/// A file of new rows that is given without a name: it stands in the place of the program's one table, for all that a
+/// prediction reads of its rows and `new` does not name.
+///
+/// # Errors
+/// Where a prediction reads rows of no table, or of several.
+pub fn in_place_of_table(run: &Finished, file: &str, new: &ReadOptions) -> Result<Vec<Assignment>, Error> {
+    let Loaded { program, sources, .. } = run.load()?;
+    let read = predict::read(&program, &WithStatistics::of(&program));
+    // Without rows there is nothing new to tell of, which `predict` says.
+    let Some(row) = program.row.map(|r| Axis::plain(r.axis)) else { return Ok(vec![]) };
+    let of_rows = |d: &&Data| read.contains(&d.input) && d.axes.contains(&row);
+    let named = |d: &&Data| !new.data.iter().any(|a| a.name == d.name);
+    let mut tables: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for data in program.data.iter().filter(of_rows).filter(named) {
+        let call = sources.iter().map(|(call, _)| call).find(|call| call.data == data.name);
+        match call.map(|call| &call.reader) {
+            Some(Reader::Table { path, .. }) => tables.entry(path).or_default().push(&data.name),
+            Some(Reader::Input) => tables.entry("what its caller gives").or_default().push(&data.name),
+            _ => {}
+        }
+    }
+    let names = |of: &[&str]| of.iter().map(|name| format!("--data {name}=FILE")).collect::<Vec<_>>().join(" ");
+    match tables.values().collect::<Vec<_>>().as_slice() {
+        [all] => Ok(all.iter().map(|name| Assignment::new(name, file)).collect()),
+        [] => Err(Error::Option(
+            OptionName::Data,
+            format!("takes NAME=FILE, not `{file}`: a prediction from {} reads rows of no table", run.folder.display()),
+        )),
+        _ => {
+            let each = tables.iter().map(|(path, of)| format!("{} for {path}", names(of)));
+            Err(Error::Option(
+                OptionName::Data,
+                format!(
+                    "takes NAME=FILE, not `{file}`, as the rows are read from {} tables: {}",
+                    tables.len(),
+                    each.collect::<Vec<_>>().join("; ")
+                ),
+            ))
+        }
+    }
 }

@@ -8,7 +8,7 @@ use fe_check::{Data, Header, Program, Reader, Row, SourceCall};
 use fe_distribution::Support;
 use fe_graph::{Axis, AxisId, InputId, NodeId, Op};
 use fe_objective::{Readout, WithStatistics};
-use fe_report::{Array, Group, inference_data, npz_arrays, place};
+use fe_report::{Array, Group, Labels, inference_data, npz_arrays};
 use fe_syntax::Diagnostic;
 use fe_train::{KnownDraws, Predicting, Predictive};
 
@@ -51,6 +51,8 @@ pub struct Predictions {
     pub arrays: Vec<Array>,
     /// What the first axis runs over, and the number of its first element: rows from 0, or steps from the first that is new.
     pub first: (String, usize),
+    /// The levels of text that axes run over, those of an observed category under `NAME_value`.
+    pub labels: Labels,
     /// What the reader should know.
     pub notes: Vec<String>,
 }
@@ -98,9 +100,10 @@ pub fn predict(run: &Finished, new: &ReadOptions, options: &PredictOptions) -> R
     }
     notes.push(format!("by {} draws", options.count));
     let last = options.ahead.map(|steps| (asked.chain.as_str(), steps));
+    let labels = labels(&asked.program, &found);
     let arrays = found.iter().flat_map(|p| told(p, options, last)).collect();
     let first = if options.ahead.is_some() { (asked.chain, asked.steps) } else { ("row".to_owned(), 0) };
-    Ok(Predictions { arrays, first, notes })
+    Ok(Predictions { arrays, first, labels, notes })
 }
 
 /// A program that is asked about rows, groups or steps that its fit has not seen.
@@ -374,7 +377,7 @@ impl Asked {
 }
 
 /// The data that priors and likelihoods read, what is observed apart.
-fn read(program: &Program, statistics: &WithStatistics) -> HashSet<InputId> {
+pub(crate) fn read(program: &Program, statistics: &WithStatistics) -> HashSet<InputId> {
     let mut roots: Vec<NodeId> = program.latents.iter().flat_map(|l| l.prior.args.iter().copied()).collect();
     roots.extend(program.observes.iter().flat_map(|o| o.distribution.args.iter().copied()));
     let mut g = statistics.graph.clone();
@@ -432,6 +435,34 @@ fn told(of: &Predictive, options: &PredictOptions, last: Option<(&str, usize)>) 
     arrays
 }
 
+/// The levels of the axes that predictions have, and of the categories that are predicted.
+fn labels(program: &Program, found: &[Predictive]) -> Labels {
+    let g = &program.graph;
+    let named = |(axis, levels): (&AxisId, &Vec<String>)| {
+        (g.extent_of(*axis) == levels.len()).then(|| (g.axis_name(Axis::plain(*axis)), levels.clone()))
+    };
+    let of_category = |p: &Predictive| {
+        let data = program.data.iter().find(|d| d.name == p.drawn.name)?;
+        let levels = program.labels.get(&data.index?).filter(|levels| Some(levels.len()) == p.categories)?;
+        Some((format!("{}_value", p.drawn.name), levels.clone()))
+    };
+    program.labels.iter().filter_map(named).chain(found.iter().filter_map(of_category)).collect()
+}
+
+/// The head of a column: the name of an array, and the place of an element along its axes but the first, by levels where they
+/// have some.
+fn head(array: &Array, element: usize, labels: &Labels) -> String {
+    let (mut rest, mut places) = (element, vec![]);
+    for (axis, &size) in array.axes.iter().zip(&array.shape).skip(1).rev() {
+        let at = rest % size.max(1);
+        rest /= size.max(1);
+        let level = labels.get(axis).filter(|levels| levels.len() == size).and_then(|levels| levels.get(at));
+        places.insert(0, level.cloned().unwrap_or_else(|| at.to_string()));
+    }
+    let text = if places.is_empty() { array.name.clone() } else { format!("{}[{}]", array.name, places.join(";")) };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
 /// Arrays of one shape as one, a last axis running over them.
 fn stacked(parts: Vec<Array>, name: &str) -> Option<Array> {
     let first = parts.first()?.clone();
@@ -480,7 +511,8 @@ impl Predictions {
             CodesFile::Csv => self.csv().into_bytes(),
             CodesFile::Npz => npz_arrays(&self.arrays).map_err(|e| unwritten(&e))?,
             CodesFile::Nc => {
-                let group = Group { name: "predictions".into(), arrays: self.arrays.clone(), ..Group::default() };
+                let (name, labels) = ("predictions".into(), self.labels.clone());
+                let group = Group { name, arrays: self.arrays.clone(), labels, ..Group::default() };
                 inference_data(&[group]).map_err(|e| unwritten(&e))?
             }
         };
@@ -492,12 +524,12 @@ impl Predictions {
         let axis = self.arrays.first().and_then(|a| a.axes.first());
         let held: Vec<&Array> = self.arrays.iter().filter(|a| a.axes.first() == axis).collect();
         let lines = held.first().and_then(|a| a.shape.first()).copied().unwrap_or(1);
-        let mut head = vec![self.first.0.clone()];
+        let mut heads = vec![self.first.0.clone()];
         for array in &held {
-            let rest: Vec<usize> = array.shape.iter().skip(1).copied().collect();
-            head.extend((0..rest.iter().product()).map(|k| format!("{}{}", array.name, place(&rest, k, ";"))));
+            let width = array.shape.iter().skip(1).product();
+            heads.extend((0..width).map(|k| head(array, k, &self.labels)));
         }
-        let mut text = head.join(",") + "\n";
+        let mut text = heads.join(",") + "\n";
         for line in 0..lines {
             text.push_str(&(self.first.1 + line).to_string());
             for array in &held {

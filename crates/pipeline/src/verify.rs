@@ -12,6 +12,7 @@ use fe_train::{Drawn, Setting};
 use crate::directory;
 use crate::error::Error;
 use crate::finished::Finished;
+use crate::gaps::AllGaps;
 use crate::load::underivable;
 use crate::page;
 
@@ -50,9 +51,14 @@ pub fn verify(run: &Finished, referee: Referee) -> Result<Verification, Error> {
         Some(resampled) => (Held::PosteriorResampled, resampled),
         None => (Held::Posterior, &document.posterior),
     };
+    let gaps = AllGaps::of(&prepared.program, &prepared.arrays);
     let pairs = found.table.iter().zip(&found.quality);
-    let values: Vec<(String, Verified)> =
-        pairs.filter_map(|(s, quality)| Some((s.name.clone(), verified(table.get(&s.name)?, s, quality)))).collect();
+    let values: Vec<(String, Verified)> = pairs
+        .filter_map(|(s, quality)| {
+            let quality = gaps.quality(&s.name, &s.shape, quality);
+            Some((s.name.clone(), verified(table.get(&s.name)?, &gaps.summary(s), &quality)))
+        })
+        .collect();
     let numbers = 2 * values.iter().map(|(_, v)| v.mean.values().len()).sum::<usize>();
     let verification = Verification {
         schema: VERIFICATION_SCHEMA,
@@ -69,7 +75,7 @@ pub fn verify(run: &Finished, referee: Referee) -> Result<Verification, Error> {
         ..Verification::default()
     }
     .judged();
-    let draws = inference_data(&groups(&found))
+    let draws = inference_data(&groups(&found, &gaps))
         .map_err(|e| Error::Io(format!("{} cannot be written: {e}", run.folder.join(directory::CHAINS).display())))?;
     run.put(directory::CHAINS, &draws)?;
     run.put(directory::VERIFICATION, json(&verification).as_bytes())?;
@@ -107,7 +113,7 @@ fn verified(fit: &Summary, by_chains: &fe_train::Summary, quality: &Quality) -> 
 }
 
 /// Draws, and what the sampler says of them, as ArviZ has them.
-pub(crate) fn groups(found: &ByChains) -> Vec<Group> {
+pub(crate) fn groups(found: &ByChains, gaps: &AllGaps) -> Vec<Group> {
     let (chains, draws) = (found.lengths.chains, found.lengths.draws);
     let array = |d: &Drawn| Array {
         name: d.name.clone(),
@@ -142,7 +148,7 @@ pub(crate) fn groups(found: &ByChains) -> Vec<Group> {
         ..Group::default()
     };
     vec![
-        group("posterior", found.draws.iter().map(array).collect(), about),
+        group("posterior", found.draws.iter().map(|d| gaps.array(array(d))).collect(), about),
         group("sample_stats", statistics, vec![("tuning".to_owned(), found.lengths.warmup.to_string())]),
     ]
 }

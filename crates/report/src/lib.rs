@@ -45,7 +45,7 @@ pub use elpd::{Elpd, ElpdTable, Incomparable, elpd_table, elpd_terminal};
 pub use evaluation::{ByRow, Evaluation, Own, evaluation_terminal};
 pub use figures::fixed;
 pub use file::{ASIDE, move_over, remove, write_atomically};
-pub use inference_data::{Array, Group, NetcdfError, inference_data};
+pub use inference_data::{Array, Group, MOST_ALONG, NetcdfError, inference_data};
 pub use json::json;
 pub use ledger::{Cell, Column, Interval, Kind, Label, Number, Room, Row, Span, Table, Tone, Value};
 pub use nested::{Nested, ShapeError};

@@ -11,7 +11,7 @@ use crate::moments::{Change, change};
 use crate::problem::{Problem, Setting, Values, from_sorted};
 use crate::proposal::{Modes, proposal};
 use crate::psis::{self, Smoothed};
-use crate::qmc::{MatchedDraws, matched_draws};
+use crate::qmc::{MatchedDraws, matched_draws, normal_draws_of};
 use crate::reading::Reading;
 use crate::sizes::Sizes;
 use crate::streams::Purpose;
@@ -228,10 +228,17 @@ pub(crate) fn posterior(
     // A Gaussian is lighter in its tails than most posteriors, however close, and cannot see where it never draws: a wider
     // proposal tells.
     let (mut wider, mut proposed_draws) = (None, None);
-    if let Some(matched) = matched.as_ref().filter(|m| m.all_normal) {
+    // Beside counts, which keep the guide's own draws given all else, what is normal is widened.
+    let normal = match &matched {
+        Some(matched) if matched.all_normal => None,
+        _ => normal_draws_of(problem, &outputs, count),
+    };
+    if let Some(matched) = matched.as_ref().filter(|m| m.all_normal).or(normal.as_ref()) {
         let proposed = match &o.density {
-            Some(density) => proposal(&mut Target::new(problem, values, extra, density)?, problem, count)?,
-            None => None,
+            Some(density) if normal.is_none() => {
+                proposal(&mut Target::new(problem, values, extra, density)?, problem, count)?
+            }
+            _ => None,
         };
         result.modes = proposed.as_ref().and_then(|p| p.modes);
         let (wide, correction) = proposed.map_or_else(|| matched.widened(problem.seed), |p| (p.draws, p.correction));

@@ -116,6 +116,22 @@ pub(crate) fn matched_draws(problem: &Problem, nodes: &[NodeId], count: usize) -
     Some(MatchedDraws { draws, all_normal, exact })
 }
 
+/// Moment-matched draws of what is normal beside counts, whose noise stays that of the guide. `None` where nothing is, or it is
+/// of more than [`FEW`] dimensions.
+pub(crate) fn normal_draws_of(problem: &Problem, nodes: &[NodeId], count: usize) -> Option<MatchedDraws> {
+    let exact = problem.objective.guides.eliminated.clone();
+    let mut sites = noise_sites_of(problem.objective, nodes);
+    sites.retain(|s| s.kind == Some(NoiseKind::Normal) && !exact.contains(&s.site));
+    let sizes = Sizes { o: problem.objective, rows: problem.train.len() };
+    let size = |s: &NoiseSite| s.axes.iter().map(|a| sizes.extent(*a, 1)).fold(1usize, usize::saturating_mul);
+    let total = sites.iter().map(size).fold(0usize, usize::saturating_add);
+    if !(1..=FEW).contains(&total) {
+        return None;
+    }
+    let draws = fixed_draws(problem, sites, count, FixedSet::Reading)?;
+    Some(MatchedDraws { draws, all_normal: true, exact })
+}
+
 /// The sources of noise that draws can be matched for, of those that some nodes need.
 pub(crate) fn matchable(sizes: Sizes, nodes: &[NodeId]) -> Option<Vec<NoiseSite>> {
     let mut sites = noise_sites_of(sizes.o, nodes);

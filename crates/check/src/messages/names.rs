@@ -41,6 +41,16 @@ pub fn unknown_name(name: &str, span: Span, near: Option<(Option<Span>, String)>
     }
 }
 
+/// What is written as if it ran over an axis: `k` where `K` is one.
+pub fn place_as_value(name: &str, span: Span, (axis, declared): (String, Span)) -> Diagnostic {
+    error("E0102", format!("there is no `{name}`: an axis has no variable that runs over it"), span, "not declared")
+        .and(declared, format!("`{axis}` is an axis"))
+        .help(format!(
+            "arrays are taken whole: `arange({axis})` is each place along `{axis}`, and `eye({axis})` is 1 where two places are \
+             the same; `{axis}` itself is the size"
+        ))
+}
+
 pub fn unknown_function(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
     let found = error("E0103", format!("there is no function `{name}`"), span, "not known");
     did_you_mean(found, near, "a function of your own is declared with `fn`, as in `fn twice(x) = 2 * x`")

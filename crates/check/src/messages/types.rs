@@ -44,6 +44,23 @@ pub fn unknown_family(
     did_you_mean(found, near, &format!("there are {}", list_of(all, "and")))
 }
 
+/// `censored(…)` for `Censored(…)`.
+pub fn wrapper_case(name: &str, span: Span, wrapper: &str, usage: &str) -> Diagnostic {
+    let found = error("E0301", format!("a distribution is written with a capital: `{wrapper}`"), span, "lower case");
+    match wrapper {
+        "Censored" => found.help(format!(
+            "write `{usage}`; an end may differ by row, so that one of which an event is known is \
+             `high = if event == 1 then 1e9 else time`"
+        )),
+        _ => found.help(format!("write `{usage}`, not `{name}(…)`")),
+    }
+}
+
+/// A distribution of other languages that is written out here.
+pub fn family_written_out(name: &str, span: Span, instead: &str) -> Diagnostic {
+    error("E0300", format!("there is no distribution `{name}`"), span, "written out here").help(instead)
+}
+
 pub fn family_case(name: &str, span: Span, family: &str) -> Diagnostic {
     let found = error("E0301", format!("a distribution is written with a capital: `{family}`"), span, "lower case");
     if crate::program::Init::DRAWS.contains(&name) {
@@ -77,6 +94,13 @@ pub fn not_a_distribution(span: Span, role: Role) -> Diagnostic {
         Role::Guide => "write `guide z ~ Normal(m, s)`",
         Role::Likelihood => "write `observe x ~ Normal(m, s)`, with the spread around this value",
     })
+}
+
+pub fn formula(span: Span) -> Diagnostic {
+    error("E0304", "a distribution is due behind `~`", span, "a value").help(
+        "write `observe x ~ Normal(m, s)`, with the spread around this value; a formula such as `y ~ x + g` is written out, \
+         `observe y ~ Normal(a + b * x + c[g], s)`, each coefficient a `param` or a `latent`",
+    )
 }
 
 pub fn value_as_distribution(name: &str, kind: Kind, span: Span, declared: Span, synonym: Option<&str>) -> Diagnostic {

@@ -224,6 +224,46 @@ fn yes_and_no_are_calibrated_where_the_model_is_right_and_not_where_it_is_not() 
     assert!(outside(&wrong) >= 4, "{}", outside(&wrong));
 }
 
+/// Ratings of three levels by cutpoints: each level has its calibration under its name, which holds where the model does, and not
+/// with a slope that is taken to be four times what it is.
+#[test]
+fn categories_are_calibrated_each_where_the_model_is_right_and_not_where_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let chance = Uniform(Cell::new(29));
+    let rows = (0..900).map(|_| 6.0 * chance.next() - 3.0).map(|x| {
+        let u = chance.next();
+        let at = 1.5 * x + (u / (1.0 - u)).ln();
+        format!("{x},{}", ["bad", "fair", "good"][usize::from(at > -1.0) + usize::from(at > 1.5)])
+    });
+    table(folder.path(), "x,y", rows.collect::<Vec<_>>().into_iter());
+    let program = |location: &str| {
+        format!(
+            "data x[N] = csv(\"d.csv\", \"x\")\ndata y[N] : index(R) = csv(\"d.csv\", \"y\")\ndim C = 2\n\
+             latent cut[C] : ordered ~ Normal(0, 5)\nlatent b ~ Normal(0, 3)\nobserve y ~ OrderedLogistic({location}, cut)\n"
+        )
+    };
+    let outside = |found: &Diagrams| {
+        let chart = titled(&found.fit, "Calibration of y by category");
+        let names: Vec<&str> = chart.series.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["bad", "fair", "good", "as predicted, 90 %"]);
+        let expected = &chart.series[3];
+        assert_eq!((chart.series[0].points.len(), expected.points.len()), (5, 15));
+        let band = |x: f64| {
+            let at = expected.points.iter().position(|p| p.0 == x).unwrap();
+            expected.whiskers[at]
+        };
+        let marks = chart.series[..3].iter().flat_map(|s| &s.points);
+        marks.filter(|p| !(band(p.0).0..=band(p.0).1).contains(&p.1)).count()
+    };
+    let right = diagrams(folder.path(), &program("b * x"));
+    assert!(outside(&right) <= 4, "{}", outside(&right));
+    let wrong = diagrams(folder.path(), &program("0.001 * b + 6 * x"));
+    assert!(outside(&wrong) >= 7, "{}", outside(&wrong));
+    // Bars bear the levels' names too.
+    let bars = titled(&right.fit, "y and data drawn anew");
+    assert!(format!("{:?}", bars.x).contains("fair"), "{:?}", bars.x);
+}
+
 /// Levels have curves of their own, an index its names, and large arrays are left to the tables.
 #[test]
 fn levels_have_names_and_large_arrays_are_left_to_tables() {

@@ -163,6 +163,12 @@ fn predictions_of_known_and_unseen_groups() {
     assert!((mean[1] - 2.0 * w - table("a", 0)).abs() < 0.03, "{mean:?}");
     assert!(mean[2].abs() < 0.07 && (sd[2] - 1.64f64.sqrt()).abs() < 0.05, "{mean:?} ± {sd:?}");
     assert!(sd[0] < 0.9, "{sd:?}");
+    // A file without a name stands for the program's one table, of whatever is not named.
+    for given in [&["--data", "new.csv"][..], &["--data", "x=new.csv", "--data", "new.csv"]] {
+        assert_eq!(done(folder.path(), &[&["predict", "fit"], given].concat()), text);
+    }
+    let twice = ["predict", "fit", "--data", "new.csv", "--data", "rows.csv"];
+    refused(folder.path(), &twice, &["one file without a name", "`rows.csv`"]);
     let wide =
         done(folder.path(), &["predict", "fit", "--data", "x=new.csv", "--data", "g=new.csv", "--interval", "0.5"]);
     assert!(wide.starts_with("row,y_mean,y_sd,y_q25,y_q50,y_q75\n"), "{wide}");
@@ -173,6 +179,39 @@ fn predictions_of_known_and_unseen_groups() {
     refused(folder.path(), &[&both[..], &["--data", "y=rows.csv"]].concat(), &["`y` is what is predicted"]);
     refused(folder.path(), &[&both[..], &["--interval", "2"]].concat(), &["--interval takes a probability"]);
     refused(folder.path(), &[&both[..], &["--draws"]].concat(), &["--draws needs --out"]);
+}
+
+#[test]
+fn a_file_without_a_name_stands_for_one_table_alone() {
+    let folder = folder(&GROUPS.replace("csv(\"rows.csv\", \"g\")", "csv(\"groups.csv\", \"g\")"));
+    std::fs::copy(folder.path().join("rows.csv"), folder.path().join("groups.csv")).unwrap();
+    fit(folder.path());
+    std::fs::write(folder.path().join("new.csv"), "x,g\n0,red\n").unwrap();
+    let said = ["2 tables", "--data x=FILE for rows.csv", "--data g=FILE for groups.csv"];
+    refused(folder.path(), &["predict", "fit", "--data", "new.csv"], &said);
+    // Where what is not named is of one table, it is that.
+    done(folder.path(), &["predict", "fit", "--data", "g=new.csv", "--data", "new.csv"]);
+}
+
+#[test]
+fn categories_are_predicted_by_their_levels() {
+    let folder = folder(
+        "data x[N] = csv(\"rows.csv\", \"x\")\ndata g[N] : index(G) = csv(\"rows.csv\", \"g\")\nlatent b[G] ~ Normal(0, 1)\n\
+         observe g ~ Categorical(softmax(b * x, G))\n",
+    );
+    fit(folder.path());
+    std::fs::write(folder.path().join("new.csv"), "x\n0\n1.5\n").unwrap();
+    let text = done(folder.path(), &["predict", "fit", "--data", "new.csv"]);
+    let shares = ["blue", "green", "red"].map(|level| column(&text, &format!("g_probability[{level}]")));
+    // Where x = 0 all are alike, within four standard errors of 4000 draws.
+    assert!(shares.iter().all(|s| (s[0] - 1.0 / 3.0).abs() < 0.03), "{text}");
+    assert!((shares.iter().map(|s| s[1]).sum::<f64>() - 1.0).abs() < 1e-9, "{text}");
+    // Without rows there is nothing new.
+    let folder = self::folder(
+        "data y[N] = csv(\"rows.csv\", \"y\")\nlet n[N, N'] = eye(N)\nobserve y ~ MultivariateNormal(0, n)\n",
+    );
+    fit(folder.path());
+    refused(folder.path(), &["predict", "fit", "--data", "rows.csv"], &["no row axis"]);
 }
 
 #[test]

@@ -104,7 +104,9 @@ impl<'a> Deriver<'a> {
         let mut eliminated: Vec<Eliminated> = vec![];
         for k in 0..finite.len() {
             let (Some(one), later) = (finite.get(k), finite.get(k + 1..).unwrap_or_default()) else { continue };
+            let before = self.g.set_origin(self.g.origin_of(one.latent.node));
             eliminated.push(self.eliminate(one, later, &mut pool)?);
+            self.g.set_origin(before);
         }
         let row = self.program.row.map(|r| Axis::plain(r.axis));
         let local = row.filter(|r| finite.iter().all(|f| f.plates().contains(r)));

@@ -180,16 +180,16 @@ pub(super) struct Reliability {
     pub band: (f64, f64),
 }
 
-/// Yes and no against the probabilities that draws give them, in at most ten groups of as many cells.
+/// Yes and no against the probabilities that draws give them, in at most `most` groups of as many cells.
 ///
 /// Cells are put into groups by every other draw, and the probability of a group is taken from the draws between: a mean
 /// of few draws is off by chance, and groups made by the same draws would have that chance in their probabilities.
-pub(super) fn calibration(observed: &[f64], draws: Draws) -> Vec<Reliability> {
+pub(super) fn calibration(observed: &[f64], draws: Draws, most: usize) -> Vec<Reliability> {
     let (by, of) = (draws.means(|k| k % 2 == 0), draws.means(|k| k % 2 == 1));
     let mut cells: Vec<(f64, f64, f64)> =
         by.iter().zip(&of).zip(observed).map(|((b, o), y)| (*b, *o, *y)).filter(|c| c.2.is_finite()).collect();
     cells.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let groups = (cells.len() / 10).clamp(1, 10);
+    let groups = (cells.len() / 10).clamp(1, most.max(1));
     let size = cells.len().div_ceil(groups).max(1);
     let of_group = |group: &[(f64, f64, f64)]| {
         let n = group.len() as f64;
@@ -264,7 +264,7 @@ mod tests {
             let observed: Vec<f64> = p.iter().map(|&p| yes(&mut rng, p)).collect();
             let anew: Vec<f64> =
                 (0..draws).flat_map(|_| p.iter().map(|&p| yes(&mut rng, p)).collect::<Vec<_>>()).collect();
-            let groups = calibration(&observed, Draws { values: &anew, width: n });
+            let groups = calibration(&observed, Draws { values: &anew, width: n }, 10);
             assert_eq!(groups.iter().map(|g| g.cells).sum::<usize>(), n);
             inside += groups.iter().filter(|g| g.band.0 <= g.observed && g.observed <= g.band.1).count();
             all += groups.len();

@@ -2,6 +2,7 @@
 
 use fe_check::{Data, Observe, Program};
 use fe_distribution::Support;
+use fe_graph::Axis;
 use fe_report::{Array, Axis as Scale, Bar, Bars, Chart, Drawing, Labels, Panels, Series};
 
 use super::Groups;
@@ -15,6 +16,9 @@ const MARKS: usize = 500;
 
 /// The most levels that have a line of their own.
 const LEVELS: usize = 4;
+
+/// The most categories that are held to their probabilities each.
+const CATEGORIES: usize = 6;
 
 /// The fewest values that are worth a chart.
 const FEWEST: usize = 5;
@@ -52,9 +56,12 @@ pub(super) fn panels(program: &Program, labels: &Labels, groups: Groups) -> Vec<
             }
         };
         add(one.over_data(labels, groups));
-        match one.kind {
+        match &one.kind {
             Kind::YesNo => add(one.calibrated()),
-            Kind::Categories(_) => add(one.drawn_anew()),
+            Kind::Categories(names) => {
+                add(one.drawn_anew());
+                add(one.calibrated_by_category(names));
+            }
             Kind::Counts => {
                 add(one.drawn_anew());
                 add(one.ranked());
@@ -94,9 +101,11 @@ fn observed<'a>(
     let whole = |v: &f64| v.fract() == 0.0 && *v >= 0.0 || v.is_nan();
     let values = || array.values.iter().chain(drawn.values);
     let named = |size: usize| {
-        let axis = law.event.map(|a| program.graph.axis_name(a));
-        let levels = axis.and_then(|a| labels.get(&a)).filter(|l| l.len() == size).cloned();
-        levels.unwrap_or_else(|| (0..size).map(|k| k.to_string()).collect())
+        // Of an order of categories the event is its cutpoints; the data know what they count along.
+        let data = program.data.iter().find(|d| d.name == observe.name);
+        let axes = data.and_then(|d| d.index).map(Axis::plain).into_iter().chain(law.event);
+        let levels = axes.map(|a| program.graph.axis_name(a)).find_map(|a| labels.get(&a).filter(|l| l.len() == size));
+        levels.cloned().unwrap_or_else(|| (0..size).map(|k| k.to_string()).collect())
     };
     let kind = match law.support(&program.graph) {
         Some(Support::Bool) => Kind::YesNo,
@@ -414,7 +423,7 @@ impl Observed<'_> {
 
     /// How often what is predicted with a probability comes true.
     fn calibrated(&self) -> Option<(Chart, String)> {
-        let groups = calibration(&self.array.values, self.drawn);
+        let groups = calibration(&self.array.values, self.drawn, 10);
         if groups.iter().map(|g| g.cells).sum::<usize>() < 20 {
             return None;
         }
@@ -439,6 +448,39 @@ impl Observed<'_> {
         let size = groups.iter().map(|g| g.cells).max().unwrap_or(0);
         let caption = format!(
             "Calibration: how many of those of {name} came true that were predicted with about the same probability, in groups of {size}; the upright lines are where nine of ten groups lie if the probabilities hold."
+        );
+        Some((chart, caption))
+    }
+
+    /// The same of each category: the share of cells that are of it, by how probable it was.
+    fn calibrated_by_category(&self, names: &[String]) -> Option<(Chart, String)> {
+        let known = self.array.values.iter().filter(|v| v.is_finite()).count();
+        if known < 20 || !(2..=CATEGORIES).contains(&names.len()) {
+            return None;
+        }
+        let (mut series, mut expected) = (vec![], vec![]);
+        for (k, category) in names.iter().enumerate() {
+            let is = |v: &f64| if v.is_finite() { f64::from(u8::from(*v == k as f64)) } else { f64::NAN };
+            let (observed, drawn): (Vec<f64>, Vec<f64>) =
+                (self.array.values.iter().map(is).collect(), self.drawn.values.iter().map(is).collect());
+            let groups = calibration(&observed, Draws { values: &drawn, width: self.drawn.width }, 5);
+            let points = groups.iter().map(|g| (g.predicted, g.observed)).collect();
+            series.push(Series { name: category.clone(), points, marks: true, ..Series::default() });
+            expected.extend(groups);
+        }
+        expected.sort_by(|a, b| a.predicted.total_cmp(&b.predicted));
+        series.push(Series {
+            name: "as predicted, 90 %".into(),
+            points: expected.iter().map(|g| (g.predicted, g.predicted)).collect(),
+            whiskers: expected.iter().map(|g| g.band).collect(),
+            scattered: true,
+            ..Series::default()
+        });
+        let name = self.name();
+        let (x, y) = (Scale::linear("predicted probability"), Scale::linear("share of the category"));
+        let chart = Chart { title: format!("Calibration of {name} by category"), x, y, series, ..Chart::default() };
+        let caption = format!(
+            "Calibration: how many of those values of {name} are of a category that it was predicted for with about the same probability, in groups of a fifth of them; the upright lines are where nine of ten groups lie if the probabilities hold."
         );
         Some((chart, caption))
     }

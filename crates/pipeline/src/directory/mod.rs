@@ -244,9 +244,10 @@ pub fn groups(run: &Run) -> Vec<Group> {
         (RUN_KEY.to_owned(), run.record.run.clone()),
     ];
     about.extend(run.document.verdict.khat.map(|k| ("khat".to_owned(), format!("{k:.3}"))));
-    let mut groups = run.fitted.fit.chains.as_ref().map(verify::groups).unwrap_or_default();
+    let gaps = &run.fitted.gaps;
+    let mut groups = run.fitted.fit.chains.as_ref().map(|c| verify::groups(c, gaps)).unwrap_or_default();
     if !draws.posterior.is_empty() && groups.is_empty() {
-        let arrays = draws.posterior.iter().map(array).collect();
+        let arrays = draws.posterior.iter().map(|d| gaps.array(array(d))).collect();
         let (name, draws) = ("posterior".into(), draws.count);
         groups.push(Group { name, draws, arrays, attributes: about, chains: 1, ..Group::default() });
     }

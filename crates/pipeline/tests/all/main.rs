@@ -164,6 +164,49 @@ fn data_drawn_anew_follow_the_posterior_beside_them() {
     }
 }
 
+/// Of data with gaps the missing cells are told, under their rows, and none that is there: by the guide and by chains.
+#[test]
+fn gaps_are_told_of_and_nothing_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = "data x[N, D] : real? = csv(\"x.csv\", \"a\", \"b\")\nlatent m[D] ~ Normal(0, 1)\nobserve x ~ Normal(m, 0.8)\n\
+                   data y[N] = csv(\"x.csv\", \"y\")\nlet d[D] = [0.5, -0.5]\nobserve y ~ Normal(x @ d, 0.3)\n";
+    std::fs::write(folder.path().join("x.csv"), "a,b,y\n0.4,1,0.3\nNA,0.2,0.7\n-1,NA,-0.4\n0.9,0.1,0.2\n").unwrap();
+    for program in [program.to_owned(), format!("{program}guide * ~ NUTS(draws = 200, warmup = 200, chains = 2)\n")] {
+        let text = text(folder.path(), &program);
+        let (document, groups) =
+            run_of(&text, &ReadOptions::default(), |run| (run.document.clone(), directory::groups(run)));
+        let told = document.posterior.get("x_missing").unwrap();
+        assert_eq!(told.axes, ["x_missing_N_D"]);
+        assert_eq!(document.labels["x_missing_N_D"], ["1, a", "2, b"]);
+        let posterior = groups.iter().find(|g| g.name == "posterior").unwrap();
+        let drawn = posterior.arrays.iter().find(|a| a.name == "x_missing").unwrap();
+        let draws = posterior.draws * posterior.chains;
+        assert_eq!((drawn.shape.as_slice(), drawn.values.len()), (&[2][..], 2 * draws));
+        assert_eq!(posterior.labels["x_missing_N_D"], ["1, a", "2, b"]);
+        for (k, exact) in exact_gaps().into_iter().enumerate() {
+            if posterior.chains == 1 {
+                assert!((told.mean.values()[k] - exact).abs() < 1e-5, "{k}: {:?}, not {exact}", told.mean);
+            }
+            // Of 400 draws of a chain, four standard errors.
+            let mean = drawn.values.iter().skip(k).step_by(2).sum::<f64>() / draws as f64;
+            assert!((mean - exact).abs() < 0.12, "{k}: {mean}, not {exact}");
+        }
+    }
+}
+
+/// Means of the gaps above: by least squares, m of each column and the missing cell of its other row.
+fn exact_gaps() -> [f64; 2] {
+    let (own, error) = (0.8f64.powi(-2), 0.3f64.powi(-2));
+    // What is there of each column, the cell beside the gap, and y: the gap is worth s y, where a counts + and b −.
+    let columns = [(0.4 - 1.0 + 0.9, 0.2, 0.7, 1.0), (1.0 + 0.2 + 0.1, -1.0, -0.4, -1.0)];
+    columns.map(|(sum, beside, y, sign)| {
+        // (1 + 4 own) m = own (sum + z), and (own + error/4) z = own m + error/2 · sign (y + sign · beside / 2).
+        let (p, q) = (own / (1.0 + 4.0 * own), own + error / 4.0);
+        let right = error / 2.0 * sign * (y + sign * beside / 2.0);
+        (own * p * sum + right) / (q - own * p)
+    })
+}
+
 #[test]
 fn a_finished_run_is_read_back_to_where_its_fit_ended() {
     let folder = tempfile::tempdir().unwrap();

@@ -101,6 +101,17 @@ class Arrays(dict):
         return pandas.DataFrame(columns)
 
 
+def _coordinate(levels: list[str] | None, size: int) -> Any:
+    """Levels, as numbers where each is a whole one as it is written; else the places along the axis."""
+    if levels is None:
+        return np.arange(size)
+    try:
+        numbers = [int(level) for level in levels]
+    except ValueError:
+        return levels
+    return np.array(numbers) if [str(number) for number in numbers] == levels else levels
+
+
 def inference_data(groups: list[Any]) -> Any:
     """ArviZ' InferenceData, or xarray's DataTree, of the groups of draws and data."""
     import arviz
@@ -116,7 +127,8 @@ def inference_data(groups: list[Any]) -> Any:
             array = np.frombuffer(values, dtype=np.float64).reshape(sizes).copy()
             dims = lead + [a.replace("'", "_prime") for a in along]
             variables[variable.replace("'", "_prime")] = (dims, array)
-            coords.update({d: levels[d] if len(levels.get(d, ())) == n else np.arange(n) for d, n in zip(dims, sizes)})
+            named = {d: levels[d] if len(levels.get(d, ())) == n else None for d, n in zip(dims, sizes)}
+            coords.update({d: _coordinate(named[d], n) for d, n in zip(dims, sizes)})
         made[name] = xarray.Dataset(variables, coords=coords, attrs=dict(attributes))
     if hasattr(arviz, "InferenceData"):
         return arviz.InferenceData(**made)
