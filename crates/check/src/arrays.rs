@@ -252,7 +252,11 @@ impl<'a> Checker<'a> {
         let to = if a.has(axis) || b.has(axis) { Axis::plain(self.numeric_axis(total, along.span)) } else { axis };
         if self.graph.extent_of(to.id) != total {
             let (name, have) = (self.graph.axis_name(to), self.graph.extent_of(to.id));
-            return self.fail(messages::concat_size(along.span, &name, have, total), span);
+            let part = |v: &Value, own: Axis| (v.span, self.graph.axis_name(own), self.graph.extent_of(own.id));
+            let parts = [part(&a, x), part(&b, y)];
+            let fits = |n: &&(Axis, Span)| n.0 != x && self.graph.extent_of(n.0.id) + parts[1].2 == have;
+            let meant: Vec<String> = a.axes.iter().filter(fits).map(|n| self.graph.axis_name(n.0)).collect();
+            return self.fail(messages::concat_size(along.span, (&name, have), parts, &meant), span);
         }
         let node = self.graph.concat((a.node, x), (b.node, y), to);
         let swap = |v: &Value, from: Axis| -> Vec<(Axis, Span)> {

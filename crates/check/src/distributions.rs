@@ -10,6 +10,7 @@ use crate::cutpoints::parted;
 use crate::expression::DEEPEST;
 use crate::kind::{Kind, Role};
 use crate::messages;
+use crate::polynomial;
 use crate::reads::{bare, parts};
 use crate::scope::nearest;
 use crate::text::written;
@@ -416,6 +417,10 @@ impl<'a> Checker<'a> {
             let last = value.axes.last().map(|a| Along::Simplex(a.0));
             let data = value.level == Level::Data;
             if data || (last.is_some() && value.along == last) || value.axes.is_empty() {
+                return true;
+            }
+            let adds_up = |axis: Axis| polynomial::adds_up(&self.graph, value.node, axis);
+            if value.range.low >= 0.0 && value.axes.last().is_some_and(|a| adds_up(a.0)) {
                 return true;
             }
             let axis = value.axes.last().map(|a| self.graph.axis_name(a.0)).unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Sums of values as polynomials in what they are made of, by which shares that are written out, `[a, (1 - a) * b, (1 - a) * (1 - b)]`,
-//! are known to add up to 1.
+//! are known to add up to 1, and so are rows, `diag(stay) + (1 - stay) * (1 - eye(K))` of two states.
 
 use std::collections::BTreeMap;
 
-use fe_graph::{Binary, Graph, NodeId, Op, Unary};
+use fe_graph::{Axis, Binary, Graph, NodeId, Op, Unary};
 
 /// Terms of a polynomial, and operations that are looked at, at most: beyond these nothing is said.
 const TERMS: usize = 64;
@@ -27,8 +27,69 @@ pub(crate) fn is_one(g: &Graph, nodes: &[NodeId]) -> bool {
         let Some(own) = of(g, node, &mut left) else { return false };
         total = sum(total, &own, 1.0);
     }
-    let constant = total.remove(&vec![]).unwrap_or(0.0);
-    (constant - 1.0).abs() < 1e-9 && total.values().all(|c| c.abs() < 1e-9)
+    is(total, 1.0)
+}
+
+/// Whether the elements of a value along an axis add up to 1, whatever they are made of.
+pub(crate) fn adds_up(g: &Graph, node: NodeId, axis: Axis) -> bool {
+    let mut left = OPERATIONS;
+    along(g, node, axis, &mut left).is_some_and(|total| is(total, 1.0))
+}
+
+/// Whether a polynomial is a number.
+fn is(mut p: Polynomial, number: f64) -> bool {
+    let constant = p.remove(&vec![]).unwrap_or(0.0);
+    (constant - number).abs() < 1e-9 && p.values().all(|c| c.abs() < 1e-9)
+}
+
+/// The sum of a value along an axis, where it is a polynomial in what has no such axis.
+fn along(g: &Graph, node: NodeId, axis: Axis, left: &mut usize) -> Option<Polynomial> {
+    *left = left.checked_sub(1)?;
+    if !g.has_axis(node, axis) {
+        // Of an axis whose size is not known yet nothing is said.
+        let extent = g.extent_of(axis.id);
+        return (extent > 1).then(|| Some(sum(Polynomial::new(), &of(g, node, left)?, extent as f64)))?;
+    }
+    let own = g.node(node);
+    let found = match (&own.op, own.inputs.as_slice()) {
+        (Op::Binary(Binary::Add), &[a, b]) => sum(along(g, a, axis, left)?, &along(g, b, axis, left)?, 1.0),
+        (Op::Binary(Binary::Sub), &[a, b]) => sum(along(g, a, axis, left)?, &along(g, b, axis, left)?, -1.0),
+        (Op::Binary(Binary::Mul), &[a, b]) if !g.has_axis(a, axis) => {
+            product(&of(g, a, left)?, &along(g, b, axis, left)?)
+        }
+        (Op::Binary(Binary::Mul), &[a, b]) if !g.has_axis(b, axis) => {
+            product(&along(g, a, axis, left)?, &of(g, b, left)?)
+        }
+        (Op::Binary(Binary::Equal), &[a, b]) if is_eye(g, a, b, axis) => Polynomial::from([(vec![], 1.0)]),
+        (Op::Unary(Unary::Neg), &[a]) => sum(Polynomial::new(), &along(g, a, axis, left)?, -1.0),
+        (Op::Select, &[condition, a, b]) if !g.has_axis(condition, axis) => {
+            let (a, b) = (along(g, a, axis, left)?, along(g, b, axis, left)?);
+            is(sum(a.clone(), &b, -1.0), 0.0).then_some(a)?
+        }
+        // What is picked has the sum of every row, where that is one number.
+        (Op::Gather { axis: by }, &[x, _]) if *by != axis && g.has_axis(x, axis) => {
+            let total = along(g, x, axis, left)?;
+            let number = total.get(&vec![]).copied().unwrap_or(0.0);
+            is(total.clone(), number).then_some(total)?
+        }
+        (Op::Broadcast(_), &[x]) => along(g, x, axis, left)?,
+        (Op::Rename(pairs), &[x]) => {
+            let from = pairs.iter().find(|p| p.1 == axis).map_or(axis, |p| p.0);
+            along(g, x, from, left)?
+        }
+        (Op::Literal(t), _) if own.axes.as_slice() == [axis] => {
+            Polynomial::from([(vec![], t.values.iter().sum::<f64>())])
+        }
+        _ => return None,
+    };
+    (found.len() <= TERMS).then_some(found)
+}
+
+/// Whether the equality of two places is 1 at one place along an axis for each along its copy.
+fn is_eye(g: &Graph, a: NodeId, b: NodeId, axis: Axis) -> bool {
+    let counts = |n: NodeId| matches!(g.node(n).op, Op::Iota).then(|| g.axes_of(n).first().copied()).flatten();
+    let copies = |x: Axis, y: Axis| x == axis && y != axis && y.id == axis.id;
+    counts(a).zip(counts(b)).is_some_and(|(x, y)| copies(x, y) || copies(y, x))
 }
 
 /// A value as a polynomial, where that takes no more operations than are left.

@@ -138,6 +138,11 @@ pub fn extra_axes(
     if let Some((array, index)) = picked {
         return found.help(format!("did you mean `{array}[{index}]`? `{index}` counts along `{plain}`"));
     }
+    // A part of an axis is written as a slice where one element was meant.
+    if plain == "1" {
+        return found
+            .help("one element is picked by its place, `x[0]`, and leaves no axis; or sum over it, as in `sum(…, 1)`");
+    }
     found.help(format!("declare `{name}` with {which} too, or sum over it, as in `sum(…, {plain})` or with `@`"))
 }
 
@@ -339,14 +344,25 @@ pub fn concat_scalar(span: Span) -> Diagnostic {
     error("E0225", "`concat` joins arrays along an axis", span, "a single number").help("give both an axis")
 }
 
-pub fn concat_size(span: Span, axis: &str, have: usize, total: usize) -> Diagnostic {
-    error(
-        "E0225",
-        format!("the parts have {total} elements together, and axis `{axis}` has {have}"),
-        span,
-        format!("`{axis}` is {have}"),
-    )
-    .help(format!("declare `dim {axis} = {total}`"))
+/// `parts` are those that are joined, with the axis of each that is, and its size; `meant` are axes of the first part which would
+/// fit.
+pub fn concat_size(
+    span: Span,
+    (axis, have): (&str, usize),
+    parts: [(Span, String, usize); 2],
+    meant: &[String],
+) -> Diagnostic {
+    let total = parts[0].2.saturating_add(parts[1].2);
+    let message = format!("the parts have {total} elements together, and axis `{axis}` has {have}");
+    let mut found = error("E0225", message, span, format!("`{axis}` is {have}"));
+    let last = parts[0].1.clone();
+    for (place, name, size) in parts {
+        found = found.and(place, format!("joined along its last axis, `{name}`, of {size}"));
+    }
+    found.help(match meant {
+        [one] => format!("to join it along `{one}`, declare it with `{one}` as its last axis, in place of `{last}`: `let x[…, {one}] = …`"),
+        _ => format!("declare `dim {axis} = {total}`"),
+    })
 }
 
 pub fn layer_scalar(layer: Span, value: Span) -> Diagnostic {

@@ -187,6 +187,11 @@ pub fn argument_range(
         (Support::Positive, Some((name, Kind::Latent, _))) => {
             format!("declare `latent {name} : positive ~ …`, or write `exp({written})`")
         }
+        // What is written out may be meant to be positive as it is; exp of it is another model.
+        (Support::Positive, None) if written.contains(' ') => format!(
+            "write `exp({written})` or `softplus({written})`; if it is meant as it is, and positive wherever that matters, \
+             `max({written}, 1e-6)`"
+        ),
         (Support::Positive, _) => format!("write `exp({written})` or `softplus({written})`"),
         _ => format!("it must be {needs}"),
     })

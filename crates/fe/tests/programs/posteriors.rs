@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::common::root;
+use crate::common::{fe, root};
 use crate::fits::{Options, Outcome, Program, shared};
 use crate::trials::{Tier, Trials};
 
@@ -46,17 +46,19 @@ fn cases() -> Vec<Arc<Case>> {
     Program::all_of("tests/posteriors").into_iter().map(case).collect()
 }
 
-/// The mean and the sd of a scalar, `beta[2]` counted from one, in a table of ours.
+/// The mean and the sd of a scalar in a table of ours.
 fn figure(table: &Value, name: &str) -> (f64, f64) {
+    (number(table, name, "mean"), number(table, name, "sd"))
+}
+
+/// A number of a scalar, `beta[2]` counted from one.
+fn number(table: &Value, name: &str, what: &str) -> f64 {
     let (name, place) = match name.split_once('[') {
         Some((name, rest)) => (name, Some(rest.trim_end_matches(']').parse::<usize>().unwrap() - 1)),
         None => (name, None),
     };
-    let read = |what: &str| {
-        let value = &table[name][what];
-        place.map_or(value, |k| &value[k]).as_f64().unwrap_or_else(|| panic!("{name} is not in the table"))
-    };
-    (read("mean"), read("sd"))
+    let value = &table[name][what];
+    place.map_or(value, |k| &value[k]).as_f64().unwrap_or_else(|| panic!("{name} is not in the table"))
 }
 
 /// How far a table is off, at worst: means in sd of the reference, and sds as ratios, less what is allowed a scalar.
@@ -139,6 +141,26 @@ fn as_written_the_funnel_is_right_or_flagged(case: &Case, seed: u64) {
     }
 }
 
+/// The draws behind a reference: means of so many that are independent.
+const REFERENCE: f64 = 10_000.0;
+
+/// The chains of `fe verify` end where the reference's do, within three standard errors of both, and say that the fit is right.
+fn verified(case: &Case) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = root().join("tests/posteriors").join(format!("{}.fe", case.program.name));
+    let run = fe(folder.path()).arg("run").arg(&path).args(["--quiet", "--out", "fit"]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let found = fe(folder.path()).args(["verify", "fit", "--json"]).output().unwrap();
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["outcome"], "agrees", "{found}");
+    for scalar in &case.scalars {
+        let at = |what: &str| number(&found["values"], &scalar.name, what);
+        let error = (at("mean_error").powi(2) + scalar.sd.powi(2) / REFERENCE).sqrt();
+        let off = (at("chains_mean") - scalar.mean).abs() / error;
+        assert!(off <= 3.0, "the mean of {} is {off:.1} standard errors off", scalar.name);
+    }
+}
+
 /// What one case is held to with one seed.
 type Check = fn(&Case, u64);
 
@@ -161,6 +183,10 @@ pub fn trials(trials: &mut Trials) {
                 trials.add(format!("posteriors::{name}::{how}seed {seed}"), tier, move || check(&case, seed));
             }
         }
+    }
+    for case in &cases {
+        let case = Arc::clone(case);
+        trials.add(format!("posteriors::{}::verified", case.program.name), Tier::Slow, move || verified(&case));
     }
     trials.add("posteriors::nearly all are trusted", Tier::Slow, move || nearly_all_are_trusted(&cases));
 }
