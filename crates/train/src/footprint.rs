@@ -185,7 +185,7 @@ pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
         let kept = sizes.collected(&nodes, COUNT);
         parts.push(taken(Part::LeaveOneOut, Pass::reading(sizes, nodes.to_vec(), COUNT).planned(o), kept));
     }
-    for nodes in paged(o) {
+    for nodes in paged(o, rows) {
         // What comes out is put in its order.
         let kept = sizes.collected(&nodes, 1).saturating_mul(2);
         let pass = Pass { nodes, draws: 1, rows: sizes.rows, drawn: HashSet::new(), of: (1, sizes.rows) };
@@ -194,13 +194,14 @@ pub fn footprint(o: &Objective, method: &Method, rows: usize) -> Vec<Taken> {
     parts
 }
 
-/// What the page runs of programs with choices or with losses along a loop: the tables of choices, and what is paid.
-fn paged(o: &Objective) -> Vec<Vec<NodeId>> {
+/// What the page runs of programs with choices or with losses along a loop: the tables of choices, and what is paid. Of many rows
+/// that is summed panel by panel, and is little beside all else.
+fn paged(o: &Objective, rows: usize) -> Vec<Vec<NodeId>> {
     let report = &o.report;
     let tables = report.choices.iter().flat_map(|c| [c.probabilities, c.to_come.unwrap_or(c.rate), c.rate]).collect();
-    let along = !report.losses.is_empty() || !report.choices.is_empty();
+    let along = rows <= 1 && (!report.losses.is_empty() || !report.choices.is_empty());
     let latents = o.guides.latents.iter().filter(|_| along).flat_map(|l| l.rate.into_iter().chain(l.mean));
-    let paid = report.losses.iter().map(|l| l.node).chain(latents).collect();
+    let paid = report.losses.iter().filter(|_| along).map(|l| l.node).chain(latents).collect();
     [tables, paid].into_iter().filter(|nodes: &Vec<NodeId>| !nodes.is_empty()).collect()
 }
 
