@@ -53,6 +53,7 @@ pub fn document(
     if !program.prices.is_empty() && f.spikes.is_none() {
         notes.push("a spike has a price, and no latent counts spikes: there is nothing to pay".into());
     }
+    notes.extend(unmoved(program, fit));
     let document = report::Document {
         model: program.name.clone(),
         title: program.title.clone(),
@@ -210,6 +211,27 @@ fn nuts(found: &ByChains) -> report::Nuts {
         tail: worst.tail,
         open: found.open.clone(),
     }
+}
+
+/// A rate over all rows, in nats, up to which nothing has been learned.
+const NOTHING: f64 = 1e-6;
+
+/// Latents about which the data say nothing: as where logits are the same for all choices, whatever the latent is.
+fn unmoved(program: &Program, fit: &Fit) -> Option<String> {
+    let asked = !program.observes.is_empty() || !program.losses.is_empty();
+    let left = |name: &str| {
+        let free = |l: &fe_check::Latent| l.name == name && matches!(l.guide, fe_check::Guide::Default);
+        program.latents.iter().any(free)
+    };
+    let rows = fit.figures.rows.max(1) as f64;
+    let idle = |l: &&fe_train::LatentFigure| !l.local && l.rate.abs() * rows <= NOTHING && left(&l.name);
+    let names: Vec<String> = fit.figures.latents.iter().filter(idle).map(|l| format!("`{}`", l.name)).collect();
+    (asked && fit.converged && !names.is_empty()).then(|| {
+        let (whose, prior) =
+            if names.len() == 1 { ("its posterior is its", "prior") } else { ("their posteriors are their", "priors") };
+        let which = names.join(", ");
+        format!("the data say nothing about {which}: {whose} {prior}, and nothing that is observed depends on it")
+    })
 }
 
 fn verdict(fit: &Fit, draws: usize, mut notes: Vec<String>) -> report::Verdict {

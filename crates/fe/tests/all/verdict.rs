@@ -197,6 +197,18 @@ fn points_that_are_too_far_apart_are_not_trusted() {
     assert!(fit["verdict"]["notes"].to_string().contains("too far apart for how steep"), "{}", fit["verdict"]["notes"]);
 }
 
+/// Logits that are the same for every choice, whatever the temperature is.
+#[test]
+fn what_nothing_depends_on_is_said() {
+    let program = "dim A = 2\ndata c[T] : index(A) = [0, 1, 1, 0]\ndata r[T] = [0, 1, 1, 0]\nlatent b ~ Normal(0, 1)\n\
+                   latent m ~ Normal(0, 1)\nlet Q[T, A] = r\nobserve c ~ Categorical(logits = exp(b) * Q)\n\
+                   observe r ~ Normal(m, 1)\n";
+    let notes = fitted(program, &[])["verdict"]["notes"].to_string();
+    assert!(notes.contains("the data say nothing about `b`: its posterior is its prior"), "{notes}");
+    let notes = fitted(&program.replace("exp(b) * Q", "exp(b) * Q * [0, 1]"), &[])["verdict"]["notes"].to_string();
+    assert!(!notes.contains("say nothing"), "{notes}");
+}
+
 #[test]
 fn what_is_not_the_free_energy_is_not_judged_by_khat() {
     let fit = fitted(&format!("{REGRESSION}minimize distortion + 4 * rate\n"), &[]);
