@@ -243,6 +243,10 @@ const AMPLE: f64 = 0.6;
 /// Up to this k̂ weights have a variance (Vehtari et al., 2024).
 const VARIANCE: f64 = 0.5;
 
+/// A guide and a wider proposal that are both near: k̂ of the guide's weights up to this, and the parts of either's draws that are
+/// effective. Of small programs that fall by chance none that is wrong has both as near.
+const NEAR: (f64, f64, f64) = (0.8, 0.4, 0.85);
+
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
 const LEVEL: f64 = 0.95;
 
@@ -377,13 +381,20 @@ impl Verdict {
         self.khat.is_some() && !self.resampled() && !self.corrected()
     }
 
-    /// Whether neither the guide's weights nor those of a wider proposal have a variance, though one of them can be used: of
-    /// small programs that fall by chance, those that are wrong by a tenth and more are among these.
+    /// Whether neither the guide's weights nor those of a wider proposal have a variance, though one of them can be used, and not
+    /// both are near: of small programs that fall by chance, those that are wrong by a tenth and more are among these.
     fn unheld(&self) -> bool {
         let holds = |khat: f64, effective: Option<f64>| khat <= VARIANCE || effective.is_some_and(|e| e >= LEVEL);
         let both = self.khat.zip(self.khat_wide);
         let neither = both.is_some_and(|(own, wide)| !holds(own, self.effective) && !holds(wide, self.effective_wide));
-        neither && !self.misses()
+        neither && !self.near() && !self.misses()
+    }
+
+    /// Whether two proposals that differ are both so near to the posterior that no part of it can be far from either.
+    fn near(&self) -> bool {
+        let (khat, own, wide) = NEAR;
+        let least = |effective: Option<f64>, most: f64| effective.is_some_and(|e| e >= most);
+        self.khat.is_some_and(|k| k <= khat) && least(self.effective, own) && least(self.effective_wide, wide)
     }
 
     /// Whether a standard deviation of the guide is far from the resampled one, and nothing but the guide's own draws stands
