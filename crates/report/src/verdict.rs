@@ -245,7 +245,7 @@ const VARIANCE: f64 = 0.5;
 
 /// A guide and a wider proposal that are both near: k̂ of the guide's weights up to this, and the parts of either's draws that are
 /// effective. Of small programs that fall by chance none that is wrong has both as near.
-const NEAR: (f64, f64, f64) = (0.8, 0.4, 0.85);
+const NEAR: (f64, f64, f64) = (0.8, 0.5, 0.8);
 
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
 const LEVEL: f64 = 0.95;
@@ -303,7 +303,8 @@ impl Verdict {
                     .into(),
             );
         }
-        let corrected = self.corrected() && self.khat_wide.is_none_or(|k| k <= VARIANCE);
+        let level = self.effective_wide.is_some_and(|e| e >= LEVEL);
+        let corrected = level || self.corrected() && self.khat_wide.is_none_or(|k| k <= VARIANCE);
         if self.disagreement.is_some_and(|d| d.means > 0.1 || d.sds > 0.1) && !self.elsewhere() && !corrected {
             faults.push(
                 "reweighted draws of the guide and of a wider proposal disagree: part of the posterior lies where the guide \
