@@ -1,5 +1,7 @@
 //! The claims of the programs that infer by descent.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::common::{at, done, root};
@@ -288,6 +290,65 @@ fn bar() {
     assert!(most.r2 >= all.r2 + 0.3);
 }
 
+/// Params of a run as arrays of NumPy beside it.
+fn saved_params(folder: &Path, run: &str, names: &[&str]) {
+    let bytes = std::fs::read(folder.join(run).join("params.safetensors")).unwrap();
+    let saved = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    for name in names {
+        let tensor = saved.tensor(name).unwrap();
+        std::fs::write(folder.join(format!("{name}.npy")), npy(tensor.shape(), tensor.data())).unwrap();
+    }
+}
+
+/// The study of docs/studies/descent.md on the photographs at hand: descent on the dictionary of an encoder.
+fn frozen() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    for (part, names) in [
+        ("heldout", ["kodim20", "kodim23"].as_slice()),
+        ("train", &["kodim02", "kodim03", "kodim07", "kodim09", "kodim10", "kodim12", "kodim15", "kodim16"]),
+    ] {
+        let to = folder.join("photographs").join(part);
+        std::fs::create_dir_all(&to).unwrap();
+        for name in names {
+            let file = format!("{name}.png");
+            std::fs::copy(root().join("examples/data/natural").join(&file), to.join(&file)).unwrap();
+        }
+    }
+    for name in ["amortised", "encoder", "frozen", "plain"] {
+        let file = format!("{name}.fe");
+        let mut text = std::fs::read_to_string(root().join("docs/studies/descent").join(&file)).unwrap();
+        for part in ["train", "heldout"] {
+            let archive = format!("\"photographs.npz\", array = \"{part}\"");
+            text = text.replace(&archive, &format!("\"photographs/{part}/*.png\""));
+        }
+        assert!(!text.contains("photographs.npz"));
+        std::fs::write(folder.join(&file), text).unwrap();
+    }
+    done(folder, &["run", "amortised.fe", "--quiet", "--out", "amortised"]);
+    saved_params(folder, "amortised", &["u", "W", "E"]);
+    let found = |program: &str, set: &[&str]| {
+        let steps = ["run", program, "--quiet", "--steps", "0", "--out", "held"];
+        let set: Vec<&str> = set.iter().flat_map(|s| ["--set", *s]).collect();
+        done(folder, &[steps.as_slice(), &set].concat());
+        let text = std::fs::read_to_string(folder.join("held/fit.json")).unwrap();
+        at(&serde_json::from_str::<Value>(&text).unwrap(), "free_energy")
+    };
+    let encoder = found("encoder.fe", &[]);
+    let falling = |size: &str| {
+        let counts = ["T=1", "T=4", "T=16", "T=64", "T=256"];
+        let all: Vec<f64> = counts.iter().map(|t| found("frozen.fe", &[t, size])).collect();
+        assert!(all.windows(2).all(|w| w[1] <= w[0] + 1e-9), "{size}: {all:?}");
+        all
+    };
+    let (short, long) = (falling("size=0.05"), falling("size=0.2"));
+    eprintln!("encoder {encoder:.3}, by steps of .05 {short:.3?}, of .2 {long:.3?}");
+    assert!((short[4] - long[4]).abs() < 1e-3);
+    assert!(short[4] < encoder - 0.7);
+    // By plain gradients what is silent hardly moves.
+    assert!(found("plain.fe", &["T=64", "size=0.2"]) > long[2] + 0.03);
+}
+
 pub fn trials(trials: &mut Trials) {
     claims!(
         trials,
@@ -304,6 +365,7 @@ pub fn trials(trials: &mut Trials) {
         spiking,
         budget,
         online,
-        bar
+        bar,
+        frozen
     );
 }
