@@ -61,16 +61,19 @@ def prepare(images):
         shutil.copy(program, OUT)
 
 
-def amortised(seed):
-    run("amortised", "amortised", seed)
+def amortised(seed, beta=1):
+    """An encoder's free energy, zeros and R² on rows held out; its parameters become data."""
+    run("amortised", "amortised", seed, beta=beta)
     freeze("amortised")
     fit = run("encoder", "encoder", steps=0)
-    return fit
+    u, weights = np.load(OUT / "u.npy"), np.load(OUT / "E.npy")
+    zeros = np.exp(-np.exp(u + heldout() @ weights)).mean()
+    return fit["free_energy"] - CONSTANT, zeros, fit["r2"]
 
 
 def frozen():
     for seed in SEEDS:
-        encoder = amortised(seed)["free_energy"] - CONSTANT
+        encoder = amortised(seed)[0]
         print(f"seed {seed}: amortised {encoder:.3f}")
         limits = {}
         for program in ("frozen", "plain"):
@@ -101,24 +104,26 @@ def recurrence(x, atoms, threshold, steps, size):
 
 def lca():
     for seed in SEEDS:
-        encoder = amortised(seed)
-        rates = np.load(OUT / "u.npy"), np.load(OUT / "E.npy"), np.load(OUT / "W.npy")
-        atoms = rates[2] / np.linalg.norm(rates[2], axis=1, keepdims=True)
-        x = heldout()
-        zeros = np.exp(-np.exp(rates[0] + x @ rates[1])).mean()
-        print(f"seed {seed}: encoder zeros {zeros:.3f} R2 {encoder['r2']:.3f}")
+        x, curve = heldout(), []
+        zeros, r2 = amortised(seed)[1:]
+        atoms = np.load(OUT / "W.npy")
+        atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+        print(f"seed {seed}: encoder, β 1: zeros {zeros:.3f} R2 {r2:.3f}")
         for threshold in (0.1, 0.2, 0.3, 0.5, 0.7, 1):
             run("lca", "competition", steps=0, T=16, threshold=threshold)
             rows = trace("competition", 4000)
             for steps in (1000, 2000, 4000):
-                last = rows[steps]
-                # A Laplace prior's density is an energy up to log(θ/2) for each of 128 codes.
-                energy = last["free_energy"] - LCA_CONSTANT + 128 * math.log(threshold / 2)
-                ours = recurrence(x, atoms, threshold, steps, 0.1)
-                print(
-                    f"  θ {threshold}, {steps} steps: zeros {last['zeros']:.4f} R2 {last['r2']:.4f}"
-                    f" energy {energy:.5f}; recurrence {ours[0]:.4f} {ours[1]:.4f} {ours[2]:.5f}"
-                )
+                print(f"  θ {threshold}, {steps} steps: zeros {rows['zeros'][steps]:.4f} R2 {rows['r2'][steps]:.4f}")
+            # A Laplace prior's density is an energy up to log(θ/2) for each of 128 codes.
+            energy = rows["free_energy"][2000] - LCA_CONSTANT + 128 * math.log(threshold / 2)
+            ours = recurrence(x, atoms, threshold, 2000, 0.1)
+            apart = (rows["zeros"][2000] - ours[0], rows["r2"][2000] - ours[1], energy / ours[2] - 1)
+            print("    from the recurrence: " + " ".join(f"{abs(difference):.1e}" for difference in apart))
+            curve.append((rows["zeros"][2000], rows["r2"][2000]))
+        for beta in (2, 4, 8):
+            zeros, r2 = amortised(seed, beta)[1:]
+            real = np.interp(zeros, *zip(*curve))
+            print(f"  encoder, β {beta}: zeros {zeros:.3f} R2 {r2:.3f}; competition at these zeros {real:.3f}")
 
 
 def heldout():
