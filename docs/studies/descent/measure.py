@@ -85,7 +85,8 @@ def frozen():
                 # Rounding of a sum of 64 squares over 300 rows.
                 print(f"  {program} step {size}: {at}; rises {int((np.diff(free) > 1e-9).sum())}")
         gap = abs(limits["frozen", 0.05] - limits["frozen", 0.2])
-        print(f"  limits of .05 and .2 differ by {gap:.1e}; below the encoder by {encoder - limits['frozen', 0.05]:.3f}")
+        below = encoder - limits["frozen", 0.05]
+        print(f"  limits of .05 and .2 differ by {gap:.1e}; below the encoder by {below:.3f}")
 
 
 def recurrence(x, atoms, threshold, steps, size):
