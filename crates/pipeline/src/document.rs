@@ -230,7 +230,9 @@ fn unmoved(program: &Program, fit: &Fit) -> Option<String> {
         let (whose, prior) =
             if names.len() == 1 { ("its posterior is its", "prior") } else { ("their posteriors are their", "priors") };
         let which = names.join(", ");
-        format!("the data say nothing about {which}: {whose} {prior}, and nothing that is observed depends on it")
+        format!(
+            "the data say nothing about {which}: {whose} {prior}; look whether what is observed depends on it as meant"
+        )
     })
 }
 

@@ -244,7 +244,7 @@ const AMPLE: f64 = 0.6;
 const VARIANCE: f64 = 0.5;
 
 /// A guide and a wider proposal that are both near: k̂ of the guide's weights up to this, and the parts of either's draws that are
-/// effective. Of small programs that fall by chance none that is wrong has both as near.
+/// effective. None of the eight small programs that fell by chance and were trusted and wrong had both as near.
 const NEAR: (f64, f64, f64) = (0.8, 0.5, 0.8);
 
 /// Above this fraction of effective draws the weights are level: good, whatever the shape of the largest.
@@ -255,7 +255,8 @@ impl Verdict {
     /// does but something in the table was held to nothing.
     pub fn judged(&self) -> Option<bool> {
         if let Some(nuts) = &self.nuts {
-            return Some(nuts.open.is_empty());
+            // Chains move in what sums leave, and have these as they are.
+            return Some(nuts.open.is_empty() && self.coarse.is_empty() && self.cut_off.is_empty());
         }
         if !self.converged || !self.faults().is_empty() {
             return Some(false);
@@ -334,7 +335,7 @@ impl Verdict {
         for Coarse { of, nats } in &self.coarse {
             faults.push(format!(
                 "the points at which `{of}` is integrated are too far apart for how steep its likelihood is (log evidence off by \
-                 some {nats:.1e} nats): write `by guide` behind it, or take the posterior by chains, `guide * ~ NUTS()`"
+                 some {nats:.1e} nats), for chains too: write `by guide` behind it"
             ));
         }
         if self.starts.is_some_and(|s| s.alone()) && !self.corrected() {
@@ -408,5 +409,43 @@ impl Verdict {
     /// Whether the posterior has modes where the guide is not.
     pub(crate) fn elsewhere(&self) -> bool {
         self.modes.is_some_and(|m| m.elsewhere > ELSEWHERE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fit that nothing speaks against, by these weights: k̂ and the effective part of the guide's, then of the wider proposal's.
+    fn weighed([khat, effective, khat_wide, effective_wide]: [f64; 4]) -> Verdict {
+        let (khat, effective) = (Some(khat), Some(effective));
+        let (khat_wide, effective_wide) = (Some(khat_wide), Some(effective_wide));
+        Verdict { converged: true, khat, effective, khat_wide, effective_wide, ..Verdict::default() }
+    }
+
+    #[test]
+    fn sums_that_are_no_integrals_are_not_trusted_by_chains_either() {
+        let coarse = vec![Coarse { of: "th".into(), nats: 0.1 }];
+        for nuts in [None, Some(Nuts::default())] {
+            let right = Verdict { nuts, ..weighed([0.3, 0.9, 0.1, 0.9]) };
+            assert_eq!(right.judged(), Some(true));
+            assert_eq!(Verdict { coarse: coarse.clone(), ..right }.judged(), Some(false));
+        }
+    }
+
+    #[test]
+    fn two_proposals_that_are_near_hold_a_fit() {
+        // Late entry, and three of the small programs that were trusted and wrong.
+        assert_eq!(weighed([0.76, 0.57, 0.57, 0.9]).judged(), Some(true));
+        for wrong in [[0.84, 0.44, 0.52, 0.84], [0.68, 0.11, 0.504, 0.75], [1.54, 0.2, 0.65, 0.91]] {
+            assert_eq!(weighed(wrong).judged(), Some(false), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn level_weights_stand_by_themselves() {
+        let disagreement = Some(Disagreement { means: 0.03, sds: 0.2 });
+        assert_eq!(Verdict { disagreement, ..weighed([0.66, 0.44, 0.68, 0.96]) }.judged(), Some(true));
+        assert_eq!(Verdict { disagreement, ..weighed([0.66, 0.44, 0.68, 0.9]) }.judged(), Some(false));
     }
 }

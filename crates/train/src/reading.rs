@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fe_graph::{Axis, Compiled, ExecutionError, InputId, NodeId, Tensor};
 
+use crate::fit::Fitted;
 use crate::problem::{Problem, Setting, Values};
 use crate::qmc::{MatchedDraws, noise_sites_of};
 use crate::sizes::Sizes;
@@ -25,6 +26,20 @@ pub(crate) struct Reading<'a> {
     pub count: usize,
     /// Moment-matched draws in place of noise.
     pub matched: Option<&'a MatchedDraws>,
+}
+
+/// The values of some nodes at draws of a fit, as its checks look at them.
+///
+/// # Errors
+/// When a run fails.
+pub(crate) fn of_guide(
+    problem: &Problem,
+    fitted: &Fitted,
+    outputs: &[NodeId],
+    count: usize,
+) -> Result<Vec<Vec<f64>>, ExecutionError> {
+    let reading = Reading { purpose: Purpose::Moments, count, matched: None };
+    reading.collect(problem, &fitted.values, &fitted.extra.extra, &mut *problem.compile(outputs)?, outputs)
 }
 
 impl Reading<'_> {

@@ -4,8 +4,7 @@ use fe_graph::{ExecutionError, NodeId};
 
 use crate::fit::Fitted;
 use crate::problem::Problem;
-use crate::reading::Reading;
-use crate::streams::Purpose;
+use crate::reading;
 
 /// Draws that are looked at.
 const DRAWS: usize = 64;
@@ -33,9 +32,7 @@ pub(crate) fn coarse(problem: &Problem, fitted: &Fitted) -> Result<Vec<Coarse>, 
         return Ok(vec![]);
     }
     let outputs: Vec<NodeId> = latents.iter().map(|s| s.coarser).collect();
-    let mut compiled = problem.compile(&outputs)?;
-    let reading = Reading { purpose: Purpose::Moments, count: DRAWS, matched: None };
-    let drawn = reading.collect(problem, &fitted.values, &fitted.extra.extra, &mut *compiled, &outputs)?;
+    let drawn = reading::of_guide(problem, fitted, &outputs, DRAWS)?;
     let found = latents.iter().zip(drawn).map(|(latent, drawn)| Coarse {
         name: latent.name.clone(),
         nats: drawn.iter().map(|d| d * d).sum::<f64>() / DRAWS as f64,

@@ -4,8 +4,7 @@ use fe_graph::{ExecutionError, NodeId};
 
 use crate::fit::Fitted;
 use crate::problem::Problem;
-use crate::reading::Reading;
-use crate::streams::Purpose;
+use crate::reading;
 
 /// Draws that are looked at.
 const DRAWS: usize = 256;
@@ -34,9 +33,7 @@ pub(crate) fn cut_off(problem: &Problem, fitted: &Fitted) -> Result<Vec<CutOff>,
         return Ok(vec![]);
     }
     let outputs: Vec<NodeId> = counts.iter().map(|b| b.probability).collect();
-    let mut compiled = problem.compile(&outputs)?;
-    let reading = Reading { purpose: Purpose::Moments, count: DRAWS, matched: None };
-    let drawn = reading.collect(problem, &fitted.values, &fitted.extra.extra, &mut *compiled, &outputs)?;
+    let drawn = reading::of_guide(problem, fitted, &outputs, DRAWS)?;
     let found = counts.iter().zip(drawn).map(|(count, drawn)| CutOff {
         name: count.name.clone(),
         largest: count.largest,

@@ -310,17 +310,7 @@ fn a_run_directory_is_complete_and_valid() {
     let mut names: Vec<_> =
         std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let expected = [
-        "diagrams.json",
-        "fit.json",
-        "model.fe",
-        "params.safetensors",
-        "posterior.nc",
-        "report.html",
-        "run.json",
-        "trace.csv",
-    ];
-    assert_eq!(names, expected);
+    assert_eq!(names, RUN_FILES);
 
     let fit = document(&out.join("fit.json"));
     assert_eq!((&fit["model"], &fit["seed"], &fit["rows"]), (&"mean".into(), &3.into(), &3.into()));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fe_pipeline::Finished;
 use tempfile::TempDir;
 
-use crate::common::{code, fe, full, run, stderr, stdout};
+use crate::common::{RUN_FILES, code, fe, full, run, stderr, stdout};
 
 /// Moments at which a process is killed.
 fn moments() -> u32 {
@@ -43,17 +43,6 @@ fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
-
-const WHOLE: [&str; 8] = [
-    "diagrams.json",
-    "fit.json",
-    "model.fe",
-    "params.safetensors",
-    "posterior.nc",
-    "report.html",
-    "run.json",
-    "trace.csv",
-];
 
 fn second(folder: &Path, fault: Option<String>) -> std::process::Output {
     let mut command = fe(folder);
@@ -111,7 +100,7 @@ fn a_run_that_is_killed_at_any_step_of_writing_leaves_the_old_one_or_the_new_one
         let output = second(folder.path(), None);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         assert_eq!(holds(&run), "second");
-        assert_eq!(names(&run), WHOLE, "after a kill at step {step}");
+        assert_eq!(names(&run), RUN_FILES, "after a kill at step {step}");
         assert_eq!(names(folder.path()), ["first.fe", "run", "second.fe"]);
         if !killed {
             assert!(old > 1 && new > 0, "{old} and {new}");
@@ -147,14 +136,14 @@ fn draws_that_do_not_fit_the_disk_cost_nothing_else() {
     let run = folder.path().join("run");
     assert_eq!(code(&second(folder.path(), None)), 0);
     let size = |name: &str| std::fs::metadata(run.join(name)).unwrap().len();
-    let others = WHOLE.iter().filter(|n| **n != "posterior.nc").map(|n| size(n)).max().unwrap();
+    let others = RUN_FILES.iter().filter(|n| **n != "posterior.nc").map(|n| size(n)).max().unwrap();
     assert!(size("posterior.nc") > others, "draws are the largest file of this run");
     let output = second(folder.path(), Some(format!("room:{others}")));
     assert_eq!(code(&output), 2);
     let said = stderr(&output);
     assert!(said.contains("run/posterior.nc cannot be written") && said.contains("everything else"), "{said}");
     assert_eq!(holds(&run), "second");
-    assert_eq!(names(&run), WHOLE.iter().filter(|n| **n != "posterior.nc").copied().collect::<Vec<_>>());
+    assert_eq!(names(&run), RUN_FILES.iter().filter(|n| **n != "posterior.nc").copied().collect::<Vec<_>>());
     assert_eq!(names(folder.path()), ["first.fe", "run", "second.fe"]);
 }
 
@@ -306,7 +295,7 @@ fn a_sweep_that_is_killed_at_any_step_of_writing_leaves_nothing_else() {
         for point in ["m0=0", "m0=1"] {
             assert_eq!(
                 (holds(&run.join(point)), names(&run.join(point))),
-                ("first".into(), WHOLE.map(String::from).into())
+                ("first".into(), RUN_FILES.map(String::from).into())
             );
         }
         if !killed {
@@ -345,7 +334,7 @@ fn a_signal_ends_a_fit_at_once_with_what_it_has_and_what_goes_on_from_there() {
         let fit: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("fit.json")).unwrap()).unwrap();
         assert_eq!(fit["verdict"]["interrupted"], true);
         assert!(run.join("checkpoint/fit.bin").exists());
-        assert!(names(&run).iter().all(|n| n == "checkpoint" || WHOLE.contains(&n.as_str())));
+        assert!(names(&run).iter().all(|n| n == "checkpoint" || RUN_FILES.contains(&n.as_str())));
         // Its report alone, again.
         let output = started(folder.path(), &["--resume", "--finish"]).wait_with_output().unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -354,7 +343,7 @@ fn a_signal_ends_a_fit_at_once_with_what_it_has_and_what_goes_on_from_there() {
         let output = started(folder.path(), &["--resume"]).wait_with_output().unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         assert_eq!(lasting(&run), lasting(&whole));
-        assert_eq!(names(&run), WHOLE);
+        assert_eq!(names(&run), RUN_FILES);
         std::fs::remove_dir_all(&run).unwrap();
     }
 }

@@ -22,6 +22,18 @@ pub fn programs(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+/// The files of a run, sorted.
+pub const RUN_FILES: [&str; 8] = [
+    "diagrams.json",
+    "fit.json",
+    "model.fe",
+    "params.safetensors",
+    "posterior.nc",
+    "report.html",
+    "run.json",
+    "trace.csv",
+];
+
 /// The name of a program's file.
 pub fn stem(path: &Path) -> String {
     path.file_stem().unwrap().to_string_lossy().into_owned()

@@ -405,7 +405,7 @@ fn inverses_of_matrices() {
 /// Few elements at the end of the space, and what follows them and what does not, across the ends of blocks: sums and maxima of them.
 #[test]
 fn short_rows() {
-    for extent in 1..=9 {
+    for extent in (1..=9).chain([12, 33, 95, 96]) {
         let mut case = Case::new(30 + extent as u64);
         let (a, b, c) = (case.axis("A", 3), case.axis("B", 67), case.axis("C", extent));
         let x = case.input("x", &[a, b], -1.0, 1.0).1;
